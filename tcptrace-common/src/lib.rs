@@ -1,0 +1,23 @@
+//! What the kernel side and the user side of tcptrace share: TCP states, the layout of map
+//! entries and iterator records, and the settings that are fixed when the programs are loaded.
+#![no_std]
+
+mod records;
+mod settings;
+mod state;
+
+pub use records::{Counters, HolderRecord, WalkState, WatchedSocket};
+pub use settings::{
+    ADDRESS_BYTES, Filter, MAX_PORTS, MAX_REMOTES, Prefix, Settings, SockOffsets, TaskOffsets,
+    TracepointOffsets,
+};
+pub use state::TcpState;
+
+/// `AF_INET` of `include/linux/socket.h`.
+pub const AF_INET: u16 = 2;
+/// `AF_INET6` of `include/linux/socket.h`.
+pub const AF_INET6: u16 = 10;
+/// `IPPROTO_TCP` of `include/uapi/linux/in.h`.
+pub const IPPROTO_TCP: u16 = 6;
+/// `IPPROTO_MPTCP` of `include/uapi/linux/in.h`.
+pub const IPPROTO_MPTCP: u16 = 262;

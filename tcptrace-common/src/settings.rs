@@ -1,0 +1,132 @@
+//! Settings that the user side writes into the read-only global `SETTINGS` before the programs are
+//! loaded. The verifier takes them for constants, so that what is switched off costs nothing.
+
+/// How many ports a filter may name.
+pub const MAX_PORTS: usize = 8;
+/// How many remote prefixes a filter may name.
+pub const MAX_REMOTES: usize = 4;
+/// Bytes of an address in the common form, which is IPv6 (IPv4 addresses as v4-mapped).
+pub const ADDRESS_BYTES: usize = 16;
+
+/// Everything that is fixed at load.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Number of the watched [`TcpState`](crate::TcpState).
+    pub watched_state: u32,
+    /// 1 where tracing programs may ask for the socket cookie (5.12 and later).
+    pub has_cookie: u32,
+    /// Members of `struct sock`.
+    pub sock: SockOffsets,
+    /// Members on the way from a task to its sockets.
+    pub task: TaskOffsets,
+    /// Fields of the classic tracepoint's record.
+    pub tracepoint: TracepointOffsets,
+    /// What to let through.
+    pub filter: Filter,
+}
+
+/// Byte offsets of members of `struct sock` and of what it points to. All are 0 where the kernel
+/// has no BTF; then only the classic tracepoint works.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is named for the kernel's member.
+pub struct SockOffsets {
+    pub skc_family: u32,
+    pub skc_state: u32,
+    pub skc_num: u32,
+    pub skc_dport: u32,
+    pub skc_daddr: u32,
+    pub skc_rcv_saddr: u32,
+    pub skc_v6_daddr: u32,
+    pub skc_v6_rcv_saddr: u32,
+    pub skc_bound_dev_if: u32,
+    pub skc_net: u32,
+    /// Of `struct net`: `ns.inum`.
+    pub net_inum: u32,
+    pub sk_protocol: u32,
+    pub sk_max_ack_backlog: u32,
+}
+
+/// Byte offsets of members on the way from `struct task_struct` to `struct sock`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is named for the kernel's type and member.
+pub struct TaskOffsets {
+    pub task_pid: u32,
+    pub task_tgid: u32,
+    pub task_comm: u32,
+    pub task_files: u32,
+    pub task_group_leader: u32,
+    pub files_fdt: u32,
+    pub fdt_fd: u32,
+    pub fdt_max_fds: u32,
+    pub file_private_data: u32,
+    pub file_inode: u32,
+    pub inode_ino: u32,
+    pub socket_file: u32,
+    pub socket_sk: u32,
+}
+
+/// Byte offsets of fields in the record of the tracepoint `sock:inet_sock_set_state`, from its
+/// `format` file.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is named for the record's field.
+pub struct TracepointOffsets {
+    pub skaddr: u32,
+    pub oldstate: u32,
+    pub newstate: u32,
+    pub sport: u32,
+    pub dport: u32,
+    pub family: u32,
+    pub protocol: u32,
+    /// 1 or 2: the kernel widened the field in 5.6.
+    pub protocol_bytes: u32,
+    pub saddr_v6: u32,
+    pub daddr_v6: u32,
+    pub saddr: u32,
+    pub daddr: u32,
+}
+
+/// What a socket must be to be kept; a part that is 0 lets everything through.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// How many of `remotes` are in use.
+    pub remote_count: u32,
+    /// Inode number of the network namespace, or 0 for all.
+    pub netns: u32,
+    /// Address family, or 0 for both.
+    pub family: u32,
+    /// How many of `ports` are in use.
+    pub port_count: u32,
+    /// Ports, local or remote, of which one must match.
+    pub ports: [u16; MAX_PORTS],
+    /// Prefixes of which one must hold the remote address.
+    pub remotes: [Prefix; MAX_REMOTES],
+}
+
+/// A range of addresses in the common form, as it lies in memory in network order.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Prefix {
+    /// The first address.
+    pub address: [u64; 2],
+    /// Ones where an address must agree.
+    pub mask: [u64; 2],
+}
+
+// SAFETY: only integers laid out without padding (checked below), so that every byte is defined.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Settings {}
+
+const _: () =
+    assert!(size_of::<Filter>() == 16 + 2 * MAX_PORTS + MAX_REMOTES * size_of::<Prefix>());
+const _: () = assert!(
+    size_of::<Settings>()
+        == 8 + size_of::<SockOffsets>()
+            + size_of::<TaskOffsets>()
+            + size_of::<TracepointOffsets>()
+            + size_of::<Filter>()
+);

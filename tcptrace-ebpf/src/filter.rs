@@ -1,0 +1,69 @@
+//! Which sockets are kept. Parts that are not in use cost nothing: the verifier drops them.
+
+use tcptrace_common::{IPPROTO_TCP, MAX_PORTS, MAX_REMOTES, WatchedSocket};
+
+use crate::settings::setting;
+
+/// Whether the socket is one that the user asked about. What is not known passes; the user side
+/// looks again with all details.
+#[inline(always)]
+pub fn passes(socket: &WatchedSocket, protocol: u16) -> bool {
+    protocol == IPPROTO_TCP
+        && netns_passes(socket)
+        && family_passes(socket)
+        && port_passes(socket)
+        && remote_passes(socket)
+}
+
+#[inline(always)]
+fn netns_passes(socket: &WatchedSocket) -> bool {
+    let wanted = setting!(filter.netns);
+    wanted == 0 || socket.netns == 0 || socket.netns == wanted
+}
+
+#[inline(always)]
+fn family_passes(socket: &WatchedSocket) -> bool {
+    let wanted = setting!(filter.family);
+    wanted == 0 || u32::from(socket.family) == wanted
+}
+
+#[inline(always)]
+fn port_passes(socket: &WatchedSocket) -> bool {
+    let count = setting!(filter.port_count) as usize;
+    // An unbound local port is not known yet: at CLOSE to SYN_SENT it is chosen afterwards.
+    if count == 0 || socket.local_port == 0 {
+        return true;
+    }
+    let mut index = 0;
+    while index < MAX_PORTS {
+        if index < count {
+            let wanted = setting!(filter.ports[index]);
+            if socket.local_port == wanted || socket.remote_port == wanted {
+                return true;
+            }
+        }
+        index += 1;
+    }
+    false
+}
+
+#[inline(always)]
+fn remote_passes(socket: &WatchedSocket) -> bool {
+    let count = setting!(filter.remote_count) as usize;
+    if count == 0 {
+        return true;
+    }
+    let mut index = 0;
+    while index < MAX_REMOTES {
+        if index < count {
+            let wanted = setting!(filter.remotes[index]);
+            let differs = (socket.remote[0] ^ wanted.address[0]) & wanted.mask[0]
+                | (socket.remote[1] ^ wanted.address[1]) & wanted.mask[1];
+            if differs == 0 {
+                return true;
+            }
+        }
+        index += 1;
+    }
+    false
+}

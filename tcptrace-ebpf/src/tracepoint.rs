@@ -1,0 +1,81 @@
+//! The classic tracepoint's record, at the offsets that its `format` file gives.
+
+use aya_ebpf::{EbpfContext, programs::TracePointContext};
+use tcptrace_common::{AF_INET6, WatchedSocket};
+
+use crate::{
+    settings::setting,
+    sock::{peek, v4_mapped},
+};
+
+pub struct Record(*const u8);
+
+impl Record {
+    #[inline(always)]
+    pub fn new(ctx: &TracePointContext) -> Self {
+        Self(ctx.as_ptr().cast_const().cast())
+    }
+
+    #[inline(always)]
+    pub fn sock(&self) -> *const u8 {
+        peek::<u64>(self.0, setting!(tracepoint.skaddr)) as *const u8
+    }
+
+    #[inline(always)]
+    pub fn old_state(&self) -> i32 {
+        peek(self.0, setting!(tracepoint.oldstate))
+    }
+
+    #[inline(always)]
+    pub fn new_state(&self) -> i32 {
+        peek(self.0, setting!(tracepoint.newstate))
+    }
+
+    #[inline(always)]
+    pub fn protocol(&self) -> u16 {
+        let offset = setting!(tracepoint.protocol);
+        if setting!(tracepoint.protocol_bytes) == 1 {
+            u16::from(peek::<u8>(self.0, offset))
+        } else {
+            peek(self.0, offset)
+        }
+    }
+
+    /// Everything about the socket but the time. The record has no namespace; that and the
+    /// interface are read from the socket where BTF tells their place.
+    #[inline(always)]
+    pub fn describe(&self) -> WatchedSocket {
+        let family = peek(self.0, setting!(tracepoint.family));
+        let (local, remote) = if family == AF_INET6 {
+            (
+                self.v6(setting!(tracepoint.saddr_v6)),
+                self.v6(setting!(tracepoint.daddr_v6)),
+            )
+        } else {
+            (
+                v4_mapped(peek(self.0, setting!(tracepoint.saddr))),
+                v4_mapped(peek(self.0, setting!(tracepoint.daddr))),
+            )
+        };
+        let mut socket = WatchedSocket {
+            family,
+            local_port: peek(self.0, setting!(tracepoint.sport)),
+            remote_port: peek(self.0, setting!(tracepoint.dport)),
+            local,
+            remote,
+            ..WatchedSocket::default()
+        };
+        if setting!(sock.net_inum) != 0 {
+            let net = peek::<u64>(self.sock(), setting!(sock.skc_net)) as *const u8;
+            socket.netns = peek(net, setting!(sock.net_inum));
+            socket.bound_interface = peek(self.sock(), setting!(sock.skc_bound_dev_if));
+            socket.interface_known = 1;
+        }
+        socket
+    }
+
+    #[inline(always)]
+    fn v6(&self, offset: u32) -> [u64; 2] {
+        [peek(self.0, offset), peek(self.0, offset + 8)]
+    }
+}

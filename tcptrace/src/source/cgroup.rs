@@ -1,0 +1,59 @@
+//! From a control group's id to its path: the id is the inode number of its directory.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+/// Where the unified hierarchy is mounted: alone, or beside the old ones.
+const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+/// Only the unified hierarchy's root has this file.
+const MARK: &str = "cgroup.controllers";
+
+/// Paths by id, kept from look to look.
+#[derive(Debug, Default)]
+pub struct Cgroups {
+    known: HashMap<u64, String>,
+    /// Ids that no directory has: removed groups, and those outside this cgroup namespace.
+    missing: HashSet<u64>,
+}
+
+impl Cgroups {
+    /// The paths of the groups with these ids, from the cgroup root; unknown ones are left out.
+    pub fn paths(&mut self, ids: impl Iterator<Item = u64>) -> HashMap<u64, String> {
+        let ids: HashSet<u64> = ids.collect();
+        let unknown = |id: &&u64| !self.known.contains_key(id) && !self.missing.contains(id);
+        if ids.iter().any(|id| unknown(&id)) {
+            if let Some(root) = root() {
+                self.walk(&root, &root);
+            }
+            let known = &self.known;
+            self.missing
+                .extend(ids.iter().filter(|id| !known.contains_key(id)));
+        }
+        let path = |id: u64| Some((id, self.known.get(&id)?.clone()));
+        ids.into_iter().filter_map(path).collect()
+    }
+
+    fn walk(&mut self, root: &Path, directory: &Path) {
+        let Ok(metadata) = fs::metadata(directory) else {
+            return;
+        };
+        let below = directory.strip_prefix(root).unwrap_or(directory);
+        let path = format!("/{}", below.display());
+        self.known.insert(metadata.ino(), path);
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        for entry in entries {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                self.walk(root, &entry.path());
+            }
+        }
+    }
+}
+
+fn root() -> Option<PathBuf> {
+    let roots = ROOTS.iter().map(PathBuf::from);
+    roots.into_iter().find(|root| root.join(MARK).exists())
+}

@@ -1,0 +1,354 @@
+//! The running machine as a source of looks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    net::{IpAddr, Ipv6Addr},
+    time::SystemTime,
+};
+
+use tcptrace_common::{AF_INET, AF_INET6, TcpState, WatchedSocket};
+
+use super::{
+    cgroup::Cgroups,
+    clock::monotonic_ns,
+    diag_wire::Wanted,
+    error::StartError,
+    kernel::{KernelSide, Options},
+    netns::{self, Namespace, Namespaces},
+    process,
+    sock_diag::SockDiag,
+};
+use crate::model::{
+    look::{Asked, Entered, Held, Listed, Listening, Look, Tracing},
+    socket::{Endpoint, Family},
+    tracker::sort_held,
+};
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The watched state.
+    pub state: TcpState,
+    /// Sockets that have been in it for less, in ns, are counted but not looked into.
+    pub older_than_ns: u64,
+    /// The only namespace to look at.
+    pub netns: Option<u32>,
+    /// The only family to look at.
+    pub family: Option<Family>,
+}
+
+/// The running machine.
+pub struct Live {
+    kernel: KernelSide,
+    scope: Scope,
+    cgroups: Cgroups,
+    /// Sockets listed at the last look that nobody saw enter.
+    earlier: Vec<Listed>,
+    /// The counters when every namespace was last dumped; `None` before the first time.
+    dumped_at: Option<Tracing>,
+    useful_missing: Vec<&'static str>,
+}
+
+/// What `sock_diag` answered.
+#[derive(Default)]
+struct Answers {
+    listed: Vec<Listed>,
+    listening: Vec<Listening>,
+    asked: Asked,
+    notes: Vec<String>,
+}
+
+impl Live {
+    /// Attaches the kernel side; looks see everything from here on and what was there before.
+    ///
+    /// # Errors
+    /// When tracing cannot start.
+    pub fn start(
+        options: &Options,
+        scope: Scope,
+        useful_missing: Vec<&'static str>,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            kernel: KernelSide::attach(options)?,
+            scope,
+            cgroups: Cgroups::default(),
+            earlier: Vec::new(),
+            dumped_at: None,
+            useful_missing,
+        })
+    }
+
+    /// The kernel side.
+    pub fn kernel(&mut self) -> &mut KernelSide {
+        &mut self.kernel
+    }
+
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    /// When the map or `/proc` cannot be read; what only concerns single sockets, processes or
+    /// namespaces is left unknown.
+    pub fn look(&mut self) -> io::Result<Look> {
+        // What is so at this moment is in the look, for everything is read after it.
+        let (time, now_ns) = (SystemTime::now(), monotonic_ns());
+        let tracing = self.kernel.tracing()?;
+        // The map first, so that what is in it and then not listed has left.
+        let mut entered = self.entered()?;
+        let mut younger = 0;
+        let mut namespaces = Namespaces::default();
+        let mut answers = Answers::default();
+        if self.must_dump(&tracing, &entered) {
+            namespaces = netns::list()?;
+            answers = self.dump_all(&namespaces);
+            self.dumped_at = Some(tracing);
+            // Sockets that entered between the two were seen to enter too.
+            entered = merge(entered, self.entered()?);
+        } else {
+            let all = entered.len();
+            entered.retain(|socket| {
+                now_ns.saturating_sub(socket.since_ns) >= self.scope.older_than_ns
+            });
+            younger = all - entered.len();
+            if !entered.is_empty() || !self.earlier.is_empty() {
+                namespaces = netns::list()?;
+                answers = self.ask_about(&namespaces, &entered);
+            }
+        }
+        self.remember_earlier(&entered, &answers.listed);
+        let mut look = Look {
+            time,
+            monotonic_ns: now_ns,
+            entered,
+            younger,
+            listed: answers.listed,
+            asked: answers.asked,
+            listening: answers.listening,
+            held: None,
+            processes: HashMap::new(),
+            cgroups: HashMap::new(),
+            netns_names: namespaces.names,
+            tracing: self.kernel.tracing()?,
+            notes: answers.notes,
+        };
+        self.find_holders(&mut look);
+        if !self.useful_missing.is_empty() {
+            let missing = self.useful_missing.join(", ");
+            look.notes
+                .push(format!("without {missing} some of this may be missing"));
+        }
+        Ok(look)
+    }
+
+    fn entered(&self) -> io::Result<Vec<Entered>> {
+        let watched = self.kernel.watched()?;
+        Ok(watched.iter().filter_map(entered).collect())
+    }
+
+    /// Sockets that are in no map are found by dumping: those from before, and those that could not
+    /// be kept. A socket without a port or namespace cannot be asked for alone.
+    fn must_dump(&self, tracing: &Tracing, entered: &[Entered]) -> bool {
+        let Some(last) = &self.dumped_at else {
+            return true;
+        };
+        last.lost != tracing.lost
+            || last.recursion_misses != tracing.recursion_misses
+            || entered
+                .iter()
+                .any(|socket| socket.netns.is_none() || socket.local.port == 0)
+    }
+
+    fn dump_all(&self, namespaces: &Namespaces) -> Answers {
+        let mut answers = Answers::default();
+        let scope = self.scope.clone();
+        for namespace in self.in_scope(namespaces) {
+            let inode = namespace.inode;
+            let result = netns::inside(&namespace, || {
+                let mut diag = SockDiag::open(inode)?;
+                let listed = diag.in_state(scope.state, scope.family)?;
+                let listening = if listed.is_empty() {
+                    Vec::new()
+                } else {
+                    diag.listening()?
+                };
+                Ok((listed, listening))
+            });
+            if let Some((listed, listening)) = answers.take(inode, result) {
+                answers.listed.extend(listed);
+                answers.listening.extend(listening);
+                answers.asked.dumped.insert(inode);
+            }
+        }
+        if let [first, others @ ..] = &namespaces.refused[..] {
+            let more = match others.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            answers.notes.push(format!(
+                "process {first}{more} may not be looked into: a network namespace that no other \
+                 process is in is not listed"
+            ));
+        }
+        answers
+    }
+
+    fn in_scope(&self, namespaces: &Namespaces) -> Vec<Namespace> {
+        let paths = namespaces.paths.iter();
+        paths
+            .filter(|(inode, _)| self.scope.netns.is_none_or(|only| only == **inode))
+            .map(|(inode, path)| Namespace {
+                inode: *inode,
+                path: path.clone(),
+            })
+            .collect()
+    }
+
+    fn ask_about(&self, namespaces: &Namespaces, entered: &[Entered]) -> Answers {
+        let mut by_netns: HashMap<u32, Vec<Wanted>> = HashMap::new();
+        for socket in entered {
+            if let Some(netns) = socket.netns {
+                by_netns.entry(netns).or_default().push(Wanted {
+                    family: socket.family,
+                    local: socket.local,
+                    remote: socket.remote,
+                    interface: socket.interface.unwrap_or(0),
+                    cookie: socket.cookie,
+                });
+            }
+        }
+        for socket in &self.earlier {
+            by_netns.entry(socket.netns).or_default().push(Wanted {
+                family: socket.family,
+                local: socket.local,
+                remote: socket.remote,
+                interface: socket.interface,
+                cookie: Some(socket.cookie),
+            });
+        }
+        let mut answers = Answers::default();
+        let state = self.scope.state;
+        for (inode, wanted) in by_netns {
+            let Some(path) = namespaces.paths.get(&inode).cloned() else {
+                continue;
+            };
+            let result = netns::inside(&Namespace { inode, path }, || {
+                let mut diag = SockDiag::open(inode)?;
+                Ok((diag.ask(&wanted, state)?, diag.listening()?))
+            });
+            if let Some((listed, listening)) = answers.take(inode, result) {
+                answers.listed.extend(listed);
+                answers.listening.extend(listening);
+                answers.asked.queried.insert(inode);
+            }
+        }
+        answers
+    }
+
+    /// Keeps the listed sockets that are not in the map, to ask for them at the next look.
+    fn remember_earlier(&mut self, entered: &[Entered], listed: &[Listed]) {
+        let cookies: HashSet<_> = entered.iter().filter_map(|socket| socket.cookie).collect();
+        let place = |socket: &Entered| (socket.netns, socket.local, socket.remote);
+        let without_cookie = entered.iter().filter(|socket| socket.cookie.is_none());
+        let places: HashSet<_> = without_cookie.map(place).collect();
+        let in_map = |socket: &&Listed| {
+            cookies.contains(&socket.cookie)
+                || places.contains(&(Some(socket.netns), socket.local, socket.remote))
+        };
+        let earlier = listed.iter().filter(|socket| !in_map(socket));
+        self.earlier = earlier.cloned().collect();
+    }
+
+    /// Fills in who holds the listed sockets and the listeners, and what is known of them.
+    fn find_holders(&mut self, look: &mut Look) {
+        let stuck = look.listed.iter().map(|socket| socket.details.inode);
+        let listeners = look.listening.iter().map(|listening| listening.inode);
+        let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();
+        if look.listed.is_empty() {
+            look.held = Some(Vec::new());
+            return;
+        }
+        match self.kernel.holders(&inodes) {
+            Ok(mut found) => {
+                found.held.retain(|held| inodes.contains(&held.inode));
+                sort_held(&mut found.held);
+                if found.incomplete {
+                    let note =
+                        "not every process's descriptors could be read: holders may be missing";
+                    look.notes.push(note.into());
+                }
+                look.held = Some(found.held);
+            }
+            Err(error) => look.notes.push(format!("holders are not known: {error}")),
+        }
+        let held: &[Held] = look.held.as_deref().unwrap_or_default();
+        look.processes = process::infos(held.iter().map(|held| held.holder.pid));
+        let ids = look
+            .listed
+            .iter()
+            .filter_map(|socket| socket.details.cgroup_id);
+        look.cgroups = self.cgroups.paths(ids);
+    }
+}
+
+impl Answers {
+    /// Unpacks a namespace's answer. One that is gone is no error: its sockets are gone with it.
+    fn take<T>(&mut self, netns: u32, result: io::Result<T>) -> Option<T> {
+        match result {
+            Ok(answer) => Some(answer),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                self.notes.push(format!(
+                    "network namespace {netns} could not be asked: {error}"
+                ));
+                None
+            }
+        }
+    }
+}
+
+/// Adds what the later reading has and the earlier one has not; what is only in the earlier one has
+/// left or will be found to have.
+fn merge(earlier: Vec<Entered>, later: Vec<Entered>) -> Vec<Entered> {
+    let key = |socket: &Entered| (socket.since_ns, socket.cookie, socket.local, socket.remote);
+    let had: HashSet<_> = earlier.iter().map(key).collect();
+    let new = later
+        .into_iter()
+        .filter(|socket| !had.contains(&key(socket)));
+    let mut merged: Vec<_> = new.collect();
+    merged.splice(0..0, earlier);
+    merged
+}
+
+fn entered(socket: &WatchedSocket) -> Option<Entered> {
+    let family = match socket.family {
+        AF_INET => Family::Ipv4,
+        AF_INET6 => Family::Ipv6,
+        _ => return None,
+    };
+    let some = |number: u32| Some(number).filter(|number| *number != 0);
+    let end = |words: [u64; 2], port| Endpoint {
+        address: address(family, words),
+        port,
+    };
+    Some(Entered {
+        since_ns: socket.since_ns,
+        cookie: Some(socket.cookie).filter(|cookie| *cookie != 0),
+        netns: some(socket.netns),
+        interface: (socket.interface_known == 1).then_some(socket.bound_interface),
+        family,
+        local: end(socket.local, socket.local_port),
+        remote: end(socket.remote, socket.remote_port),
+    })
+}
+
+/// The address that lies in memory in network order.
+fn address(family: Family, words: [u64; 2]) -> IpAddr {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
+    bytes[8..].copy_from_slice(&words[1].to_ne_bytes());
+    let v6 = Ipv6Addr::from(bytes);
+    match (family, v6.to_ipv4_mapped()) {
+        (Family::Ipv4, Some(v4)) => v4.into(),
+        _ => v6.into(),
+    }
+}

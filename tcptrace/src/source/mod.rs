@@ -1,0 +1,22 @@
+//! The only place that knows BPF, netlink and `/proc`: everything here ends in a
+//! [`Look`](crate::model::look::Look).
+
+pub mod btf;
+#[cfg(test)]
+mod btf_tests;
+pub mod cgroup;
+pub mod clock;
+pub mod diag_wire;
+pub mod error;
+pub mod holder_iter;
+pub mod holder_proc;
+pub mod kernel;
+pub mod kernel_log;
+pub mod live;
+pub mod netns;
+pub mod offsets;
+pub mod privileges;
+pub mod process;
+pub mod sock_diag;
+pub mod tracepoint_format;
+pub mod watch_map;

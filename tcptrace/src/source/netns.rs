@@ -1,0 +1,145 @@
+//! The machine's network namespaces: finding, naming and entering them.
+//!
+//! None is kept open between looks, for that would keep a removed one alive.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    io,
+    os::{fd::AsFd, unix::fs::MetadataExt},
+    path::{Path, PathBuf},
+    thread,
+};
+
+use procfs::process::Process;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+const OWN: &str = "/proc/self/ns/net";
+/// Where `ip netns` binds named namespaces.
+const NAMED: &str = "/run/netns";
+
+/// A network namespace and a path that leads to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Namespace {
+    /// What identifies it, as in `net:[…]`.
+    pub inode: u32,
+    /// A file that stands for it now.
+    pub path: PathBuf,
+}
+
+/// The namespaces that processes are in or that are bound to a path.
+#[derive(Debug, Clone, Default)]
+pub struct Namespaces {
+    /// By inode number.
+    pub paths: HashMap<u32, PathBuf>,
+    /// Names of those that are bound to a path, by inode number.
+    pub names: HashMap<u32, String>,
+    /// Processes whose namespace may not be looked at.
+    pub refused: Vec<u32>,
+}
+
+/// The inode number of the namespace that `path` stands for.
+///
+/// # Errors
+/// When it cannot be read.
+#[allow(clippy::cast_possible_truncation)] // the kernel numbers namespaces with 32 bits
+pub fn inode_of(path: &Path) -> io::Result<u32> {
+    Ok(fs::metadata(path)?.ino() as u32)
+}
+
+/// Finds every namespace through `/proc/*/ns/net` and this namespace's mounts.
+///
+/// # Errors
+/// When `/proc` cannot be listed.
+pub fn list() -> io::Result<Namespaces> {
+    let mut found = Namespaces::default();
+    found.paths.insert(inode_of(Path::new(OWN))?, OWN.into());
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok())
+        else {
+            continue;
+        };
+        let path = entry.path().join("ns/net");
+        match inode_of(&path) {
+            Ok(inode) => {
+                found.paths.entry(inode).or_insert(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                found.refused.push(pid);
+            }
+            // The process is gone.
+            Err(_) => {}
+        }
+    }
+    for path in mounted() {
+        let Ok(inode) = inode_of(&path) else { continue };
+        if let Some(name) = path.file_name() {
+            let name = name.to_string_lossy().into_owned();
+            found.names.entry(inode).or_insert(name);
+        }
+        found.paths.entry(inode).or_insert(path);
+    }
+    Ok(found)
+}
+
+/// Where namespaces are bound: `/run/netns`, a container engine's folder, anywhere else.
+fn mounted() -> Vec<PathBuf> {
+    let mounts = Process::myself().and_then(|me| me.mountinfo());
+    let mounts = mounts.map(|mounts| mounts.0).unwrap_or_default();
+    mounts
+        .into_iter()
+        .filter(|mount| mount.fs_type == "nsfs" && mount.root.starts_with("net:["))
+        .map(|mount| mount.mount_point)
+        .collect()
+}
+
+/// The inode number of the namespace that the user names: by that number, by the name that
+/// `ip netns` knows it by, or by a path.
+///
+/// # Errors
+/// When there is none, with what was looked for.
+pub fn named(text: &str) -> Result<u32, String> {
+    if let Ok(inode) = text.parse() {
+        return Ok(inode);
+    }
+    let path = Path::new(NAMED).join(text);
+    inode_of(&path).map_err(|error| {
+        format!(
+            "no network namespace {text:?} ({}: {error}); give its inode number (as in \
+             `readlink /proc/PID/ns/net`), its name in {NAMED}, or a path such as \
+             /proc/PID/ns/net",
+            path.display()
+        )
+    })
+}
+
+/// Runs `work` in the namespace, on a thread of its own unless it is this process's.
+///
+/// # Errors
+/// When the namespace is gone or may not be entered.
+pub fn inside<T: Send>(
+    namespace: &Namespace,
+    work: impl FnOnce() -> io::Result<T> + Send,
+) -> io::Result<T> {
+    if inode_of(Path::new(OWN))? == namespace.inode {
+        return work();
+    }
+    let file = File::open(&namespace.path)?;
+    // A pid may have been given to another process since the path was found.
+    if file.metadata()?.ino() != u64::from(namespace.inode) {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    thread::scope(|scope| {
+        let worker = scope.spawn(move || {
+            move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))?;
+            drop(file);
+            work()
+        });
+        worker
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}

@@ -1,0 +1,155 @@
+//! Asking `sock_diag` in one network namespace.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use netlink_packet_sock_diag::inet::InetResponse;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use tcptrace_common::TcpState;
+
+use super::{
+    clock::{monotonic_ns, tick_ns},
+    diag_wire::{self, Answer, ReadAt, Wanted},
+};
+use crate::model::{
+    look::{Listed, Listening},
+    socket::Family,
+};
+
+/// The kernel fills at most 32 KiB of a dump at a time.
+const DATAGRAM_BYTES: usize = 64 * 1024;
+/// Questions sent at once. The kernel queues every answer before the call returns, and the default
+/// receive buffer (208 KiB) must hold them all.
+const AT_ONCE: usize = 32;
+
+/// A connection to `sock_diag` in the namespace that the calling thread is in.
+pub struct SockDiag {
+    socket: Socket,
+    netns: u32,
+    sequence: u32,
+    buffer: BytesMut,
+}
+
+impl SockDiag {
+    /// Connects; `netns` is the inode number of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// When the kernel offers no `sock_diag`.
+    pub fn open(netns: u32) -> io::Result<Self> {
+        let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        Ok(Self {
+            socket,
+            netns,
+            sequence: 0,
+            buffer: BytesMut::with_capacity(DATAGRAM_BYTES),
+        })
+    }
+
+    /// All sockets in `state`, of one family or of both.
+    ///
+    /// # Errors
+    /// When the kernel refuses or an answer goes missing.
+    pub fn in_state(&mut self, state: TcpState, family: Option<Family>) -> io::Result<Vec<Listed>> {
+        let tick_ns = tick_ns();
+        let netns = self.netns;
+        let mut sockets = Vec::new();
+        self.dump(state, family, |response, monotonic_ns| {
+            let read = ReadAt {
+                netns,
+                monotonic_ns,
+                tick_ns,
+            };
+            sockets.extend(diag_wire::listed(response, read));
+        })?;
+        Ok(sockets)
+    }
+
+    /// All listeners.
+    ///
+    /// # Errors
+    /// As [`Self::in_state`].
+    pub fn listening(&mut self) -> io::Result<Vec<Listening>> {
+        let netns = self.netns;
+        let mut listeners = Vec::new();
+        self.dump(TcpState::Listen, None, |response, _| {
+            listeners.extend(diag_wire::listening(response, netns));
+        })?;
+        Ok(listeners)
+    }
+
+    fn dump(
+        &mut self,
+        state: TcpState,
+        family: Option<Family>,
+        mut each: impl FnMut(&InetResponse, u64),
+    ) -> io::Result<()> {
+        for wanted in [Family::Ipv4, Family::Ipv6] {
+            if family.is_some_and(|family| family != wanted) {
+                continue;
+            }
+            self.sequence += 1;
+            let mut request = BytesMut::new();
+            diag_wire::ask_for_all(&mut request, wanted, state, self.sequence);
+            self.socket.send(&request, 0)?;
+            'dump: loop {
+                // The kernel filled it during the call before this one.
+                let filled_ns = monotonic_ns();
+                let mut datagram = self.receive()?;
+                while let Some(answer) = diag_wire::next_answer(&mut datagram) {
+                    match answer {
+                        Answer::Socket(response) => each(&response, filled_ns),
+                        Answer::Done => break 'dump,
+                        Answer::Error(_, errno) => return Err(io::Error::from_raw_os_error(errno)),
+                        Answer::Other => {}
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of the wanted sockets that are in `state` now.
+    ///
+    /// # Errors
+    /// When the kernel refuses or an answer goes missing.
+    pub fn ask(&mut self, wanted: &[Wanted], state: TcpState) -> io::Result<Vec<Listed>> {
+        let tick_ns = tick_ns();
+        let mut found = Vec::with_capacity(wanted.len());
+        for batch in wanted.chunks(AT_ONCE) {
+            let mut requests = BytesMut::new();
+            for one in batch {
+                self.sequence += 1;
+                diag_wire::ask_for_one(&mut requests, one, self.sequence);
+            }
+            self.socket.send(&requests, 0)?;
+            // The kernel has answered all of them by now.
+            let read = ReadAt {
+                netns: self.netns,
+                monotonic_ns: monotonic_ns(),
+                tick_ns,
+            };
+            let mut unanswered = batch.len();
+            while unanswered > 0 {
+                let mut datagram = self.receive()?;
+                while let Some(answer) = diag_wire::next_answer(&mut datagram) {
+                    unanswered = unanswered.saturating_sub(1);
+                    if let Answer::Socket(response) = answer {
+                        let socket = diag_wire::listed(&response, read);
+                        found.extend(socket.filter(|socket| socket.state == state.number()));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next datagram. All of an answer is there once the question is sent, so that waiting
+    /// would mean waiting for what has been lost.
+    fn receive(&mut self) -> io::Result<Bytes> {
+        self.buffer.clear();
+        self.buffer.reserve(DATAGRAM_BYTES);
+        self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT)?;
+        Ok(self.buffer.split().freeze())
+    }
+}

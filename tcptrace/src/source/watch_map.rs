@@ -1,0 +1,87 @@
+//! Reading the map of watched sockets, many entries a call: one by one, as aya does, takes eight
+//! times as long.
+
+use std::{
+    io, mem,
+    os::fd::{AsFd, AsRawFd, BorrowedFd},
+};
+
+use aya_obj::generated::{bpf_attr, bpf_cmd};
+use tcptrace_common::WatchedSocket;
+
+/// Entries asked for at once, at first.
+const BATCH: usize = 1024;
+/// The kernel gives whole buckets; a bucket of more entries than this is beyond belief.
+const MAX_BATCH: usize = 1 << 20;
+
+/// All entries of a hash map from `u64` to [`WatchedSocket`]. Entries that come or go meanwhile may
+/// be among them or not.
+///
+/// # Errors
+/// When the kernel has no `BPF_MAP_LOOKUP_BATCH` (5.6) or refuses.
+pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<WatchedSocket>> {
+    let mut all = Vec::new();
+    let mut keys = vec![0u64; BATCH];
+    let mut values = vec![WatchedSocket::default(); BATCH];
+    let mut position: Option<u32> = None;
+    loop {
+        let mut next = 0u32;
+        let mut count = keys.len();
+        let result = lookup_batch(map, position, &mut next, &mut keys, &mut values, &mut count);
+        match result.as_ref().map_err(io::Error::raw_os_error) {
+            Ok(()) => {}
+            // The end of the map.
+            Err(Some(libc::ENOENT)) => {
+                all.extend_from_slice(&values[..count.min(values.len())]);
+                return Ok(all);
+            }
+            // A bucket has more entries than there is room for.
+            Err(Some(libc::ENOSPC)) if keys.len() < MAX_BATCH => {
+                keys.resize(keys.len() * 2, 0);
+                values.resize(keys.len(), WatchedSocket::default());
+                continue;
+            }
+            Err(_) => result?,
+        }
+        all.extend_from_slice(&values[..count.min(values.len())]);
+        position = Some(next);
+    }
+}
+
+fn lookup_batch(
+    map: BorrowedFd<'_>,
+    position: Option<u32>,
+    next: &mut u32,
+    keys: &mut [u64],
+    values: &mut [WatchedSocket],
+    count: &mut usize,
+) -> io::Result<()> {
+    // SAFETY: all zeros is a value of this union of integers.
+    let mut attr: bpf_attr = unsafe { mem::zeroed() };
+    // SAFETY: the kernel takes this member for this command.
+    let batch = unsafe { &mut attr.batch };
+    batch.map_fd = map.as_fd().as_raw_fd().cast_unsigned();
+    batch.in_batch = position
+        .as_ref()
+        .map_or(0, |at| std::ptr::from_ref(at) as u64);
+    batch.out_batch = std::ptr::from_mut(next) as u64;
+    batch.keys = keys.as_mut_ptr() as u64;
+    batch.values = values.as_mut_ptr() as u64;
+    batch.count = u32::try_from(keys.len().min(values.len())).unwrap_or(u32::MAX);
+    // SAFETY: the pointers lead to live buffers of `count` keys and values of the map's sizes, and
+    // to the positions; the kernel writes nothing else.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_bpf,
+            bpf_cmd::BPF_MAP_LOOKUP_BATCH as libc::c_long,
+            &raw mut attr,
+            size_of::<bpf_attr>(),
+        )
+    };
+    // SAFETY: as above.
+    *count = unsafe { attr.batch.count } as usize;
+    if result < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}

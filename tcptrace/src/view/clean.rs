@@ -1,0 +1,41 @@
+//! Making text from the kernel or a process fit for a terminal.
+
+/// Whether a terminal might act on the character, or show text in another order because of it.
+fn is_hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The text with such characters written as escapes.
+#[must_use]
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hostile(c) {
+            clean.extend(c.escape_default());
+        } else {
+            clean.push(c);
+        }
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clean;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escapes_what_a_terminal_acts_on() {
+        assert_eq!(clean("a\x1b[31mb\n"), "a\\u{1b}[31mb\\n");
+        assert_eq!(clean("\u{9b}2J\u{202e}"), "\\u{9b}2J\\u{202e}");
+        assert_eq!(clean("näme 日本"), "näme 日本");
+    }
+
+    proptest! {
+        #[test]
+        fn leaves_nothing_hostile(text in "\\PC*|[\\x00-\\x{ff}]*") {
+            prop_assert!(!clean(&text).chars().any(super::is_hostile));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Tests as a list.
+
+use anyhow::Result;
+use libtest_mimic::{Failed, Trial};
+
+use crate::place::Place;
+
+/// The tests.
+pub struct Cases {
+    ignored: bool,
+    trials: Vec<Trial>,
+}
+
+impl Cases {
+    /// None yet. `ignored`: only name them.
+    pub fn new(ignored: bool) -> Self {
+        Self {
+            ignored,
+            trials: Vec::new(),
+        }
+    }
+
+    /// Adds a test.
+    pub fn add(&mut self, name: &str, test: impl FnOnce() -> Result<()> + Send + 'static) {
+        let trial = Trial::test(name, move || {
+            test().map_err(|error| {
+                // Without a backtrace: what is true and what was shown is what matters.
+                let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
+                Failed::from(chain.join("\nbecause "))
+            })
+        });
+        let kind = if self.ignored { "needs root" } else { "" };
+        self.trials
+            .push(trial.with_kind(kind).with_ignored_flag(self.ignored));
+    }
+
+    /// Adds a test once for each of the places.
+    pub fn add_in(&mut self, places: &[Place], name: &str, test: fn(Place) -> Result<()>) {
+        for place in places {
+            let place = *place;
+            self.add(&format!("{name}::{}", place.name()), move || test(place));
+        }
+    }
+
+    /// For the test runner.
+    pub fn into_trials(self) -> Vec<Trial> {
+        self.trials
+    }
+}

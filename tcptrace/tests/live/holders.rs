@@ -1,0 +1,120 @@
+//! The less usual ways for a process to have a socket open. Each leaves sockets in CLOSE_WAIT in the server.
+
+use anyhow::{Result, ensure};
+use xtask::workload::{Family, Order, Stage, Truth};
+
+use crate::case::Cases;
+use crate::check::{self, Age};
+use crate::place::{BOTH, Place};
+use crate::tool::Tool;
+
+pub fn add(cases: &mut Cases) {
+    cases.add_in(BOTH, "holders_change", change);
+}
+
+fn fds(truths: &[Truth]) -> Vec<i32> {
+    truths
+        .iter()
+        .flat_map(|truth| truth.holders.iter().map(|(_, fd)| *fd))
+        .collect()
+}
+
+/// Held by the server and by a child that inherited them.
+pub fn child_and_parent(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
+    let mut truths = stage.server_leak(family, count)?;
+    let child = stage.server.fork(&fds(&truths))?;
+    for truth in &mut truths {
+        let inherited: Vec<_> = truth.holders.iter().map(|(_, fd)| (child, *fd)).collect();
+        truth.holders.extend(inherited);
+    }
+    Ok(truths)
+}
+
+/// Held by a child that inherited them; the server has closed them.
+pub fn child_only(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
+    let mut truths = stage.server_leak(family, count)?;
+    let fds = fds(&truths);
+    let child = stage.server.fork(&fds)?;
+    stage.server.tell(&Order::Close { fds })?;
+    for truth in &mut truths {
+        truth.holders = truth.holders.iter().map(|(_, fd)| (child, *fd)).collect();
+    }
+    Ok(truths)
+}
+
+/// Held by the client, to which the server passed them before it closed them.
+pub fn passed(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
+    let mut truths = in_flight(stage, family, count)?;
+    for truth in &mut truths {
+        let socket = stage.client.socket(&Order::Take)?;
+        ensure!(
+            Some(socket.cookie) == truth.cookie,
+            "another socket was passed"
+        );
+        truth.holders = [(stage.client.pid(), socket.fd)].into();
+    }
+    Ok(truths)
+}
+
+/// Held by nobody: passed and closed by the server, and not yet taken.
+pub fn in_flight(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
+    let mut truths = stage.server_leak(family, count)?;
+    let name = format!("{family:?}-{}", truths[0].inode);
+    stage.client.tell(&Order::Mailbox { name: name.clone() })?;
+    for truth in &mut truths {
+        for (_, fd) in std::mem::take(&mut truth.holders) {
+            stage.server.tell(&Order::Pass {
+                fd,
+                name: name.clone(),
+            })?;
+            stage.server.tell(&Order::Close { fds: vec![fd] })?;
+        }
+    }
+    Ok(truths)
+}
+
+/// Held by the server under two numbers: passed to itself.
+pub fn twice(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
+    let mut truths = stage.server_leak(family, count)?;
+    let name = format!("twice-{}", truths[0].inode);
+    stage.server.tell(&Order::Mailbox { name: name.clone() })?;
+    for truth in &mut truths {
+        for fd in fds(std::slice::from_ref(truth)) {
+            stage.server.tell(&Order::Pass {
+                fd,
+                name: name.clone(),
+            })?;
+            truth
+                .holders
+                .insert((stage.server.pid(), stage.server.socket(&Order::Take)?.fd));
+        }
+    }
+    Ok(truths)
+}
+
+/// Holders are those of the moment of a snapshot, not those of the first one.
+fn change(place: Place) -> Result<()> {
+    let mut stage = Stage::new()?;
+    let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
+    tool.fresh()?;
+    let mut truths = child_and_parent(&mut stage, Family::Ipv4, 3)?;
+    check::exactly(&tool.fresh()?, &[(&truths, Age::Exact)])?;
+    let server = stage.server.pid();
+    let own: Vec<_> = truths
+        .iter()
+        .flat_map(|t| t.holders.iter())
+        .filter(|(pid, _)| *pid == server)
+        .collect();
+    stage.server.tell(&Order::Close {
+        fds: own.iter().map(|(_, fd)| *fd).collect(),
+    })?;
+    for truth in &mut truths {
+        truth.holders.retain(|(pid, _)| *pid != server);
+    }
+    check::exactly(&tool.fresh()?, &[(&truths, Age::Exact)])?;
+    let child = truths[0].holders.first().map_or(0, |(pid, _)| *pid);
+    stage.server.tell(&Order::EndChild { pid: child })?;
+    check::exactly(&tool.fresh()?, &[])?;
+    tool.end()?;
+    Ok(())
+}

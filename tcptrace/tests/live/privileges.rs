@@ -1,0 +1,103 @@
+//! Being refused, and being told the wrong thing.
+
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use crate::case::Cases;
+use crate::place::Place;
+use crate::tool::{Tool, binary};
+
+pub fn add(cases: &mut Cases) {
+    cases.add("refused_without_privileges", without_privileges);
+    cases.add("refused_wrong_words", wrong_words);
+}
+
+/// Where nobody else than root may look, a copy of the tool that everybody may run. Removed when dropped.
+struct Copy(PathBuf);
+
+impl Copy {
+    fn new() -> Result<Self> {
+        let folder = std::env::temp_dir().join(format!("tcptrace-live-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let copy = Self(folder);
+        let open = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&copy.0, open)?;
+        std::fs::copy(binary(), copy.path()).context("cannot copy the tool")?;
+        std::fs::set_permissions(copy.path(), PermissionsExt::from_mode(0o755))?;
+        Ok(copy)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("tcptrace")
+    }
+}
+
+impl Drop for Copy {
+    fn drop(&mut self) {
+        // Nothing depends on its being gone.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn without_privileges() -> Result<()> {
+    const NOBODY: u32 = 65534;
+    let copy = Copy::new()?;
+    let mut command = Command::new(copy.path());
+    command
+        .args(["stuck", "--once", "--older-than", "5s"])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .current_dir("/");
+    let outcome = Tool::start_command(command)?.wait()?;
+    ensure!(outcome.code()? == 1, "{outcome:?}");
+    ensure!(outcome.stdout.is_empty(), "{outcome:?}");
+    for word in [
+        "CAP_BPF",
+        "CAP_PERFMON",
+        "CAP_NET_ADMIN",
+        "CAP_SYS_PTRACE",
+        "sudo",
+        "--once --older-than 5s",
+    ] {
+        ensure!(
+            outcome.stderr.contains(word),
+            "{word} is not mentioned: {}",
+            outcome.stderr
+        );
+    }
+    Ok(())
+}
+
+fn wrong_words() -> Result<()> {
+    let wrong: &[(&[&str], &str)] = &[
+        (&["--older-than", "soon"], "soon"),
+        (&["--interval", "0s"], "0s"),
+        (&["--state", "CLOSED_WAIT"], "CLOSED_WAIT"),
+        (&["--state", "LISTEN"], "LISTEN"),
+        (&["--remote", "10.0.0.0/33"], "10.0.0.0/33"),
+        (&["--port", "70000"], "70000"),
+        (&["--pid", "me"], "me"),
+        (&["--family", "ipx"], "ipx"),
+        (&["--netns", "no-such-namespace"], "no-such-namespace"),
+        (&["--hook", "kprobe"], "kprobe"),
+        (&["--max-sockets", "0"], "0"),
+        (&["--limit", "few"], "few"),
+        (&["--onse"], "--onse"),
+        (&["stuk"], "stuk"),
+    ];
+    for (arguments, word) in wrong {
+        let outcome = Tool::start(Place::AsIs, arguments)?.wait()?;
+        ensure!(outcome.code()? == 2, "{arguments:?}: {outcome:?}");
+        ensure!(
+            outcome.stderr.contains(word),
+            "{arguments:?}: {word} is not named: {}",
+            outcome.stderr
+        );
+        ensure!(outcome.stdout.is_empty(), "{arguments:?}: {outcome:?}");
+    }
+    Ok(())
+}

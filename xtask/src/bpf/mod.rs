@@ -1,0 +1,14 @@
+//! Making the BPF object.
+//!
+//! The object is committed, so it must be the same bytes wherever it is built: see [`build`] for what that takes.
+
+pub mod build;
+pub mod digest;
+pub mod flags;
+pub mod strip;
+
+/// The package of the kernel side.
+pub const PACKAGE: &str = "tcptrace-ebpf";
+
+/// Rust's name for little-endian BPF.
+pub const TARGET: &str = "bpfel-unknown-none";

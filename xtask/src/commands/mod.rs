@@ -1,0 +1,6 @@
+//! The subcommands, one file each: arguments, then what to do.
+
+pub mod ebpf;
+pub mod run;
+pub mod test;
+pub mod vm;

@@ -1,0 +1,32 @@
+//! `cargo xtask run`: builds tcptrace and runs it as root.
+
+use crate::{cargo, root, workspace::Workspace};
+use anyhow::{Context, Result};
+use std::{os::unix::process::CommandExt, process::ExitCode};
+
+/// Build tcptrace and run it as root (through sudo when needed)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Arguments of tcptrace
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+/// Becomes tcptrace, so that signals and the exit code are its own; returns only when that fails.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let program = cargo::build_executable(
+        workspace,
+        &[
+            "build",
+            "--release",
+            "--package",
+            "tcptrace",
+            "--bin",
+            "tcptrace",
+        ],
+        "tcptrace",
+    )?;
+    let mut command = root::command(&program)?;
+    let error = command.args(&args.args).exec();
+    Err(error).with_context(|| format!("cannot start {}", program.display()))
+}

@@ -1,0 +1,105 @@
+//! `cargo xtask vm`: the live tests on other kernels.
+
+use crate::{
+    vm::{
+        arch::Arch,
+        kernels::{KERNELS, Kernel},
+        matrix::Matrix,
+        table::Table,
+        verdict::{End, Verdict},
+    },
+    workspace::Workspace,
+};
+use anyhow::{Result, bail};
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Run the live tests on other kernels, emulated (needs no root)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Kernels to boot: 5.10, 6.1, …; all of the matrix unless told otherwise
+    #[arg(long = "kernel", value_name = "SERIES", value_delimiter = ',', num_args = 1.., value_parser = Kernel::find)]
+    kernels: Vec<&'static Kernel>,
+    /// Processor architecture of the guests
+    #[arg(long, value_enum, default_value_t = Arch::Amd64)]
+    arch: Arch,
+    /// Guests at a time
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    jobs: u8,
+    /// Seconds that a guest may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+    timeout: u64,
+    /// Look for newer packages than those in the cache
+    #[arg(long)]
+    refresh: bool,
+    /// A static program to run in place of the live tests
+    #[arg(long, value_name = "PATH")]
+    test_program: Option<PathBuf>,
+    /// Arguments for the test program: part of a test's name, --skip, …
+    #[arg(last = true, allow_hyphen_values = true)]
+    args: Vec<String>,
+}
+
+/// Runs the matrix and prints its table; fails unless every kernel ran tests and all went well.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let start = Instant::now();
+    if !is_there(args.arch) {
+        bail!(args.arch.qemu_missing());
+    }
+    let matrix = Matrix {
+        kernels: if args.kernels.is_empty() {
+            KERNELS.iter().collect()
+        } else {
+            args.kernels.clone()
+        },
+        arch: args.arch,
+        jobs: args.jobs.into(),
+        limit: Duration::from_secs(args.timeout),
+        refresh: args.refresh,
+        tests: args.test_program.as_deref(),
+        arguments: &args.args,
+    };
+    let verdicts = matrix.run(workspace)?;
+    println!("\n{}", table(&verdicts));
+    for verdict in &verdicts {
+        if let Some(details) = verdict.details() {
+            println!(
+                "==== {} {} ({})\n{details}\n",
+                verdict.series,
+                verdict.word(),
+                matrix.console(workspace, verdict.series).display()
+            );
+        }
+    }
+    println!("total: {:.1} s", start.elapsed().as_secs_f64());
+    let ok = verdicts.iter().all(|verdict| verdict.end == End::Ok);
+    Ok(ExitCode::from(u8::from(!ok)))
+}
+
+/// Asked first: it would be a pity to learn it after all is built and fetched.
+fn is_there(arch: Arch) -> bool {
+    let mut qemu = Command::new(arch.qemu());
+    qemu.arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn table(verdicts: &[Verdict]) -> String {
+    let cells = |cell: &dyn Fn(&Verdict) -> String| verdicts.iter().map(cell).collect();
+    let mut table = Table::new(cells(&|verdict| verdict.series.into()));
+    let tests: BTreeSet<_> = verdicts.iter().flat_map(Verdict::tests).collect();
+    for test in tests {
+        table.row(test, cells(&|verdict| verdict.cell(test).into()));
+    }
+    table.row("(guest)", cells(&|verdict| verdict.word().into()));
+    table.row(
+        "(seconds)",
+        cells(&|verdict| format!("{:.1}", verdict.took.as_secs_f64())),
+    );
+    table.text()
+}

@@ -1,0 +1,15 @@
+//! What a developer of tcptrace runs. `cargo xtask --help` lists it.
+//!
+//! A library, so that tests and other tools can use the parts; the command is `main.rs`.
+
+pub mod apt;
+pub mod bpf;
+pub mod cache;
+pub mod cargo;
+pub mod commands;
+pub mod process;
+pub mod root;
+pub mod toolchain;
+pub mod vm;
+pub mod workload;
+pub mod workspace;

@@ -1,0 +1,170 @@
+//! One guest: QEMU from start to end.
+
+use super::{arch::Arch, console, report::Report, store::Boot};
+use anyhow::{Context, Result};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read},
+    path::PathBuf,
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a guest may take to switch itself off.
+const SWITCH_OFF: Duration = Duration::from_secs(15);
+
+/// What a guest is started with.
+#[derive(Debug)]
+pub struct Guest {
+    /// Its architecture.
+    pub arch: Arch,
+    /// Its kernel.
+    pub boot: Boot,
+    /// Its initramfs.
+    pub initramfs: PathBuf,
+    /// Where its console is written to.
+    pub console: PathBuf,
+    /// Marks its init's lines.
+    pub token: String,
+    /// How long it may take from start to end.
+    pub limit: Duration,
+}
+
+/// What came of a guest.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it reported.
+    pub report: Report,
+    /// How its kernel was.
+    pub health: console::Health,
+    /// Whether it was stopped for taking too long.
+    pub timed_out: bool,
+    /// How long it took.
+    pub took: Duration,
+    /// What QEMU complained of.
+    pub complaints: String,
+}
+
+impl Guest {
+    /// Runs it to its end. `up` is called when its init runs, with the kernel's release and the time it took.
+    pub fn run(&self, up: impl Fn(&str, Duration) + Sync) -> Result<Ended> {
+        let start = Instant::now();
+        let mut qemu = self.start()?;
+        let (stdout, stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
+        let (sender, ended) = mpsc::channel();
+        let (report, complaints, timed_out) = thread::scope(|scope| {
+            let report =
+                scope.spawn(|| self.read(stdout, |release| up(release, start.elapsed()), sender));
+            let complaints = scope.spawn(|| read_all(stderr));
+            // Disconnected: the guest is gone, and the reader with it.
+            let timed_out = match ended.recv_timeout(self.limit) {
+                Ok(()) => ended.recv_timeout(SWITCH_OFF) == Err(RecvTimeoutError::Timeout),
+                Err(error) => error == RecvTimeoutError::Timeout,
+            };
+            // Without effect on one that has ended. Its output ends with it, and so do the threads.
+            drop(qemu);
+            (
+                report.join().unwrap_or_default(),
+                complaints.join().unwrap_or_default(),
+                timed_out,
+            )
+        });
+        // Missing if QEMU never got that far: then its complaints say why.
+        let console = fs::read(&self.console).unwrap_or_default();
+        Ok(Ended {
+            // A guest that did all and only failed to switch off has done its job.
+            timed_out: timed_out && report.end.is_none(),
+            health: console::health(&String::from_utf8_lossy(&console)),
+            took: start.elapsed(),
+            report,
+            complaints,
+        })
+    }
+
+    fn start(&self) -> Result<Qemu> {
+        let arch = self.arch;
+        let parameters = format!(
+            "{} loglevel=5 panic=-1 oops=panic nokaslr",
+            arch.parameters()
+        );
+        let mut command = Command::new(arch.qemu());
+        command
+            .args(["-accel", "tcg", "-smp", "1", "-m", "1024"])
+            .args([
+                "-nodefaults",
+                "-no-user-config",
+                "-display",
+                "none",
+                "-monitor",
+                "none",
+                "-no-reboot",
+            ])
+            .args(["-chardev", "stdio,id=report,signal=off"])
+            .arg("-serial")
+            .arg(format!("file:{}", self.console.display()))
+            .args(arch.machine())
+            .arg("-kernel")
+            .arg(self.boot.image())
+            .arg("-initrd")
+            .arg(&self.initramfs)
+            .args(["-append", &parameters])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+            .spawn()
+            .map(Qemu)
+            .with_context(|| arch.qemu_missing())
+    }
+
+    fn read(
+        &self,
+        stdout: Option<ChildStdout>,
+        up: impl Fn(&str),
+        ended: mpsc::Sender<()>,
+    ) -> Report {
+        let mut report = Report::new(&self.token);
+        let Some(stdout) = stdout else { return report };
+        let mut input = BufReader::new(stdout);
+        let mut line = Vec::new();
+        // A line that the guest never finished is given too, at the end. Tests may print what is not UTF-8.
+        while input
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|count| count > 0)
+        {
+            let (was_up, had_ended) = (report.release.is_some(), report.end.is_some());
+            report.line(&String::from_utf8_lossy(&line));
+            line.clear();
+            if let (false, Some(release)) = (was_up, &report.release) {
+                up(release);
+            }
+            if !had_ended && report.end.is_some() {
+                // Nobody waits any more if the time is over.
+                let _ = ended.send(());
+            }
+        }
+        report
+    }
+}
+
+/// The emulator. It never outlives its owner.
+struct Qemu(Child);
+
+impl Drop for Qemu {
+    fn drop(&mut self) {
+        // It fails only for one that has ended, which is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn read_all(stderr: Option<ChildStderr>) -> String {
+    let mut bytes = Vec::new();
+    if let Some(mut stderr) = stderr {
+        // What came before an error is still worth showing.
+        let _ = stderr.read_to_end(&mut bytes);
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}

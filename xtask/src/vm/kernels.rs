@@ -1,0 +1,168 @@
+//! The kernels of the matrix and where Debian has them: the one place to change when the matrix does.
+
+use super::arch::Arch;
+use crate::apt::{Lists, Package};
+use anyhow::{Result, bail};
+use std::collections::HashMap;
+
+/// A kernel series, and the suites to look in, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// The first two numbers of the version.
+    pub series: &'static str,
+    /// Small lists come first: those of a whole release are ten megabytes each.
+    suites: &'static [&'static str],
+}
+
+/// The long-term kernels that Debian's releases and many machines run, and the newest two.
+///
+/// The packages are `linux-image-VERSION-cloud-ARCHITECTURE`, where VERSION starts with the series. From 7.x on
+/// that one is empty and depends on `linux-binary-…` and `linux-modules-…`.
+pub const KERNELS: [Kernel; 6] = [
+    Kernel {
+        series: "5.10",
+        suites: &["bullseye-security", "bullseye"],
+    },
+    Kernel {
+        series: "6.1",
+        suites: &["bookworm-security", "bookworm"],
+    },
+    Kernel {
+        series: "6.12",
+        suites: &["trixie-security", "trixie"],
+    },
+    Kernel {
+        series: "6.18",
+        suites: &["trixie-backports"],
+    },
+    Kernel {
+        series: "7.2",
+        suites: &["trixie-backports", "sid"],
+    },
+    Kernel {
+        series: "7.3",
+        suites: &["trixie-backports", "sid"],
+    },
+];
+
+/// Packages that a kernel may be split into.
+const PARTS: [&str; 2] = ["linux-binary-", "linux-modules-"];
+
+impl Kernel {
+    /// The kernel of the matrix with this series.
+    pub fn find(series: &str) -> Result<&'static Self, String> {
+        KERNELS
+            .iter()
+            .find(|kernel| kernel.series == series)
+            .ok_or_else(|| {
+                let known: Vec<_> = KERNELS.iter().map(|kernel| kernel.series).collect();
+                format!("the kernels are {}", known.join(", "))
+            })
+    }
+
+    /// The newest packages of this series, and the lists to download them by.
+    pub fn packages<'a>(
+        &self,
+        suites: &'a mut Suites,
+        arch: Arch,
+    ) -> Result<(&'a Lists, Vec<Package>)> {
+        let mut notes = Vec::new();
+        for &suite in self.suites {
+            // A suite that has moved to an archive of old releases is no reason not to look in the next.
+            match suites
+                .get(suite, arch)
+                .and_then(|lists| self.newest(lists, arch))
+            {
+                Ok(Some(packages)) => return Ok((suites.get(suite, arch)?, packages)),
+                Ok(None) => notes.push(format!("{suite} has none")),
+                Err(error) => notes.push(format!("{error:#}")),
+            }
+        }
+        bail!(
+            "no cloud kernel {} for {}: {}",
+            self.series,
+            arch.debian(),
+            notes.join("; ")
+        )
+    }
+
+    fn newest(&self, lists: &Lists, arch: Arch) -> Result<Option<Vec<Package>>> {
+        let names = lists.names(&format!("linux-image-{}.", self.series))?;
+        let suffix = format!("-cloud-{}", arch.debian());
+        let images = lists.show(
+            names
+                .iter()
+                .map(String::as_str)
+                .filter(|name| name.ends_with(&suffix)),
+        )?;
+        let Some(image) = images.into_iter().next() else {
+            return Ok(None);
+        };
+        let mut packages = Vec::new();
+        for name in parts(&image) {
+            match lists.show([name])?.into_iter().next() {
+                Some(part) => packages.push(part),
+                None => bail!("{} needs {name}, which is not there", image.name),
+            }
+        }
+        packages.push(image);
+        Ok(Some(packages))
+    }
+}
+
+fn parts(image: &Package) -> impl Iterator<Item = &str> {
+    image
+        .depends
+        .iter()
+        .map(String::as_str)
+        .filter(|name| PARTS.iter().any(|part| name.starts_with(part)))
+}
+
+/// Package lists by suite, each fetched once.
+#[derive(Default)]
+pub struct Suites(HashMap<&'static str, Lists>);
+
+impl Suites {
+    fn get(&mut self, suite: &'static str, arch: Arch) -> Result<&Lists> {
+        // Not the entry API: fetching may fail.
+        if !self.0.contains_key(suite) {
+            self.0.insert(suite, Lists::fetch(suite, arch.debian())?);
+        }
+        Ok(&self.0[suite])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KERNELS, Kernel, parts};
+    use crate::apt::Package;
+
+    #[test]
+    fn kernels_are_found_by_their_series_alone() {
+        for kernel in &KERNELS {
+            assert_eq!(Kernel::find(kernel.series), Ok(kernel));
+        }
+        let error = Kernel::find("4.19").expect_err("it is not in the matrix");
+        assert!(error.contains("6.12"), "{error}");
+    }
+
+    #[test]
+    fn parts_are_the_image_and_the_modules_alone() {
+        let depends = [
+            "dracut",
+            "linux-base-7",
+            "linux-binary-7",
+            "linux-modules-7",
+        ]
+        .map(String::from);
+        let image = Package {
+            name: "linux-image-7".into(),
+            version: "7".into(),
+            depends: depends.into(),
+        };
+        assert_eq!(
+            parts(&image).collect::<Vec<_>>(),
+            ["linux-binary-7", "linux-modules-7"]
+        );
+    }
+}

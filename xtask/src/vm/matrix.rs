@@ -1,0 +1,152 @@
+//! The matrix: every test on every kernel.
+
+use super::{
+    arch::Arch,
+    guest::{Ended, Guest},
+    image,
+    job::Job,
+    kernels::{Kernel, Suites},
+    programs::{self, Programs},
+    store::{self, Boot},
+    verdict::Verdict,
+};
+use crate::workspace::Workspace;
+use anyhow::{Context, Result, anyhow};
+use std::{
+    collections::VecDeque,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+/// Emulated CPUs are this much slower, for the tests' limits.
+const SLOWNESS: &str = "10";
+
+/// What to run.
+#[derive(Debug)]
+pub struct Matrix<'a> {
+    /// The kernels.
+    pub kernels: Vec<&'static Kernel>,
+    /// The architecture of all guests.
+    pub arch: Arch,
+    /// How many guests run at a time.
+    pub jobs: usize,
+    /// How long one guest may take.
+    pub limit: Duration,
+    /// Whether to look for newer packages than those in the cache.
+    pub refresh: bool,
+    /// A static program to run in place of the live tests.
+    pub tests: Option<&'a Path>,
+    /// Arguments for the test program.
+    pub arguments: &'a [String],
+}
+
+impl Matrix<'_> {
+    /// Runs all guests; the verdicts are in the order of the kernels.
+    pub fn run(&self, workspace: &Workspace) -> Result<Vec<Verdict>> {
+        let dir = programs::dir(workspace);
+        fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
+        // Packages are fetched while programs are built.
+        let (programs, boots) = thread::scope(|scope| {
+            let boots = scope.spawn(|| self.boots());
+            let programs = programs::build(workspace, self.arch, self.tests);
+            (programs, boots.join().unwrap_or_default())
+        });
+        let programs = programs?;
+        let queue: Mutex<VecDeque<_>> =
+            Mutex::new(self.kernels.iter().zip(boots).enumerate().collect());
+        let verdicts = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for _ in 0..self.jobs {
+                scope.spawn(|| {
+                    // The lock is not held while a guest runs.
+                    while let Some((index, (kernel, boot))) = lock(&queue).pop_front() {
+                        let ended = boot.and_then(|boot| self.guest(kernel, boot, &programs, &dir));
+                        let verdict = Verdict::of(kernel.series, ended);
+                        eprintln!("{}: {}", kernel.series, verdict.summary());
+                        lock(&verdicts).push((index, verdict));
+                    }
+                });
+            }
+        });
+        let mut verdicts = verdicts
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        verdicts.sort_by_key(|(index, _)| *index);
+        Ok(verdicts.into_iter().map(|(_, verdict)| verdict).collect())
+    }
+
+    /// Where the console of a kernel is kept.
+    pub fn console(&self, workspace: &Workspace, series: &str) -> PathBuf {
+        programs::dir(workspace).join(self.file(series, "log"))
+    }
+
+    fn file(&self, series: &str, extension: &str) -> String {
+        format!("{series}-{}.{extension}", self.arch.debian())
+    }
+
+    fn boots(&self) -> Vec<Result<Boot>> {
+        let mut suites = Suites::default();
+        self.kernels
+            .iter()
+            .map(|kernel| store::prepare(kernel, self.arch, &mut suites, self.refresh))
+            .collect()
+    }
+
+    fn guest(&self, kernel: &Kernel, boot: Boot, programs: &Programs, dir: &Path) -> Result<Ended> {
+        let token = token()?;
+        let file = |extension| dir.join(self.file(kernel.series, extension));
+        let mut command = vec![image::program("live"), "--color=never".into()];
+        command.extend_from_slice(self.arguments);
+        let environment = [
+            ("TCPTRACE_BIN", image::program("tcptrace")),
+            ("TCPTRACE_TEST_SLOWNESS", SLOWNESS.into()),
+        ];
+        let job = Job {
+            token: token.clone(),
+            port: self.arch.report_port().into(),
+            command,
+            environment: environment.map(|(name, value)| (name.into(), value)).into(),
+        };
+        let initramfs = file("initramfs");
+        image::write(&initramfs, &boot, programs, &job)?;
+        let guest = Guest {
+            arch: self.arch,
+            boot,
+            initramfs,
+            console: file("log"),
+            token,
+            limit: self.limit,
+        };
+        let ended = guest.run(|release, took| {
+            eprintln!(
+                "{}: {release} is up after {:.1} s",
+                kernel.series,
+                took.as_secs_f64()
+            )
+        });
+        // Tens of megabytes that are of no use any more.
+        let _ = fs::remove_file(&guest.initramfs);
+        let ended = ended?;
+        fs::write(file("tests"), &ended.report.output)
+            .context("cannot keep what the tests printed")?;
+        Ok(ended)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    // What is in them is whole even if a thread panicked.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn token() -> Result<String> {
+    let uuid =
+        fs::read_to_string("/proc/sys/kernel/random/uuid").context("cannot get a random number")?;
+    let uuid = uuid
+        .split('-')
+        .next()
+        .ok_or_else(|| anyhow!("an empty random number"))?;
+    Ok(format!("vm-{uuid}"))
+}

@@ -1,0 +1,22 @@
+//! Other kernels: Debian's, booted in QEMU, to run there the very live tests that run on this machine.
+//!
+//! A guest is a kernel and an initramfs with three static programs: `vm-init` as its init, `tcptrace`, and the
+//! live tests. Neither root nor a disk image is needed. The kernel's console goes to a file; what the tests print
+//! comes over a second serial port, so that a kernel message never stands in the middle of a line of theirs.
+//!
+//! Guests are always emulated: /dev/kvm is not there on most CI machines, and where machines are nested it may
+//! open and then hang.
+
+pub mod arch;
+pub mod console;
+pub mod cpio;
+pub mod guest;
+pub mod image;
+pub mod job;
+pub mod kernels;
+pub mod matrix;
+pub mod programs;
+pub mod report;
+pub mod store;
+pub mod table;
+pub mod verdict;

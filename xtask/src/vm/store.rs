@@ -1,0 +1,212 @@
+//! What guests need of a kernel, kept in the cache: its image and a few modules.
+//!
+//! apt has checked the packages against Debian's signed lists. What is kept of them is checked against sums made
+//! right then, each time before it is used.
+
+use super::{
+    arch::Arch,
+    kernels::{Kernel, Suites},
+};
+use crate::{apt, cache, process};
+use anyhow::{Context, Result, bail};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Modules that the tests need, each after those that it needs itself. Some kernels have some built in, or not at
+/// all (MPTCP came after 5.10).
+const MODULES: [&str; 4] = ["inet_diag", "tcp_diag", "mptcp_diag", "veth"];
+
+const SUMS: &str = "SHA256SUMS";
+/// Names the packages, for people.
+const ORIGIN: &str = "origin";
+const IMAGE: &str = "vmlinuz";
+
+/// A kernel that is ready to boot.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    dir: PathBuf,
+}
+
+impl Boot {
+    /// The kernel's image.
+    pub fn image(&self) -> PathBuf {
+        self.dir.join(IMAGE)
+    }
+
+    /// The modules, in the order to load them in.
+    pub fn modules(&self) -> Result<Vec<PathBuf>> {
+        let mut modules: Vec<_> = files(&self.dir)?
+            .into_iter()
+            .filter(|path| module_name(path).is_some())
+            .collect();
+        modules.sort();
+        Ok(modules)
+    }
+
+    /// The packages it comes from.
+    pub fn origin(&self) -> Result<String> {
+        let path = self.dir.join(ORIGIN);
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
+    }
+}
+
+/// The kernel from the cache, or from Debian if it is not there or not whole. `refresh` looks for a newer one.
+pub fn prepare(kernel: &Kernel, arch: Arch, suites: &mut Suites, refresh: bool) -> Result<Boot> {
+    let kernels = cache::dir()?.join("kernels");
+    let boot = Boot {
+        dir: kernels.join(format!("{}-{}", kernel.series, arch.debian())),
+    };
+    if !refresh && is_whole(&boot.dir) {
+        return Ok(boot);
+    }
+    fs::create_dir_all(&kernels).with_context(|| format!("cannot create {}", kernels.display()))?;
+    // Made beside its place and then moved there, so that what lies there is always complete.
+    let scratch = tempfile::tempdir_in(&kernels).context("cannot create a folder for packages")?;
+    let (lists, packages) = kernel.packages(suites, arch)?;
+    let mut origin = String::new();
+    let files = scratch.path().join("files");
+    for package in &packages {
+        eprintln!(
+            "{}: fetching {} {}",
+            kernel.series, package.name, package.version
+        );
+        origin.push_str(&format!("{} {}\n", package.name, package.version));
+        apt::unpack(&lists.download(package, scratch.path())?, &files)?;
+    }
+    let made = scratch.path().join("made");
+    collect(&files, &made)
+        .with_context(|| format!("the packages of {} are not as expected", kernel.series))?;
+    fs::write(made.join(ORIGIN), origin)?;
+    write_sums(&made)?;
+    if boot.dir.exists() {
+        fs::remove_dir_all(&boot.dir)
+            .with_context(|| format!("cannot replace {}", boot.dir.display()))?;
+    }
+    fs::rename(&made, &boot.dir).with_context(|| format!("cannot write {}", boot.dir.display()))?;
+    Ok(boot)
+}
+
+/// Copies what a guest needs out of unpacked packages.
+fn collect(unpacked: &Path, to: &Path) -> Result<()> {
+    fs::create_dir(to)?;
+    let all = files(unpacked)?;
+    let image = all
+        .iter()
+        .find(|path| name(path).starts_with(IMAGE))
+        .context("there is no kernel image")?;
+    fs::copy(image, to.join(IMAGE))?;
+    for (order, module) in MODULES.iter().enumerate() {
+        if let Some(path) = all.iter().find(|path| module_name(path) == Some(module)) {
+            fs::copy(path, to.join(format!("{order:02}-{}", name(path))))?;
+        }
+    }
+    Ok(())
+}
+
+/// `inet_diag` for `inet_diag.ko` and `inet_diag.ko.xz`.
+fn module_name(path: &Path) -> Option<&str> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_suffix(".ko.xz")
+        .or_else(|| name.strip_suffix(".ko"))
+}
+
+fn name(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default()
+}
+
+/// All plain files below `dir`.
+fn files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut dirs = vec![dir.to_owned()];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(&dir).with_context(|| format!("cannot list {}", dir.display()))? {
+            let entry = entry?;
+            let kind = entry.file_type()?;
+            if kind.is_dir() {
+                dirs.push(entry.path());
+            } else if kind.is_file() {
+                found.push(entry.path());
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn write_sums(dir: &Path) -> Result<()> {
+    let names: Vec<_> = files(dir)?
+        .iter()
+        .map(|path| name(path).to_owned())
+        .collect();
+    let mut command = Command::new("sha256sum");
+    command.current_dir(dir).arg("--").args(names);
+    let sums = process::capture(&mut command, "sum up a kernel's files")?;
+    if sums.is_empty() {
+        bail!("{} is empty", dir.display());
+    }
+    fs::write(dir.join(SUMS), sums).with_context(|| format!("cannot write in {}", dir.display()))
+}
+
+fn is_whole(dir: &Path) -> bool {
+    let mut command = Command::new("sha256sum");
+    command
+        .args(["--check", "--strict", "--status", SUMS])
+        .stderr(Stdio::null());
+    dir.join(SUMS).is_file()
+        && command
+            .current_dir(dir)
+            .status()
+            .is_ok_and(|status| status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Boot, collect, is_whole, write_sums};
+    use std::fs;
+
+    #[test]
+    fn takes_image_and_modules_in_loading_order() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let modules = dir.path().join("files/lib/modules/1/kernel/net");
+        fs::create_dir_all(&modules).expect("a folder");
+        for file in [
+            "veth.ko.xz",
+            "tcp_diag.ko.xz",
+            "inet_diag.ko.xz",
+            "other.ko.xz",
+            "vmlinuz-1",
+        ] {
+            fs::write(modules.join(file), file).expect("a file");
+        }
+        let boot = Boot {
+            dir: dir.path().join("made"),
+        };
+        collect(&dir.path().join("files"), &boot.dir).expect("an image is there");
+        assert_eq!(fs::read(boot.image()).expect("the image"), b"vmlinuz-1");
+        let names: Vec<_> = boot
+            .modules()
+            .expect("modules")
+            .iter()
+            .map(|path| super::name(path).to_owned())
+            .collect();
+        assert_eq!(
+            names,
+            ["00-inet_diag.ko.xz", "01-tcp_diag.ko.xz", "03-veth.ko.xz"]
+        );
+    }
+
+    #[test]
+    fn a_changed_file_is_noticed() {
+        let dir = tempfile::tempdir().expect("a folder");
+        assert!(!is_whole(dir.path()));
+        fs::write(dir.path().join("vmlinuz"), "one").expect("a file");
+        write_sums(dir.path()).expect("sums");
+        assert!(is_whole(dir.path()));
+        fs::write(dir.path().join("vmlinuz"), "two").expect("a file");
+        assert!(!is_whole(dir.path()));
+    }
+}

@@ -1,0 +1,102 @@
+//! A network namespace that lives as long as its owner.
+
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+
+use anyhow::{Context, Result, anyhow};
+use rustix::thread::UnshareFlags;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A network namespace with its loopback up.
+///
+/// A thread of its own lives in it and does what must be done inside: whatever is started there inherits the
+/// namespace. The rest of the process stays where it is.
+#[derive(Debug)]
+pub struct Netns {
+    inode: u64,
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Netns {
+    /// Makes one. Needs CAP_SYS_ADMIN.
+    pub fn new() -> Result<Self> {
+        let (jobs, inbox) = channel::<Job>();
+        let (ready, made) = channel();
+        let thread = std::thread::Builder::new()
+            .name("netns".into())
+            .spawn(move || {
+                let entered = enter_new();
+                let failed = entered.is_err();
+                if ready.send(entered).is_err() || failed {
+                    return;
+                }
+                for job in inbox {
+                    job();
+                }
+            })?;
+        let inode = made.recv().context("the namespace's thread ended")??;
+        Ok(Self {
+            inode,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// The namespace's inode number, its name for `--netns`.
+    pub fn inode(&self) -> u64 {
+        self.inode
+    }
+
+    /// Sets one of the namespace's own settings, such as `ipv4/tcp_max_tw_buckets`.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        let (path, value) = (format!("/proc/sys/net/{name}"), value.to_owned());
+        let written = self.run({
+            let path = path.clone();
+            // Who opens it decides whose setting it is.
+            move || std::fs::write(path, value)
+        })?;
+        written.with_context(|| format!("cannot write {path}"))
+    }
+
+    /// Does something inside the namespace, and waits for it.
+    pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let (done, result) = channel();
+        let jobs = self
+            .jobs
+            .as_ref()
+            .ok_or_else(|| anyhow!("the namespace is gone"))?;
+        let job = Box::new(move || {
+            // The receiver waits below; if it is gone nobody wants the result.
+            let _ = done.send(job());
+        });
+        jobs.send(job)
+            .map_err(|_| anyhow!("the namespace's thread ended"))?;
+        result
+            .recv()
+            .context("the job inside the namespace panicked")
+    }
+}
+
+impl Drop for Netns {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic in a job was already seen by whoever waited for it.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn enter_new() -> Result<u64> {
+    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the network
+    // namespace of this thread changes, and the thread is ours alone.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+        .context("cannot make a network namespace")?;
+    super::sockets::loopback_up().context("cannot bring the loopback up")?;
+    let inode = rustix::fs::stat("/proc/thread-self/ns/net")
+        .context("cannot stat the network namespace")?
+        .st_ino;
+    Ok(inode)
+}

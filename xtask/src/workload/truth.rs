@@ -1,0 +1,57 @@
+//! What is true of a socket, for a tracer to be held against.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+
+/// Who opened the connection, seen from a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// This end connected.
+    Client,
+    /// This end was connected to.
+    Server,
+}
+
+/// One of the two actors of a stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The one that connects.
+    Client,
+    /// The one that listens.
+    Server,
+}
+
+impl Side {
+    /// The other one.
+    pub fn other(self) -> Self {
+        match self {
+            Self::Client => Self::Server,
+            Self::Server => Self::Client,
+        }
+    }
+}
+
+/// Everything that is known of a socket that is stuck.
+#[derive(Debug, Clone)]
+pub struct Truth {
+    /// The kernel's cookie. Of a socket that nobody accepted yet it is not known: only its holder may ask.
+    pub cookie: Option<u64>,
+    /// The inode, 0 while nobody accepted it.
+    pub inode: u64,
+    /// Its own end.
+    pub local: SocketAddr,
+    /// The other end.
+    pub remote: SocketAddr,
+    /// Who opened the connection.
+    pub role: Role,
+    /// Whether a process has it, or ever had.
+    pub accepted: bool,
+    /// Every (PID, descriptor) that has it open.
+    pub holders: BTreeSet<(u32, i32)>,
+    /// The PID that listens, where nobody accepted.
+    pub listener: Option<u32>,
+    /// It cannot have entered its state before this (CLOCK_MONOTONIC).
+    pub before_ns: u64,
+    /// It had entered its state by this time.
+    pub after_ns: u64,
+}

@@ -1,0 +1,104 @@
+//! Where things are in a checkout.
+
+use anyhow::{Context, Result};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+/// A checkout of this project.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
+
+impl Workspace {
+    /// The checkout that this program was started from.
+    ///
+    /// Cargo says at run time where the package is; the path from build time is only for a binary that is
+    /// started by hand, because a checkout may have been moved since.
+    pub fn current() -> Result<Self> {
+        let package = env::var_os("CARGO_MANIFEST_DIR")
+            .map(PathBuf::from)
+            .filter(|dir| dir.ends_with("xtask"))
+            .unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+        let root = package
+            .parent()
+            .with_context(|| format!("{} has no parent folder", package.display()))?;
+        Self::at(root)
+    }
+
+    /// The checkout in `root`.
+    pub fn at(root: &Path) -> Result<Self> {
+        // The compiler sees resolved paths, so what is remapped must be resolved too.
+        let root = fs::canonicalize(root).with_context(|| {
+            format!(
+                "{} is not there: run this by `cargo xtask` in a checkout",
+                root.display()
+            )
+        })?;
+        Ok(Self { root })
+    }
+
+    /// The folder with the workspace's `Cargo.toml`.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Target folder of BPF builds: their own, so that they never wait for the lock of another cargo, and
+    /// always at this place, whatever `CARGO_TARGET_DIR` says.
+    pub fn bpf_target(&self) -> PathBuf {
+        self.root.join("target/bpf")
+    }
+
+    /// The committed BPF object.
+    pub fn bpf_object(&self) -> PathBuf {
+        self.root.join("tcptrace/src/bpf/tcptrace.bpf.o")
+    }
+
+    /// The committed digest of the sources that the object was made from.
+    pub fn bpf_digest(&self) -> PathBuf {
+        self.root.join("tcptrace/src/bpf/tcptrace.bpf.digest")
+    }
+
+    /// Copies what cargo needs to build any package of this workspace into `to`: the files at the top, cargo's
+    /// settings, and every folder that is a package.
+    pub fn copy_to(&self, to: &Path) -> Result<Self> {
+        fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+        for entry in read_dir(&self.root)? {
+            let target = to.join(entry.file_name());
+            let path = entry.path();
+            if path.is_file() {
+                copy_file(&path, &target)?;
+            } else if entry.file_name() == ".cargo" || path.join("Cargo.toml").is_file() {
+                copy_dir(&path, &target)?;
+            }
+        }
+        Self::at(to)
+    }
+}
+
+fn copy_dir(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
+    for entry in read_dir(from)? {
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() {
+            copy_dir(&path, &target)?;
+        } else {
+            copy_file(&path, &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    fs::copy(from, to)
+        .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+fn read_dir(dir: &Path) -> Result<Vec<fs::DirEntry>> {
+    fs::read_dir(dir)
+        .and_then(Iterator::collect)
+        .with_context(|| format!("cannot list {}", dir.display()))
+}
