@@ -71,6 +71,11 @@ pub struct WalkState {
     pub written: u32,
     /// Processes whose resume point could not be kept: their later descriptors were not seen.
     pub cut_short: u32,
+    /// 1 when MPTCP sockets of every state are wanted: one of its subflows is in the watched state,
+    /// of which the state of the whole says nothing.
+    pub mptcp: u32,
+    /// Nothing; makes the size a multiple of 8.
+    pub reserved: u32,
 }
 
 // SAFETY: only integers, no padding (each size is a multiple of 8 and the fields are laid out by

@@ -25,7 +25,7 @@ static WALK: Array<WalkState> = Array::with_max_entries(1, 0);
 
 /// The next descriptor of each task that a pass did not finish, by thread id.
 #[map]
-static WALK_RESUME: HashMap<u32, u32> = HashMap::with_max_entries(1 << 20, BPF_F_NO_PREALLOC);
+static WALK_RESUME: HashMap<u32, u32> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 
 /// Descriptors of one process in one pass, so that no CPU is held up: about 1 ms.
 const PASS_DESCRIPTORS: u32 = 8192;
@@ -82,20 +82,21 @@ pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
     0
 }
 
+/// The members are read as raw memory, which keeps the verifier from searching the kernel's types
+/// for each step.
 #[inline(always)]
 fn walk_task(context: &Context, task: Sock, state: *mut WalkState) {
-    let files = Sock(task.load(setting!(task.task_files)));
-    if files.0.is_null() {
+    let task = task.0;
+    let files: u64 = peek(task, setting!(task.task_files));
+    if files == 0 {
         return;
     }
-    let pid: u32 = task.load(setting!(task.task_tgid));
-    let thread: u32 = task.load(setting!(task.task_pid));
-    if thread != pid {
-        // The same table as its leader's, unless it went its own way.
-        let leader = Sock(task.load(setting!(task.task_group_leader)));
-        if leader.load::<u64>(setting!(task.task_files)) == files.0 as u64 {
-            return;
-        }
+    let pid: u32 = peek(task, setting!(task.task_tgid));
+    let thread: u32 = peek(task, setting!(task.task_pid));
+    let leader = peek::<u64>(task, setting!(task.task_group_leader)) as *const u8;
+    // A thread has the same table as its leader, unless it went its own way.
+    if thread != pid && peek::<u64>(leader, setting!(task.task_files)) == files {
+        return;
     }
     // SAFETY: `state` points into the map, and one reader at a time runs the iterator.
     let first_pass = unsafe { (*state).first_pass } != 0;
@@ -105,16 +106,16 @@ fn walk_task(context: &Context, task: Sock, state: *mut WalkState) {
         Some(from) => *from,
         None => return,
     };
-    let table = Sock(files.load(setting!(task.files_fdt)));
-    let slots: u32 = table.load(setting!(task.fdt_max_fds));
+    let table = peek::<u64>(files as *const u8, setting!(task.files_fdt)) as *const u8;
+    let slots: u32 = peek(table, setting!(task.fdt_max_fds));
     let count = slots.saturating_sub(from).min(PASS_DESCRIPTORS);
     let mut walk = Walk {
         seq: context.seq(),
         state,
-        table: table.load(setting!(task.fdt_fd)),
+        table: peek(table, setting!(task.fdt_fd)),
         from,
         pid,
-        comm: comm(task),
+        comm: peek(leader, setting!(task.task_comm)),
     };
     // SAFETY: the state is as above; the callback's second argument is `walk`, which outlives the
     // loop.
@@ -156,17 +157,22 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
         return NEXT;
     }
     let socket = peek::<u64>(file, setting!(task.file_private_data)) as *const u8;
-    // A socket points back to its file; no other private data does.
-    if socket.is_null() || peek::<u64>(socket, setting!(task.socket_file)) != file as u64 {
+    if socket.is_null() {
         return NEXT;
     }
-    let sock = peek::<u64>(socket, setting!(task.socket_sk)) as *const u8;
-    let state = peek::<u8>(sock, setting!(sock.skc_state));
-    if !wanted(
-        state,
-        || peek(sock, setting!(sock.skc_family)),
-        || peek(sock, setting!(sock.sk_protocol)),
-    ) {
+    let (back, sock) = file_and_sock(socket);
+    // A socket points back to its file; no other private data does.
+    if back != file as u64 {
+        return NEXT;
+    }
+    let (family, state) = family_and_state(sock);
+    // SAFETY: `state` points into the map.
+    let in_doubt = unsafe { (*walk.state).mptcp } != 0;
+    // The protocol lies on another cache line than the state, so it is asked for last.
+    if !is_ip(family)
+        || !(of_interest(state) || in_doubt)
+        || !has_protocol(state, peek(sock, setting!(sock.sk_protocol)))
+    {
         return NEXT;
     }
     let inode = peek::<u64>(file, setting!(task.file_inode)) as *const u8;
@@ -206,11 +212,9 @@ pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
         return 0;
     }
     let state: u8 = sock.load(setting!(sock.skc_state));
-    if !wanted(
-        state,
-        || sock.load(setting!(sock.skc_family)),
-        || sock.load(setting!(sock.sk_protocol)),
-    ) {
+    if !is_ip(sock.load(setting!(sock.skc_family)))
+        || !has_protocol(state, sock.load(setting!(sock.sk_protocol)))
+    {
         return 0;
     }
     let inode = Sock(Sock(file).load(setting!(task.file_inode)));
@@ -228,15 +232,38 @@ pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
     0
 }
 
+/// `socket->file` and `socket->sk`, which are neighbours on every kernel so far.
 #[inline(always)]
-fn wanted(state: u8, family: impl FnOnce() -> u16, protocol: impl FnOnce() -> u16) -> bool {
-    let in_state =
-        u32::from(state) == setting!(watched_state) || state == TcpState::Listen.number();
-    if !is_ip(family()) {
-        return false;
+fn file_and_sock(socket: *const u8) -> (u64, *const u8) {
+    let (file, sk) = (setting!(task.socket_file), setting!(task.socket_sk));
+    if sk == file + 8 {
+        let [file, sk] = peek::<[u64; 2]>(socket, file);
+        (file, sk as *const u8)
+    } else {
+        (peek(socket, file), peek::<u64>(socket, sk) as *const u8)
     }
-    let protocol = protocol();
-    protocol == IPPROTO_MPTCP || (in_state && protocol == IPPROTO_TCP)
+}
+
+/// `sk->skc_family` and `sk->skc_state`, likewise.
+#[inline(always)]
+fn family_and_state(sock: *const u8) -> (u16, u8) {
+    let (family, state) = (setting!(sock.skc_family), setting!(sock.skc_state));
+    if state == family + 2 {
+        let [first, second, state, _] = peek::<[u8; 4]>(sock, family);
+        (u16::from_ne_bytes([first, second]), state)
+    } else {
+        (peek(sock, family), peek(sock, state))
+    }
+}
+
+#[inline(always)]
+fn of_interest(state: u8) -> bool {
+    u32::from(state) == setting!(watched_state) || state == TcpState::Listen.number()
+}
+
+#[inline(always)]
+fn has_protocol(state: u8, protocol: u16) -> bool {
+    protocol == IPPROTO_MPTCP || (of_interest(state) && protocol == IPPROTO_TCP)
 }
 
 /// The name of the thread group's leader, which is the process's name.

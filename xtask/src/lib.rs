@@ -3,11 +3,16 @@
 //! A library, so that tests and other tools can use the parts; the command is `main.rs`.
 
 pub mod apt;
+pub mod bench;
 pub mod bpf;
 pub mod cache;
 pub mod cargo;
 pub mod commands;
+pub mod demo;
+pub mod interrupt;
 pub mod process;
+pub mod rerun;
+pub mod role;
 pub mod root;
 pub mod toolchain;
 pub mod vm;

@@ -4,7 +4,8 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use xtask::{
-    commands::{ebpf, run, test, vm},
+    commands::{bench, demo, ebpf, role, run, test, vm},
+    workload::actor,
     workspace::Workspace,
 };
 
@@ -18,13 +19,20 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Args),
+    Demo(demo::Args),
     Ebpf(ebpf::Args),
+    Role(role::Args),
     Run(run::Args),
     Test(test::Args),
     Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
+    // The actors of the demo and of the benchmarks are this very program, run again.
+    if let Some(code) = actor::main(std::env::args_os().skip(1)) {
+        return code;
+    }
     run().unwrap_or_else(|error| {
         // One line, not anyhow's backtrace: the messages say what to do.
         eprintln!("error: {error:#}");
@@ -35,7 +43,10 @@ fn main() -> ExitCode {
 fn run() -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     match Cli::parse().command {
+        Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Demo(args) => demo::run(&workspace, &args),
         Command::Ebpf(args) => ebpf::run(&workspace, &args),
+        Command::Role(args) => role::run(&args),
         Command::Run(args) => run::run(&workspace, &args),
         Command::Test(args) => test::run(&workspace, &args),
         Command::Vm(args) => vm::run(&workspace, &args),

@@ -54,6 +54,7 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
             send_queue: 0,
             timer: Timer::None,
             cgroup_id: None,
+            mptcp: false,
         },
     }
 }

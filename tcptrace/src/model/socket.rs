@@ -122,8 +122,10 @@ pub struct Details {
     pub send_queue: u32,
     /// What the kernel waits for.
     pub timer: Timer,
-    /// Its control group's id (5.7 and later).
+    /// Its control group's id (5.8 and later).
     pub cgroup_id: Option<u64>,
+    /// Whether it is a subflow of an MPTCP connection.
+    pub mptcp: bool,
 }
 
 impl Details {

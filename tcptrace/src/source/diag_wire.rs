@@ -2,10 +2,11 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use netlink_packet_core::{
-    NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload, Nla as _,
+    NLM_F_DUMP, NLM_F_REQUEST, NLMSG_DONE, NLMSG_ERROR, NetlinkHeader, NetlinkMessage,
+    NetlinkPayload, Nla as _, Parseable as _,
 };
 use netlink_packet_sock_diag::{
-    SockDiagMessage,
+    SOCK_DIAG_BY_FAMILY, SockDiagMessage,
     inet::{ExtensionFlags, InetRequest, InetResponse, SocketId, StateFlags, nlas::Nla},
 };
 use tcptrace_common::{IPPROTO_TCP, TcpState};
@@ -16,6 +17,15 @@ use crate::model::{
     socket::{Details, Endpoint, Family, Timer},
 };
 
+/// `TCPDIAG_GETSOCK`: the older request, which is for both families at once. Every dump walks the
+/// connections of all namespaces, so that asking twice would cost twice as much.
+const GETSOCK: u16 = 18;
+/// Bytes of a message's header.
+const HEADER: usize = 16;
+/// Bytes of `struct inet_diag_req`.
+const GETSOCK_BYTES: usize = 60;
+/// `INET_DIAG_ULP_INFO`: what runs on top of TCP, for those with `CAP_NET_ADMIN`.
+const ULP_INFO: u16 = 19;
 /// `INET_DIAG_CGROUP_ID`, since 5.8.
 const CGROUP_ID: u16 = 21;
 /// Where `tcpi_last_ack_recv` (ms) lies in `struct tcp_info`.
@@ -54,8 +64,8 @@ pub struct ReadAt {
 pub enum Answer {
     /// A socket.
     Socket(Box<InetResponse>),
-    /// The request with this sequence number found nothing or failed, with this `errno`.
-    Error(u32, i32),
+    /// A request found nothing or failed, with this `errno`.
+    Error(i32),
     /// The dump is complete.
     Done,
     /// Nothing of interest, or nothing that can be understood.
@@ -79,6 +89,22 @@ fn append(buffer: &mut BytesMut, flags: u16, sequence: u32, request: InetRequest
     let start = buffer.len();
     buffer.put_bytes(0, message.buffer_len());
     message.serialize(&mut buffer[start..]);
+}
+
+/// Appends a request for all sockets in `state`, in the older form.
+#[allow(clippy::cast_possible_truncation)] // a length of 76
+pub fn ask_for_both(buffer: &mut BytesMut, state: TcpState, sequence: u32) {
+    buffer.put_u32_ne((HEADER + GETSOCK_BYTES) as u32);
+    buffer.put_u16_ne(GETSOCK);
+    buffer.put_u16_ne(NLM_F_REQUEST | NLM_F_DUMP);
+    buffer.put_u32_ne(sequence);
+    buffer.put_u32_ne(0);
+    // idiag_family, which is not looked at, idiag_src_len, idiag_dst_len; idiag_ext; an empty id.
+    buffer.put_bytes(0, 3);
+    buffer.put_u8(ExtensionFlags::INFO.bits());
+    buffer.put_bytes(0, 48);
+    buffer.put_u32_ne(1 << state.number());
+    buffer.put_u32_ne(0);
 }
 
 /// Appends a request for all sockets of `family` in `state`.
@@ -121,22 +147,25 @@ pub fn ask_for_one(buffer: &mut BytesMut, wanted: &Wanted, sequence: u32) {
 /// Takes the next message off a datagram; `None` at its end. What is cut off or broken ends it too.
 pub fn next_answer(datagram: &mut Bytes) -> Option<Answer> {
     let length = datagram.get(..4)?.get_u32_ne() as usize;
-    if length < 16 || length > datagram.len() {
+    if length < HEADER || length > datagram.len() {
         return None;
     }
-    let message = datagram.split_to(length);
+    let mut message = datagram.split_to(length);
     // Messages begin at multiples of 4.
     datagram.advance((length.next_multiple_of(4) - length).min(datagram.len()));
-    let Ok(message) = NetlinkMessage::<SockDiagMessage>::deserialize(&message) else {
-        return Some(Answer::Other);
-    };
-    let sequence = message.header.sequence_number;
-    Some(match message.payload {
-        NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(socket)) => {
-            Answer::Socket(socket)
-        }
-        NetlinkPayload::Error(error) => Answer::Error(sequence, -error.raw_code()),
-        NetlinkPayload::Done(_) => Answer::Done,
+    message.advance(4);
+    let kind = message.get_u16_ne();
+    message.advance(HEADER - 6);
+    Some(match kind {
+        NLMSG_DONE => Answer::Done,
+        NLMSG_ERROR => match message.try_get_i32_ne() {
+            Ok(error) => Answer::Error(error.saturating_neg()),
+            Err(_) => Answer::Other,
+        },
+        GETSOCK | SOCK_DIAG_BY_FAMILY => match InetResponse::parse(&message) {
+            Ok(socket) => Answer::Socket(Box::new(socket)),
+            Err(_) => Answer::Other,
+        },
         _ => Answer::Other,
     })
 }
@@ -172,6 +201,7 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
     };
     let mut last_ack_ms = None;
     let mut cgroup_id = None;
+    let mut mptcp = false;
     for attribute in &response.nlas {
         match attribute {
             Nla::TcpInfo(info) => {
@@ -184,6 +214,12 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
                     other.emit_value(&mut value);
                     cgroup_id = Some(u64::from_ne_bytes(value)).filter(|id| *id != 0);
                 }
+            }
+            Nla::Other(other) if other.kind() == ULP_INFO => {
+                let mut value = vec![0; other.value_len()];
+                other.emit_value(&mut value);
+                // The name is among the nested attributes.
+                mptcp = value.windows(6).any(|window| window == b"mptcp\0");
             }
             _ => {}
         }
@@ -204,6 +240,7 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
             send_queue: header.send_queue,
             timer,
             cgroup_id,
+            mptcp,
         },
     })
 }
@@ -329,9 +366,13 @@ mod tests {
         };
         ask_for_one(&mut buffer, &wanted, 1);
         ask_for_all(&mut buffer, Family::Ipv4, TcpState::CloseWait, 2);
-        // A header of 16 bytes and a request of 56, twice.
-        assert_eq!(buffer.len(), 2 * (16 + 56));
-        let second = &buffer[72..];
+        ask_for_both(&mut buffer, TcpState::CloseWait, 3);
+        // A header of 16 bytes and a request of 56, twice; and the older one.
+        assert_eq!(buffer.len(), 2 * (16 + 56) + 16 + 60);
+        let both = &buffer[144..];
+        assert_eq!(both[..6], [76, 0, 0, 0, 18, 0]);
+        assert_eq!(both[68..72], (1u32 << 8).to_ne_bytes());
+        let second = &buffer[72..144];
         assert_eq!(second[16..18], [netlink_packet_sock_diag::AF_INET, 6]);
         assert_eq!(second[20..24], (1u32 << 8).to_ne_bytes());
         assert_eq!(sequence_of_message(second), 2);

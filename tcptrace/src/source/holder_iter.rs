@@ -22,16 +22,21 @@ pub struct Found {
     pub incomplete: bool,
 }
 
-/// Runs `walk_files`, pass after pass.
+/// Runs `walk_files`, pass after pass; with `mptcp`, MPTCP sockets of every state are found too.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn walk(ebpf: &mut Ebpf) -> io::Result<Found> {
+pub fn walk(ebpf: &mut Ebpf, mptcp: bool) -> io::Result<Found> {
     let mut found = Found::default();
     for pass in 0..MAX_PASSES {
-        set_state(ebpf, u32::from(pass == 0))?;
+        let state = WalkState {
+            first_pass: u32::from(pass == 0),
+            mptcp: u32::from(mptcp),
+            ..WalkState::default()
+        };
+        set_state(ebpf, state)?;
         found.held.append(&mut run(ebpf, "walk_files")?);
-        let state = state(ebpf)?;
+        let state = read_state(ebpf)?;
         found.incomplete |= state.cut_short > 0;
         if state.more == 0 {
             return Ok(found);
@@ -52,17 +57,13 @@ pub fn each_file(ebpf: &mut Ebpf) -> io::Result<Found> {
     })
 }
 
-fn set_state(ebpf: &mut Ebpf, first_pass: u32) -> io::Result<()> {
+fn set_state(ebpf: &mut Ebpf, state: WalkState) -> io::Result<()> {
     let map = ebpf.map_mut("WALK").ok_or(io::ErrorKind::NotFound)?;
     let mut map: Array<_, WalkState> = Array::try_from(map).map_err(io::Error::other)?;
-    let state = WalkState {
-        first_pass,
-        ..WalkState::default()
-    };
     map.set(0, state, 0).map_err(io::Error::other)
 }
 
-fn state(ebpf: &Ebpf) -> io::Result<WalkState> {
+fn read_state(ebpf: &Ebpf) -> io::Result<WalkState> {
     let map = ebpf.map("WALK").ok_or(io::ErrorKind::NotFound)?;
     let map: Array<_, WalkState> = Array::try_from(map).map_err(io::Error::other)?;
     map.get(&0, 0).map_err(io::Error::other)

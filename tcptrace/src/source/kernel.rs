@@ -12,7 +12,7 @@ use aya::{
     maps::{Map, PerCpuArray},
     programs::{BtfTracePoint, Iter, ProgramError, TracePoint},
 };
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tcptrace_common::{Counters, Filter, Settings, TcpState, WatchedSocket};
 
 use super::{
@@ -161,12 +161,8 @@ impl KernelSide {
             ..types.map_or_else(Settings::default, |types| types.settings)
         };
         let types = types.map(|types| (types, &types.aya));
-        let mut ebpf = load(
-            options,
-            settings,
-            types.map(|(_, aya)| aya),
-            Hook::Tracepoint,
-        )?;
+        let btf = types.map(|(_, aya)| aya);
+        let mut ebpf = load(options, settings, btf, Hook::Tracepoint)?;
         attach_tracepoint_program(&mut ebpf)
             .map_err(|error| refused(TRACEPOINT_PROGRAM, &error))?;
         let types = types.map(|(types, _)| types);
@@ -265,13 +261,14 @@ impl KernelSide {
         info.lines().find_map(field)?.ok()
     }
 
-    /// Every descriptor of the sockets with these inodes, and maybe of others.
+    /// Every descriptor of the sockets with these inodes, and maybe of others; `mptcp` says that
+    /// some of them are subflows of MPTCP.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn holders(&mut self, inodes: &HashSet<u64>) -> io::Result<Found> {
+    pub fn holders(&mut self, inodes: &HashSet<u64>, mptcp: bool) -> io::Result<Found> {
         match self.holders {
-            HolderMethod::Walk => holder_iter::walk(&mut self.ebpf),
+            HolderMethod::Walk => holder_iter::walk(&mut self.ebpf, mptcp),
             HolderMethod::EachFile => holder_iter::each_file(&mut self.ebpf),
             HolderMethod::Proc => holder_proc::find(inodes),
         }
@@ -315,7 +312,7 @@ fn load(
     };
     // The levels of aya-log: 0 is none, 4 is debug. At 0 the verifier removes every message.
     let level: u8 = if options.log { 4 } else { 0 };
-    let mut loader = EbpfLoader::new();
+    let mut loader = new_loader();
     loader
         .btf(btf)
         .override_global("SETTINGS", &settings, true)
@@ -326,6 +323,24 @@ fn load(
         loader.map_max_entries("AYA_LOGS", NO_LOG_BYTES);
     }
     Ok(loader.load(OBJECT)?)
+}
+
+/// A loader without type information of its own. `EbpfLoader::new` (aya 0.14) reads and parses all
+/// of the kernel's before another can be given, which takes 20 ms and 20 MiB; where the file cannot
+/// be opened it does without. Nothing else runs yet that might open a file meanwhile.
+fn new_loader<'a>() -> EbpfLoader<'a> {
+    let limit = getrlimit(Resource::Nofile);
+    let none = Rlimit {
+        current: Some(0),
+        maximum: limit.maximum,
+    };
+    let lowered = setrlimit(Resource::Nofile, none).is_ok();
+    let loader = EbpfLoader::new();
+    if lowered {
+        // Up to what it was is always allowed, for the hard limit stayed.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
+    loader
 }
 
 fn attach_btf_program(ebpf: &mut Ebpf, btf: &aya::Btf) -> Result<(), ProgramError> {

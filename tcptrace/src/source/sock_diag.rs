@@ -1,6 +1,6 @@
 //! Asking `sock_diag` in one network namespace.
 
-use std::io;
+use std::{fs, io};
 
 use bytes::{Bytes, BytesMut};
 use netlink_packet_sock_diag::inet::InetResponse;
@@ -21,6 +21,21 @@ const DATAGRAM_BYTES: usize = 64 * 1024;
 /// Questions sent at once. The kernel queues every answer before the call returns, and the default
 /// receive buffer (208 KiB) must hold them all.
 const AT_ONCE: usize = 32;
+
+/// Whether the namespace that the calling thread is in has any TCP sockets, accepted or not. Asking
+/// is far cheaper than a dump, which walks the connections of all namespaces.
+#[must_use]
+pub fn has_tcp_sockets() -> bool {
+    let in_use = |file: &str, label: &str| {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+        // Unknown counts as some; without IPv6 there is no such file.
+        text.map_or(file == "sockstat", |text| {
+            let line = text.lines().find_map(|line| line.strip_prefix(label));
+            line.is_none_or(|line| line != "0" && !line.starts_with("0 "))
+        })
+    };
+    in_use("sockstat", "TCP: inuse ") || in_use("sockstat6", "TCP6: inuse ")
+}
 
 /// A connection to `sock_diag` in the namespace that the calling thread is in.
 pub struct SockDiag {
@@ -84,29 +99,26 @@ impl SockDiag {
         family: Option<Family>,
         mut each: impl FnMut(&InetResponse, u64),
     ) -> io::Result<()> {
-        for wanted in [Family::Ipv4, Family::Ipv6] {
-            if family.is_some_and(|family| family != wanted) {
-                continue;
-            }
-            self.sequence += 1;
-            let mut request = BytesMut::new();
-            diag_wire::ask_for_all(&mut request, wanted, state, self.sequence);
-            self.socket.send(&request, 0)?;
-            'dump: loop {
-                // The kernel filled it during the call before this one.
-                let filled_ns = monotonic_ns();
-                let mut datagram = self.receive()?;
-                while let Some(answer) = diag_wire::next_answer(&mut datagram) {
-                    match answer {
-                        Answer::Socket(response) => each(&response, filled_ns),
-                        Answer::Done => break 'dump,
-                        Answer::Error(_, errno) => return Err(io::Error::from_raw_os_error(errno)),
-                        Answer::Other => {}
-                    }
+        self.sequence += 1;
+        let mut request = BytesMut::new();
+        match family {
+            Some(family) => diag_wire::ask_for_all(&mut request, family, state, self.sequence),
+            None => diag_wire::ask_for_both(&mut request, state, self.sequence),
+        }
+        self.socket.send(&request, 0)?;
+        loop {
+            // The kernel filled it during the call before this one.
+            let filled_ns = monotonic_ns();
+            let mut datagram = self.receive()?;
+            while let Some(answer) = diag_wire::next_answer(&mut datagram) {
+                match answer {
+                    Answer::Socket(response) => each(&response, filled_ns),
+                    Answer::Done => return Ok(()),
+                    Answer::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Answer::Other => {}
                 }
             }
         }
-        Ok(())
     }
 
     /// Those of the wanted sockets that are in `state` now.

@@ -11,6 +11,7 @@ mod check;
 mod endings;
 mod filters;
 mod holders;
+mod kernel;
 mod leaks;
 mod limits;
 mod output;

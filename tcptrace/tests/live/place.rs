@@ -5,6 +5,7 @@ use std::io::Result;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
+use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::process::Signal;
 use rustix::thread::UnshareFlags;
@@ -85,5 +86,9 @@ fn private_mounts() -> Result<()> {
 }
 
 fn mount_new(kind: &CStr, at: &CStr) -> Result<()> {
-    Ok(mount(kind, at, kind, MountFlags::empty(), None::<&CStr>)?)
+    match mount(kind, at, kind, MountFlags::empty(), None::<&CStr>) {
+        // The machine has the very same there already.
+        Err(Errno::BUSY) => Ok(()),
+        result => Ok(result?),
+    }
 }

@@ -5,6 +5,7 @@ use xtask::workload::state::{FIN_WAIT2, LAST_ACK, SYN_SENT};
 use xtask::workload::{Family, Order, Side, Socket, Stage};
 
 use crate::case::Cases;
+use crate::kernel;
 use crate::place::{BOTH, Place};
 use crate::report::Snapshot;
 use crate::tool::Tool;
@@ -111,9 +112,10 @@ fn both_ages(place: Place, state: &str, enter: Enter) -> Result<()> {
     let after = enter(&mut stage)?;
     let snapshot = tool.fresh()?;
     shows(&snapshot, &before, state, "at_least")?;
-    // The classic tracepoint tells no more of a socket than its addresses, and one that begins to connect has no port
-    // yet: its transition cannot be told to be its own, and no age is better than another socket's.
-    let nameless = state == "SYN_SENT" && place.hook() == "tracepoint";
+    // Without its cookie a socket is known by its addresses, and one that begins to connect has no port yet: no
+    // transition can be told to be its own, and then no age is better than another socket's.
+    let without_cookies = place.hook() == "tracepoint" || !kernel::tells_cookies();
+    let nameless = state == "SYN_SENT" && without_cookies;
     let age = if nameless { "at_least" } else { "exact" };
     shows(&snapshot, &after, state, age)?;
     ensure!(

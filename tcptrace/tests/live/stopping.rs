@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use xtask::workload::clock::patience;
-use xtask::workload::{Family, Stage};
+use xtask::workload::{Family, Order, Stage, Truth};
 
 use crate::case::Cases;
 use crate::place::{BOTH, Place};
@@ -26,46 +26,85 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "stop_by_sigkill_leaves_nothing", by_kill);
 }
 
+/// One socket from before and three new ones, of which two go: (what the summary says, how much).
+const SUMMARY: [(&str, &str); 4] = [
+    ("most stuck at once", "4"),
+    ("entered CLOSE_WAIT", "3 (1 were in it before)"),
+    ("left CLOSE_WAIT", "2"),
+    ("still stuck", "2"),
+];
+
+fn summary_in(text: &str) -> Result<()> {
+    for (label, value) in SUMMARY {
+        let mut values = text
+            .lines()
+            .filter_map(|line| line.trim().strip_prefix(label));
+        ensure!(
+            values.any(|found| found.trim() == value),
+            "not {value} {label}: {text:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Two of four sockets go.
+fn some_go(stage: &mut Stage, before: &[Truth], after: &[Truth]) -> Result<()> {
+    let holders = [&before[0], &after[0]].map(|truth| truth.holders.first());
+    let fds = holders.into_iter().flatten().map(|(_, fd)| *fd).collect();
+    stage.server.tell(&Order::Close { fds })?;
+    Ok(())
+}
+
 fn by_signal(signal: Signal) -> Result<()> {
     let mut stage = Stage::new()?;
+    let before = stage.server_leak(Family::Ipv4, 1)?;
     let mut tool = Tool::watch(Place::Btf, stage.netns().inode(), &[])?;
     tool.fresh()?;
-    stage.server_leak(Family::Ipv4, 3)?;
+    let after = stage.server_leak(Family::Ipv4, 3)?;
+    tool.fresh()?;
+    some_go(&mut stage, &before, &after)?;
     tool.fresh()?;
     tool.signal(signal)?;
     let outcome = tool.wait()?.success()?;
     outcome
         .snapshots()
         .context("the rest of standard output is not JSON")?;
-    ensure!(
-        outcome.stderr.contains('3'),
-        "no summary of three sockets on stderr: {:?}",
-        outcome.stderr
-    );
+    summary_in(&outcome.stderr)
+}
+
+/// Waits for a report of so many sockets.
+fn headline(tool: &mut Tool, count: usize) -> Result<()> {
+    let (start, words) = (Instant::now(), format!("{count} socket"));
+    while !tool.line()?.starts_with(&words) {
+        ensure!(
+            start.elapsed() < patience(),
+            "no report begins with {words}"
+        );
+    }
     Ok(())
 }
 
+/// The same where people read it: the summary follows the reports.
 fn by_signal_text() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode().to_string();
-    stage.server_leak(Family::Ipv4, 3)?;
-    let mut tool = Tool::start(
-        Place::AsIs,
-        &[
-            "--older-than",
-            "0s",
-            "--interval",
-            "100ms",
-            "--netns",
-            &netns,
-        ],
-    )?;
-    while !tool.line()?.contains("leaky-server") {}
+    let before = stage.server_leak(Family::Ipv4, 1)?;
+    let arguments = [
+        "--older-than",
+        "0s",
+        "--interval",
+        "100ms",
+        "--netns",
+        &netns,
+    ];
+    let mut tool = Tool::start(Place::AsIs, &arguments)?;
+    headline(&mut tool, 1)?;
+    let after = stage.server_leak(Family::Ipv4, 3)?;
+    headline(&mut tool, 4)?;
+    some_go(&mut stage, &before, &after)?;
+    headline(&mut tool, 2)?;
     tool.signal(Signal::TERM)?;
-    let outcome = tool.wait()?.success()?;
-    let last = outcome.stdout.trim().lines().last().unwrap_or_default();
-    ensure!(!last.is_empty(), "no summary: {outcome:?}");
-    Ok(())
+    summary_in(&tool.wait()?.success()?.stdout)
 }
 
 fn after_duration() -> Result<()> {

@@ -31,7 +31,7 @@ pub struct Args {
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
     /// Seconds that a guest may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 240)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
     timeout: u64,
     /// Look for newer packages than those in the cache
     #[arg(long)]
@@ -47,9 +47,7 @@ pub struct Args {
 /// Runs the matrix and prints its table; fails unless every kernel ran tests and all went well.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let start = Instant::now();
-    if !is_there(args.arch) {
-        bail!(args.arch.qemu_missing());
-    }
+    check_tools(args.arch)?;
     let matrix = Matrix {
         kernels: if args.kernels.is_empty() {
             KERNELS.iter().collect()
@@ -81,12 +79,20 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 }
 
 /// Asked first: it would be a pity to learn it after all is built and fetched.
-fn is_there(arch: Arch) -> bool {
-    let mut qemu = Command::new(arch.qemu());
-    qemu.arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+fn check_tools(arch: Arch) -> Result<()> {
+    for (program, package) in arch.tools() {
+        let mut version = Command::new(program);
+        version
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        if !version.status().is_ok_and(|status| status.success()) {
+            bail!(
+                "{program} is missing: install it, on Debian by `apt-get install --no-install-recommends {package}`"
+            );
+        }
+    }
+    Ok(())
 }
 
 fn table(verdicts: &[Verdict]) -> String {

@@ -28,28 +28,34 @@ impl Arch {
         }
     }
 
+    /// The C compiler to link with, where it is not the host's own.
+    pub fn linker(self) -> Option<&'static str> {
+        match self {
+            Self::Amd64 => None,
+            Self::Arm64 => Some("aarch64-linux-gnu-gcc"),
+        }
+    }
+
+    /// The programs that guests of this architecture need on the host, and the Debian packages they are in.
+    pub fn tools(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::Amd64 => &[("qemu-system-x86_64", "qemu-system-x86")],
+            Self::Arm64 => &[
+                ("qemu-system-aarch64", "qemu-system-arm"),
+                (
+                    "aarch64-linux-gnu-gcc",
+                    "gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+                ),
+            ],
+        }
+    }
+
     /// The emulator.
     pub fn qemu(self) -> &'static str {
         match self {
             Self::Amd64 => "qemu-system-x86_64",
             Self::Arm64 => "qemu-system-aarch64",
         }
-    }
-
-    /// The Debian package with the emulator.
-    fn qemu_package(self) -> &'static str {
-        match self {
-            Self::Amd64 => "qemu-system-x86",
-            Self::Arm64 => "qemu-system-arm",
-        }
-    }
-
-    /// What to do when the emulator does not start.
-    pub fn qemu_missing(self) -> String {
-        let (qemu, package) = (self.qemu(), self.qemu_package());
-        format!(
-            "cannot start {qemu}: install it, on Debian by `apt-get install --no-install-recommends {package}`"
-        )
     }
 
     /// The machine to emulate. Only what was found stable: with more than one CPU, some boots of QEMU 7.2 panic;

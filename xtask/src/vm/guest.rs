@@ -2,9 +2,11 @@
 
 use super::{arch::Arch, console, report::Report, store::Boot};
 use anyhow::{Context, Result};
+use rustix::process::Signal;
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
+    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Child, ChildStderr, ChildStdout, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
@@ -113,10 +115,19 @@ impl Guest {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        // SAFETY: between fork and exec only one system call is made; nothing is allocated and no lock is taken.
+        unsafe {
+            command.pre_exec(|| {
+                // Nobody would stop it in time if this program were killed.
+                Ok(rustix::process::set_parent_process_death_signal(Some(
+                    Signal::KILL,
+                ))?)
+            });
+        }
         command
             .spawn()
             .map(Qemu)
-            .with_context(|| arch.qemu_missing())
+            .with_context(|| format!("cannot start {}", arch.qemu()))
     }
 
     fn read(

@@ -2,7 +2,7 @@
 
 use super::arch::Arch;
 use crate::apt::{Lists, Package};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 
 /// A kernel series, and the suites to look in, in order.
@@ -60,21 +60,25 @@ impl Kernel {
             })
     }
 
-    /// The newest packages of this series, and the lists to download them by.
-    pub fn packages<'a>(
+    /// Calls `fetch` with the newest packages of this series and the lists to download them by: for one suite after
+    /// the other, until it succeeds. Suites of old releases move away, and some list packages that are gone.
+    pub fn fetch(
         &self,
-        suites: &'a mut Suites,
+        suites: &mut Suites,
         arch: Arch,
-    ) -> Result<(&'a Lists, Vec<Package>)> {
+        mut fetch: impl FnMut(&Lists, &[Package]) -> Result<()>,
+    ) -> Result<()> {
         let mut notes = Vec::new();
         for &suite in self.suites {
-            // A suite that has moved to an archive of old releases is no reason not to look in the next.
-            match suites
-                .get(suite, arch)
-                .and_then(|lists| self.newest(lists, arch))
-            {
-                Ok(Some(packages)) => return Ok((suites.get(suite, arch)?, packages)),
-                Ok(None) => notes.push(format!("{suite} has none")),
+            let fetched = suites.get(suite, arch).and_then(|lists| {
+                let packages = self.newest(lists, arch)?;
+                fetch(
+                    lists,
+                    &packages.with_context(|| format!("{suite} has none"))?,
+                )
+            });
+            match fetched {
+                Ok(()) => return Ok(()),
                 Err(error) => notes.push(format!("{error:#}")),
             }
         }

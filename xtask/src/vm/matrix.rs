@@ -61,8 +61,12 @@ impl Matrix<'_> {
         thread::scope(|scope| {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
-                    // The lock is not held while a guest runs.
-                    while let Some((index, (kernel, boot))) = lock(&queue).pop_front() {
+                    loop {
+                        // On a line of its own, or the lock would be held while the guest runs.
+                        let next = lock(&queue).pop_front();
+                        let Some((index, (kernel, boot))) = next else {
+                            break;
+                        };
                         let ended = boot.and_then(|boot| self.guest(kernel, boot, &programs, &dir));
                         let verdict = Verdict::of(kernel.series, ended);
                         eprintln!("{}: {}", kernel.series, verdict.summary());

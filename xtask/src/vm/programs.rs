@@ -1,7 +1,7 @@
 //! The static programs that run in guests.
 
 use super::arch::Arch;
-use crate::{cargo, process, workspace::Workspace};
+use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -22,10 +22,29 @@ pub struct Programs {
 /// They are static because the guest has no libraries, and a little optimised because it is slow. They have a
 /// target folder of their own: other flags in the same one would have all be built anew each time.
 pub fn build(workspace: &Workspace, arch: Arch, tests: Option<&Path>) -> Result<Programs> {
+    let sysroot = match arch.linker() {
+        Some(linker) => Some((linker, Toolchain::prepare(workspace)?.rustc)),
+        None => None,
+    };
     let cargo = |args: &[&str]| -> Result<Vec<(String, PathBuf)>> {
         let mut command = cargo::command(workspace);
+        command.args(args);
+        if let Some((linker, rustc)) = &sysroot {
+            // The standard library for another architecture comes with rustup only; its source can be had
+            // elsewhere too, and building it takes half a minute.
+            command
+                .arg("-Zbuild-std=std,panic_unwind")
+                .env("RUSTC", rustc)
+                .env("RUSTC_BOOTSTRAP", "1")
+                .env(
+                    format!(
+                        "CARGO_TARGET_{}_LINKER",
+                        arch.target().to_uppercase().replace('-', "_")
+                    ),
+                    linker,
+                );
+        }
         command
-            .args(args)
             .args([
                 "--target",
                 arch.target(),

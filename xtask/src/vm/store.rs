@@ -65,17 +65,20 @@ pub fn prepare(kernel: &Kernel, arch: Arch, suites: &mut Suites, refresh: bool) 
     fs::create_dir_all(&kernels).with_context(|| format!("cannot create {}", kernels.display()))?;
     // Made beside its place and then moved there, so that what lies there is always complete.
     let scratch = tempfile::tempdir_in(&kernels).context("cannot create a folder for packages")?;
-    let (lists, packages) = kernel.packages(suites, arch)?;
     let mut origin = String::new();
     let files = scratch.path().join("files");
-    for package in &packages {
-        eprintln!(
-            "{}: fetching {} {}",
-            kernel.series, package.name, package.version
-        );
-        origin.push_str(&format!("{} {}\n", package.name, package.version));
-        apt::unpack(&lists.download(package, scratch.path())?, &files)?;
-    }
+    kernel.fetch(suites, arch, |lists, packages| {
+        let mut debs = Vec::new();
+        origin.clear();
+        for package in packages {
+            let (name, version) = (&package.name, &package.version);
+            eprintln!("{}: fetching {name} {version}", kernel.series);
+            debs.push(lists.download(package, scratch.path())?);
+            origin.push_str(&format!("{name} {version}\n"));
+        }
+        // Only once all are there: none of another suite may come between.
+        debs.iter().try_for_each(|deb| apt::unpack(deb, &files))
+    })?;
     let made = scratch.path().join("made");
     collect(&files, &made)
         .with_context(|| format!("the packages of {} are not as expected", kernel.series))?;

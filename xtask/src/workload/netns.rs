@@ -90,13 +90,18 @@ impl Drop for Netns {
 }
 
 fn enter_new() -> Result<u64> {
-    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the network
-    // namespace of this thread changes, and the thread is ours alone.
-    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
-        .context("cannot make a network namespace")?;
+    leave()?;
     super::sockets::loopback_up().context("cannot bring the loopback up")?;
     let inode = rustix::fs::stat("/proc/thread-self/ns/net")
         .context("cannot stat the network namespace")?
         .st_ino;
     Ok(inode)
+}
+
+/// Moves the calling thread into a new namespace, in which nothing is up.
+pub fn leave() -> Result<()> {
+    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the network
+    // namespace of this thread changes.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
+        .context("cannot make a network namespace")
 }

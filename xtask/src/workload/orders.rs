@@ -131,6 +131,8 @@ pub enum Order {
     },
     /// Take a passed descriptor out of the mailbox that was opened last. Answers the socket.
     Take,
+    /// Go and live in a network namespace of its own; the sockets stay where they are.
+    LeaveNamespace,
     /// Take this name (`PR_SET_NAME`), any bytes but NUL.
     Rename {
         /// The name.

@@ -13,7 +13,7 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
 
 use super::family::{Children, Mailboxes};
 use crate::workload::state::FIN_WAIT2;
-use crate::workload::{Order, Reply, clock, sockets};
+use crate::workload::{Order, Reply, clock, netns, sockets};
 
 /// An actor: what it has open and whom it started.
 #[derive(Default)]
@@ -60,6 +60,7 @@ impl Act {
                 let fd = self.mailboxes.take()?;
                 self.keep(vec![fd])
             }
+            Order::LeaveNamespace => netns::leave().map(|()| Reply::Done),
             Order::Rename { comm } => {
                 rustix::thread::set_name(&CString::new(comm)?)?;
                 Ok(Reply::Done)

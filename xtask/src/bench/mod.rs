@@ -1,0 +1,104 @@
+//! Benchmarks: what tcptrace costs the machine, and how fast it answers.
+//!
+//! Other things go on on any machine, and what they take changes from second to second. So nothing is measured
+//! alone: whatever is compared takes turns, each turn gives one ratio, and the median of the ratios is the result,
+//! with the quartiles to tell how sure it is.
+
+mod background;
+mod churn;
+mod crowd;
+mod kernel_time;
+mod machine;
+mod memory;
+mod once;
+mod programs;
+mod report;
+mod start;
+mod stats;
+mod subject;
+mod track;
+
+use crate::workspace::Workspace;
+use anyhow::{Context, Result};
+use report::Section;
+use std::path::PathBuf;
+
+/// One thing to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// How much slower connections come and go while it watches
+    Churn,
+    /// Time in the kernel for a transition
+    Kernel,
+    /// One look beside many other sockets, against ss
+    Once,
+    /// From start to first report
+    Start,
+    /// Memory of a live session
+    Memory,
+}
+
+impl Part {
+    const ALL: [Self; 5] = [
+        Self::Churn,
+        Self::Kernel,
+        Self::Once,
+        Self::Start,
+        Self::Memory,
+    ];
+}
+
+/// What to measure.
+#[derive(Debug)]
+pub struct Plan {
+    /// Which parts; all when empty.
+    pub parts: Vec<Part>,
+    /// Whether fewer and shorter turns are enough.
+    pub quick: bool,
+    /// The tcptrace.
+    pub program: PathBuf,
+}
+
+impl Plan {
+    /// How many turns: `full`, or a few.
+    fn rounds(&self, full: usize) -> usize {
+        if self.quick { full.min(3) } else { full }
+    }
+}
+
+/// Measures, prints a table for each part, and writes them all down when nothing was left out.
+pub fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
+    let parts = if plan.parts.is_empty() {
+        Part::ALL.to_vec()
+    } else {
+        plan.parts.clone()
+    };
+    let mut machine = machine::Machine::look()?;
+    let mut sections = Vec::new();
+    for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
+        eprintln!("== {part:?}");
+        let section = match part {
+            Part::Churn => churn::measure(plan),
+            Part::Kernel => kernel_time::measure(plan),
+            Part::Once => once::measure(plan),
+            Part::Start => start::measure(plan),
+            Part::Memory => memory::measure(plan),
+        };
+        let section: Section = section.with_context(|| format!("cannot measure {part:?}"))?;
+        println!("\n{}", section.text());
+        sections.push(section);
+    }
+    machine.finish()?;
+    println!("{}", report::figures(&sections));
+    let path = workspace.root().join("docs/performance.md");
+    if plan.quick || sections.len() < Part::ALL.len() {
+        eprintln!(
+            "{} is not touched: only a full run is written down",
+            path.display()
+        );
+        return Ok(());
+    }
+    report::write(&path, &machine, &sections)?;
+    eprintln!("{} is written", path.display());
+    Ok(())
+}

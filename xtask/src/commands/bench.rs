@@ -1,0 +1,39 @@
+//! `cargo xtask bench`: what tcptrace costs, measured.
+
+use crate::{
+    bench::{self, Part, Plan},
+    rerun,
+    workspace::Workspace,
+};
+use anyhow::Result;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Measure what tcptrace costs (needs root, or sudo); a run of all parts goes into docs/performance.md
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Measure only these
+    #[arg(value_enum)]
+    parts: Vec<Part>,
+    /// Shorter and less exact; nothing is written
+    #[arg(long)]
+    quick: bool,
+    /// The tcptrace to measure, in place of a release build of this checkout
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+}
+
+/// Builds, becomes root where needed, and measures.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let given = args.program.as_deref();
+    let program = rerun::program(workspace, given)?;
+    if let Some(code) = rerun::as_root(&program, given)? {
+        return Ok(code);
+    }
+    let plan = Plan {
+        parts: args.parts.clone(),
+        quick: args.quick,
+        program,
+    };
+    bench::run(workspace, &plan)?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,23 @@
+//! `cargo xtask demo`: what tcptrace shows, on sockets that leak before your eyes.
+
+use crate::{demo, rerun, workspace::Workspace};
+use anyhow::Result;
+use std::{path::PathBuf, process::ExitCode};
+
+/// Show tcptrace on a leaking HTTP client pool and a server that does not accept (needs root, or sudo)
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The tcptrace to show, in place of a release build of this checkout
+    #[arg(long, value_name = "PATH")]
+    program: Option<PathBuf>,
+}
+
+/// Builds, becomes root where needed, and tells the story.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
+    let given = args.program.as_deref();
+    let program = rerun::program(workspace, given)?;
+    if let Some(code) = rerun::as_root(&program, given)? {
+        return Ok(code);
+    }
+    demo::tell(&program)
+}

@@ -1,0 +1,65 @@
+//! Who is in the story, and what they do when.
+
+use crate::{role::Player, workload::Netns};
+use anyhow::{Result, bail};
+
+const API: &str = "127.0.0.1:8080";
+const QUEUE: &str = "127.0.0.1:9090";
+
+/// The processes, in a namespace of their own.
+pub struct Cast {
+    _api: Player,
+    checkout: Player,
+    basket: Player,
+    queue: Player,
+    workers: Player,
+    // Last, so that it is dropped last.
+    netns: Netns,
+}
+
+impl Cast {
+    pub fn new() -> Result<Self> {
+        let netns = Netns::new()?;
+        Ok(Self {
+            // In this order: servers before their clients.
+            _api: Player::start(&netns, &["http-server", API])?,
+            checkout: Player::start(&netns, &["http-pool", "checkout", API])?,
+            basket: Player::start(&netns, &["http-pool", "basket", API])?,
+            queue: Player::start(&netns, &["queue-server", QUEUE])?,
+            workers: Player::start(&netns, &["queue-clients", QUEUE])?,
+            netns,
+        })
+    }
+
+    pub fn netns(&self) -> u64 {
+        self.netns.inode()
+    }
+
+    /// What is stuck before tcptrace starts: 200 connections of a pool, 30 that wait to be accepted.
+    pub fn leak_before(&mut self) -> Result<()> {
+        self.workers.tell("call 30 200")?;
+        self.checkout.tell("fetch 200 5")?;
+        done(&mut self.workers)?;
+        done(&mut self.checkout)
+    }
+
+    /// Starts what happens while tcptrace looks: another pool leaks 60 connections within 3 s, and 10 of those that
+    /// wait are accepted at last.
+    pub fn leak_meanwhile(&mut self) -> Result<()> {
+        self.basket.tell("after 500 fetch 60 50")?;
+        self.queue.tell("after 5000 accept 10")
+    }
+
+    /// Whether all of that went as it should.
+    pub fn finish(&mut self) -> Result<()> {
+        done(&mut self.basket)?;
+        done(&mut self.queue)
+    }
+}
+
+fn done(player: &mut Player) -> Result<()> {
+    match player.answer()?.as_str() {
+        "done" => Ok(()),
+        other => bail!("a part of the demo answered {other:?}"),
+    }
+}

@@ -1,0 +1,54 @@
+//! The demo: a story of processes that leak, told with what tcptrace says of them.
+//!
+//! All of it happens in a network namespace of its own, and ends with this process, however that ends: the kernel
+//! kills the parts with it, and a namespace that nobody is in is gone.
+
+mod captions;
+mod cast;
+mod show;
+
+use crate::interrupt;
+use anyhow::Result;
+use cast::Cast;
+use std::{path::Path, process::ExitCode, time::Duration};
+
+/// Exit code of a program that was ended by Ctrl-C, as shells give it.
+const INTERRUPTED: u8 = 130;
+
+/// Tells the story; ends early, but in good order, on Ctrl-C or SIGTERM.
+pub fn tell(program: &Path) -> Result<ExitCode> {
+    interrupt::watch();
+    let told = story(program);
+    if interrupt::asked() {
+        println!("\n{}", captions::INTERRUPTED);
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    told?;
+    show::caption(captions::END);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn story(program: &Path) -> Result<()> {
+    show::caption(captions::BEGIN);
+    let mut cast = Cast::new()?;
+    cast.leak_before()?;
+    // Longer than the threshold, so that the first look finds them stuck.
+    interrupt::sleep(Duration::from_millis(2200))?;
+
+    show::caption(captions::ONE_LOOK);
+    let netns = cast.netns().to_string();
+    let stuck = ["--older-than", "2s", "--netns", &netns];
+    show::run(program, &[&stuck[..], &["--once", "--limit", "5"]].concat())?;
+    show::caption(captions::ONE_LOOK_SAID);
+    show::time_to_read(Duration::from_secs(8))?;
+
+    show::caption(captions::LIVE);
+    show::time_to_read(Duration::from_secs(2))?;
+    cast.leak_meanwhile()?;
+    let live = ["--interval", "2s", "--duration", "9s", "--limit", "5"];
+    show::run(program, &[&stuck[..], &live].concat())?;
+    interrupt::check()?;
+    cast.finish()?;
+    show::caption(captions::LIVE_SAID);
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! Captions, and tcptrace between them.
+
+use crate::{interrupt, process::exit_code};
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use std::{
+    io::{IsTerminal, Write, stdout},
+    path::Path,
+    process::{Command, ExitCode},
+    thread,
+    time::Duration,
+};
+
+/// Shows a caption, set off from what tcptrace writes.
+pub fn caption(text: &str) {
+    let mut out = stdout().lock();
+    // A reader that went away shows soon enough: tcptrace then ends, too.
+    let _ = writeln!(out);
+    for line in text.lines() {
+        let _ = writeln!(out, "{}", format!("# {line}").trim_end());
+    }
+    let _ = out.flush();
+}
+
+/// Waits where somebody reads along.
+pub fn time_to_read(length: Duration) -> Result<()> {
+    if stdout().is_terminal() {
+        interrupt::sleep(length)
+    } else {
+        Ok(())
+    }
+}
+
+/// Shows the command line, then runs it on this terminal to its end.
+pub fn run(program: &Path, arguments: &[&str]) -> Result<()> {
+    println!("\n$ sudo tcptrace {}\n", arguments.join(" "));
+    let mut child = Command::new(program)
+        .args(arguments)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.display()))?;
+    let mut told = false;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            if exit_code(status) != ExitCode::SUCCESS && !interrupt::asked() {
+                bail!("tcptrace ended with {status}");
+            }
+            return Ok(());
+        }
+        if interrupt::asked() && !told {
+            // On a terminal it knows already; being told twice is no harm. It still says its summary.
+            told = true;
+            if let Ok(pid) = i32::try_from(child.id()) {
+                let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::INT));
+            }
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}

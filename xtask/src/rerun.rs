@@ -1,0 +1,55 @@
+//! Subcommands that need root themselves: built as the user, run again as root.
+
+use crate::{cargo, process, root, workspace::Workspace};
+use anyhow::{Context, Result};
+use std::{
+    env,
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+/// The tcptrace to run: the given one, or a release build of this checkout.
+pub fn program(workspace: &Workspace, given: Option<&Path>) -> Result<PathBuf> {
+    match given {
+        Some(path) => path
+            .canonicalize()
+            .with_context(|| format!("{} is not there", path.display())),
+        None => cargo::build_executable(
+            workspace,
+            &[
+                "build",
+                "--release",
+                "--package",
+                "tcptrace",
+                "--bin",
+                "tcptrace",
+            ],
+            "tcptrace",
+        ),
+    }
+}
+
+/// Runs the same subcommand as root, with what was built by the user (unless `given`), so that root leaves nothing
+/// in the target folder. `None` when this is root already.
+pub fn as_root(program: &Path, given: Option<&Path>) -> Result<Option<ExitCode>> {
+    if root::is_root()? {
+        return Ok(None);
+    }
+    let this = env::current_exe().context("cannot tell where this program is")?;
+    let mut command = match env::var("NO_COLOR") {
+        // sudo drops the environment; this much is asked for on purpose.
+        Ok(value) => {
+            let mut command = root::command(Path::new("/usr/bin/env"))?;
+            command.arg(format!("NO_COLOR={value}")).arg(this);
+            command
+        }
+        Err(_) => root::command(&this)?,
+    };
+    command.args(env::args_os().skip(1));
+    if given.is_none() {
+        command.args([OsStr::new("--program"), program.as_os_str()]);
+    }
+    let status = process::status(&mut command, "run as root")?;
+    Ok(Some(process::exit_code(status)))
+}
