@@ -19,12 +19,19 @@ pub struct WatchedSocket {
     pub local_port: u16,
     /// Remote port in host order.
     pub remote_port: u16,
-    /// Whether `bound_interface` was read at all: 1 or 0.
-    pub interface_known: u16,
+    /// What else is known: [`Self::SOCK_READ`] and [`Self::FROM_LISTENER`].
+    pub flags: u16,
     /// Local address in network order; an IPv4 address in its v4-mapped form.
     pub local: [u64; 2],
     /// Remote address, likewise.
     pub remote: [u64; 2],
+}
+
+impl WatchedSocket {
+    /// `struct sock` could be read: the namespace, the interface and the other flag are known.
+    pub const SOCK_READ: u16 = 1;
+    /// It came out of a listener, whose backlog it keeps (`sk_max_ack_backlog`).
+    pub const FROM_LISTENER: u16 = 2;
 }
 
 /// What happened since the programs were attached, one copy for each CPU.

@@ -48,7 +48,7 @@ impl Sock {
             family,
             local_port: self.load(setting!(sock.skc_num)),
             remote_port: u16::from_be(self.load(setting!(sock.skc_dport))),
-            interface_known: 1,
+            flags: flags(self.load(setting!(sock.sk_max_ack_backlog))),
             local,
             remote,
         }
@@ -67,6 +67,16 @@ impl Sock {
         }
         // SAFETY: the helper takes a `struct sock_common *`, which this points to.
         unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) }
+    }
+}
+
+/// The flags of a socket that could be read and has this backlog.
+#[inline(always)]
+pub fn flags(backlog: u32) -> u16 {
+    if backlog == 0 {
+        WatchedSocket::SOCK_READ
+    } else {
+        WatchedSocket::SOCK_READ | WatchedSocket::FROM_LISTENER
     }
 }
 

@@ -5,7 +5,7 @@ use tcptrace_common::{AF_INET6, WatchedSocket};
 
 use crate::{
     settings::setting,
-    sock::{peek, v4_mapped},
+    sock::{flags, peek, v4_mapped},
 };
 
 pub struct Record(*const u8);
@@ -41,8 +41,8 @@ impl Record {
         }
     }
 
-    /// Everything about the socket but the time. The record has no namespace; that and the
-    /// interface are read from the socket where BTF tells their place.
+    /// Everything about the socket but the time. The record has no namespace; that, the
+    /// interface and the flags are read from the socket where BTF tells their place.
     #[inline(always)]
     pub fn describe(&self) -> WatchedSocket {
         let family = peek(self.0, setting!(tracepoint.family));
@@ -69,7 +69,7 @@ impl Record {
             let net = peek::<u64>(self.sock(), setting!(sock.skc_net)) as *const u8;
             socket.netns = peek(net, setting!(sock.net_inum));
             socket.bound_interface = peek(self.sock(), setting!(sock.skc_bound_dev_if));
-            socket.interface_known = 1;
+            socket.flags = flags(peek(self.sock(), setting!(sock.sk_max_ack_backlog)));
         }
         socket
     }

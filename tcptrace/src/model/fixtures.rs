@@ -66,6 +66,7 @@ pub fn entered(listed: &Listed, seconds: u64) -> Entered {
         cookie: Some(listed.cookie),
         netns: Some(listed.netns),
         interface: Some(listed.interface),
+        from_listener: None,
         family: listed.family,
         local: listed.local,
         remote: listed.remote,

@@ -18,6 +18,8 @@ pub struct Entered {
     pub netns: Option<u32>,
     /// The interface that it is bound to, 0 for none; `None` where that is not known.
     pub interface: Option<u32>,
+    /// Whether it came out of a listener; `None` where that is not known.
+    pub from_listener: Option<bool>,
     /// Its family.
     pub family: Family,
     /// This end; port 0 where it had none yet.

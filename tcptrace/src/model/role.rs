@@ -1,7 +1,7 @@
 //! Which side of its connection a socket is, and which listener it came from.
 
 use super::{
-    look::{Listed, Listening, Look},
+    look::{Entered, Listed, Listening, Look},
     socket::{Endpoint, Role, common_form},
 };
 
@@ -10,18 +10,23 @@ use super::{
 /// has none. Without it, a listener on the same address and port tells a server; nothing then
 /// tells a client from a server whose listener is gone.
 #[must_use]
-pub fn role_of(look: &Look, listed: &Listed) -> Role {
+pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role {
     let inode = u64::from(listed.details.inode);
-    let backlog = look.held.as_ref().and_then(|held| {
+    let by_holder = || {
+        let held = look.held.as_ref()?;
         let start = held.partition_point(|held| held.inode < inode);
         let first = held.get(start).filter(|held| held.inode == inode)?;
-        first.backlog
-    });
+        Some(first.backlog? > 0)
+    };
     let listens = || listener_of(look, listed.netns, listed.local).is_some();
-    match backlog {
-        Some(1..) => Role::Server,
+    match entered
+        .and_then(|entered| entered.from_listener)
+        .or_else(by_holder)
+    {
+        Some(true) => Role::Server,
+        // It may have been told to listen(0).
         _ if listens() => Role::Server,
-        Some(0) => Role::Client,
+        Some(false) => Role::Client,
         None => Role::Unknown,
     }
 }
@@ -70,14 +75,28 @@ fn fit(listening: &Listening, local: Endpoint) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::fixtures::{NETNS, end, held, holder, listed, listening, look};
+    use crate::model::fixtures::{NETNS, end, entered, held, holder, listed, listening, look};
 
     fn role(backlog: Option<u32>, listener: Option<Listening>) -> Role {
         let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
         let mut look = look();
         look.held = Some(vec![held(&socket, backlog, holder(1, "x", 3))]);
         look.listening.extend(listener);
-        role_of(&look, &socket)
+        role_of(&look, &socket, None)
+    }
+
+    #[test]
+    fn what_was_seen_at_the_transition_tells_without_a_holder() {
+        let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
+        let mut seen = entered(&socket, 60);
+        for (from_listener, expected) in [
+            (Some(true), Role::Server),
+            (Some(false), Role::Client),
+            (None, Role::Unknown),
+        ] {
+            seen.from_listener = from_listener;
+            assert_eq!(role_of(&look(), &socket, Some(&seen)), expected);
+        }
     }
 
     #[test]
@@ -89,7 +108,6 @@ mod tests {
 
     #[test]
     fn a_listener_on_the_port_makes_a_server_too() {
-        // It may have been told to listen(0).
         assert_eq!(
             role(Some(0), Some(listening("0.0.0.0", 80, 5, 0))),
             Role::Server

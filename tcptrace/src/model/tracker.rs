@@ -55,12 +55,12 @@ impl Tracker {
             .map(|sighting| match sighting {
                 Sighting::Both(entered, listed) => {
                     let since = Since::Exact(entered.since_ns);
-                    self.listed(look, since, listed)
+                    self.listed(look, since, listed, Some(&entered))
                 }
                 Sighting::ListedOnly(listed) => {
                     still.insert(listed.cookie);
                     let since = Since::AtLatest(self.earliest(&listed));
-                    self.listed(look, since, listed)
+                    self.listed(look, since, listed, None)
                 }
                 Sighting::EnteredOnly(entered) => self.unlisted(&entered),
             })
@@ -82,13 +82,19 @@ impl Tracker {
         *bound
     }
 
-    fn listed(&self, look: &Look, since: Since, listed: Listed) -> Socket {
+    fn listed(
+        &self,
+        look: &Look,
+        since: Since,
+        listed: Listed,
+        entered: Option<&Entered>,
+    ) -> Socket {
         let inode = listed.details.inode;
         let holders = holders_of(look, inode);
         let mut socket = Socket {
             state: self.state,
             since,
-            role: role_of(look, &listed),
+            role: role_of(look, &listed, entered),
             family: listed.family,
             local: listed.local,
             remote: listed.remote,
@@ -115,7 +121,11 @@ impl Tracker {
         Socket {
             state: self.state,
             since: Since::Exact(entered.since_ns),
-            role: Role::Unknown,
+            role: match entered.from_listener {
+                Some(true) => Role::Server,
+                Some(false) => Role::Client,
+                None => Role::Unknown,
+            },
             family: entered.family,
             local: entered.local,
             remote: entered.remote,

@@ -178,11 +178,11 @@ impl<'a> Btf<'a> {
     #[must_use]
     pub fn member(&self, name: &str, path: &str) -> Option<Member> {
         let mut at = self.find_struct(name)?;
-        let mut offset = 0;
+        let mut offset: u32 = 0;
         let mut found = None;
         for step in path.split('.') {
             let (bits, width, ty) = self.find_member(at, step, 0)?;
-            offset += bits;
+            offset = bits.checked_add(offset)?;
             at = self.resolve(ty)?;
             found = Some(
                 (width == 0 && bits % 8 == 0)
@@ -222,7 +222,7 @@ impl<'a> Btf<'a> {
                 && let Some(inner) = self.resolve(id)
                 && let Some((inner_bits, width, id)) = self.find_member(inner, name, depth + 1)
             {
-                return Some((bits + inner_bits, width, id));
+                return Some((bits.checked_add(inner_bits)?, width, id));
             }
         }
         None

@@ -338,11 +338,13 @@ fn entered(socket: &WatchedSocket) -> Option<Entered> {
         address: address(family, words),
         port,
     };
+    let read = socket.flags & WatchedSocket::SOCK_READ != 0;
     Some(Entered {
         since_ns: socket.since_ns,
         cookie: Some(socket.cookie).filter(|cookie| *cookie != 0),
         netns: some(socket.netns),
-        interface: (socket.interface_known == 1).then_some(socket.bound_interface),
+        interface: read.then_some(socket.bound_interface),
+        from_listener: read.then_some(socket.flags & WatchedSocket::FROM_LISTENER != 0),
         family,
         local: end(socket.local, socket.local_port),
         remote: end(socket.remote, socket.remote_port),

@@ -90,8 +90,11 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
         "server"
     };
     // Without a listener on its port it is a client; that it never came out of one only newer kernels can tell.
-    let untold =
-        truth.role == Role::Client && socket.role == "unknown" && !kernel::tells_backlogs();
+    // Where it was seen to enter, the transition told.
+    let untold = truth.role == Role::Client
+        && socket.role == "unknown"
+        && socket.age == "at_least"
+        && !kernel::tells_backlogs();
     ensure!(untold || socket.role == role, "wrong role, not {role}");
     ensure!(socket.accepted == Some(truth.accepted), "wrong accepted");
     let holders = socket.holders.as_ref().context("no holders")?;
