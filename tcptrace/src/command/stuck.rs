@@ -19,11 +19,7 @@ use crate::{
         snapshot::{Snapshot, Watched},
         tracker::Tracker,
     },
-    source::{
-        kernel::Options,
-        live::{Live, Scope},
-        privileges,
-    },
+    source::{ask::Scope, kernel::Options, live::Live, privileges},
     view::{self, View},
 };
 

@@ -261,6 +261,14 @@ impl KernelSide {
         info.lines().find_map(field)?.ok()
     }
 
+    /// As [`Self::holders`], before it is known of which sockets; `None` where that must be known.
+    pub fn holders_ahead(&mut self) -> Option<io::Result<Found>> {
+        match self.holders {
+            HolderMethod::Walk => Some(holder_iter::walk(&mut self.ebpf, false)),
+            HolderMethod::EachFile | HolderMethod::Proc => None,
+        }
+    }
+
     /// Every descriptor of the sockets with these inodes, and maybe of others; `mptcp` says that
     /// some of them are subflows of MPTCP.
     ///

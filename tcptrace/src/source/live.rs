@@ -4,39 +4,28 @@ use std::{
     collections::{HashMap, HashSet},
     io,
     net::{IpAddr, Ipv6Addr},
+    panic::resume_unwind,
+    thread,
     time::SystemTime,
 };
 
-use tcptrace_common::{AF_INET, AF_INET6, TcpState, WatchedSocket};
+use tcptrace_common::{AF_INET, AF_INET6, WatchedSocket};
 
 use super::{
+    ask::{self, Answers, Scope},
     cgroup::Cgroups,
     clock::monotonic_ns,
-    diag_wire::Wanted,
     error::StartError,
+    holder_iter::Found,
     kernel::{KernelSide, Options},
-    netns::{self, Namespace, Namespaces},
+    netns::{self, Namespaces},
     process,
-    sock_diag::{SockDiag, has_tcp_sockets},
 };
 use crate::model::{
-    look::{Asked, Entered, Held, Listed, Listening, Look, Tracing},
+    look::{Entered, Held, Listed, Look, Tracing},
     socket::{Endpoint, Family},
     tracker::sort_held,
 };
-
-/// What to look for.
-#[derive(Debug, Clone)]
-pub struct Scope {
-    /// The watched state.
-    pub state: TcpState,
-    /// Sockets that have been in it for less, in ns, are counted but not looked into.
-    pub older_than_ns: u64,
-    /// The only namespace to look at.
-    pub netns: Option<u32>,
-    /// The only family to look at.
-    pub family: Option<Family>,
-}
 
 /// The running machine.
 pub struct Live {
@@ -48,15 +37,6 @@ pub struct Live {
     /// The counters when every namespace was last dumped; `None` before the first time.
     dumped_at: Option<Tracing>,
     useful_missing: Vec<&'static str>,
-}
-
-/// What `sock_diag` answered.
-#[derive(Default)]
-struct Answers {
-    listed: Vec<Listed>,
-    listening: Vec<Listening>,
-    asked: Asked,
-    notes: Vec<String>,
 }
 
 impl Live {
@@ -98,9 +78,10 @@ impl Live {
         let mut younger = 0;
         let mut namespaces = Namespaces::default();
         let mut answers = Answers::default();
+        let mut ahead = None;
         if self.must_dump(&tracing, &entered) {
             namespaces = netns::list()?;
-            answers = self.dump_all(&namespaces);
+            (answers, ahead) = self.dump(&namespaces);
             self.dumped_at = Some(tracing);
             // Sockets that entered between the two were seen to enter too.
             entered = merge(entered, self.entered(&self.kernel.tracing()?)?);
@@ -112,7 +93,7 @@ impl Live {
             younger = all - entered.len();
             if !entered.is_empty() || !self.earlier.is_empty() {
                 namespaces = netns::list()?;
-                answers = self.ask_about(&namespaces, &entered);
+                answers = ask::about(&self.scope, &namespaces, &entered, &self.earlier);
             }
         }
         self.remember_earlier(&entered, &answers.listed);
@@ -131,7 +112,7 @@ impl Live {
             tracing: self.kernel.tracing()?,
             notes: answers.notes,
         };
-        self.find_holders(&mut look);
+        self.find_holders(&mut look, ahead);
         if !self.useful_missing.is_empty() {
             let missing = self.useful_missing.join(", ");
             look.notes
@@ -162,93 +143,17 @@ impl Live {
                 .any(|socket| socket.netns.is_none() || socket.local.port == 0)
     }
 
-    fn dump_all(&self, namespaces: &Namespaces) -> Answers {
-        let mut answers = Answers::default();
-        let scope = self.scope.clone();
-        for namespace in self.in_scope(namespaces) {
-            let inode = namespace.inode;
-            let result = netns::inside(&namespace, || {
-                if !has_tcp_sockets() {
-                    return Ok(Default::default());
-                }
-                let mut diag = SockDiag::open(inode)?;
-                let listed = diag.in_state(scope.state, scope.family)?;
-                let listening = if listed.is_empty() {
-                    Vec::new()
-                } else {
-                    diag.listening()?
-                };
-                Ok((listed, listening))
-            });
-            if let Some((listed, listening)) = answers.take(inode, result) {
-                answers.listed.extend(listed);
-                answers.listening.extend(listening);
-                answers.asked.dumped.insert(inode);
-            }
-        }
-        if let [first, others @ ..] = &namespaces.refused[..] {
-            let more = match others.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            answers.notes.push(format!(
-                "process {first}{more} may not be looked into: a network namespace that no other \
-                 process is in is not listed"
-            ));
-        }
-        answers
-    }
-
-    fn in_scope(&self, namespaces: &Namespaces) -> Vec<Namespace> {
-        let paths = namespaces.paths.iter();
-        paths
-            .filter(|(inode, _)| self.scope.netns.is_none_or(|only| only == **inode))
-            .map(|(inode, path)| Namespace {
-                inode: *inode,
-                path: path.clone(),
-            })
-            .collect()
-    }
-
-    fn ask_about(&self, namespaces: &Namespaces, entered: &[Entered]) -> Answers {
-        let mut by_netns: HashMap<u32, Vec<Wanted>> = HashMap::new();
-        for socket in entered {
-            if let Some(netns) = socket.netns {
-                by_netns.entry(netns).or_default().push(Wanted {
-                    family: socket.family,
-                    local: socket.local,
-                    remote: socket.remote,
-                    interface: socket.interface.unwrap_or(0),
-                    cookie: socket.cookie,
-                });
-            }
-        }
-        for socket in &self.earlier {
-            by_netns.entry(socket.netns).or_default().push(Wanted {
-                family: socket.family,
-                local: socket.local,
-                remote: socket.remote,
-                interface: socket.interface,
-                cookie: Some(socket.cookie),
-            });
-        }
-        let mut answers = Answers::default();
-        let state = self.scope.state;
-        for (inode, wanted) in by_netns {
-            let Some(path) = namespaces.paths.get(&inode).cloned() else {
-                continue;
-            };
-            let result = netns::inside(&Namespace { inode, path }, || {
-                let mut diag = SockDiag::open(inode)?;
-                Ok((diag.ask(&wanted, state)?, diag.listening()?))
-            });
-            if let Some((listed, listening)) = answers.take(inode, result) {
-                answers.listed.extend(listed);
-                answers.listening.extend(listening);
-                answers.asked.queried.insert(inode);
-            }
-        }
-        answers
+    /// Dumps every namespace and, where the kernel walks the descriptors, has it do so meanwhile:
+    /// both are long system calls.
+    fn dump(&mut self, namespaces: &Namespaces) -> (Answers, Option<io::Result<Found>>) {
+        let scope = &self.scope;
+        let kernel = &mut self.kernel;
+        thread::scope(|threads| {
+            let dump = threads.spawn(|| ask::dump(scope, namespaces));
+            let ahead = kernel.holders_ahead();
+            let answers = dump.join();
+            (answers.unwrap_or_else(|panic| resume_unwind(panic)), ahead)
+        })
     }
 
     /// Keeps the listed sockets that are not in the map, to ask for them at the next look.
@@ -266,7 +171,7 @@ impl Live {
     }
 
     /// Fills in who holds the listed sockets and the listeners, and what is known of them.
-    fn find_holders(&mut self, look: &mut Look) {
+    fn find_holders(&mut self, look: &mut Look, ahead: Option<io::Result<Found>>) {
         let stuck = look.listed.iter().map(|socket| socket.details.inode);
         let listeners = look.listening.iter().map(|listening| listening.inode);
         let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();
@@ -275,7 +180,11 @@ impl Live {
             return;
         }
         let mptcp = look.listed.iter().any(|socket| socket.details.mptcp);
-        match self.kernel.holders(&inodes, mptcp) {
+        let found = match ahead {
+            Some(found) if !mptcp => found,
+            _ => self.kernel.holders(&inodes, mptcp),
+        };
+        match found {
             Ok(mut found) => {
                 found.held.retain(|held| inodes.contains(&held.inode));
                 sort_held(&mut found.held);
@@ -295,22 +204,6 @@ impl Live {
             .iter()
             .filter_map(|socket| socket.details.cgroup_id);
         look.cgroups = self.cgroups.paths(ids);
-    }
-}
-
-impl Answers {
-    /// Unpacks a namespace's answer. One that is gone is no error: its sockets are gone with it.
-    fn take<T>(&mut self, netns: u32, result: io::Result<T>) -> Option<T> {
-        match result {
-            Ok(answer) => Some(answer),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => {
-                self.notes.push(format!(
-                    "network namespace {netns} could not be asked: {error}"
-                ));
-                None
-            }
-        }
     }
 }
 

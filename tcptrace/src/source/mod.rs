@@ -1,6 +1,7 @@
 //! The only place that knows BPF, netlink and `/proc`: everything here ends in a
 //! [`Look`](crate::model::look::Look).
 
+pub mod ask;
 pub mod btf;
 #[cfg(test)]
 mod btf_tests;

@@ -66,6 +66,7 @@ fn compare(plan: &Plan, workers: usize, subjects: &[Subject]) -> Result<Vec<Foun
     for round in 0..plan.rounds(15) {
         eprintln!("churn, {workers} at once, turn {}", round + 1);
         for (subject, turns) in subjects.iter().zip(&mut turns) {
+            plan.patience.wait()?;
             let with = |track: &mut Track| {
                 let attached = subject.attach()?;
                 let cost = track.lap("orderly", lap_ms)?;

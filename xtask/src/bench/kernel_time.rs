@@ -63,6 +63,7 @@ fn laps(
     let (mut means, mut transitions) = (Vec::new(), Vec::new());
     track.lap(close, 100)?;
     for _ in 0..plan.rounds(15) {
+        plan.patience.wait()?;
         let before = runs()?;
         let cost = track.lap(close, LAP_MS)?;
         let ran = runs()?.since(before);

@@ -2,7 +2,7 @@
 //!
 //! Other things go on on any machine, and what they take changes from second to second. So nothing is measured
 //! alone: whatever is compared takes turns, each turn gives one ratio, and the median of the ratios is the result,
-//! with the quartiles to tell how sure it is.
+//! with the quartiles to tell how sure it is. Before each turn a quiet moment is waited for.
 
 mod background;
 mod churn;
@@ -12,6 +12,7 @@ mod machine;
 mod memory;
 mod once;
 mod programs;
+mod quiet;
 mod report;
 mod start;
 mod stats;
@@ -20,8 +21,9 @@ mod track;
 
 use crate::workspace::Workspace;
 use anyhow::{Context, Result};
+use quiet::Patience;
 use report::Section;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -51,15 +53,29 @@ impl Part {
 /// What to measure.
 #[derive(Debug)]
 pub struct Plan {
-    /// Which parts; all when empty.
-    pub parts: Vec<Part>,
+    parts: Vec<Part>,
     /// Whether fewer and shorter turns are enough.
-    pub quick: bool,
+    quick: bool,
     /// The tcptrace.
-    pub program: PathBuf,
+    program: PathBuf,
+    patience: Patience,
 }
 
+/// How long all turns together may wait for a quiet moment.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
 impl Plan {
+    /// To measure these parts (all when there are none) of `program`.
+    pub fn new(parts: Vec<Part>, quick: bool, program: PathBuf) -> Self {
+        let patience = if quick { Duration::ZERO } else { PATIENCE };
+        Self {
+            parts,
+            quick,
+            program,
+            patience: Patience::new(patience),
+        }
+    }
+
     /// How many turns: `full`, or a few.
     fn rounds(&self, full: usize) -> usize {
         if self.quick { full.min(3) } else { full }

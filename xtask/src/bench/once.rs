@@ -75,6 +75,7 @@ fn turns(
         (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     // The first round warms up.
     for round in 0..=plan.rounds(15) {
+        plan.patience.wait()?;
         let times = (
             ways.ss(crowd, "-tanp")?,
             ways.tcptrace(&[])?,

@@ -15,6 +15,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     let _crowd = Crowd::new(FEW)?;
     let mut times = Vec::new();
     for _ in 0..=plan.rounds(31) {
+        plan.patience.wait()?;
         let mut command = Command::new(&plan.program);
         command.args(["stuck", "--json", "--older-than", "0s"]);
         let start = Instant::now();

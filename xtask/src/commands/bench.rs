@@ -29,11 +29,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     if let Some(code) = rerun::as_root(&program, given)? {
         return Ok(code);
     }
-    let plan = Plan {
-        parts: args.parts.clone(),
-        quick: args.quick,
-        program,
-    };
+    let plan = Plan::new(args.parts.clone(), args.quick, program);
     bench::run(workspace, &plan)?;
     Ok(ExitCode::SUCCESS)
 }

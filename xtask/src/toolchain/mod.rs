@@ -1,6 +1,5 @@
 //! What building for the BPF target needs beyond a stable Rust: a linker, and the standard library's source.
 
-mod apt_sources;
 mod debian;
 mod linker;
 mod rustc;

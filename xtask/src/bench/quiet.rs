@@ -1,0 +1,89 @@
+//! Waiting for a moment in which the machine does nothing else.
+
+use anyhow::{Context, Result};
+use std::{cell::Cell, fs, thread, time::Duration};
+
+/// How long one glance at the machine takes.
+const GLANCE: Duration = Duration::from_millis(200);
+/// Part of the processors' time that may go elsewhere.
+const QUIET: f64 = 0.1;
+
+/// Patience, of which each wait takes a part.
+#[derive(Debug)]
+pub struct Patience(Cell<Duration>);
+
+impl Patience {
+    /// So much of it, for all waits together.
+    pub fn new(length: Duration) -> Self {
+        Self(Cell::new(length))
+    }
+
+    /// Waits until others leave the processors alone, or patience is at its end: then it is measured all the same,
+    /// and the quartiles show it.
+    pub fn wait(&self) -> Result<()> {
+        let mut before = Ticks::now()?;
+        while let Some(left) = self.0.get().checked_sub(GLANCE) {
+            thread::sleep(GLANCE);
+            let now = Ticks::now()?;
+            if now.busy_since(&before) <= QUIET {
+                break;
+            }
+            self.0.set(left);
+            before = now;
+        }
+        Ok(())
+    }
+}
+
+/// What the processors did since boot.
+#[derive(Debug, PartialEq, Eq)]
+struct Ticks {
+    busy: u64,
+    idle: u64,
+}
+
+impl Ticks {
+    fn now() -> Result<Self> {
+        let text = fs::read_to_string("/proc/stat").context("cannot tell how busy it is")?;
+        Self::parse(&text).context("cannot read /proc/stat")
+    }
+
+    /// The first line: user, nice, system, idle, iowait, irq, softirq, steal; guests are in user already.
+    fn parse(text: &str) -> Option<Self> {
+        let line = text.lines().next()?.strip_prefix("cpu ")?;
+        let ticks = line.split_whitespace().take(8).map(str::parse);
+        let ticks: Vec<u64> = ticks.collect::<Result<_, _>>().ok()?;
+        let idle = ticks.get(3)? + ticks.get(4)?;
+        Some(Self {
+            busy: ticks.iter().sum::<u64>() - idle,
+            idle,
+        })
+    }
+
+    fn busy_since(&self, earlier: &Self) -> f64 {
+        let busy = self.busy.saturating_sub(earlier.busy) as f64;
+        let idle = self.idle.saturating_sub(earlier.idle) as f64;
+        busy / (busy + idle).max(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ticks;
+
+    #[test]
+    fn what_is_busy_and_what_is_idle() {
+        let before = Ticks::parse("cpu  10 1 5 100 4 0 0 0 0 0\ncpu0 1\n").expect("it is a line");
+        assert_eq!(
+            before,
+            Ticks {
+                busy: 16,
+                idle: 104
+            }
+        );
+        let now = Ticks::parse("cpu  11 1 5 107 4 0 0 2 0 0\n").expect("it is a line");
+        assert_eq!(now.busy_since(&before), 0.3);
+        assert_eq!(before.busy_since(&before), 0.0);
+        assert_eq!(Ticks::parse("intr 5\n"), None);
+    }
+}
