@@ -9,7 +9,7 @@ use tcptrace_common::{MAX_PORTS, MAX_REMOTES, TcpState};
 use crate::{
     model::{filter::Filter, socket::Family},
     parse,
-    source::kernel::HookChoice,
+    source::load::HookChoice,
 };
 
 const EXAMPLES: &str = "\

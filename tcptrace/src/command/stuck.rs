@@ -19,7 +19,7 @@ use crate::{
         snapshot::{Snapshot, Watched},
         tracker::Tracker,
     },
-    source::{ask::Scope, kernel::Options, live::Live, privileges},
+    source::{ask::Scope, live::Live, load::Options, privileges},
     view::{self, View},
 };
 

@@ -17,7 +17,8 @@ use super::{
     clock::monotonic_ns,
     error::StartError,
     holder_iter::Found,
-    kernel::{KernelSide, Options},
+    kernel::KernelSide,
+    load::Options,
     netns::{self, Namespaces},
     process,
 };

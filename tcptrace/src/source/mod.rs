@@ -14,6 +14,7 @@ pub mod holder_proc;
 pub mod kernel;
 pub mod kernel_log;
 pub mod live;
+pub mod load;
 pub mod netns;
 pub mod offsets;
 pub mod privileges;

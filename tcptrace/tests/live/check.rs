@@ -37,7 +37,7 @@ const AT_LEAST_NS: u64 = 200_000_000;
 /// By how much an age that is "at least" may be above the truth, for each unit of slowness beyond 1: on a real machine
 /// not at all. An emulated one misses ticks and makes up for them all at once, so that by the kernel's own count of
 /// ticks more time has passed than by its clock.
-const ABOVE_NS: u64 = 5_000_000;
+pub const ABOVE_NS: u64 = 5_000_000;
 
 /// Checks that a snapshot shows these sockets, no others, and everything about them right.
 pub fn exactly(snapshot: &Snapshot, truths: &[(&[Truth], Age)]) -> Result<()> {
@@ -124,16 +124,37 @@ fn age_right(snapshot: &Snapshot, socket: &Socket, truth: &Truth, age: Age) -> R
         Age::AtLeastClosely => ("at_least", not_above, CLOSELY_NS * slowness),
     };
     let latest = truth.after_ns + allowance;
-    ensure!(socket.age == word, "the age is not {word}");
+    // A classic tracepoint's program does not run while a bpf() call is under way on that CPU, which a busy machine
+    // with one CPU may put off for long. The tool says so, and finds the socket by listing.
+    let excused = age == Age::Exact
+        && socket.age == "at_least"
+        && snapshot.tracing.hook == "tracepoint"
+        && snapshot
+            .tracing
+            .recursion_misses
+            .is_some_and(|misses| misses > 0);
+    if excused {
+        return ensure_not_above(since, not_above);
+    }
     ensure!(
-        since >= earliest,
-        "too old by {} us",
-        (earliest - since) / 1000
+        socket.age == word,
+        "the age is not {word}; {:?}",
+        snapshot.tracing
     );
+    ensure_not_above(since, earliest)?;
     ensure!(
         since <= latest,
         "too young by {} us",
         (since - latest) / 1000
+    );
+    Ok(())
+}
+
+fn ensure_not_above(since: u64, earliest: u64) -> Result<()> {
+    ensure!(
+        since >= earliest,
+        "too old by {} us",
+        (earliest - since) / 1000
     );
     Ok(())
 }

@@ -88,4 +88,5 @@ pub struct Group {
 pub struct Tracing {
     pub hook: String,
     pub lost: u64,
+    pub recursion_misses: Option<u64>,
 }
