@@ -101,23 +101,14 @@ pub fn about(
     let mut by_netns: HashMap<u32, Vec<Wanted>> = HashMap::new();
     for socket in entered {
         if let Some(netns) = socket.netns {
-            by_netns.entry(netns).or_default().push(Wanted {
-                family: socket.family,
-                local: socket.local,
-                remote: socket.remote,
-                interface: socket.interface.unwrap_or(0),
-                cookie: socket.cookie,
-            });
+            by_netns.entry(netns).or_default().push(socket.into());
         }
     }
     for socket in earlier {
-        by_netns.entry(socket.netns).or_default().push(Wanted {
-            family: socket.family,
-            local: socket.local,
-            remote: socket.remote,
-            interface: socket.interface,
-            cookie: Some(socket.cookie),
-        });
+        by_netns
+            .entry(socket.netns)
+            .or_default()
+            .push(socket.into());
     }
     let mut answers = Answers::default();
     for (inode, wanted) in by_netns {

@@ -12,7 +12,7 @@ use netlink_packet_sock_diag::{
 use tcptrace_common::{IPPROTO_TCP, TcpState};
 
 use crate::model::{
-    look::{Listed, Listening},
+    look::{Entered, Listed, Listening},
     since::at_latest_ns,
     socket::{Details, Endpoint, Family, Timer},
 };
@@ -46,6 +46,30 @@ pub struct Wanted {
     pub interface: u32,
     /// Its cookie, where known.
     pub cookie: Option<u64>,
+}
+
+impl From<&Listed> for Wanted {
+    fn from(socket: &Listed) -> Self {
+        Self {
+            family: socket.family,
+            local: socket.local,
+            remote: socket.remote,
+            interface: socket.interface,
+            cookie: Some(socket.cookie),
+        }
+    }
+}
+
+impl From<&Entered> for Wanted {
+    fn from(socket: &Entered) -> Self {
+        Self {
+            family: socket.family,
+            local: socket.local,
+            remote: socket.remote,
+            interface: socket.interface.unwrap_or(0),
+            cookie: socket.cookie,
+        }
+    }
 }
 
 /// When and how an answer was read.

@@ -1,6 +1,6 @@
 //! Asking `sock_diag` in one network namespace.
 
-use std::{fs, io};
+use std::{collections::HashMap, fs, io};
 
 use bytes::{Bytes, BytesMut};
 use netlink_packet_sock_diag::inet::InetResponse;
@@ -69,6 +69,7 @@ impl SockDiag {
         let tick_ns = tick_ns();
         let netns = self.netns;
         let mut sockets = Vec::new();
+        let started_ns = monotonic_ns();
         self.dump(state, family, |response, monotonic_ns| {
             let read = ReadAt {
                 netns,
@@ -77,7 +78,26 @@ impl SockDiag {
             };
             sockets.extend(diag_wire::listed(response, read));
         })?;
+        if monotonic_ns().saturating_sub(started_ns) > tick_ns {
+            self.ask_again(&mut sockets, state)?;
+        }
         Ok(sockets)
+    }
+
+    /// Makes up for a long dump, in which nobody knows when a socket's turn was: single answers come
+    /// at once, and of two bounds the earlier one holds.
+    fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
+        let wanted: Vec<Wanted> = sockets.iter().map(Wanted::from).collect();
+        let answers = self.ask(&wanted, state)?.into_iter();
+        let bounds: HashMap<u64, u64> = answers
+            .map(|socket| (socket.cookie, socket.at_latest_ns))
+            .collect();
+        for socket in sockets {
+            if let Some(bound) = bounds.get(&socket.cookie) {
+                socket.at_latest_ns = socket.at_latest_ns.min(*bound);
+            }
+        }
+        Ok(())
     }
 
     /// All listeners.
