@@ -48,7 +48,17 @@ pub struct Cli {
 pub enum Command {
     /// Reports stuck sockets: age, owner, remote, queues (the default command)
     #[command(after_help = EXAMPLES)]
-    Stuck(Stuck),
+    Stuck(Box<Stuck>),
+    /// Says what this kernel and these privileges allow, and how to get the rest
+    Doctor(Doctor),
+}
+
+/// Options of `tcptrace doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// Write one line of JSON (schema tcptrace.doctor/1)
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `tcptrace stuck`.

@@ -32,16 +32,7 @@ pub fn run(arguments: &Stuck) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("starting the event loop")?;
-    match runtime.block_on(session(arguments)) {
-        Err(error) if is_closed_pipe(&error) => Ok(()),
-        result => result,
-    }
-}
-
-/// The reader of our output has seen enough.
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let error = error.downcast_ref::<io::Error>();
-    error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    runtime.block_on(session(arguments))
 }
 
 async fn session(arguments: &Stuck) -> anyhow::Result<()> {

@@ -2,6 +2,7 @@
 //! comes in with the observations.
 
 pub mod filter;
+pub mod finding;
 #[cfg(test)]
 pub mod fixtures;
 pub mod group;

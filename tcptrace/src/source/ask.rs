@@ -69,24 +69,9 @@ pub fn dump(scope: &Scope, namespaces: &Namespaces) -> Answers {
     // The only one that is asked about has been found.
     let found = |only| namespaces.paths.contains_key(&only);
     if !scope.netns.is_some_and(found) {
-        answers.notes.extend(refused(namespaces));
+        answers.notes.extend(namespaces.refusal());
     }
     answers
-}
-
-/// What to say when processes may not be looked into.
-fn refused(namespaces: &Namespaces) -> Option<String> {
-    let [first, others @ ..] = &namespaces.refused[..] else {
-        return None;
-    };
-    let more = match others.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    Some(format!(
-        "process {first}{more} may not be looked into: a network namespace that no other process \
-         is in is not listed"
-    ))
 }
 
 /// Those of the sockets that were seen to enter the state, and of those that were in it `earlier`,

@@ -53,7 +53,9 @@ impl Cgroups {
     }
 }
 
-fn root() -> Option<PathBuf> {
+/// Where the unified hierarchy is mounted, if it is.
+#[must_use]
+pub fn root() -> Option<PathBuf> {
     let roots = ROOTS.iter().map(PathBuf::from);
     roots.into_iter().find(|root| root.join(MARK).exists())
 }

@@ -78,7 +78,7 @@ pub enum StartError {
         reason: String,
     },
     /// The object could not be set up.
-    #[error("setting the BPF programs up failed: {0}")]
+    #[error("setting the BPF programs up failed: {}", chain(.0))]
     Setup(#[from] EbpfError),
     /// A look at the machine failed.
     #[error("{what}: {error}")]
@@ -88,6 +88,20 @@ pub enum StartError {
         /// What happened.
         error: io::Error,
     },
+}
+
+/// An error and what it came from.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |error| error.source());
+    causes.fold(error.to_string(), |text, cause| {
+        let cause = cause.to_string();
+        // Some say what they came from themselves.
+        if text.ends_with(&cause) {
+            text
+        } else {
+            format!("{text}: {cause}")
+        }
+    })
 }
 
 fn because(btf_problem: Option<&str>) -> String {

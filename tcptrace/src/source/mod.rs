@@ -9,6 +9,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod diag_wire;
 pub mod error;
+pub mod examine;
 pub mod holder_iter;
 pub mod holder_proc;
 pub mod kernel;

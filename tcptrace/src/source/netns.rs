@@ -38,6 +38,24 @@ pub struct Namespaces {
     pub refused: Vec<u32>,
 }
 
+impl Namespaces {
+    /// What to say when processes may not be looked into.
+    #[must_use]
+    pub fn refusal(&self) -> Option<String> {
+        let [first, others @ ..] = &self.refused[..] else {
+            return None;
+        };
+        let more = match others.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Some(format!(
+            "process {first}{more} may not be looked into: a network namespace that no other \
+             process is in is not listed"
+        ))
+    }
+}
+
 /// The inode number of the namespace that `path` stands for.
 ///
 /// # Errors

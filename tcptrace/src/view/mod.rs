@@ -3,6 +3,7 @@
 mod age;
 mod clean;
 mod container;
+pub mod doctor;
 mod json;
 mod table;
 mod text;

@@ -8,6 +8,7 @@
 
 mod case;
 mod check;
+mod doctor;
 mod endings;
 mod filters;
 mod holders;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     output::add(&mut cases);
     stopping::add(&mut cases);
     privileges::add(&mut cases);
+    doctor::add(&mut cases);
     vanishing::add(&mut cases);
     libtest_mimic::run(&arguments, cases.into_trials()).exit_code()
 }

@@ -14,6 +14,7 @@ use crate::tool::{Tool, binary};
 pub fn add(cases: &mut Cases) {
     cases.add("refused_without_privileges", without_privileges);
     cases.add("refused_wrong_words", wrong_words);
+    cases.add("doctor_without_privileges", doctor_without_privileges);
 }
 
 /// Where nobody else than root may look, a copy of the tool that everybody may run. Removed when dropped.
@@ -43,8 +44,23 @@ impl Drop for Copy {
     }
 }
 
+const NOBODY: u32 = 65534;
+
+/// The doctor comes to those who may not do anything, too.
+fn doctor_without_privileges() -> Result<()> {
+    let copy = Copy::new()?;
+    let mut command = Command::new(copy.path());
+    command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY);
+    command.current_dir("/");
+    let outcome = Tool::start_command(command)?.wait()?;
+    ensure!(outcome.code()? == 1, "{outcome:?}");
+    let works = serde_json::from_str::<serde_json::Value>(&outcome.stdout)?["works"].clone();
+    ensure!(works == false, "{outcome:?}");
+    ensure!(outcome.stdout.contains("CAP_BPF"), "{outcome:?}");
+    Ok(())
+}
+
 fn without_privileges() -> Result<()> {
-    const NOBODY: u32 = 65534;
     let copy = Copy::new()?;
     let mut command = Command::new(copy.path());
     command
@@ -56,6 +72,7 @@ fn without_privileges() -> Result<()> {
     ensure!(outcome.code()? == 1, "{outcome:?}");
     ensure!(outcome.stdout.is_empty(), "{outcome:?}");
     for word in [
+        "tcptrace doctor",
         "CAP_BPF",
         "CAP_PERFMON",
         "CAP_NET_ADMIN",
