@@ -23,6 +23,9 @@ use crate::{
     view::{self, View},
 };
 
+/// Room for sockets that enter the state during a single look.
+const SOCKETS_OF_ONE_LOOK: u32 = 65_536;
+
 /// Runs the command.
 ///
 /// # Errors
@@ -48,7 +51,8 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
         state: arguments.state,
         hook: arguments.hook,
         filter: arguments.filters.kernel(),
-        max_sockets: arguments.max_sockets,
+        // One look has no time to fill a large map, and making one takes 5 ms.
+        max_sockets: (arguments.max_sockets).or(arguments.once.then_some(SOCKETS_OF_ONE_LOOK)),
         log: arguments.verbose >= 2,
     };
     let scope = Scope {

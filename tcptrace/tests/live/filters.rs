@@ -76,7 +76,12 @@ fn all_filters(stage: &Stage) -> Vec<Filter> {
 fn filters(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let before = mixture(&mut stage)?;
-    let filters = all_filters(&stage);
+    let mut filters = all_filters(&stage);
+    if place == Place::Tracepoint {
+        // What the kernel side does not sort out is the same with either hook.
+        let kernels = ["--family", "--port", "--remote"];
+        filters.retain(|(words, _)| kernels.contains(&words[0].as_str()) && words.len() == 2);
+    }
     let mut tools = Vec::new();
     for (words, fits) in &filters {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
