@@ -10,8 +10,11 @@ use std::{
 use tcptrace_common::TcpState;
 
 use super::{
+    filter::Filter,
     look::{Asked, Entered, Held, Listed, Listening, Look, ProcessInfo, Tracing},
+    snapshot::{Snapshot, Watched},
     socket::{Details, Endpoint, Family, Holder, Timer},
+    tracker::Tracker,
 };
 
 /// The namespace that all of these are in.
@@ -120,6 +123,16 @@ pub fn look() -> Look {
         tracing: Tracing::default(),
         notes: Vec::new(),
     }
+}
+
+/// What is stuck for 30 s or longer at this look.
+pub fn snapshot(look: Look) -> Snapshot {
+    let watched = Watched {
+        state: TcpState::CloseWait,
+        older_than_ns: 30 * SECOND,
+        filter: Filter::default(),
+    };
+    Snapshot::new(look, &mut Tracker::new(TcpState::CloseWait), &watched)
 }
 
 /// A leaking HTTP client (`java`, two sockets, one of them also held by a child), a server that

@@ -307,19 +307,11 @@ fn tracing_record(tracing: &Tracing) -> TracingRecord {
 
 #[cfg(test)]
 mod tests {
-    use tcptrace_common::TcpState;
-
     use super::*;
-    use crate::model::{filter::Filter, fixtures, look::Look, tracker::Tracker};
+    use crate::model::{fixtures, look::Look};
 
     fn json(look: Look) -> String {
-        let watched = Watched {
-            state: TcpState::CloseWait,
-            older_than_ns: 30 * fixtures::SECOND,
-            filter: Filter::default(),
-        };
-        let snapshot = Snapshot::new(look, &mut Tracker::new(TcpState::CloseWait), &watched);
-        let line = line(&snapshot, usize::MAX).expect("memory takes it");
+        let line = line(&fixtures::snapshot(look), usize::MAX).expect("memory takes it");
         String::from_utf8(line).expect("JSON is UTF-8")
     }
 

@@ -410,16 +410,10 @@ mod tests {
     use tcptrace_common::TcpState;
 
     use super::*;
-    use crate::model::{filter::Filter, fixtures, look::Look, tracker::Tracker};
-
-    fn snapshot(look: Look) -> Snapshot {
-        let watched = Watched {
-            state: TcpState::CloseWait,
-            older_than_ns: 30 * fixtures::SECOND,
-            filter: Filter::default(),
-        };
-        Snapshot::new(look, &mut Tracker::new(TcpState::CloseWait), &watched)
-    }
+    use crate::model::{
+        fixtures::{self, snapshot},
+        tracker::Tracker,
+    };
 
     const SMALL: Screen = Screen {
         width: 60,

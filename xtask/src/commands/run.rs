@@ -1,6 +1,6 @@
 //! `cargo xtask run`: builds tcptrace and runs it as root.
 
-use crate::{cargo, root, workspace::Workspace};
+use crate::{rerun, root, workspace::Workspace};
 use anyhow::{Context, Result};
 use std::{os::unix::process::CommandExt, process::ExitCode};
 
@@ -14,18 +14,7 @@ pub struct Args {
 
 /// Becomes tcptrace, so that signals and the exit code are its own; returns only when that fails.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
-    let program = cargo::build_executable(
-        workspace,
-        &[
-            "build",
-            "--release",
-            "--package",
-            "tcptrace",
-            "--bin",
-            "tcptrace",
-        ],
-        "tcptrace",
-    )?;
+    let program = rerun::program(workspace, None)?;
     let mut command = root::command(&program)?;
     let error = command.args(&args.args).exec();
     Err(error).with_context(|| format!("cannot start {}", program.display()))
