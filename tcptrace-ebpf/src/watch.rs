@@ -99,7 +99,8 @@ fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedSocket>, sock: *c
     // Not in the map: it was there before us or did not pass the filter.
     if sockets.remove(sock as u64).is_ok() {
         count(|counters| counters.left += 1);
-        debug!(ctx, "out: {:x}", sock as u64);
+        // Its address must not be told: the verifier lets no pointer be taken apart.
+        debug!(ctx, "out");
     }
 }
 

@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use xtask::workload::{Family, Order, Stage};
 
 use crate::case::Cases;
-use crate::place::Place;
+use crate::place::{BOTH, Place};
 use crate::tool::{Outcome, Tool};
 
 pub fn add(cases: &mut Cases) {
@@ -12,6 +12,30 @@ pub fn add(cases: &mut Cases) {
     cases.add("output_text", text);
     cases.add("output_threshold", threshold);
     cases.add("output_limit", limit);
+    cases.add_in(BOTH, "output_of_the_kernel_side", kernel_side);
+}
+
+/// With -vv the kernel side says what goes in and out; without, nothing.
+fn kernel_side(place: Place) -> Result<()> {
+    let mut stage = Stage::new()?;
+    let netns = stage.netns().inode();
+    let mut talking = Tool::watch(place, netns, &["-vv"])?;
+    let mut silent = Tool::watch(place, netns, &["-v"])?;
+    talking.fresh()?;
+    silent.fresh()?;
+    let truths = stage.server_leak(Family::Ipv4, 3)?;
+    talking.until("all three", |snapshot| snapshot.sockets.len() == 3)?;
+    drop(stage);
+    talking.until("none", |snapshot| snapshot.sockets.is_empty())?;
+    let said = talking.end()?.stderr;
+    for truth in &truths {
+        let line = format!("in: port {} <- {}", truth.local.port(), truth.remote.port());
+        ensure!(said.contains(&line), "{line} is not in {said}");
+    }
+    ensure!(said.matches("kernel: debug out").count() >= 3, "{said}");
+    let said = silent.end()?.stderr;
+    ensure!(!said.contains("kernel:"), "{said}");
+    Ok(())
 }
 
 fn look_as_text(netns: u64, more: &[&str]) -> Result<Outcome> {

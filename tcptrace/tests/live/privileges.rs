@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 
@@ -22,12 +23,19 @@ struct Copy(PathBuf);
 
 impl Copy {
     fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("tcptrace-live-{}", std::process::id()));
+        static COPIES: AtomicUsize = AtomicUsize::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tcptrace-live-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
         std::fs::create_dir_all(&folder)?;
         let copy = Self(folder);
         let open = PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&copy.0, open)?;
-        std::fs::copy(binary(), copy.path()).context("cannot copy the tool")?;
+        // A process that another test starts may keep a copy open for writing until it becomes something else, and
+        // what is written to cannot be run; a link is not written to.
+        std::fs::hard_link(binary(), copy.path())
+            .or_else(|_| std::fs::copy(binary(), copy.path()).map(drop))
+            .context("cannot copy the tool")?;
         std::fs::set_permissions(copy.path(), PermissionsExt::from_mode(0o755))?;
         Ok(copy)
     }
