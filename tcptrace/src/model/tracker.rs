@@ -168,9 +168,11 @@ fn cgroup_of(look: &Look, socket: &Socket) -> Option<String> {
     })
 }
 
-/// Sorts holders as [`Look::held`] must be.
-pub fn sort_held(held: &mut [Held]) {
+/// Sorts holders as [`Look::held`] must be. A descriptor may have been come upon twice, by way of a
+/// thread or of another pass.
+pub fn sort_held(held: &mut Vec<Held>) {
     held.sort_by(|a, b| (a.inode, &a.holder).cmp(&(b.inode, &b.holder)));
+    held.dedup();
 }
 
 #[cfg(test)]
@@ -244,6 +246,15 @@ mod tests {
         assert_eq!((tracker.found(), tracker.left_unseen()), (1, 0));
         tracker.sockets(&look());
         assert_eq!((tracker.found(), tracker.left_unseen()), (1, 1));
+    }
+
+    #[test]
+    fn a_descriptor_counts_once() {
+        let mut held = busy_look().held.expect("asked for");
+        held.reverse();
+        held.extend_from_slice(&held.clone());
+        sort_held(&mut held);
+        assert_eq!(Some(held), busy_look().held);
     }
 
     #[test]
