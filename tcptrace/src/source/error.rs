@@ -1,7 +1,5 @@
 //! Why tracing cannot start: what happened, why, and what to do next.
 
-use std::io;
-
 use aya::{EbpfError, programs::ProgramError};
 
 /// A reason for which tracing cannot start.
@@ -80,14 +78,6 @@ pub enum StartError {
     /// The object could not be set up.
     #[error("setting the BPF programs up failed: {}", chain(.0))]
     Setup(#[from] EbpfError),
-    /// A look at the machine failed.
-    #[error("{what}: {error}")]
-    Io {
-        /// What was being done.
-        what: &'static str,
-        /// What happened.
-        error: io::Error,
-    },
 }
 
 /// An error and what it came from.
