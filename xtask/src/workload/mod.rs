@@ -12,6 +12,7 @@
 
 pub mod actor;
 pub mod clock;
+mod history;
 mod netns;
 mod orders;
 mod process;
@@ -19,6 +20,7 @@ mod sockets;
 mod stage;
 mod truth;
 
+pub use history::{Caller, History, How, Span, Step, Whose, timed};
 pub use netns::Netns;
 pub use orders::{Order, Reply, Socket};
 pub use process::Actor;

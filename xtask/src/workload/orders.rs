@@ -51,6 +51,33 @@ pub enum Order {
         /// How many.
         count: usize,
     },
+    /// Make a socket that is not connected, of the family of an address; bind it to that if told to. Answers the
+    /// socket.
+    Open {
+        /// The address.
+        local: SocketAddr,
+        /// Whether to bind.
+        bind: bool,
+    },
+    /// Connect a socket that is open already. Answers the socket, or the error's number.
+    Dial {
+        /// The socket.
+        fd: i32,
+        /// Where to.
+        address: SocketAddr,
+        /// Whether the call itself waits for the answer; else the socket is made non-blocking and polled.
+        blocking: bool,
+    },
+    /// Take a connection back, so that the socket can be connected again (`connect` to `AF_UNSPEC`).
+    Disconnect {
+        /// The socket.
+        fd: i32,
+    },
+    /// Connect, and end as soon as that is answered. Answers the socket.
+    ConnectAndEnd {
+        /// Where to.
+        address: SocketAddr,
+    },
     /// Send so many bytes.
     Send {
         /// The socket.
@@ -67,6 +94,13 @@ pub enum Order {
     Shutdown {
         /// The socket.
         fd: i32,
+    },
+    /// Shut the receiving side down, or both. Answers the time just before.
+    ShutdownToo {
+        /// The socket.
+        fd: i32,
+        /// Both sides, not only the receiving one.
+        both: bool,
     },
     /// Shut many down at once and wait until the other side has acknowledged it, which it can only do after its
     /// own state changed. Answers two times for each: just before, and when the acknowledgement was seen.
@@ -107,12 +141,45 @@ pub enum Order {
         /// The socket.
         fd: i32,
     },
+    /// Hear again after [`Order::Deafen`].
+    Hear {
+        /// The socket.
+        fd: i32,
+    },
+    /// Start another actor as a child, that inherits these descriptors as its own sockets. Answers its PID.
+    Worker {
+        /// Its name.
+        comm: String,
+        /// The descriptors.
+        fds: Vec<i32>,
+    },
+    /// Have a worker do something. Answers what it answers.
+    Relay {
+        /// Its PID.
+        pid: u32,
+        /// What to do.
+        order: Box<Order>,
+    },
+    /// Do something in a new thread, which has a name of its own. Answers that in [`Reply::Thread`].
+    Thread {
+        /// What to do.
+        order: Box<Order>,
+    },
+    /// Be replaced by an actor of another name (`execve`), that keeps these descriptors.
+    Become {
+        /// Its name.
+        comm: String,
+        /// The descriptors.
+        fds: Vec<i32>,
+    },
+    /// Have all workers that are started from now on live in a new PID namespace.
+    UnsharePids,
     /// Start a child that inherits these descriptors under the same numbers. Answers its PID.
     Fork {
         /// The descriptors.
         fds: Vec<i32>,
     },
-    /// End a child and wait for it.
+    /// End a child or a worker and wait for it.
     EndChild {
         /// Its PID.
         pid: u32,
@@ -154,6 +221,16 @@ pub enum Order {
     },
 }
 
+impl Order {
+    /// The same, to be done by a worker of the actor that gets the order.
+    pub fn by(self, pid: u32) -> Self {
+        Self::Relay {
+            pid,
+            order: Box::new(self),
+        }
+    }
+}
+
 /// What an actor answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -168,6 +245,10 @@ pub enum Reply {
     Brackets(Vec<(u64, u64)>),
     /// A process.
     Pid(u32),
+    /// What a thread of this number answered.
+    Thread(u32, Box<Reply>),
+    /// The number of the error that a call ended with.
+    Error(i32),
     /// It could not be done.
     Failed(String),
 }

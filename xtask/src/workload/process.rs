@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+use super::actor::inherit;
 use super::{Netns, Order, Reply, Socket};
 
 /// A process in a namespace that does as it is told. It is gone when this is dropped.
@@ -19,14 +20,39 @@ pub struct Actor {
 impl Actor {
     /// Starts one, under a name of at most 15 bytes.
     pub fn start(netns: &Netns, comm: &str) -> Result<Self> {
-        let mut command = Command::new("/proc/self/exe");
-        command
-            .args(["actor", comm])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
-        let mut child = netns
+        let mut command = command(comm, &[]);
+        let child = netns
             .run(move || command.spawn())?
             .context("cannot start an actor")?;
+        Self::greet(comm, child)
+    }
+
+    /// Starts one that gets a PID which was another process's before. `None` where that cannot be had: the kernel
+    /// lacks the means, or others start processes all the time.
+    pub fn start_as(netns: &Netns, comm: &str, pid: u32) -> Result<Option<Self>> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            // The next process gets the number after the last.
+            if std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_err() {
+                return Ok(None);
+            }
+            let actor = Self::start(netns, comm)?;
+            if actor.pid() == pid {
+                return Ok(Some(actor));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Starts one as a child of this process, that has these descriptors of it.
+    pub(super) fn inherit(comm: &str, fds: &[i32]) -> Result<Self> {
+        let child = command(comm, fds)
+            .spawn()
+            .context("cannot start a worker")?;
+        Self::greet(comm, child)
+    }
+
+    fn greet(comm: &str, mut child: Child) -> Result<Self> {
         let orders = child.stdin.take().context("the actor has no stdin")?;
         let replies = BufReader::new(child.stdout.take().context("the actor has no stdout")?);
         let mut actor = Self {
@@ -107,6 +133,27 @@ impl Actor {
         }
     }
 
+    /// Starts another actor as its child, and says its PID.
+    pub fn worker(&mut self, comm: &str, fds: &[i32]) -> Result<u32> {
+        let (comm, fds) = (comm.into(), fds.to_vec());
+        match self.tell(&Order::Worker { comm, fds })? {
+            Reply::Pid(pid) => Ok(pid),
+            other => bail!("worker was answered with {other:?}"),
+        }
+    }
+
+    /// Has a thread of the actor do something that is answered with one socket; also says its thread ID.
+    pub fn thread(&mut self, order: Order) -> Result<(u32, Socket)> {
+        let order = Box::new(order);
+        match self.tell(&Order::Thread { order })? {
+            Reply::Thread(tid, reply) => match *reply {
+                Reply::Sockets(mut sockets) => Ok((tid, sockets.pop().context("no socket")?)),
+                other => bail!("a thread answered {other:?}"),
+            },
+            other => bail!("thread was answered with {other:?}"),
+        }
+    }
+
     fn reply(&mut self) -> Result<Reply> {
         let mut line = String::new();
         if self.replies.read_line(&mut line)? == 0 {
@@ -121,6 +168,18 @@ impl Actor {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// This program again, as an actor that has these descriptors, if they are ours.
+fn command(comm: &str, fds: &[i32]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args(["actor", comm])
+        .args(fds.iter().map(ToString::to_string))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    inherit::keep_open(&mut command, fds.to_vec());
+    command
 }
 
 impl Drop for Actor {

@@ -16,6 +16,8 @@ pub mod state {
     pub const ESTABLISHED: u8 = 1;
     /// Asked to connect, no answer yet.
     pub const SYN_SENT: u8 = 2;
+    /// Closed on this side, not acknowledged yet.
+    pub const FIN_WAIT1: u8 = 4;
     /// Closed on this side and acknowledged; the other side is still open.
     pub const FIN_WAIT2: u8 = 5;
     /// Dead.
@@ -24,6 +26,8 @@ pub mod state {
     pub const CLOSE_WAIT: u8 = 8;
     /// Both closed, the last acknowledgement is missing.
     pub const LAST_ACK: u8 = 9;
+    /// Closed on both sides at once, the acknowledgement is missing.
+    pub const CLOSING: u8 = 11;
 
     pub(super) fn name(state: u8) -> &'static str {
         match state {
@@ -33,6 +37,8 @@ pub mod state {
             CLOSE => "CLOSE",
             CLOSE_WAIT => "CLOSE_WAIT",
             LAST_ACK => "LAST_ACK",
+            FIN_WAIT1 => "FIN_WAIT1",
+            CLOSING => "CLOSING",
             _ => "another state",
         }
     }
@@ -141,6 +147,25 @@ pub fn deafen(fd: impl AsFd) -> Result<()> {
     };
     if result != 0 {
         return Err(std::io::Error::last_os_error()).context("SO_ATTACH_FILTER");
+    }
+    Ok(())
+}
+
+/// Has the socket hear again.
+pub fn hear(fd: impl AsFd) -> Result<()> {
+    let nothing = 0i32;
+    // SAFETY: SO_DETACH_FILTER takes no value; the kernel may read as many bytes of `nothing` as it is told it has.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            (&raw const nothing).cast(),
+            size_of::<i32>() as libc::socklen_t,
+        )
+    };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error()).context("SO_DETACH_FILTER");
     }
     Ok(())
 }

@@ -10,10 +10,12 @@ use anyhow::{Context, Result, bail};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
+use rustix::thread::UnshareFlags;
 
 use super::family::{Children, Mailboxes};
+use super::{dial, inherit};
 use crate::workload::state::FIN_WAIT2;
-use crate::workload::{Order, Reply, clock, netns, sockets};
+use crate::workload::{Actor, Order, Reply, clock, netns, sockets};
 
 /// An actor: what it has open and whom it started.
 #[derive(Default)]
@@ -21,19 +23,50 @@ pub struct Act {
     sockets: BTreeMap<i32, OwnedFd>,
     children: Children,
     mailboxes: Mailboxes,
+    workers: BTreeMap<u32, Actor>,
 }
 
 impl Act {
+    /// One that begins with these sockets.
+    pub fn new(inherited: Vec<OwnedFd>) -> Self {
+        let numbered = inherited.into_iter().map(|fd| (fd.as_raw_fd(), fd));
+        Self {
+            sockets: numbered.collect(),
+            ..Self::default()
+        }
+    }
+
     /// Carries an order out.
     pub fn perform(&mut self, order: Order) -> Result<Reply> {
         match order {
             Order::Listen { address, backlog } => self.listen(address, backlog),
             Order::Connect { address, count } => self.connect(address, count),
             Order::ConnectUnanswered { address, count } => self.connect_unanswered(address, count),
+            Order::Open { local, bind } => {
+                let fd = dial::open(&local, bind)?;
+                self.keep(vec![fd])
+            }
+            Order::Dial {
+                fd,
+                address,
+                blocking,
+            } => {
+                let fd = self.get(fd)?;
+                match dial::dial(fd, &address, blocking)? {
+                    Ok(()) => Ok(Reply::Sockets(vec![sockets::describe(fd)?])),
+                    Err(error) => Ok(Reply::Error(error.raw_os_error())),
+                }
+            }
+            Order::Disconnect { fd } => dial::disconnect(self.get(fd)?).map(|()| Reply::Done),
+            Order::ConnectAndEnd { address } => self.connect(address, 1),
             Order::Accept { fd, count } => self.accept(fd, count),
             Order::Send { fd, bytes } => self.send(fd, bytes),
             Order::Drain { fd } => self.drain(fd),
-            Order::Shutdown { fd } => self.shutdown(fd).map(Reply::Time),
+            Order::Shutdown { fd } => self.shutdown(fd, Shutdown::Write).map(Reply::Time),
+            Order::ShutdownToo { fd, both } => {
+                let how = if both { Shutdown::Both } else { Shutdown::Read };
+                self.shutdown(fd, how).map(Reply::Time)
+            }
             Order::ShutdownAll { fds } => self.shutdown_all(&fds),
             Order::Close { fds } => self.close(&fds, |_| Ok(())),
             Order::Reset { fds } => self.close(&fds, |fd| {
@@ -49,11 +82,37 @@ impl Act {
                 count,
             } => self.keepalive(fd, idle, interval, count),
             Order::Deafen { fd } => sockets::deafen(self.get(fd)?).map(|()| Reply::Done),
+            Order::Hear { fd } => sockets::hear(self.get(fd)?).map(|()| Reply::Done),
             Order::Fork { fds } => {
                 fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
                 self.children.start(fds).map(Reply::Pid)
             }
-            Order::EndChild { pid } => self.children.end(pid).map(|()| Reply::Done),
+            Order::EndChild { pid } => match self.workers.remove(&pid) {
+                Some(worker) => {
+                    drop(worker);
+                    Ok(Reply::Done)
+                }
+                None => self.children.end(pid).map(|()| Reply::Done),
+            },
+            Order::Worker { comm, fds } => {
+                fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
+                let worker = Actor::inherit(&comm, &fds)?;
+                let pid = worker.pid();
+                self.workers.insert(pid, worker);
+                Ok(Reply::Pid(pid))
+            }
+            Order::Relay { pid, order } => {
+                let worker = self.workers.get_mut(&pid);
+                worker
+                    .with_context(|| format!("{pid} is not my worker"))?
+                    .tell(&order)
+            }
+            Order::Thread { order } => self.in_thread(*order),
+            Order::Become { comm, fds } => {
+                fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
+                Err(inherit::become_actor(&comm, fds))
+            }
+            Order::UnsharePids => unshare_pids().map(|()| Reply::Done),
             Order::Mailbox { name } => self.mailboxes.open(&name).map(|()| Reply::Done),
             Order::Pass { fd, name } => Mailboxes::pass(self.get(fd)?, &name).map(|()| Reply::Done),
             Order::Take => {
@@ -125,6 +184,20 @@ impl Act {
         self.keep(fds)
     }
 
+    /// In a thread of another name, which tells the thread's from the process's.
+    fn in_thread(&mut self, order: Order) -> Result<Reply> {
+        std::thread::scope(|scope| {
+            let work = || -> Result<Reply> {
+                let tid = rustix::thread::gettid().as_raw_nonzero().get();
+                let reply = self.perform(order)?;
+                Ok(Reply::Thread(tid.try_into()?, Box::new(reply)))
+            };
+            let thread = std::thread::Builder::new().name(super::THREAD.into());
+            let ended = thread.spawn_scoped(scope, work)?.join();
+            ended.unwrap_or_else(|_| bail!("the thread panicked"))
+        })
+    }
+
     fn send(&self, fd: i32, bytes: usize) -> Result<Reply> {
         let sent = rustix::net::send(self.get(fd)?, &vec![b'x'; bytes], SendFlags::NOSIGNAL)?;
         if sent != bytes {
@@ -140,17 +213,17 @@ impl Act {
         Ok(Reply::Done)
     }
 
-    fn shutdown(&self, fd: i32) -> Result<u64> {
+    fn shutdown(&self, fd: i32, how: Shutdown) -> Result<u64> {
         let fd = self.get(fd)?;
         let before = clock::monotonic_ns();
-        rustix::net::shutdown(fd, Shutdown::Write)?;
+        rustix::net::shutdown(fd, how)?;
         Ok(before)
     }
 
     fn shutdown_all(&self, fds: &[i32]) -> Result<Reply> {
         let before = fds
             .iter()
-            .map(|fd| self.shutdown(*fd))
+            .map(|fd| self.shutdown(*fd, Shutdown::Write))
             .collect::<Result<Vec<_>>>()?;
         let after = fds
             .iter()
@@ -176,6 +249,14 @@ impl Act {
         sockopt::set_socket_keepalive(fd, true)?;
         Ok(Reply::Done)
     }
+}
+
+/// Has children that are started from now on live in a PID namespace of their own.
+fn unshare_pids() -> Result<()> {
+    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the namespace
+    // of future children changes.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWPID) }
+        .context("cannot make a PID namespace")
 }
 
 /// Accepts one connection, and does not wait for ever for it.

@@ -6,7 +6,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, anyhow};
@@ -15,6 +14,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags,
 };
 
+use super::inherit;
 use crate::workload::clock;
 
 /// The name under which a child runs, which also says that it is one.
@@ -32,18 +32,7 @@ impl Children {
             .args(["actor", CHILD])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
-        // SAFETY: between fork and exec only fcntl is called, which is async-signal-safe, and allocates nothing.
-        // It acts on the child's own descriptors; one that is not open is an error, not undefined behaviour.
-        unsafe {
-            command.pre_exec(move || {
-                for fd in &fds {
-                    if libc::fcntl(*fd, libc::F_SETFD, 0) == -1 {
-                        return Err(std::io::Error::last_os_error());
-                    }
-                }
-                Ok(())
-            });
-        }
+        inherit::keep_open(&mut command, fds);
         let mut child = command.spawn()?;
         let ready = child.stdout.as_mut().map(|out| out.read_exact(&mut [0]));
         let pid = child.id();

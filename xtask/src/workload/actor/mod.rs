@@ -1,7 +1,9 @@
 //! The process an actor is: it takes an order a line, and answers a line.
 
 mod act;
+mod dial;
 mod family;
+pub(super) mod inherit;
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};
@@ -13,6 +15,9 @@ use rustix::process::{Resource, Rlimit, Signal};
 use super::{Order, Reply};
 use act::Act;
 
+/// The name of an actor's other threads, which is not the actor's own.
+pub const THREAD: &str = "leaky-thread";
+
 /// Is an actor when the arguments (without the program's name) say so, and returns when its orders end.
 ///
 /// An executable that uses the workload must call this before anything else: actors are that executable again.
@@ -22,7 +27,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
         return None;
     }
     let comm = arguments.next().unwrap_or_else(|| "actor".into());
-    Some(match play(&comm.to_string_lossy()) {
+    Some(match play(&comm.to_string_lossy(), arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("actor: {error:#}");
@@ -31,7 +36,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     })
 }
 
-fn play(comm: &str) -> Result<()> {
+fn play(comm: &str, inherited: impl Iterator<Item = OsString>) -> Result<()> {
     // With whoever started us; if it is gone already then so are our orders, and reading them ends us.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_name(&CString::new(comm)?)?;
@@ -39,14 +44,18 @@ fn play(comm: &str) -> Result<()> {
         return family::wait_for_end();
     }
     many_descriptors()?;
+    let mut act = Act::new(inherit::adopt(inherited)?);
     answer(&Reply::Done)?;
-    let mut act = Act::default();
     for line in stdin().lock().lines() {
         let order: Order = serde_json::from_str(&line?).context("cannot read an order")?;
+        let last = matches!(order, Order::ConnectAndEnd { .. });
         answer(
             &act.perform(order)
                 .unwrap_or_else(|error| Reply::Failed(format!("{error:#}"))),
         )?;
+        if last {
+            break;
+        }
     }
     Ok(())
 }
