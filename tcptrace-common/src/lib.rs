@@ -5,13 +5,15 @@
 mod records;
 mod settings;
 mod state;
+mod tracked;
 
 pub use records::{Counters, HolderRecord, WalkState, WatchedSocket};
 pub use settings::{
-    ADDRESS_BYTES, Filter, MAX_PORTS, MAX_REMOTES, Prefix, Settings, SockOffsets, TaskOffsets,
-    TracepointOffsets,
+    ADDRESS_BYTES, Filter, LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix, Settings,
+    SockOffsets, TaskOffsets, TracepointOffsets,
 };
 pub use state::TcpState;
+pub use tracked::{LogCounters, Owner, Past, TrackedSocket, TransitionRecord};
 
 /// `AF_INET` of `include/linux/socket.h`.
 pub const AF_INET: u16 = 2;

@@ -5,6 +5,8 @@
 pub const MAX_PORTS: usize = 8;
 /// How many remote prefixes a filter may name.
 pub const MAX_REMOTES: usize = 4;
+/// How many process names a filter may name.
+pub const MAX_COMMS: usize = 4;
 /// Bytes of an address in the common form, which is IPv6 (IPv4 addresses as v4-mapped).
 pub const ADDRESS_BYTES: usize = 16;
 
@@ -16,6 +18,10 @@ pub struct Settings {
     pub watched_state: u32,
     /// 1 where tracing programs may ask for the socket cookie (5.12 and later).
     pub has_cookie: u32,
+    /// 1 where the current task can be had with its type (5.11 and later).
+    pub has_task_type: u32,
+    /// Nothing.
+    pub reserved: u32,
     /// Members of `struct sock`.
     pub sock: SockOffsets,
     /// Members on the way from a task to its sockets.
@@ -24,6 +30,33 @@ pub struct Settings {
     pub tracepoint: TracepointOffsets,
     /// What to let through.
     pub filter: Filter,
+    /// What only a log needs.
+    pub log: LogSettings,
+}
+
+/// What only a log needs.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Bytes that wait in the ring buffer at which the reader is woken.
+    pub wake_bytes: u64,
+    /// The filter's control group, or 0 for all.
+    pub cgroup: u64,
+    /// How deep below the root that one is.
+    pub cgroup_level: u32,
+    /// A bit for each state, by number: only transitions into or out of one of them; 0 for all.
+    pub states: u32,
+    /// 1 when only sockets of the processes in the map `PIDS` are wanted.
+    pub by_pid: u32,
+    /// 1 when sockets are kept in the map whose memory is all taken at the start.
+    pub preallocated: u32,
+    /// 1 when accepting is seen, so that a socket with a descriptor that nobody was seen to accept
+    /// has an owner that is not known.
+    pub sees_accept: u32,
+    /// How many of `comms` are in use.
+    pub comm_count: u32,
+    /// Names of processes of which one must match, NUL-padded.
+    pub comms: [[u64; 2]; MAX_COMMS],
 }
 
 /// Byte offsets of members of `struct sock` and of what it points to. All are 0 where the kernel
@@ -46,6 +79,12 @@ pub struct SockOffsets {
     pub net_inum: u32,
     pub sk_protocol: u32,
     pub sk_max_ack_backlog: u32,
+    /// The rest only serves a log, which does with less where one is 0.
+    pub skc_cookie: u32,
+    pub sk_socket: u32,
+    pub inet_sport: u32,
+    pub tsq_node: u32,
+    pub reserved: u32,
 }
 
 /// Byte offsets of members on the way from `struct task_struct` to `struct sock`.
@@ -66,6 +105,14 @@ pub struct TaskOffsets {
     pub inode_ino: u32,
     pub socket_file: u32,
     pub socket_sk: u32,
+    /// The rest only serves a log.
+    pub task_flags: u32,
+    pub task_start_boottime: u32,
+    pub task_cgroups: u32,
+    pub css_set_dfl_cgrp: u32,
+    pub cgroup_kn: u32,
+    pub kernfs_node_id: u32,
+    pub reserved: u32,
 }
 
 /// Byte offsets of fields in the record of the tracepoint `sock:inet_sock_set_state`, from its
@@ -87,6 +134,9 @@ pub struct TracepointOffsets {
     pub daddr_v6: u32,
     pub saddr: u32,
     pub daddr: u32,
+    /// Of the record of `tcp:tcp_destroy_sock`.
+    pub destroyed_skaddr: u32,
+    pub reserved: u32,
 }
 
 /// What a socket must be to be kept; a part that is 0 lets everything through.
@@ -125,8 +175,10 @@ const _: () =
     assert!(size_of::<Filter>() == 16 + 2 * MAX_PORTS + MAX_REMOTES * size_of::<Prefix>());
 const _: () = assert!(
     size_of::<Settings>()
-        == 8 + size_of::<SockOffsets>()
+        == 16
+            + size_of::<SockOffsets>()
             + size_of::<TaskOffsets>()
             + size_of::<TracepointOffsets>()
             + size_of::<Filter>()
+            + size_of::<LogSettings>()
 );

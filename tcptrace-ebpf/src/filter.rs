@@ -8,11 +8,22 @@ use crate::settings::setting;
 /// looks again with all details.
 #[inline(always)]
 pub fn passes(socket: &WatchedSocket, protocol: u16) -> bool {
-    protocol == IPPROTO_TCP
-        && netns_passes(socket)
-        && family_passes(socket)
-        && port_passes(socket)
-        && remote_passes(socket)
+    protocol == IPPROTO_TCP && fits(socket)
+}
+
+/// The same whatever the protocol.
+#[inline(always)]
+pub fn fits(socket: &WatchedSocket) -> bool {
+    netns_passes(socket) && family_passes(socket) && port_passes(socket) && remote_passes(socket)
+}
+
+/// Whether a filter by port can only be decided when the local port is known.
+#[inline(always)]
+pub fn port_undecided(socket: &WatchedSocket) -> bool {
+    if setting!(filter.port_count) == 0 || socket.local_port != 0 {
+        return false;
+    }
+    !has_port(socket)
 }
 
 #[inline(always)]
@@ -34,6 +45,12 @@ fn port_passes(socket: &WatchedSocket) -> bool {
     if count == 0 || socket.local_port == 0 {
         return true;
     }
+    has_port(socket)
+}
+
+#[inline(always)]
+fn has_port(socket: &WatchedSocket) -> bool {
+    let count = setting!(filter.port_count) as usize;
     let mut index = 0;
     while index < MAX_PORTS {
         if index < count {

@@ -35,11 +35,16 @@ const PASS_RECORDS: u32 = 700;
 
 /// `struct bpf_iter__task { meta; task; }` and `struct bpf_iter__task_file { meta; task; fd; file; }`
 /// (`kernel/bpf/task_iter.c`): each member takes 8 bytes.
-struct Context(*const u64);
+pub struct Context(*const u64);
 
 impl Context {
     #[inline(always)]
-    fn word(&self, index: usize) -> u64 {
+    pub fn new(ctx: *mut c_void) -> Self {
+        Self(ctx.cast_const().cast())
+    }
+
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> u64 {
         // SAFETY: the verifier knows the context's size and types.
         unsafe { self.0.add(index).read_volatile() }
     }
@@ -51,7 +56,7 @@ impl Context {
     }
 
     #[inline(always)]
-    fn task(&self) -> Sock {
+    pub fn task(&self) -> Sock {
         Sock(self.word(1) as *const u8)
     }
 }
@@ -72,7 +77,7 @@ const STOP: c_long = 1;
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
-    let context = Context(ctx.cast_const().cast());
+    let context = Context::new(ctx);
     let task = context.task();
     if !task.0.is_null()
         && let Some(state) = WALK.get_ptr_mut(0)
@@ -156,15 +161,9 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     if file.is_null() {
         return NEXT;
     }
-    let socket = peek::<u64>(file, setting!(task.file_private_data)) as *const u8;
-    if socket.is_null() {
+    let Some(sock) = socket_of_file(file) else {
         return NEXT;
-    }
-    let (back, sock) = file_and_sock(socket);
-    // A socket points back to its file; no other private data does.
-    if back != file as u64 {
-        return NEXT;
-    }
+    };
     let (family, state) = family_and_state(sock);
     // SAFETY: `state` points into the map.
     let in_doubt = unsafe { (*walk.state).mptcp } != 0;
@@ -196,7 +195,7 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
-    let context = Context(ctx.cast_const().cast());
+    let context = Context::new(ctx);
     let task = context.task();
     let file = context.word(3) as *const u8;
     if task.0.is_null() || file.is_null() {
@@ -230,6 +229,18 @@ pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
         },
     );
     0
+}
+
+/// The `struct sock` of an open file, if it is a socket.
+#[inline(always)]
+pub fn socket_of_file(file: *const u8) -> Option<*const u8> {
+    let socket = peek::<u64>(file, setting!(task.file_private_data)) as *const u8;
+    if socket.is_null() {
+        return None;
+    }
+    let (back, sock) = file_and_sock(socket);
+    // A socket points back to its file; no other private data does.
+    (back == file as u64 && !sock.is_null()).then_some(sock)
 }
 
 /// `socket->file` and `socket->sk`, which are neighbours on every kernel so far.

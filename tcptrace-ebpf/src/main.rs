@@ -1,10 +1,11 @@
-//! The kernel side of tcptrace: keeps a map of the sockets that are in the watched state now, and
-//! finds the processes that have them open.
+//! The kernel side of tcptrace: keeps a map of the sockets that are in the watched state now,
+//! finds the processes that have them open, and tells every transition with its owner.
 #![no_std]
 #![no_main]
 
 mod filter;
 mod holders;
+mod log;
 mod settings;
 mod sock;
 mod tracepoint;

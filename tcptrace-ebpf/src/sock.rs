@@ -18,18 +18,35 @@ impl Sock {
         unsafe { self.0.add(offset as usize).cast::<T>().read_volatile() }
     }
 
-    /// The network namespace's inode number.
+    /// The network namespace's inode number. It is read as raw memory: for each typed load of a
+    /// pointer the verifier searches the kernel's types, which takes it some ms.
     #[inline(always)]
     pub fn netns(self) -> u32 {
-        let net = Sock(self.load::<*const u8>(setting!(sock.skc_net)));
-        net.load(setting!(sock.net_inum))
+        netns(self.0)
     }
 
     /// Everything about the socket but the time.
     #[inline(always)]
     pub fn describe(self) -> WatchedSocket {
-        let family: u16 = self.load(setting!(sock.skc_family));
-        let (local, remote) = if family == AF_INET6 {
+        let mut socket = WatchedSocket::default();
+        self.describe_place(&mut socket);
+        self.describe_ends(&mut socket);
+        socket
+    }
+
+    /// What stays as it is: family, namespace and interface.
+    #[inline(always)]
+    pub fn describe_place(self, socket: &mut WatchedSocket) {
+        socket.netns = self.netns();
+        socket.bound_interface = self.load(setting!(sock.skc_bound_dev_if));
+        socket.family = self.load(setting!(sock.skc_family));
+    }
+
+    /// What changes while a connection is made: cookie, ports, addresses and flags. The family is
+    /// there already.
+    #[inline(always)]
+    pub fn describe_ends(self, socket: &mut WatchedSocket) {
+        (socket.local, socket.remote) = if socket.family == AF_INET6 {
             (
                 self.load_v6(setting!(sock.skc_v6_rcv_saddr)),
                 self.load_v6(setting!(sock.skc_v6_daddr)),
@@ -40,18 +57,10 @@ impl Sock {
                 v4_mapped(self.load(setting!(sock.skc_daddr))),
             )
         };
-        WatchedSocket {
-            since_ns: 0,
-            cookie: self.cookie(),
-            netns: self.netns(),
-            bound_interface: self.load(setting!(sock.skc_bound_dev_if)),
-            family,
-            local_port: self.load(setting!(sock.skc_num)),
-            remote_port: u16::from_be(self.load(setting!(sock.skc_dport))),
-            flags: flags(self.load(setting!(sock.sk_max_ack_backlog))),
-            local,
-            remote,
-        }
+        socket.cookie = self.cookie();
+        socket.local_port = self.load(setting!(sock.skc_num));
+        socket.remote_port = u16::from_be(self.load(setting!(sock.skc_dport)));
+        socket.flags = flags(self.load(setting!(sock.sk_max_ack_backlog)));
     }
 
     #[inline(always)]
@@ -61,13 +70,27 @@ impl Sock {
 
     /// The cookie, which the helper makes on first use; 0 where tracing may not call it.
     #[inline(always)]
-    fn cookie(self) -> u64 {
+    pub fn cookie(self) -> u64 {
         if setting!(has_cookie) == 0 {
             return 0;
+        }
+        // It has been made already for all but a socket's first time.
+        if setting!(sock.skc_cookie) != 0 {
+            let made = self.load(setting!(sock.skc_cookie));
+            if made != 0 {
+                return made;
+            }
         }
         // SAFETY: the helper takes a `struct sock_common *`, which this points to.
         unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) }
     }
+}
+
+/// The inode number of a socket's network namespace.
+#[inline(always)]
+pub fn netns(sock: *const u8) -> u32 {
+    let net = peek::<u64>(sock, setting!(sock.skc_net)) as *const u8;
+    peek(net, setting!(sock.net_inum))
 }
 
 /// The flags of a socket that could be read and has this backlog.

@@ -5,7 +5,7 @@ use tcptrace_common::{AF_INET6, WatchedSocket};
 
 use crate::{
     settings::setting,
-    sock::{flags, peek, v4_mapped},
+    sock::{flags, netns, peek, v4_mapped},
 };
 
 pub struct Record(*const u8);
@@ -45,8 +45,27 @@ impl Record {
     /// interface and the flags are read from the socket where BTF tells their place.
     #[inline(always)]
     pub fn describe(&self) -> WatchedSocket {
-        let family = peek(self.0, setting!(tracepoint.family));
-        let (local, remote) = if family == AF_INET6 {
+        let mut socket = WatchedSocket::default();
+        self.describe_place(&mut socket);
+        self.describe_ends(&mut socket);
+        socket
+    }
+
+    /// What stays as it is: family, namespace and interface.
+    #[inline(always)]
+    pub fn describe_place(&self, socket: &mut WatchedSocket) {
+        socket.family = peek(self.0, setting!(tracepoint.family));
+        if setting!(sock.net_inum) != 0 {
+            socket.netns = netns(self.sock());
+            socket.bound_interface = peek(self.sock(), setting!(sock.skc_bound_dev_if));
+        }
+    }
+
+    /// What changes while a connection is made: ports, addresses and flags. The family is there
+    /// already.
+    #[inline(always)]
+    pub fn describe_ends(&self, socket: &mut WatchedSocket) {
+        (socket.local, socket.remote) = if socket.family == AF_INET6 {
             (
                 self.v6(setting!(tracepoint.saddr_v6)),
                 self.v6(setting!(tracepoint.daddr_v6)),
@@ -57,21 +76,11 @@ impl Record {
                 v4_mapped(peek(self.0, setting!(tracepoint.daddr))),
             )
         };
-        let mut socket = WatchedSocket {
-            family,
-            local_port: peek(self.0, setting!(tracepoint.sport)),
-            remote_port: peek(self.0, setting!(tracepoint.dport)),
-            local,
-            remote,
-            ..WatchedSocket::default()
-        };
+        socket.local_port = peek(self.0, setting!(tracepoint.sport));
+        socket.remote_port = peek(self.0, setting!(tracepoint.dport));
         if setting!(sock.net_inum) != 0 {
-            let net = peek::<u64>(self.sock(), setting!(sock.skc_net)) as *const u8;
-            socket.netns = peek(net, setting!(sock.net_inum));
-            socket.bound_interface = peek(self.sock(), setting!(sock.skc_bound_dev_if));
             socket.flags = flags(peek(self.sock(), setting!(sock.sk_max_ack_backlog)));
         }
-        socket
     }
 
     #[inline(always)]

@@ -18,8 +18,7 @@ use crate::{filter, settings::setting, sock::Sock, tracepoint::Record};
 
 /// Sockets in the watched state, by the address of their `struct sock`.
 #[map]
-static SOCKETS: HashMap<u64, WatchedSocket> =
-    HashMap::with_max_entries(1_000_000, BPF_F_NO_PREALLOC);
+static SOCKETS: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// The same for the classic tracepoint: up to 6.0 the kernel warns (once, in its log) about a
 /// program of that type with a map that is not preallocated.

@@ -1,15 +1,18 @@
 //! The command line.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 use ipnet::IpNet;
-use tcptrace_common::{MAX_PORTS, MAX_REMOTES, TcpState};
+use tcptrace_common::{LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES, TcpState};
 
 use crate::{
     model::{filter::Filter, socket::Family},
     parse,
-    source::load::HookChoice,
+    source::{
+        cgroup,
+        load::{AcceptChoice, HookChoice},
+    },
 };
 
 const EXAMPLES: &str = "\
@@ -24,6 +27,26 @@ Examples:
 
 Ages with ≥ are of sockets that were stuck before tcptrace started: at least that old.
 Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong command line.";
+
+const LOG_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace log                         every transition on the machine
+  sudo tcptrace log --pid 4242 --children   those of a process and of its descendants
+  sudo tcptrace log --state CLOSE_WAIT      only into and out of CLOSE_WAIT
+  sudo tcptrace log --dir /var/log/tcp      a file for each process, and an index
+  sudo tcptrace log --json -o night.jsonl.zst
+                                            a recording, for `tcptrace replay`
+
+The process is the one that connected, accepted or listens, whoever's packet came in;
+? where that is not known. Ctrl-C ends with what is still open and a summary.";
+
+const REPLAY_EXAMPLES: &str = "\
+Examples:
+  tcptrace replay night.jsonl.zst           what was stuck when the recording ended
+  tcptrace replay night.jsonl log --comm java
+  zcat old.jsonl.gz | tcptrace replay - stuck --json
+
+It needs no privileges, and works on any machine.";
 
 /// Finds TCP sockets stuck in CLOSE_WAIT: which, how long, whose, towards whom
 #[derive(Debug, Parser)]
@@ -49,8 +72,95 @@ pub enum Command {
     /// Reports stuck sockets: age, owner, remote, queues (the default command)
     #[command(after_help = EXAMPLES)]
     Stuck(Box<Stuck>),
+    /// Writes every transition as it happens, under the process whose socket it is
+    #[command(after_help = LOG_EXAMPLES)]
+    Log(Box<Log>),
+    /// Shows a recording (a log in JSON) as `stuck` or `log` would have
+    #[command(after_help = REPLAY_EXAMPLES)]
+    Replay(Box<Replay>),
     /// Says what this kernel and these privileges allow, and how to get the rest
     Doctor(Doctor),
+}
+
+/// Options of `tcptrace log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Only transitions into or out of this state (several: any of them)
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse::any_state)]
+    pub state: Vec<TcpState>,
+    /// Write JSON, one line a transition (schema tcptrace.transition/1): a recording
+    #[arg(long)]
+    pub json: bool,
+    /// Write to this file instead of the screen, in place of what is in it; one that ends in .zst is
+    /// compressed
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Write one file for each process into this folder, and an index; what is there is continued
+    #[arg(long, value_name = "DIR", conflicts_with = "output")]
+    pub dir: Option<PathBuf>,
+    /// Begin a new file when one has reached this size, such as 64MiB
+    #[arg(long, value_name = "SIZE", requires = "dir", value_parser = parse::size)]
+    pub rotate_size: Option<u64>,
+    /// Keep so many old files of each process
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "rotate_size")]
+    pub rotate_keep: u32,
+    /// End after this time
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub duration: Option<Duration>,
+    /// Follow the descendants of the processes named by --pid too
+    #[arg(long, requires = "pid")]
+    pub children: bool,
+    /// Which sockets
+    #[command(flatten)]
+    pub filters: Filters,
+    /// How to attach to the kernel
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    pub hook: HookChoice,
+    /// How to learn who accepts a connection
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    pub accept: AcceptChoice,
+    /// Memory for transitions that are not read yet (a power of 2, 64KiB or more)
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse::buffer)]
+    pub buffer: u64,
+    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub max_sockets: Option<u32>,
+    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// Options of `tcptrace replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The recording, as `log --json` wrote it (also .zst); - for standard input
+    pub file: PathBuf,
+    /// What to show; `stuck` when not given
+    #[command(subcommand)]
+    pub view: Option<ReplayView>,
+}
+
+/// What to show of a recording.
+#[derive(Debug, Subcommand)]
+pub enum ReplayView {
+    /// Sockets that were stuck when the recording ended
+    Stuck(Box<Show>),
+    /// Its transitions
+    Log(Box<ReplayLog>),
+}
+
+/// Options of `tcptrace replay FILE log`.
+#[derive(Debug, Args)]
+pub struct ReplayLog {
+    /// Only transitions into or out of this state (several: any of them)
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse::any_state)]
+    pub state: Vec<TcpState>,
+    /// Write JSON, one line a transition (schema tcptrace.transition/1)
+    #[arg(long)]
+    pub json: bool,
+    /// Which sockets
+    #[command(flatten)]
+    pub filters: Filters,
 }
 
 /// Options of `tcptrace doctor`.
@@ -64,12 +174,9 @@ pub struct Doctor {
 /// Options of `tcptrace stuck`.
 #[derive(Debug, Args)]
 pub struct Stuck {
-    /// A socket is stuck when it has been in the state for this long; 0s shows all
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::duration)]
-    pub older_than: Duration,
-    /// The state to watch
-    #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = parse::state)]
-    pub state: TcpState,
+    /// What to show
+    #[command(flatten)]
+    pub show: Show,
     /// Look once and exit
     #[arg(long, conflicts_with_all = ["interval", "duration"])]
     pub once: bool,
@@ -79,6 +186,26 @@ pub struct Stuck {
     /// End after this time
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub duration: Option<Duration>,
+    /// How to attach to the kernel
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    pub hook: HookChoice,
+    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    pub max_sockets: Option<u32>,
+    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// What to show of stuck sockets, live or of a recording.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A socket is stuck when it has been in the state for this long; 0s shows all
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::duration)]
+    pub older_than: Duration,
+    /// The state to watch
+    #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = parse::state)]
+    pub state: TcpState,
     /// Write JSON, one line a look (schema tcptrace.stuck/1)
     #[arg(long)]
     pub json: bool,
@@ -91,15 +218,17 @@ pub struct Stuck {
     /// Which sockets
     #[command(flatten)]
     pub filters: Filters,
-    /// How to attach to the kernel
-    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
-    pub hook: HookChoice,
-    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
-    pub max_sockets: Option<u32>,
-    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
-    #[arg(short, long, action = ArgAction::Count)]
-    pub verbose: u8,
+}
+
+impl Default for Show {
+    /// What stands in when nothing is given.
+    fn default() -> Self {
+        let command = Self::augment_args(clap::Command::new("stuck"));
+        // Every option has a default or may be left out; a test makes sure.
+        let matches = command.try_get_matches_from(["stuck"]);
+        let show = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        show.unwrap_or_else(|error| error.exit())
+    }
 }
 
 /// Filters, the same on every command; several values of one mean "any of".
@@ -174,6 +303,43 @@ impl Filters {
     }
 }
 
+impl Log {
+    /// What of the filters the kernel applies beside [`Filters::kernel`].
+    #[must_use]
+    pub fn kernel_log(&self) -> LogSettings {
+        let mut settings = LogSettings {
+            states: self
+                .state
+                .iter()
+                .fold(0, |mask, state| mask | 1 << state.number()),
+            ..LogSettings::default()
+        };
+        let comms = &self.filters.comm;
+        if comms.len() <= MAX_COMMS && comms.iter().all(|comm| comm.len() < COMM_BYTES) {
+            #[allow(clippy::cast_possible_truncation)] // just compared
+            let count = comms.len() as u32;
+            settings.comm_count = count;
+            for (slot, comm) in settings.comms.iter_mut().zip(comms) {
+                let mut bytes = [0; COMM_BYTES];
+                bytes[..comm.len()].copy_from_slice(comm.as_bytes());
+                *slot = words(bytes);
+            }
+        }
+        if let Some((id, level)) = self
+            .filters
+            .cgroup
+            .as_deref()
+            .and_then(cgroup::id_and_level)
+        {
+            (settings.cgroup, settings.cgroup_level) = (id, level);
+        }
+        settings
+    }
+}
+
+/// Bytes of a process's name with the NUL that ends it (`TASK_COMM_LEN`).
+const COMM_BYTES: usize = 16;
+
 /// The range in the common form, as it lies in memory.
 fn prefix(range: &IpNet) -> tcptrace_common::Prefix {
     let (address, bits) = match range {
@@ -195,4 +361,23 @@ fn words(bytes: [u8; tcptrace_common::ADDRESS_BYTES]) -> [u64; 2] {
         *word = u64::from_ne_bytes(eight);
     }
     words
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_replay_shows_by_default_what_stuck_does() {
+        let show = Show::default();
+        let live = Cli::parse_from(["tcptrace"]).stuck.show;
+        assert_eq!(format!("{show:?}"), format!("{live:?}"));
+    }
 }

@@ -63,6 +63,50 @@ pub fn state(text: &str) -> Result<TcpState, String> {
     Err(format!("{reason}; one of {}", names.join(", ")))
 }
 
+/// Any state, by the kernel's name in upper or lower case, with `-` or `_`.
+///
+/// # Errors
+/// Says which there are.
+pub fn any_state(text: &str) -> Result<TcpState, String> {
+    let name = text.to_ascii_uppercase().replace('-', "_");
+    let name = name.strip_prefix("TCP_").unwrap_or(&name);
+    let mut states = TcpState::ALL.into_iter();
+    states.find(|state| state.name() == name).ok_or_else(|| {
+        let names = TcpState::ALL.map(TcpState::name).join(", ");
+        format!("no such TCP state; one of {names}")
+    })
+}
+
+/// A number of bytes, with a unit or without: `4096`, `64KiB`, `16M`, `1GiB`.
+///
+/// # Errors
+/// Says what is accepted.
+pub fn size(text: &str) -> Result<u64, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let factor: Option<u64> = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => Some(1),
+        "k" | "kb" | "kib" => Some(1 << 10),
+        "m" | "mb" | "mib" => Some(1 << 20),
+        "g" | "gb" | "gib" => Some(1 << 30),
+        _ => None,
+    };
+    let number = digits.parse::<u64>().ok().filter(|number| *number > 0);
+    let bytes = number.and_then(|number| number.checked_mul(factor?));
+    bytes.ok_or_else(|| "give a number of bytes such as 4096, 64KiB, 16MiB, 1GiB".into())
+}
+
+/// The size of a ring buffer: what the kernel takes.
+///
+/// # Errors
+/// Says what is accepted.
+pub fn buffer(text: &str) -> Result<u64, String> {
+    let bytes = size(text)?;
+    if !bytes.is_power_of_two() || !(64 << 10..=1 << 30).contains(&bytes) {
+        return Err("give a power of 2 from 64KiB to 1GiB, such as 16MiB".into());
+    }
+    Ok(bytes)
+}
+
 /// An address, or a range of them in CIDR notation.
 ///
 /// # Errors

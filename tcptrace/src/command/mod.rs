@@ -1,6 +1,9 @@
 //! The subcommands: each chooses a source, feeds the model and hands snapshots to a view.
 
 mod doctor;
+mod end;
+mod log;
+mod replay;
 mod stuck;
 
 use std::io;
@@ -17,6 +20,8 @@ use crate::{
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let result = match cli.command {
         Some(Command::Stuck(arguments)) => stuck::run(&arguments),
+        Some(Command::Log(arguments)) => log::run(&arguments),
+        Some(Command::Replay(arguments)) => replay::run(*arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
         None => stuck::run(&cli.stuck),
     };

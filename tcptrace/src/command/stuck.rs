@@ -2,16 +2,16 @@
 
 use std::{
     io::{self, Write as _},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use anyhow::Context as _;
 use tokio::{
     runtime,
-    signal::unix::{Signal, SignalKind, signal},
     time::{self, MissedTickBehavior},
 };
 
+use super::end::{End, nanoseconds};
 use crate::{
     cli::Stuck,
     model::{
@@ -43,23 +43,23 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     let mut end = End::new(arguments.duration)?;
     let useful_missing = privileges::check()?;
     let watched = Watched {
-        state: arguments.state,
-        older_than_ns: nanoseconds(arguments.older_than),
-        filter: arguments.filters.model(),
+        state: arguments.show.state,
+        older_than_ns: nanoseconds(arguments.show.older_than),
+        filter: arguments.show.filters.model(),
     };
     let options = Options {
-        state: arguments.state,
+        state: arguments.show.state,
         hook: arguments.hook,
-        filter: arguments.filters.kernel(),
+        filter: arguments.show.filters.kernel(),
         // One look has no time to fill a large map, and making one takes 5 ms.
         max_sockets: (arguments.max_sockets).or(arguments.once.then_some(SOCKETS_OF_ONE_LOOK)),
         log: arguments.verbose >= 2,
     };
     let scope = Scope {
-        state: arguments.state,
+        state: arguments.show.state,
         older_than_ns: watched.older_than_ns,
-        netns: arguments.filters.netns,
-        family: arguments.filters.family,
+        netns: arguments.show.filters.netns,
+        family: arguments.show.filters.family,
     };
     let mut live = Live::start(&options, scope, useful_missing)?;
     if arguments.verbose >= 1 {
@@ -70,8 +70,8 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     }
 
     let started = Instant::now();
-    let mut view: Box<dyn View> = view::choose(arguments);
-    let mut tracker = Tracker::new(arguments.state);
+    let mut view: Box<dyn View> = view::choose(&arguments.show, !arguments.once);
+    let mut tracker = Tracker::new(arguments.show.state);
     let mut session = Session::default();
     let mut ticks = time::interval(arguments.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -92,40 +92,4 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     }
     view.summary(&session, &watched, started.elapsed())?;
     Ok(())
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// What ends a session: Ctrl-C, SIGTERM or the time being up.
-struct End {
-    interrupt: Signal,
-    terminate: Signal,
-    deadline: Option<time::Instant>,
-}
-
-impl End {
-    fn new(duration: Option<Duration>) -> anyhow::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt()).context("catching SIGINT")?,
-            terminate: signal(SignalKind::terminate()).context("catching SIGTERM")?,
-            deadline: duration.map(|duration| time::Instant::now() + duration),
-        })
-    }
-
-    async fn reached(&mut self) {
-        let deadline = self.deadline;
-        let time_up = async {
-            match deadline {
-                Some(deadline) => time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            () = time_up => {}
-        }
-    }
 }

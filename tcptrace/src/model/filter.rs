@@ -1,14 +1,22 @@
 //! Which sockets the user asked about. The kernel applies what it can of this; here all of it is
 //! applied, to sockets with all details.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
-use super::socket::{Family, Socket, common_form};
+use tcptrace_common::TcpState;
+
+use super::{
+    socket::{Endpoint, Family, Holder, Socket, common_form},
+    transition::{Identity, Owner, Record},
+};
 
 /// A filter; an empty part lets everything through, several values of one part mean "any of".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Processes that hold the socket or, if nobody has accepted it, its listener.
+    /// Processes that hold the socket or, if nobody has accepted it, its listener, or that opened
+    /// it as far as a log tells.
     pub pids: Vec<u32>,
     /// Names of such processes.
     pub comms: Vec<String>,
@@ -32,29 +40,80 @@ impl Filter {
     /// Whether `socket` is wanted. What is not known does not fit.
     #[must_use]
     pub fn passes(&self, socket: &Socket) -> bool {
-        let listener = socket
-            .listener
-            .iter()
-            .flat_map(|listener| &listener.holders);
-        let owners: Vec<_> = socket.holders.iter().flatten().chain(listener).collect();
-        any(&self.pids, |pid| owners.iter().any(|o| o.pid == *pid))
-            && any(&self.comms, |comm| owners.iter().any(|o| o.comm == *comm))
-            && any(&self.ports, |port| {
-                [socket.local.port, socket.remote.port].contains(port)
-            })
-            && any(&self.remotes, |range| holds(range, socket))
+        let listener = socket.listener.iter();
+        let listener_holders = listener.clone().filter_map(|l| l.holders.as_ref());
+        let holders = socket.holders.iter().chain(listener_holders).flatten();
+        let openers = socket.opener.iter();
+        let openers = openers.chain(listener.filter_map(|l| l.opener.as_ref()));
+        self.processes_fit(openers, holders)
+            && self.cgroup_fits(socket.cgroup.as_deref())
+            && self.ends_fit(socket.local, socket.remote)
             && self.netns.is_none_or(|netns| socket.netns == Some(netns))
             && self.family.is_none_or(|family| socket.family == family)
-            && self.cgroup.as_ref().is_none_or(|root| {
-                let path = socket.cgroup.as_ref();
-                path.is_some_and(|path| is_below(path, root))
-            })
+    }
+
+    /// Whether a line of a log is wanted: about a wanted socket, and into or out of one of `states`
+    /// (of any if there are none). What is lost concerns everybody.
+    #[must_use]
+    pub fn passes_record(&self, record: &Record, states: &[TcpState]) -> bool {
+        match record {
+            Record::Transition(seen) => {
+                any(states, |state| [seen.from, seen.to].contains(state))
+                    && self.passes_identity(&seen.socket, seen.owner.as_ref(), &[])
+            }
+            Record::StillOpen(open) => {
+                let holders = open.holders.as_deref().unwrap_or_default();
+                any(states, |state| open.state == *state)
+                    && self.passes_identity(&open.socket, open.owner.as_ref(), holders)
+            }
+            Record::Loss(_) => true,
+        }
+    }
+
+    /// Whether the socket of a line is wanted. An owner that is not known fits no process and no
+    /// control group, and a port that is not known no port.
+    #[must_use]
+    pub fn passes_identity(
+        &self,
+        socket: &Identity,
+        owner: Option<&Owner>,
+        holders: &[Holder],
+    ) -> bool {
+        self.ends_fit(socket.local, socket.remote)
+            && self.netns.is_none_or(|netns| socket.netns == Some(netns))
+            && self.family.is_none_or(|family| socket.family == family)
+            && self.processes_fit(owner.into_iter(), holders.iter())
+            && self.cgroup_fits(owner.and_then(|owner| owner.cgroup.as_deref()))
+    }
+
+    fn ends_fit(&self, local: Endpoint, remote: Endpoint) -> bool {
+        any(&self.ports, |port| {
+            *port != 0 && [local.port, remote.port].contains(port)
+        }) && any(&self.remotes, |range| holds(range, remote.address))
+    }
+
+    fn processes_fit<'a>(
+        &self,
+        openers: impl Iterator<Item = &'a Owner> + Clone,
+        holders: impl Iterator<Item = &'a Holder> + Clone,
+    ) -> bool {
+        let fit = |fits: &dyn Fn(u32, &str) -> bool| {
+            let mut openers = openers.clone().map(|owner| &owner.process);
+            openers.any(|process| fits(process.pid, &process.comm))
+                || holders.clone().any(|holder| fits(holder.pid, &holder.comm))
+        };
+        any(&self.pids, |wanted| fit(&|pid, _| pid == *wanted))
+            && any(&self.comms, |wanted| fit(&|_, comm| comm == wanted))
+    }
+
+    fn cgroup_fits(&self, path: Option<&str>) -> bool {
+        let root = self.cgroup.as_ref();
+        root.is_none_or(|root| path.is_some_and(|path| is_below(path, root)))
     }
 }
 
 /// A range of IPv4 addresses holds their v4-mapped forms too.
-fn holds(range: &IpNet, socket: &Socket) -> bool {
-    let address = socket.remote.address;
+fn holds(range: &IpNet, address: IpAddr) -> bool {
     match range {
         IpNet::V4(range) => common_form(address)
             .to_ipv4_mapped()
@@ -74,7 +133,11 @@ mod tests {
     use tcptrace_common::TcpState;
 
     use super::*;
-    use crate::model::{fixtures::busy_look, tracker::Tracker};
+    use crate::model::{
+        fixtures::{busy_look, transition},
+        tracker::Tracker,
+        transition::Loss,
+    };
 
     /// Cookies of the sockets that pass.
     fn passing(filter: &Filter) -> Vec<u64> {
@@ -157,6 +220,54 @@ mod tests {
         for (filter, expected) in cases {
             assert_eq!(passing(&filter), expected, "{filter:?}");
         }
+    }
+
+    #[test]
+    fn lines_of_a_log_are_filtered_by_the_owner_they_name() {
+        let seen = transition(3, TcpState::Established, TcpState::CloseWait, 5);
+        let mut unknown = seen.clone();
+        unknown.owner = None;
+        unknown.socket.local.port = 0;
+        let loss = Record::Loss(Loss {
+            time: seen.time,
+            monotonic_ns: 5,
+            transitions: 1,
+            sockets: 0,
+            runs: 0,
+        });
+        let lines = [Record::Transition(seen), Record::Transition(unknown), loss];
+        let passes = |filter: &Filter, states: &[TcpState]| {
+            [0, 1, 2].map(|line: usize| filter.passes_record(&lines[line], states))
+        };
+        let base = Filter::default;
+        let with = |change: fn(&mut Filter)| {
+            let mut filter = base();
+            change(&mut filter);
+            passes(&filter, &[])
+        };
+        assert_eq!(passes(&base(), &[]), [true; 3]);
+        assert_eq!(passes(&base(), &[TcpState::CloseWait]), [true; 3]);
+        assert_eq!(passes(&base(), &[TcpState::LastAck]), [false, false, true]);
+        assert_eq!(with(|f| f.pids = vec![4242]), [true, false, true]);
+        assert_eq!(with(|f| f.pids = vec![1]), [false, false, true]);
+        assert_eq!(with(|f| f.comms = vec!["java".into()]), [true, false, true]);
+        assert_eq!(
+            with(|f| f.cgroup = Some("/system.slice".into())),
+            [true, false, true]
+        );
+        assert_eq!(
+            with(|f| f.cgroup = Some(String::new())),
+            [true, false, true]
+        );
+        assert_eq!(with(|f| f.ports = vec![40_003]), [true, false, true]);
+        assert_eq!(with(|f| f.ports = vec![0]), [false, false, true]);
+        assert_eq!(with(|f| f.ports = vec![8080]), [true; 3]);
+        assert_eq!(with(|f| f.remotes = ranges(&["10.0.0.7/32"])), [true; 3]);
+        assert_eq!(with(|f| f.netns = Some(1)), [false, false, true]);
+        assert_eq!(
+            with(|f| f.family = Some(Family::Ipv6)),
+            [false, false, true]
+        );
     }
 
     #[test]

@@ -4,17 +4,21 @@
 
 use std::{
     collections::HashMap,
-    time::{Duration, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use tcptrace_common::TcpState;
 
 use super::{
     filter::Filter,
-    look::{Asked, Entered, Held, Listed, Listening, Look, ProcessInfo, Tracing},
+    journal::Journal,
+    look::{Asked, Entered, Held, Hook, Listed, Listening, Look, ProcessInfo, Tracing},
     snapshot::{Snapshot, Watched},
-    socket::{Details, Endpoint, Family, Holder, Timer},
+    socket::{Details, Endpoint, Family, Holder, Role, Since, Timer},
     tracker::Tracker,
+    transition::{
+        Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
+    },
 };
 
 /// The namespace that all of these are in.
@@ -120,7 +124,10 @@ pub fn look() -> Look {
         processes: HashMap::new(),
         cgroups: HashMap::new(),
         netns_names: HashMap::new(),
-        tracing: Tracing::default(),
+        tracing: Tracing {
+            hook: Some(Hook::Btf),
+            ..Tracing::default()
+        },
         notes: Vec::new(),
     }
 }
@@ -175,4 +182,91 @@ pub fn busy_look() -> Look {
     look.tracing.left = 6;
     look.tracing.recursion_misses = Some(0);
     look
+}
+
+/// The wall-clock time when the monotonic one says `at_ns`.
+pub fn time(at_ns: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_795_000_000) + Duration::from_nanos(at_ns)
+}
+
+/// A transition of the socket with this cookie, which is also its port's last digits, at `at_ns`;
+/// `java` opened it.
+pub fn transition(cookie: u64, from: TcpState, to: TcpState, at_ns: u64) -> Transition {
+    let port = 40_000 + u16::try_from(cookie).expect("tests give small cookies");
+    Transition {
+        time: time(at_ns),
+        monotonic_ns: at_ns,
+        from,
+        to,
+        duration: Spent::Unknown,
+        socket: Identity {
+            protocol: Protocol::Tcp,
+            family: Family::Ipv4,
+            local: end("10.0.0.2", port),
+            remote: end("10.0.0.7", 8080),
+            netns: Some(NETNS),
+            cookie: Some(cookie),
+            role: Role::Client,
+        },
+        owner: Some(Owner {
+            process: Process {
+                pid: 4242,
+                tid: Some(4250),
+                comm: "java".into(),
+                started_ns: Some(81 * SECOND),
+            },
+            known_by: KnownBy::Connect,
+            cgroup: Some("/system.slice/app.service".into()),
+        }),
+        caller: None,
+    }
+}
+
+/// The end of a recording: a leak of `java`, a connection that nobody has accepted when the log
+/// ended, one that came in at a listener of which no more is known, and one in doubt.
+pub fn recorded() -> Snapshot {
+    let wait = |cookie, at| transition(cookie, TcpState::Established, TcpState::CloseWait, at);
+    let came_in = |cookie, at| {
+        let mut seen = wait(cookie, at);
+        seen.socket.role = Role::Server;
+        let owner = seen.owner.as_mut().expect("it has one");
+        (owner.process.pid, owner.process.comm) = (80, "nginx".into());
+        (owner.known_by, owner.cgroup) = (KnownBy::Listener, None);
+        seen
+    };
+    let mut journal = Journal::new(TcpState::CloseWait);
+    journal.add(Record::Transition(wait(1, 5 * SECOND)));
+    journal.add(Record::Loss(Loss {
+        time: time(6 * SECOND),
+        monotonic_ns: 6 * SECOND,
+        transitions: 12,
+        sockets: 3,
+        runs: 0,
+    }));
+    let sure = [wait(2, 10 * SECOND), came_in(3, 20 * SECOND)];
+    for seen in &sure {
+        journal.add(Record::Transition(seen.clone()));
+    }
+    for (seen, holders) in sure
+        .into_iter()
+        .zip([None, None])
+        .chain([(came_in(4, 0), Some(vec![]))])
+    {
+        journal.add(Record::StillOpen(StillOpen {
+            time: time(100 * SECOND),
+            monotonic_ns: 100 * SECOND,
+            state: TcpState::CloseWait,
+            since: Since::AtLatest(50 * SECOND),
+            socket: seen.socket,
+            owner: seen.owner,
+            holders,
+        }));
+    }
+    let watched = Watched {
+        state: TcpState::CloseWait,
+        older_than_ns: 30 * SECOND,
+        filter: Filter::default(),
+    };
+    let notes = vec!["line 3 is damaged and was left out (the first: not a JSON object)".into()];
+    Snapshot::recorded(journal.finish(), &watched, notes)
 }

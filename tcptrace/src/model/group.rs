@@ -2,12 +2,13 @@
 
 use std::{collections::HashMap, net::IpAddr};
 
-use super::socket::{Holder, Role, Since, Socket};
+use super::socket::{Role, Since, Socket};
 
 /// Sockets of one process towards one remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The process: a holder of the sockets, or of the listener where nobody has accepted them.
+    /// The process: a holder of the sockets, or of the listener where nobody has accepted them;
+    /// where neither is known, the one that opened them.
     pub owner: Option<Owner>,
     /// Whether it is known that there is none, when there is none.
     pub owner_known: bool,
@@ -40,21 +41,15 @@ pub struct Owner {
     pub comm: String,
 }
 
-impl From<&Holder> for Owner {
-    fn from(holder: &Holder) -> Self {
-        Self {
-            pid: holder.pid,
-            comm: holder.comm.clone(),
-        }
-    }
-}
-
 /// Groups `sockets`, the largest group first and then the oldest.
 #[must_use]
 pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
     let mut groups: HashMap<_, Vec<&Socket>> = HashMap::new();
     for socket in sockets {
-        let owner = socket.owner().map(Owner::from);
+        let owner = socket.owner().map(|(pid, comm)| Owner {
+            pid,
+            comm: comm.to_owned(),
+        });
         let port = (socket.role != Role::Server).then_some(socket.remote.port);
         let key = (owner, socket.remote.address, port);
         groups.entry(key).or_default().push(socket);

@@ -94,8 +94,8 @@ pub struct ProcessInfo {
 /// What the kernel side counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tracing {
-    /// Which hook is attached.
-    pub hook: Hook,
+    /// Which hook is attached; `None` for a recording, which does not tell.
+    pub hook: Option<Hook>,
     /// Sockets that entered the watched state.
     pub entered: u64,
     /// Of those, the ones that left it.
@@ -107,10 +107,9 @@ pub struct Tracing {
 }
 
 /// Where the kernel side is attached.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hook {
     /// `tp_btf`: typed arguments.
-    #[default]
     Btf,
     /// The classic tracepoint.
     Tracepoint,

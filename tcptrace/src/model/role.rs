@@ -18,7 +18,7 @@ pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role 
         let first = held.get(start).filter(|held| held.inode == inode)?;
         Some(first.backlog? > 0)
     };
-    let listens = || listener_of(look, listed.netns, listed.local).is_some();
+    let listens = || listener_of(&look.listening, listed.netns, listed.local).is_some();
     match entered
         .and_then(|entered| entered.from_listener)
         .or_else(by_holder)
@@ -35,15 +35,14 @@ pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role 
 /// all. Of several that share the port (`SO_REUSEPORT`) the one with connections waiting, if only
 /// one has; otherwise the socket may belong to any of them and none is named.
 #[must_use]
-pub fn listener_of(look: &Look, netns: u32, local: Endpoint) -> Option<&Listening> {
+pub fn listener_of(all: &[Listening], netns: u32, local: Endpoint) -> Option<&Listening> {
     let rank = |listening: &&Listening| {
         (listening.netns == netns && listening.local.port == local.port)
             .then(|| fit(listening, local))
             .flatten()
     };
-    let best = look.listening.iter().filter_map(|l| rank(&l)).min()?;
-    let fitting: Vec<_> = look
-        .listening
+    let best = all.iter().filter_map(|l| rank(&l)).min()?;
+    let fitting: Vec<_> = all
         .iter()
         .filter(|listening| rank(listening) == Some(best))
         .collect();
@@ -125,7 +124,7 @@ mod tests {
     fn found(listeners: Vec<Listening>, local: &str) -> Option<u32> {
         let mut look = look();
         look.listening = listeners;
-        listener_of(&look, NETNS, end(local, 80)).map(|listening| listening.inode)
+        listener_of(&look.listening, NETNS, end(local, 80)).map(|listening| listening.inode)
     }
 
     #[test]

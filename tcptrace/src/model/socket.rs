@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tcptrace_common::TcpState;
 
+use super::transition::Owner;
+
 /// An address and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
@@ -91,12 +93,31 @@ pub struct Holder {
 /// The listener that a socket waits at to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// Who has it open; the oldest process first, as forked workers share one.
-    pub holders: Vec<Holder>,
+    /// Who has it open; the oldest process first, as forked workers share one. `None` where nobody
+    /// could be asked.
+    pub holders: Option<Vec<Holder>>,
+    /// Who listens, by what a log says.
+    pub opener: Option<Owner>,
     /// Connections that wait to be accepted.
-    pub queued: u32,
+    pub queued: Option<u32>,
     /// How many may wait.
-    pub backlog: u32,
+    pub backlog: Option<u32>,
+}
+
+impl Listener {
+    /// Pid and name of the first process that has it open, or else of the one that listens.
+    #[must_use]
+    pub fn owner(&self) -> Option<(u32, &str)> {
+        first(self.holders.as_deref()).or_else(|| self.opener.as_ref().map(named))
+    }
+}
+
+fn first(holders: Option<&[Holder]>) -> Option<(u32, &str)> {
+    holders?.first().map(|first| (first.pid, &first.comm[..]))
+}
+
+fn named(owner: &Owner) -> (u32, &str) {
+    (owner.process.pid, &owner.process.comm)
 }
 
 /// The kernel timer that runs for a socket.
@@ -163,6 +184,8 @@ pub struct Socket {
     pub details: Option<Details>,
     /// Every descriptor that refers to it, by pid and fd; `None` where nobody could be asked.
     pub holders: Option<Vec<Holder>>,
+    /// Who connected, accepted or listens, by what a log says; a look at the machine does not tell.
+    pub opener: Option<Owner>,
     /// Where it waits to be accepted, if it does and the listener is known.
     pub listener: Option<Listener>,
     /// Path of its control group, from the cgroup root.
@@ -171,11 +194,18 @@ pub struct Socket {
 
 impl Socket {
     /// Whether a process has ever got hold of it. Only states in which a socket has not been closed
-    /// tell: there, no inode means that nobody has accepted it.
+    /// tell: there, no inode means that nobody has accepted it. In a log, a socket of a listener
+    /// that nobody had open when the log ended was not accepted.
     #[must_use]
     pub fn accepted(&self) -> Option<bool> {
         let open = matches!(self.state, TcpState::CloseWait | TcpState::Established);
-        let details = self.details.as_ref()?;
+        let Some(details) = &self.details else {
+            return match self.holders.as_deref()? {
+                [] if open && self.listener.is_some() => Some(false),
+                [] => None,
+                _ => Some(true),
+            };
+        };
         match (details.inode, open) {
             (0, true) => Some(false),
             (0, false) => None,
@@ -183,12 +213,13 @@ impl Socket {
         }
     }
 
-    /// The process that the socket is counted under: the first holder, or else the first one that
-    /// has its listener open.
+    /// Pid and name of the process that the socket is counted under: the first holder, or else the
+    /// first one that has its listener open, or else the opener.
     #[must_use]
-    pub fn owner(&self) -> Option<&Holder> {
-        let held = self.holders.as_ref().and_then(|holders| holders.first());
-        held.or_else(|| self.listener.as_ref()?.holders.first())
+    pub fn owner(&self) -> Option<(u32, &str)> {
+        let held = first(self.holders.as_deref());
+        held.or_else(|| self.listener.as_ref()?.owner())
+            .or_else(|| self.opener.as_ref().map(named))
     }
 
     /// Its age at the moment `now_ns`, in ns.

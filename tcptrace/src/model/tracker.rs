@@ -101,16 +101,20 @@ impl Tracker {
             netns: Some(listed.netns),
             cookie: Some(listed.cookie),
             cgroup: None,
+            opener: None,
             listener: None,
             details: Some(listed.details),
             holders,
         };
         if socket.accepted() == Some(false) {
             socket.listener =
-                listener_of(look, listed.netns, listed.local).map(|listening| Listener {
-                    holders: holders_of(look, listening.inode).unwrap_or_default(),
-                    queued: listening.queued,
-                    backlog: listening.backlog,
+                listener_of(&look.listening, listed.netns, listed.local).map(|listening| {
+                    Listener {
+                        holders: holders_of(look, listening.inode),
+                        opener: None,
+                        queued: Some(listening.queued),
+                        backlog: Some(listening.backlog),
+                    }
                 });
         }
         socket.cgroup = cgroup_of(look, &socket);
@@ -133,6 +137,7 @@ impl Tracker {
             cookie: entered.cookie,
             details: None,
             holders: None,
+            opener: None,
             listener: None,
             cgroup: None,
         }
@@ -163,8 +168,8 @@ fn cgroup_of(look: &Look, socket: &Socket) -> Option<String> {
         .and_then(|details| details.cgroup_id);
     let by_id = id.and_then(|id| look.cgroups.get(&id)).cloned();
     by_id.or_else(|| {
-        let owner = socket.owner()?;
-        look.processes.get(&owner.pid)?.cgroup.clone()
+        let (pid, _) = socket.owner()?;
+        look.processes.get(&pid)?.cgroup.clone()
     })
 }
 
@@ -214,10 +219,7 @@ mod tests {
         assert_eq!(waiting.accepted(), Some(false));
         assert_eq!(waiting.holders.as_deref(), Some(&[][..]));
         assert_eq!(waiting.role, Role::Server);
-        assert_eq!(
-            waiting.owner().map(|owner| owner.comm.as_str()),
-            Some("nginx")
-        );
+        assert_eq!(waiting.owner(), Some((80, "nginx")));
         assert_eq!(by_cookie(&sockets, 3).accepted(), Some(true));
     }
 

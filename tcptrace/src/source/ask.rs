@@ -43,6 +43,28 @@ pub struct Answers {
 /// All sockets in the state, in every namespace in scope.
 #[must_use]
 pub fn dump(scope: &Scope, namespaces: &Namespaces) -> Answers {
+    dump_by(scope, namespaces, |diag| {
+        diag.in_state(scope.state, scope.family)
+    })
+}
+
+/// All sockets, whatever their state, in every namespace in scope.
+#[must_use]
+pub fn everything(scope: &Scope, namespaces: &Namespaces) -> Answers {
+    let states = TcpState::ALL.into_iter();
+    let states: Vec<_> = states
+        .filter(|state| !matches!(state, TcpState::TimeWait | TcpState::NewSynRecv))
+        .collect();
+    dump_by(scope, namespaces, |diag| {
+        diag.in_states(&states, scope.family)
+    })
+}
+
+fn dump_by(
+    scope: &Scope,
+    namespaces: &Namespaces,
+    ask: impl Fn(&mut SockDiag) -> io::Result<Vec<Listed>> + Sync,
+) -> Answers {
     let mut answers = Answers::default();
     for (&inode, path) in &namespaces.paths {
         if scope.netns.is_some_and(|only| only != inode) {
@@ -54,7 +76,7 @@ pub fn dump(scope: &Scope, namespaces: &Namespaces) -> Answers {
                 return Ok(Default::default());
             }
             let mut diag = SockDiag::open(inode)?;
-            let listed = diag.in_state(scope.state, scope.family)?;
+            let listed = ask(&mut diag)?;
             let listening = if listed.is_empty() {
                 Vec::new()
             } else {

@@ -168,6 +168,16 @@ impl<'a> Btf<'a> {
         self.find_struct(name).is_some()
     }
 
+    /// How many parameters the kernel's function `name` takes.
+    #[must_use]
+    pub fn parameters(&self, name: &str) -> Option<usize> {
+        let function = self
+            .types()
+            .find(|ty| ty.kind() == kind::FUNC && self.is_named(ty.name, name))?;
+        let prototype = self.by_id(function.size_or_type)?;
+        (prototype.kind() == kind::FUNC_PROTO).then(|| prototype.count())
+    }
+
     fn find_struct(&self, name: &str) -> Option<Type> {
         self.types()
             .find(|ty| ty.kind() == kind::STRUCT && self.is_named(ty.name, name))

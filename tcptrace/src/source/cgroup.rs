@@ -12,6 +12,9 @@ const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// Only the unified hierarchy's root has this file.
 const MARK: &str = "cgroup.controllers";
 
+/// The first directory that its filesystem makes.
+const ROOT_ID: u64 = 1;
+
 /// Paths by id, kept from look to look.
 #[derive(Debug, Default)]
 pub struct Cgroups {
@@ -37,6 +40,19 @@ impl Cgroups {
         ids.into_iter().filter_map(path).collect()
     }
 
+    /// The path of one group; groups made meanwhile are found too.
+    pub fn path(&mut self, id: u64) -> Option<&str> {
+        if !self.known.contains_key(&id) && !self.missing.contains(&id) {
+            if let Some(root) = root() {
+                self.walk(&root, &root);
+            }
+            if !self.known.contains_key(&id) {
+                self.missing.insert(id);
+            }
+        }
+        self.known.get(&id).map(String::as_str)
+    }
+
     fn walk(&mut self, root: &Path, directory: &Path) {
         let Ok(metadata) = fs::metadata(directory) else {
             return;
@@ -51,6 +67,21 @@ impl Cgroups {
             }
         }
     }
+}
+
+/// Id of the group at `path` (from the cgroup root) and how deep it lies, as programs ask for them;
+/// `None` where there is no such group, or where the root seen here is not the machine's.
+#[must_use]
+pub fn id_and_level(path: &str) -> Option<(u64, u32)> {
+    let root = root()?;
+    if fs::metadata(&root).ok()?.ino() != ROOT_ID {
+        return None;
+    }
+    let id = fs::metadata(root.join(path.trim_start_matches('/')))
+        .ok()?
+        .ino();
+    let level = path.split('/').filter(|part| !part.is_empty()).count();
+    Some((id, u32::try_from(level).ok()?))
 }
 
 /// Where the unified hierarchy is mounted, if it is.

@@ -115,9 +115,17 @@ fn append(buffer: &mut BytesMut, flags: u16, sequence: u32, request: InetRequest
     message.serialize(&mut buffer[start..]);
 }
 
-/// Appends a request for all sockets in `state`, in the older form.
+/// A set of states, as requests name them.
+#[must_use]
+pub fn mask(states: &[TcpState]) -> u32 {
+    states
+        .iter()
+        .fold(0, |mask, state| mask | 1 << state.number())
+}
+
+/// Appends a request for all sockets in one of the `states`, in the older form.
 #[allow(clippy::cast_possible_truncation)] // a length of 76
-pub fn ask_for_both(buffer: &mut BytesMut, state: TcpState, sequence: u32) {
+pub fn ask_for_both(buffer: &mut BytesMut, states: u32, sequence: u32) {
     buffer.put_u32_ne((HEADER + GETSOCK_BYTES) as u32);
     buffer.put_u16_ne(GETSOCK);
     buffer.put_u16_ne(NLM_F_REQUEST | NLM_F_DUMP);
@@ -127,12 +135,12 @@ pub fn ask_for_both(buffer: &mut BytesMut, state: TcpState, sequence: u32) {
     buffer.put_bytes(0, 3);
     buffer.put_u8(ExtensionFlags::INFO.bits());
     buffer.put_bytes(0, 48);
-    buffer.put_u32_ne(1 << state.number());
+    buffer.put_u32_ne(states);
     buffer.put_u32_ne(0);
 }
 
-/// Appends a request for all sockets of `family` in `state`.
-pub fn ask_for_all(buffer: &mut BytesMut, family: Family, state: TcpState, sequence: u32) {
+/// Appends a request for all sockets of `family` in one of the `states`.
+pub fn ask_for_all(buffer: &mut BytesMut, family: Family, states: u32, sequence: u32) {
     let socket_id = match family {
         Family::Ipv4 => SocketId::new_v4(),
         Family::Ipv6 => SocketId::new_v6(),
@@ -142,7 +150,7 @@ pub fn ask_for_all(buffer: &mut BytesMut, family: Family, state: TcpState, seque
         #[allow(clippy::cast_possible_truncation)] // it is 6
         protocol: IPPROTO_TCP as u8,
         extensions: ExtensionFlags::INFO,
-        states: StateFlags::from_bits_retain(1 << state.number()),
+        states: StateFlags::from_bits_retain(states),
         socket_id,
     };
     append(buffer, NLM_F_DUMP, sequence, request);
@@ -389,8 +397,9 @@ mod tests {
             cookie: Some(42),
         };
         ask_for_one(&mut buffer, &wanted, 1);
-        ask_for_all(&mut buffer, Family::Ipv4, TcpState::CloseWait, 2);
-        ask_for_both(&mut buffer, TcpState::CloseWait, 3);
+        let states = mask(&[TcpState::CloseWait]);
+        ask_for_all(&mut buffer, Family::Ipv4, states, 2);
+        ask_for_both(&mut buffer, states, 3);
         // A header of 16 bytes and a request of 56, twice; and the older one.
         assert_eq!(buffer.len(), 2 * (16 + 56) + 16 + 60);
         let both = &buffer[144..];

@@ -2,6 +2,8 @@
 
 use aya::{EbpfError, programs::ProgramError};
 
+use super::tracepoint_format::Problem;
+
 /// A reason for which tracing cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -57,6 +59,37 @@ pub enum StartError {
         /// The field at fault.
         reason: String,
     },
+    /// The way to learn of accepting that was asked for does not work here.
+    #[error(
+        "accepting cannot be learnt by {way} here: {reason}\n  \
+         try: --accept auto, which takes the best way that works"
+    )]
+    Accept {
+        /// What was tried last.
+        way: &'static str,
+        /// What the kernel said.
+        reason: String,
+    },
+    /// A filter takes what is not known here.
+    #[error(
+        "network namespaces cannot be told apart here: {reason}\n  \
+         --netns takes the kernel's type information (CONFIG_DEBUG_INFO_BTF)\n  \
+         try: without --netns, or with --port or --remote"
+    )]
+    Namespace {
+        /// What is missing.
+        reason: String,
+    },
+    /// Descendants cannot be followed.
+    #[error(
+        "processes cannot be followed here: {reason}\n  \
+         --children takes the kernel's type information (CONFIG_DEBUG_INFO_BTF)\n  \
+         try: without --children"
+    )]
+    Follow {
+        /// What is missing.
+        reason: String,
+    },
     /// The kernel is locked down.
     #[error(
         "the kernel is locked down (/sys/kernel/security/lockdown says [confidentiality])\n  \
@@ -78,6 +111,18 @@ pub enum StartError {
     /// The object could not be set up.
     #[error("setting the BPF programs up failed: {}", chain(.0))]
     Setup(#[from] EbpfError),
+}
+
+impl StartError {
+    /// For a tracepoint's layout that is not known; `btf_problem`: why the other hook was not used.
+    #[must_use]
+    pub fn of_tracepoint(problem: Problem, btf_problem: Option<String>) -> Self {
+        match problem {
+            Problem::NoTracefs => Self::NoTracefs { btf_problem },
+            Problem::NoTracepoint => Self::NoTracepoint { btf_problem },
+            Problem::Field(reason) => Self::TracepointFormat { reason },
+        }
+    }
 }
 
 /// An error and what it came from.

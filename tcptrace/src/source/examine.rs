@@ -11,6 +11,7 @@ use tcptrace_common::{Filter, Settings, TcpState};
 use super::{
     cgroup, load,
     load::{BTF_PROGRAM, HookChoice, Iterator, Options, TRACEPOINT_PROGRAM, TypeInfo},
+    log::{self, Accept},
     netns, privileges,
     sock_diag::SockDiag,
     tracepoint_format::{self, Problem},
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Finding> {
     findings.push(tracefs());
     findings.extend(hooks(types.as_ref()));
     findings.extend(holders(types.as_ref()));
+    findings.extend(accepting());
     findings.extend([
         map_size(types.as_ref()),
         limits(),
@@ -209,6 +211,30 @@ fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
     vec![
         finding("iterator walk_files", walk),
         finding("iterator each_file", each),
+        chosen,
+    ]
+}
+
+/// The ways to learn who accepts, for `log`; the first that works is used.
+fn accepting() -> Vec<Finding> {
+    let types = TypeInfo::read_for_log().ok();
+    let attempt = |accept| log::accept_works(accept, types.as_ref());
+    let (fexit, syscall) = (attempt(Accept::Fexit), attempt(Accept::Syscall));
+    let chosen = match (&fexit, &syscall) {
+        (Ok(()), _) => Finding::ok("accept", "log sees it by fexit"),
+        (_, Ok(())) => Finding::ok("accept", "log sees it by syscall, but not io_uring's"),
+        _ => Finding::degraded(
+            "accept",
+            "log does not see it: a connection counts as its listener's",
+        ),
+    };
+    let finding = |name, result: Result<(), String>| match result {
+        Ok(()) => Finding::ok(name, "loads and attaches"),
+        Err(reason) => Finding::degraded(name, reason),
+    };
+    vec![
+        finding("accept by fexit", fexit),
+        finding("accept by syscall", syscall),
         chosen,
     ]
 }

@@ -1,10 +1,6 @@
 //! The kernel side, attached: choosing what works here, and reading what it keeps.
 
-use std::{
-    collections::HashSet,
-    fs, io,
-    os::fd::{AsFd, AsRawFd},
-};
+use std::{collections::HashSet, io, os::fd::AsFd};
 
 use aya::{
     Ebpf,
@@ -14,22 +10,12 @@ use tcptrace_common::{Counters, Settings, WatchedSocket};
 
 use super::{
     error::StartError,
-    holder_iter::{self, Found},
-    holder_proc,
-    load::{
-        self, BTF_PROGRAM, HookChoice, Iterator, Options, TRACEPOINT_PROGRAM, TypeInfo, refused,
-    },
+    holder::HolderMethod,
+    holder_iter::Found,
+    load::{self, BTF_PROGRAM, HookChoice, Options, TRACEPOINT_PROGRAM, TypeInfo, refused},
     tracepoint_format, watch_map,
 };
 use crate::model::look::{Hook, Tracing};
-
-/// How holders are found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum HolderMethod {
-    Walk,
-    EachFile,
-    Proc,
-}
 
 /// The kernel side, attached until dropped.
 pub struct KernelSide {
@@ -89,12 +75,8 @@ impl KernelSide {
         types: Option<&TypeInfo>,
         btf_problem: Option<String>,
     ) -> Result<Self, StartError> {
-        use tracepoint_format::Problem;
-        let layout = tracepoint_format::read().map_err(|problem| match problem {
-            Problem::NoTracefs => StartError::NoTracefs { btf_problem },
-            Problem::NoTracepoint => StartError::NoTracepoint { btf_problem },
-            Problem::Field(reason) => StartError::TracepointFormat { reason },
-        })?;
+        let layout = tracepoint_format::read()
+            .map_err(|problem| StartError::of_tracepoint(problem, btf_problem))?;
         let settings = load::tracepoint_settings(types, layout);
         let mut ebpf = load::object(options, settings, types, Hook::Tracepoint)?;
         load::attach_tracepoint(&mut ebpf).map_err(|error| refused(TRACEPOINT_PROGRAM, &error))?;
@@ -102,17 +84,7 @@ impl KernelSide {
     }
 
     fn with_holders(mut ebpf: Ebpf, hook: Hook, types: Option<&TypeInfo>) -> Self {
-        let usable =
-            types.filter(|types| types.has_task_offsets && load::in_initial_pid_namespace());
-        let holders = match usable {
-            Some(types) if load::iterator(&mut ebpf, Iterator::Walk, types).is_ok() => {
-                HolderMethod::Walk
-            }
-            Some(types) if load::iterator(&mut ebpf, Iterator::EachFile, types).is_ok() => {
-                HolderMethod::EachFile
-            }
-            _ => HolderMethod::Proc,
-        };
+        let holders = HolderMethod::choose(&mut ebpf, types);
         Self {
             ebpf,
             hook,
@@ -127,11 +99,7 @@ impl KernelSide {
             Hook::Btf => "attached by tp_btf",
             Hook::Tracepoint => "attached by the classic tracepoint",
         };
-        let holders = match self.holders {
-            HolderMethod::Walk => "a BPF iterator over tasks (walk_files)",
-            HolderMethod::EachFile => "a BPF iterator over descriptors (each_file)",
-            HolderMethod::Proc => "/proc/*/fd",
-        };
+        let holders = self.holders.describe();
         format!("{hook}; holders are found by {holders}")
     }
 
@@ -166,7 +134,7 @@ impl KernelSide {
         let map = self.ebpf.map("COUNTERS").ok_or(io::ErrorKind::NotFound)?;
         let map: PerCpuArray<_, Counters> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
         let mut tracing = Tracing {
-            hook: self.hook,
+            hook: Some(self.hook),
             recursion_misses: self.recursion_misses(),
             ..Tracing::default()
         };
@@ -178,25 +146,17 @@ impl KernelSide {
         Ok(tracing)
     }
 
-    /// Runs that the kernel skipped because the program was running on that CPU already (5.12).
     fn recursion_misses(&self) -> Option<u64> {
         let program = match self.hook {
             Hook::Btf => BTF_PROGRAM,
             Hook::Tracepoint => TRACEPOINT_PROGRAM,
         };
-        let fd = self.ebpf.program(program)?.fd().ok()?;
-        let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()));
-        let info = info.ok()?;
-        let field = |line: &str| Some(line.strip_prefix("recursion_misses:")?.trim().parse());
-        info.lines().find_map(field)?.ok()
+        load::recursion_misses(&self.ebpf, program)
     }
 
     /// As [`Self::holders`], before it is known of which sockets; `None` where that must be known.
     pub fn holders_ahead(&mut self) -> Option<io::Result<Found>> {
-        match self.holders {
-            HolderMethod::Walk => Some(holder_iter::walk(&mut self.ebpf, false)),
-            HolderMethod::EachFile | HolderMethod::Proc => None,
-        }
+        self.holders.find_ahead(&mut self.ebpf)
     }
 
     /// Every descriptor of the sockets with these inodes, and maybe of others; `mptcp` says that
@@ -205,10 +165,6 @@ impl KernelSide {
     /// # Errors
     /// When the kernel refuses.
     pub fn holders(&mut self, inodes: &HashSet<u64>, mptcp: bool) -> io::Result<Found> {
-        match self.holders {
-            HolderMethod::Walk => holder_iter::walk(&mut self.ebpf, mptcp),
-            HolderMethod::EachFile => holder_iter::each_file(&mut self.ebpf),
-            HolderMethod::Proc => holder_proc::find(inodes),
-        }
+        self.holders.find(&mut self.ebpf, inodes, mptcp)
     }
 }

@@ -3,13 +3,10 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
-    net::{IpAddr, Ipv6Addr},
     panic::resume_unwind,
     thread,
     time::SystemTime,
 };
-
-use tcptrace_common::{AF_INET, AF_INET6, WatchedSocket};
 
 use super::{
     ask::{self, Answers, Scope},
@@ -20,11 +17,10 @@ use super::{
     kernel::KernelSide,
     load::Options,
     netns::{self, Namespaces},
-    process,
+    process, watched,
 };
 use crate::model::{
     look::{Entered, Held, Listed, Look, Tracing},
-    socket::{Endpoint, Family},
     tracker::sort_held,
 };
 
@@ -127,8 +123,8 @@ impl Live {
         if tracing.entered == tracing.left {
             return Ok(Vec::new());
         }
-        let watched = self.kernel.watched()?;
-        Ok(watched.iter().filter_map(entered).collect())
+        let sockets = self.kernel.watched()?;
+        Ok(sockets.iter().filter_map(watched::entered).collect())
     }
 
     /// Sockets that are in no map are found by dumping: those from before, and those that could not
@@ -219,40 +215,4 @@ fn merge(earlier: Vec<Entered>, later: Vec<Entered>) -> Vec<Entered> {
     let mut merged: Vec<_> = new.collect();
     merged.splice(0..0, earlier);
     merged
-}
-
-fn entered(socket: &WatchedSocket) -> Option<Entered> {
-    let family = match socket.family {
-        AF_INET => Family::Ipv4,
-        AF_INET6 => Family::Ipv6,
-        _ => return None,
-    };
-    let some = |number: u32| Some(number).filter(|number| *number != 0);
-    let end = |words: [u64; 2], port| Endpoint {
-        address: address(family, words),
-        port,
-    };
-    let read = socket.flags & WatchedSocket::SOCK_READ != 0;
-    Some(Entered {
-        since_ns: socket.since_ns,
-        cookie: Some(socket.cookie).filter(|cookie| *cookie != 0),
-        netns: some(socket.netns),
-        interface: read.then_some(socket.bound_interface),
-        from_listener: read.then_some(socket.flags & WatchedSocket::FROM_LISTENER != 0),
-        family,
-        local: end(socket.local, socket.local_port),
-        remote: end(socket.remote, socket.remote_port),
-    })
-}
-
-/// The address that lies in memory in network order.
-fn address(family: Family, words: [u64; 2]) -> IpAddr {
-    let mut bytes = [0; 16];
-    bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
-    bytes[8..].copy_from_slice(&words[1].to_ne_bytes());
-    let v6 = Ipv6Addr::from(bytes);
-    match (family, v6.to_ipv4_mapped()) {
-        (Family::Ipv4, Some(v4)) => v4.into(),
-        _ => v6.into(),
-    }
 }

@@ -1,11 +1,14 @@
 //! Loading and attaching the programs. What the running kernel can do is found out by trying, here
 //! and nowhere else.
 
-use std::fs;
+use std::{
+    fs,
+    os::fd::{AsFd as _, AsRawFd as _},
+};
 
 use aya::{
     Ebpf, EbpfLoader, Endianness,
-    programs::{BtfTracePoint, Iter, ProgramError, TracePoint},
+    programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tcptrace_common::{Filter, Settings, TcpState, TracepointOffsets};
@@ -21,7 +24,7 @@ use crate::model::look::Hook;
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../bpf/tcptrace.bpf.o");
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-const TRACEPOINT: &str = "inet_sock_set_state";
+pub(super) const TRACEPOINT: &str = "inet_sock_set_state";
 pub(super) const BTF_PROGRAM: &str = "set_state_btf";
 pub(super) const TRACEPOINT_PROGRAM: &str = "set_state_tracepoint";
 /// The kernel types that programs attach to.
@@ -30,10 +33,21 @@ const ATTACH_TYPES: [&str; 3] = [
     "bpf_iter_task",
     "bpf_iter_task_file",
 ];
+/// Those of a log beside them.
+const LOG_ATTACH_TYPES: [&str; 4] = [
+    "btf_trace_tcp_destroy_sock",
+    "btf_trace_sched_process_fork",
+    "btf_trace_sched_process_free",
+    ACCEPT_FUNCTION,
+];
+/// What every accept comes to.
+pub(super) const ACCEPT_FUNCTION: &str = "inet_csk_accept";
+/// Only kernels (6.1) whose hash maps may grow in any program have it.
+const GROWS_ANYWHERE: &str = "bpf_mem_alloc";
 /// Room for sockets where the map can grow as needed.
-const SOCKETS: u32 = 1_000_000;
+pub(super) const SOCKETS: u32 = 1_000_000;
 /// Room for sockets where all of it is taken at once: about 8 MiB.
-const SOCKETS_PREALLOCATED: u32 = 65_536;
+pub(super) const SOCKETS_PREALLOCATED: u32 = 65_536;
 /// The smallest ring buffer there is: one page.
 const NO_LOG_BYTES: u32 = 4096;
 /// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
@@ -48,6 +62,19 @@ pub enum HookChoice {
     Btf,
     /// The classic tracepoint (needs tracefs; works without BTF)
     Tracepoint,
+}
+
+/// How to learn who accepts a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum AcceptChoice {
+    /// The first that works: fexit, else syscall, else listener
+    Auto,
+    /// The return of `inet_csk_accept` (trampolines)
+    Fexit,
+    /// The return of the accept system calls (tracefs and type information; not io_uring's accepts)
+    Syscall,
+    /// Not at all: a connection counts as its listener's
+    Listener,
 }
 
 /// What to load.
@@ -76,11 +103,15 @@ pub enum Iterator {
 
 /// The kernel's type information, as far as it is needed.
 pub struct TypeInfo {
-    aya: aya::Btf,
+    pub(super) aya: aya::Btf,
     /// Offsets of members of `struct sock` and, if they are known, on the way to it.
     pub settings: Settings,
     /// Whether they are known.
     pub has_task_offsets: bool,
+    /// How many parameters `inet_csk_accept` takes; only looked up for a log.
+    pub accept_parameters: Option<usize>,
+    /// Whether a map may grow in programs on classic tracepoints; only looked up for a log.
+    pub grows_anywhere: bool,
 }
 
 /// Lets maps take as much memory as they need: before 5.11 they count as locked memory. Without
@@ -99,20 +130,43 @@ impl TypeInfo {
     /// # Errors
     /// Says what is missing.
     pub fn read() -> Result<Self, String> {
+        Self::read_as(false)
+    }
+
+    /// The same with what a log needs.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn read_for_log() -> Result<Self, String> {
+        Self::read_as(true)
+    }
+
+    fn read_as(log: bool) -> Result<Self, String> {
         let data = fs::read(BTF_PATH).map_err(|error| format!("{BTF_PATH}: {error}"))?;
         let btf = Btf::parse(&data).map_err(|error| format!("{BTF_PATH}: {error}"))?;
-        let sock = offsets::sock(&btf).map_err(|error| error.to_string())?;
+        let mut sock = offsets::sock(&btf).map_err(|error| error.to_string())?;
         let task = offsets::task(&btf).ok();
-        let slim = btf.slim(&ATTACH_TYPES);
+        let has_task_offsets = task.is_some();
+        let mut task = task.unwrap_or_default();
+        let mut names = ATTACH_TYPES.to_vec();
+        if log {
+            names.extend(LOG_ATTACH_TYPES);
+            if has_task_offsets {
+                offsets::add_log(&btf, &mut sock, &mut task);
+            }
+        }
+        let slim = btf.slim(&names);
         let aya = aya::Btf::parse(&slim, Endianness::default()).map_err(|e| e.to_string())?;
         Ok(Self {
             aya,
             settings: Settings {
                 sock,
-                task: task.unwrap_or_default(),
+                task,
                 ..Settings::default()
             },
-            has_task_offsets: task.is_some(),
+            has_task_offsets,
+            accept_parameters: log.then(|| btf.parameters(ACCEPT_FUNCTION)).flatten(),
+            grows_anywhere: log && btf.has_struct(GROWS_ANYWHERE),
         })
     }
 }
@@ -145,16 +199,32 @@ pub fn object(
         Hook::Btf => (options.max_sockets.unwrap_or(SOCKETS), 1),
         Hook::Tracepoint => (1, options.max_sockets.unwrap_or(SOCKETS_PREALLOCATED)),
     };
+    let sizes = [("SOCKETS", growing), ("SOCKETS_PREALLOCATED", preallocated)];
+    sized(settings, types, &sizes, options.log)
+}
+
+/// Makes the maps, those named with so many entries (a ring buffer: bytes) and others as small as
+/// can be, and the programs ready to load; `messages`: whether the kernel side sends any.
+///
+/// # Errors
+/// When the kernel refuses a map.
+pub fn sized(
+    settings: Settings,
+    types: Option<&TypeInfo>,
+    sizes: &[(&'static str, u32)],
+    messages: bool,
+) -> Result<Ebpf, StartError> {
     // The levels of aya-log: 0 is none, 4 is debug. At 0 the verifier removes every message.
-    let level: u8 = if options.log { 4 } else { 0 };
+    let level: u8 = if messages { 4 } else { 0 };
     let mut loader = new_loader();
     loader
         .btf(types.map(|types| &types.aya))
         .override_global("SETTINGS", &settings, true)
-        .override_global("AYA_LOG_LEVEL", &level, true)
-        .map_max_entries("SOCKETS", growing)
-        .map_max_entries("SOCKETS_PREALLOCATED", preallocated);
-    if !options.log {
+        .override_global("AYA_LOG_LEVEL", &level, true);
+    for (name, entries) in sizes {
+        loader.map_max_entries(name, *entries);
+    }
+    if !messages {
         loader.map_max_entries("AYA_LOGS", NO_LOG_BYTES);
     }
     Ok(loader.load(OBJECT)?)
@@ -213,12 +283,28 @@ pub fn iterator(ebpf: &mut Ebpf, iterator: Iterator, types: &TypeInfo) -> Result
     program.detach(link)
 }
 
-fn program<'a>(
+pub(super) fn program<'a>(
     ebpf: &'a mut Ebpf,
     name: &str,
 ) -> Result<&'a mut aya::programs::Program, ProgramError> {
     // The object is ours and has it; another one would be a mistake of the build.
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
+}
+
+/// Runs of a program that the kernel skipped because it was running on that CPU already; `None`
+/// where the kernel does not count them (before 5.12).
+#[must_use]
+pub fn recursion_misses(ebpf: &Ebpf, program: &str) -> Option<u64> {
+    misses_of(ebpf.program(program)?.fd().ok()?)
+}
+
+/// The same of a program that may be detached by now.
+#[must_use]
+pub fn misses_of(fd: &ProgramFd) -> Option<u64> {
+    let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()));
+    let info = info.ok()?;
+    let field = |line: &str| Some(line.strip_prefix("recursion_misses:")?.trim().parse());
+    info.lines().find_map(field)?.ok()
 }
 
 /// What to tell the user of a program that did not load or attach.

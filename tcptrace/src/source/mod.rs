@@ -1,5 +1,5 @@
 //! The only place that knows BPF, netlink and `/proc`: everything here ends in a
-//! [`Look`](crate::model::look::Look).
+//! [`Look`](crate::model::look::Look) or a [`Record`](crate::model::transition::Record).
 
 pub mod ask;
 pub mod btf;
@@ -10,16 +10,26 @@ pub mod clock;
 pub mod diag_wire;
 pub mod error;
 pub mod examine;
+pub mod holder;
 pub mod holder_iter;
 pub mod holder_proc;
 pub mod kernel;
 pub mod kernel_log;
 pub mod live;
 pub mod load;
+pub mod log;
+pub mod log_wire;
+#[cfg(test)]
+mod log_wire_tests;
 pub mod netns;
 pub mod offsets;
 pub mod privileges;
 pub mod process;
+pub mod recording;
+#[cfg(test)]
+mod recording_tests;
 pub mod sock_diag;
+pub mod tracefs;
 pub mod tracepoint_format;
 pub mod watch_map;
+pub mod watched;

@@ -49,6 +49,7 @@ pub fn sock(btf: &Btf<'_>) -> Result<SockOffsets, MissingMember> {
         net_inum: offset(btf, "net", "ns.inum", 4)?,
         sk_protocol: offset(btf, "sock", "sk_protocol", 2)?,
         sk_max_ack_backlog: offset(btf, "sock", "sk_max_ack_backlog", 4)?,
+        ..SockOffsets::default()
     })
 }
 
@@ -72,5 +73,28 @@ pub fn task(btf: &Btf<'_>) -> Result<TaskOffsets, MissingMember> {
         inode_ino: offset(btf, "inode", "i_ino", 8)?,
         socket_file: offset(btf, "socket", "file", 8)?,
         socket_sk: offset(btf, "socket", "sk", 8)?,
+        ..TaskOffsets::default()
     })
+}
+
+/// Adds the members that a log reads beside those. A log does with less where the kernel lacks one,
+/// but not without all of a way.
+pub fn add_log(btf: &Btf<'_>, sock: &mut SockOffsets, task: &mut TaskOffsets) {
+    let found = |owner, member, bytes| offset(btf, owner, member, bytes).unwrap_or(0);
+    sock.skc_cookie = found("sock_common", "skc_cookie", 8);
+    sock.sk_socket = found("sock", "sk_socket", 8);
+    sock.inet_sport = found("inet_sock", "inet_sport", 2);
+    sock.tsq_node = found("tcp_sock", "tsq_node", 16);
+    let way = TaskOffsets {
+        task_flags: found("task_struct", "flags", 4),
+        task_start_boottime: found("task_struct", "start_boottime", 8),
+        task_cgroups: found("task_struct", "cgroups", 8),
+        css_set_dfl_cgrp: found("css_set", "dfl_cgrp", 8),
+        cgroup_kn: found("cgroup", "kn", 8),
+        kernfs_node_id: found("kernfs_node", "id", 8),
+        ..*task
+    };
+    if way.task_flags != 0 && way.task_start_boottime != 0 {
+        *task = way;
+    }
 }

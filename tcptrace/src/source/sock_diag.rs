@@ -66,11 +66,27 @@ impl SockDiag {
     /// # Errors
     /// When the kernel refuses or an answer goes missing.
     pub fn in_state(&mut self, state: TcpState, family: Option<Family>) -> io::Result<Vec<Listed>> {
+        let started_ns = monotonic_ns();
+        let mut sockets = self.in_states(&[state], family)?;
+        if monotonic_ns().saturating_sub(started_ns) > tick_ns() {
+            self.ask_again(&mut sockets, state)?;
+        }
+        Ok(sockets)
+    }
+
+    /// All sockets in one of the `states`, of one family or of both.
+    ///
+    /// # Errors
+    /// As [`Self::in_state`].
+    pub fn in_states(
+        &mut self,
+        states: &[TcpState],
+        family: Option<Family>,
+    ) -> io::Result<Vec<Listed>> {
         let tick_ns = tick_ns();
         let netns = self.netns;
         let mut sockets = Vec::new();
-        let started_ns = monotonic_ns();
-        self.dump(state, family, |response, monotonic_ns| {
+        self.dump(states, family, |response, monotonic_ns| {
             let read = ReadAt {
                 netns,
                 monotonic_ns,
@@ -78,9 +94,6 @@ impl SockDiag {
             };
             sockets.extend(diag_wire::listed(response, read));
         })?;
-        if monotonic_ns().saturating_sub(started_ns) > tick_ns {
-            self.ask_again(&mut sockets, state)?;
-        }
         Ok(sockets)
     }
 
@@ -107,7 +120,7 @@ impl SockDiag {
     pub fn listening(&mut self) -> io::Result<Vec<Listening>> {
         let netns = self.netns;
         let mut listeners = Vec::new();
-        self.dump(TcpState::Listen, None, |response, _| {
+        self.dump(&[TcpState::Listen], None, |response, _| {
             listeners.extend(diag_wire::listening(response, netns));
         })?;
         Ok(listeners)
@@ -115,15 +128,16 @@ impl SockDiag {
 
     fn dump(
         &mut self,
-        state: TcpState,
+        states: &[TcpState],
         family: Option<Family>,
         mut each: impl FnMut(&InetResponse, u64),
     ) -> io::Result<()> {
         self.sequence += 1;
         let mut request = BytesMut::new();
+        let states = diag_wire::mask(states);
         match family {
-            Some(family) => diag_wire::ask_for_all(&mut request, family, state, self.sequence),
-            None => diag_wire::ask_for_both(&mut request, state, self.sequence),
+            Some(family) => diag_wire::ask_for_all(&mut request, family, states, self.sequence),
+            None => diag_wire::ask_for_both(&mut request, states, self.sequence),
         }
         self.socket.send(&request, 0)?;
         loop {

@@ -11,6 +11,7 @@ use tcptrace_common::TracepointOffsets;
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const EVENTS: &str = "events";
 const TRACEPOINT: &str = "sock/inet_sock_set_state";
+const DESTROYED: &str = "tcp/tcp_destroy_sock";
 
 /// Why the layout is not known.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,16 +29,44 @@ pub enum Problem {
 /// # Errors
 /// A [`Problem`].
 pub fn read() -> Result<TracepointOffsets, Problem> {
+    parse(&format(TRACEPOINT)?)
+}
+
+/// The same with what a log needs of `tcp:tcp_destroy_sock`.
+///
+/// # Errors
+/// A [`Problem`].
+pub fn read_for_log() -> Result<TracepointOffsets, Problem> {
+    Ok(TracepointOffsets {
+        destroyed_skaddr: field(&format(DESTROYED)?, "skaddr", &[8])?.0,
+        ..read()?
+    })
+}
+
+fn format(tracepoint: &str) -> Result<String, Problem> {
     let mut roots = TRACEFS.iter().map(PathBuf::from);
     let events = roots
         .find_map(|root| Some(root.join(EVENTS)).filter(|events| events.is_dir()))
         .ok_or(Problem::NoTracefs)?;
-    let path: &Path = &events.join(TRACEPOINT).join("format");
-    let text = fs::read_to_string(path).map_err(|error| match error.kind() {
+    let path: &Path = &events.join(tracepoint).join("format");
+    fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Problem::NoTracepoint,
         _ => Problem::Field(format!("{}: {error}", path.display())),
-    })?;
-    parse(&text)
+    })
+}
+
+/// Offset and size of a field, which must have one of the `sizes`.
+fn field(text: &str, name: &str, sizes: &[u32]) -> Result<(u32, u32), Problem> {
+    let (offset, size) = text
+        .lines()
+        .filter_map(field_of_line)
+        .find_map(|(found, offset, size)| (found == name).then_some((offset, size)))
+        .ok_or_else(|| Problem::Field(format!("it has no field {name}")))?;
+    if sizes.contains(&size) {
+        Ok((offset, size))
+    } else {
+        Err(Problem::Field(format!("its field {name} has {size} bytes")))
+    }
 }
 
 /// Reads `\tfield:int oldstate;\toffset:16;\tsize:4;\tsigned:1;` and its like.
@@ -45,20 +74,8 @@ pub fn read() -> Result<TracepointOffsets, Problem> {
 /// # Errors
 /// [`Problem::Field`].
 pub fn parse(text: &str) -> Result<TracepointOffsets, Problem> {
-    let field = |name: &str, sizes: &[u32]| {
-        let (offset, size) = text
-            .lines()
-            .filter_map(field_of_line)
-            .find_map(|(found, offset, size)| (found == name).then_some((offset, size)))
-            .ok_or_else(|| Problem::Field(format!("it has no field {name}")))?;
-        if sizes.contains(&size) {
-            Ok((offset, size))
-        } else {
-            Err(Problem::Field(format!("its field {name} has {size} bytes")))
-        }
-    };
-    let at = |name, size| field(name, &[size]).map(|(offset, _)| offset);
-    let (protocol, protocol_bytes) = field("protocol", &[1, 2])?;
+    let at = |name, size| field(text, name, &[size]).map(|(offset, _)| offset);
+    let (protocol, protocol_bytes) = field(text, "protocol", &[1, 2])?;
     Ok(TracepointOffsets {
         skaddr: at("skaddr", 8)?,
         oldstate: at("oldstate", 4)?,
@@ -72,6 +89,7 @@ pub fn parse(text: &str) -> Result<TracepointOffsets, Problem> {
         daddr: at("daddr", 4)?,
         saddr_v6: at("saddr_v6", 16)?,
         daddr_v6: at("daddr_v6", 16)?,
+        ..TracepointOffsets::default()
     })
 }
 

@@ -1,4 +1,4 @@
-//! Reading the map of watched sockets, many entries a call: one by one, as aya does, takes eight
+//! Reading a map of sockets, many entries a call: one by one, as aya does, takes eight
 //! times as long.
 
 use std::{
@@ -6,23 +6,23 @@ use std::{
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
+use aya::Pod;
 use aya_obj::generated::{bpf_attr, bpf_cmd};
-use tcptrace_common::WatchedSocket;
 
 /// Entries asked for at once, at first.
 const BATCH: usize = 1024;
 /// The kernel gives whole buckets; a bucket of more entries than this is beyond belief.
 const MAX_BATCH: usize = 1 << 20;
 
-/// All entries of a hash map from `u64` to [`WatchedSocket`]. Entries that come or go meanwhile may
+/// All values of a hash map whose keys are `u64`, which must be values of type `V`. Entries that come or go meanwhile may
 /// be among them or not.
 ///
 /// # Errors
 /// When the kernel has no `BPF_MAP_LOOKUP_BATCH` (5.6) or refuses.
-pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<WatchedSocket>> {
+pub fn read_all<V: Pod + Default>(map: BorrowedFd<'_>) -> io::Result<Vec<V>> {
     let mut all = Vec::new();
     let mut keys = vec![0u64; BATCH];
-    let mut values = vec![WatchedSocket::default(); BATCH];
+    let mut values = vec![V::default(); BATCH];
     let mut position: Option<u32> = None;
     loop {
         let mut next = 0u32;
@@ -38,7 +38,7 @@ pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<WatchedSocket>> {
             // A bucket has more entries than there is room for.
             Err(Some(libc::ENOSPC)) if keys.len() < MAX_BATCH => {
                 keys.resize(keys.len() * 2, 0);
-                values.resize(keys.len(), WatchedSocket::default());
+                values.resize(keys.len(), V::default());
                 continue;
             }
             Err(_) => result?,
@@ -48,12 +48,12 @@ pub fn read_all(map: BorrowedFd<'_>) -> io::Result<Vec<WatchedSocket>> {
     }
 }
 
-fn lookup_batch(
+fn lookup_batch<V: Pod>(
     map: BorrowedFd<'_>,
     position: Option<u32>,
     next: &mut u32,
     keys: &mut [u64],
-    values: &mut [WatchedSocket],
+    values: &mut [V],
     count: &mut usize,
 ) -> io::Result<()> {
     // SAFETY: all zeros is a value of this union of integers.

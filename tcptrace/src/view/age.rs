@@ -24,9 +24,64 @@ pub fn age(ns: u64, exact: bool) -> String {
     if exact { text } else { format!("≥{text}") }
 }
 
+/// Appends a duration to a line in the same form, and in µs where it is shorter than 1 ms. Digits
+/// are written by hand: a log has one of these in each line.
+pub fn append(out: &mut Vec<u8>, ns: u64) {
+    const SECOND: u64 = 1_000_000_000;
+    const DAY: u64 = 86_400 * SECOND;
+    let (large, large_unit, small, small_unit) = match ns {
+        0..1_000_000 => (ns / 1000, "µs", 0, ""),
+        1_000_000..SECOND => (ns / 1_000_000, "ms", 0, ""),
+        DAY.. => return out.extend_from_slice(age(ns, true).as_bytes()),
+        _ => match ns / SECOND {
+            seconds @ 0..10 => (seconds, "s", ns % SECOND / 100_000_000 * 100, "ms"),
+            seconds @ 10..60 => (seconds, "s", 0, ""),
+            seconds @ 60..3600 => (seconds / 60, "m", seconds % 60, "s"),
+            seconds => (seconds / 3600, "h", seconds % 3600 / 60, "m"),
+        },
+    };
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(digits.format(large).as_bytes());
+    out.extend_from_slice(large_unit.as_bytes());
+    if small > 0 {
+        out.push(b' ');
+        out.extend_from_slice(digits.format(small).as_bytes());
+        out.extend_from_slice(small_unit.as_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::age;
+    use proptest::prelude::*;
+
+    use super::{age, append};
+
+    fn appended(ns: u64) -> String {
+        let mut out = Vec::new();
+        append(&mut out, ns);
+        String::from_utf8(out).expect("digits and units")
+    }
+
+    #[test]
+    fn short_ones_are_in_microseconds() {
+        assert_eq!(appended(999), "0µs");
+        assert_eq!(appended(812_999), "812µs");
+        assert_eq!(appended(3_000_000), "3ms");
+        assert_eq!(appended(2_512_000_000), "2s 500ms");
+    }
+
+    proptest! {
+        #[test]
+        fn longer_ones_are_the_same_in_both_forms(
+            ns in prop_oneof![
+                1_000_000..20_000_000_000_u64,
+                1_000_000..8_000_000_000_000_u64,
+                1_000_000..200_000_000_000_000_u64,
+            ],
+        ) {
+            prop_assert_eq!(appended(ns), age(ns, true));
+        }
+    }
 
     #[test]
     fn shows_two_units() {

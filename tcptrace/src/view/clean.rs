@@ -1,7 +1,7 @@
 //! Making text from the kernel or a process fit for a terminal.
 
 /// Whether a terminal might act on the character, or show text in another order because of it.
-fn is_hostile(c: char) -> bool {
+pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
@@ -20,9 +20,20 @@ pub fn clean(text: &str) -> String {
     clean
 }
 
+/// Appends the same to a line. Nearly all text is as it should be and is copied at once.
+pub fn append(out: &mut Vec<u8>, text: &str) {
+    let hostile = |byte: u8| !matches!(byte, b' '..=b'~');
+    // No early end: so the compiler looks at many bytes at a time.
+    if text.bytes().fold(false, |any, byte| any | hostile(byte)) {
+        out.extend_from_slice(clean(text).as_bytes());
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{append, clean};
     use proptest::prelude::*;
 
     #[test]
@@ -33,6 +44,13 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn appending_makes_the_same_text(text in "\\PC*|[\\x00-\\x{ff}]*") {
+            let mut out = Vec::new();
+            append(&mut out, &text);
+            prop_assert_eq!(String::from_utf8(out), Ok(clean(&text)));
+        }
+
         #[test]
         fn leaves_nothing_hostile(text in "\\PC*|[\\x00-\\x{ff}]*") {
             prop_assert!(!clean(&text).chars().any(super::is_hostile));

@@ -6,15 +6,15 @@ use std::{
 };
 
 use serde::{Serialize, Serializer};
-use serde_json::ser::{CompactFormatter, Formatter};
 
-use super::{View, container, text};
+use super::{View, container, escaping::Escaping, text};
 use crate::model::{
     group::Group,
     look::{Hook, Tracing},
     session::Session,
     snapshot::{Snapshot, Watched},
     socket::{Endpoint, Family, Holder, Listener, Role, Since, Socket, Timer},
+    transition::{KnownBy, Owner},
 };
 
 /// Writes one line a snapshot to standard output, and the summary to standard error.
@@ -62,32 +62,11 @@ pub fn line(snapshot: &Snapshot, limit: usize) -> io::Result<Vec<u8>> {
     Ok(line)
 }
 
-/// JSON itself lets DEL and the C1 controls stand, but a terminal acts on them.
-struct Escaping;
-
-impl Formatter for Escaping {
-    fn write_string_fragment<W: ?Sized + Write>(
-        &mut self,
-        writer: &mut W,
-        fragment: &str,
-    ) -> io::Result<()> {
-        let mut rest = fragment;
-        while let Some(at) = rest.find(char::is_control) {
-            CompactFormatter.write_string_fragment(writer, &rest[..at])?;
-            let mut after = rest[at..].chars();
-            let control = after.next().map_or(0, u32::from);
-            write!(writer, "\\u{control:04x}")?;
-            rest = after.as_str();
-        }
-        CompactFormatter.write_string_fragment(writer, rest)
-    }
-}
-
 #[derive(Serialize)]
 struct Record<'a> {
     schema: &'static str,
-    time: String,
-    monotonic_ns: u64,
+    time: Option<String>,
+    monotonic_ns: Option<u64>,
     watched: WatchedRecord,
     sockets: Vec<SocketRecord<'a>>,
     younger: usize,
@@ -124,7 +103,7 @@ struct SocketRecord<'a> {
     cgroup: Option<&'a str>,
     container: Option<String>,
     holders: Option<Vec<HolderRecord<'a>>>,
-    opener: Option<()>,
+    opener: Option<OpenerRecord<'a>>,
     listener: Option<ListenerRecord<'a>>,
 }
 
@@ -143,12 +122,19 @@ struct HolderRecord<'a> {
 }
 
 #[derive(Serialize)]
+struct OpenerRecord<'a> {
+    pid: u32,
+    comm: &'a str,
+    known_by: &'static str,
+}
+
+#[derive(Serialize)]
 struct ListenerRecord<'a> {
     pid: Option<u32>,
     comm: Option<&'a str>,
-    holders: Vec<HolderRecord<'a>>,
-    queued: u32,
-    backlog: u32,
+    holders: Option<Vec<HolderRecord<'a>>>,
+    queued: Option<u32>,
+    backlog: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -166,7 +152,7 @@ struct GroupRecord<'a> {
 
 #[derive(Serialize)]
 struct TracingRecord {
-    hook: &'static str,
+    hook: Option<&'static str>,
     transitions: u64,
     lost: u64,
     recursion_misses: Option<u64>,
@@ -182,8 +168,8 @@ impl<'a> Record<'a> {
         let groups = snapshot.groups.iter();
         Self {
             schema: "tcptrace.stuck/1",
-            time: humantime::format_rfc3339_nanos(snapshot.time).to_string(),
-            monotonic_ns: snapshot.monotonic_ns,
+            time: (snapshot.time).map(|time| humantime::format_rfc3339_nanos(time).to_string()),
+            monotonic_ns: snapshot.time.map(|_| snapshot.monotonic_ns),
             watched: WatchedRecord {
                 state: snapshot.watched.state.name(),
                 older_than_ns: snapshot.watched.older_than_ns,
@@ -238,7 +224,7 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         cgroup: socket.cgroup.as_deref(),
         container: socket.cgroup.as_deref().and_then(container::name),
         holders: socket.holders.as_deref().map(holders),
-        opener: None,
+        opener: socket.opener.as_ref().map(opener),
         listener: socket.listener.as_ref().map(listener),
     }
 }
@@ -261,12 +247,26 @@ fn holders(holders: &[Holder]) -> Vec<HolderRecord<'_>> {
         .collect()
 }
 
+fn opener(opener: &Owner) -> OpenerRecord<'_> {
+    OpenerRecord {
+        pid: opener.process.pid,
+        comm: &opener.process.comm,
+        known_by: match opener.known_by {
+            KnownBy::Connect => "connect",
+            KnownBy::Accept => "accept",
+            KnownBy::Listen => "listen",
+            KnownBy::Listener => "listener",
+            KnownBy::Fd => "fd",
+        },
+    }
+}
+
 fn listener(listener: &Listener) -> ListenerRecord<'_> {
-    let first = listener.holders.first();
+    let owner = listener.owner();
     ListenerRecord {
-        pid: first.map(|holder| holder.pid),
-        comm: first.map(|holder| holder.comm.as_str()),
-        holders: holders(&listener.holders),
+        pid: owner.map(|(pid, _)| pid),
+        comm: owner.map(|(_, comm)| comm),
+        holders: listener.holders.as_deref().map(holders),
         queued: listener.queued,
         backlog: listener.backlog,
     }
@@ -295,10 +295,10 @@ fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
 
 fn tracing_record(tracing: &Tracing) -> TracingRecord {
     TracingRecord {
-        hook: match tracing.hook {
+        hook: tracing.hook.map(|hook| match hook {
             Hook::Btf => "btf",
             Hook::Tracepoint => "tracepoint",
-        },
+        }),
         transitions: tracing.entered + tracing.left,
         lost: tracing.lost,
         recursion_misses: tracing.recursion_misses,
@@ -320,6 +320,14 @@ mod tests {
         let line = json(fixtures::busy_look());
         assert!(!line.contains('\n'));
         let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
+        let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
+        insta::assert_snapshot!(pretty);
+    }
+
+    #[test]
+    fn a_recording_tells_openers_and_no_details() {
+        let line = line(&fixtures::recorded(), usize::MAX).expect("memory takes it");
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("it is JSON");
         let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
         insta::assert_snapshot!(pretty);
     }

@@ -1,17 +1,20 @@
 //! Views: each turns a snapshot into one kind of output. A new output is a new file here.
 
 mod age;
-mod clean;
+pub mod clean;
 mod container;
 pub mod doctor;
+mod escaping;
+mod held_by;
 mod json;
+pub mod log;
 mod table;
 mod text;
 
 use std::{io, time::Duration};
 
 use crate::{
-    cli::Stuck,
+    cli::Show,
     model::{
         session::Session,
         snapshot::{Snapshot, Watched},
@@ -34,9 +37,9 @@ pub trait View {
     -> io::Result<()>;
 }
 
-/// The view that the command line asks for.
+/// The view that the command line asks for, of a live session or of one snapshot.
 #[must_use]
-pub fn choose(arguments: &Stuck) -> Box<dyn View> {
+pub fn choose(arguments: &Show, live: bool) -> Box<dyn View> {
     if arguments.json {
         Box::new(json::Json::new(arguments.limit))
     } else {
@@ -45,6 +48,6 @@ pub fn choose(arguments: &Stuck) -> Box<dyn View> {
             Some(limit) => text::Limit::Rows(limit),
             None => text::Limit::Screen,
         };
-        Box::new(text::Text::new(limit, !arguments.once))
+        Box::new(text::Text::new(limit, live))
     }
 }

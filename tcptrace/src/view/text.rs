@@ -14,13 +14,14 @@ use super::{
     age::age,
     clean::clean,
     container,
+    held_by::held_by,
     table::{self, Column, left, right},
 };
 use crate::model::{
     group::Group,
     session::Session,
     snapshot::{Snapshot, Watched},
-    socket::{Endpoint, Holder, Role, Socket},
+    socket::{Endpoint, Role, Socket},
 };
 
 const HEADING: Style = Style::new().bold();
@@ -175,7 +176,10 @@ fn headline(snapshot: &Snapshot) -> String {
     if snapshot.younger > 0 {
         let _ = write!(text, "; {} younger", snapshot.younger);
     }
-    let seconds = snapshot.time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let Some(time) = snapshot.time else {
+        return format!("{HEADING}{text}{HEADING:#}");
+    };
+    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let whole = UNIX_EPOCH + Duration::from_secs(seconds.as_secs());
     format!(
         "{HEADING}{text}{HEADING:#}   {}",
@@ -186,6 +190,9 @@ fn headline(snapshot: &Snapshot) -> String {
 fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut warnings = snapshot.notes.clone();
     let tracing = &snapshot.tracing;
+    if tracing.hook.is_none() {
+        return warnings; // a recording, whose notes say what it misses
+    }
     if tracing.lost > 0 {
         warnings.push(format!(
             "{} sockets did not fit into the kernel's map; they are found by listing, their ages \
@@ -332,41 +339,6 @@ fn socket_row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<Str
         .into(),
         netns,
     ]
-}
-
-/// How many holders of one socket are named.
-const NAMED_HOLDERS: usize = 3;
-
-fn held_by(socket: &Socket) -> String {
-    let names = |holders: &[Holder]| {
-        let shown = holders.iter().take(NAMED_HOLDERS);
-        let name =
-            |holder: &Holder| format!("{}[{}] fd {}", clean(&holder.comm), holder.pid, holder.fd);
-        let mut text = shown.map(name).collect::<Vec<_>>().join(", ");
-        if holders.len() > NAMED_HOLDERS {
-            let _ = write!(text, " and {} more", holders.len() - NAMED_HOLDERS);
-        }
-        text
-    };
-    if socket.accepted() == Some(false) {
-        return match socket.listener.as_ref().and_then(|l| l.holders.first()) {
-            Some(first) => format!("never accepted by {}[{}]", clean(&first.comm), first.pid),
-            None => "never accepted".into(),
-        };
-    }
-    match socket.holders.as_deref() {
-        None => "?".into(),
-        Some([])
-            if socket
-                .details
-                .as_ref()
-                .is_some_and(|details| details.inode == 0) =>
-        {
-            "closed by its process".into()
-        }
-        Some([]) => "not found".into(),
-        Some(holders) => names(holders),
-    }
 }
 
 fn endpoint(end: Endpoint) -> String {

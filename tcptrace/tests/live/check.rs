@@ -24,7 +24,7 @@ pub enum Age {
 
 /// How far an exact moment may lie outside of the truth's bracket. The kernel and the workload read the same clock,
 /// so this needs no allowance for slow machines.
-const EXACT_NS: u64 = 1_000_000;
+pub const EXACT_NS: u64 = 1_000_000;
 
 /// How far an age that is "at least" may fall short in the end. The kernel keeps that time in ticks of its timer. An
 /// emulated machine gets its timer interrupts late and needs more time for the dump that the age is read from, so

@@ -15,6 +15,17 @@ mod holders;
 mod kernel;
 mod leaks;
 mod limits;
+mod log_before;
+mod log_check;
+mod log_files;
+mod log_filters;
+mod log_limits;
+mod log_openings;
+mod log_scene;
+mod log_tool;
+mod log_ways;
+mod log_witness;
+mod logs;
 mod output;
 mod place;
 mod privileges;
@@ -55,6 +66,12 @@ fn main() -> ExitCode {
     privileges::add(&mut cases);
     doctor::add(&mut cases);
     vanishing::add(&mut cases);
+    log_witness::add(&mut cases);
+    logs::add(&mut cases);
+    log_before::add(&mut cases);
+    log_filters::add(&mut cases);
+    log_files::add(&mut cases);
+    log_limits::add(&mut cases);
     libtest_mimic::run(&arguments, cases.into_trials()).exit_code()
 }
 

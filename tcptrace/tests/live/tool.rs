@@ -1,9 +1,10 @@
 //! Running the tool.
 
 use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
@@ -20,7 +21,7 @@ pub fn binary() -> OsString {
 }
 
 /// How it ended, and what it said.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     pub status: ExitStatus,
     pub stdout: String,
@@ -56,7 +57,8 @@ impl Outcome {
 pub struct Tool {
     child: Child,
     stdout: Receiver<String>,
-    stderr: Option<JoinHandle<String>>,
+    said: Arc<Mutex<String>>,
+    stderr: Option<JoinHandle<()>>,
 }
 
 impl Tool {
@@ -78,7 +80,7 @@ impl Tool {
             .spawn()
             .with_context(|| format!("cannot start {:?}", binary()))?;
         let out = child.stdout.take().context("no stdout")?;
-        let mut err = child.stderr.take().context("no stderr")?;
+        let err = child.stderr.take().context("no stderr")?;
         let (lines, stdout) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(|line| line.ok()) {
@@ -87,15 +89,22 @@ impl Tool {
                 }
             }
         });
-        let stderr = std::thread::spawn(move || {
-            let mut text = Vec::new();
-            // What came before an error is still worth showing.
-            let _ = err.read_to_end(&mut text);
-            String::from_utf8_lossy(&text).into_owned()
+        let said = Arc::new(Mutex::new(String::new()));
+        let stderr = std::thread::spawn({
+            let said = Arc::clone(&said);
+            move || {
+                // What came before an error is still worth showing.
+                for line in BufReader::new(err).split(b'\n').map_while(Result::ok) {
+                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                    said.push_str(&String::from_utf8_lossy(&line));
+                    said.push('\n');
+                }
+            }
         });
         Ok(Self {
             child,
             stdout,
+            said,
             stderr: Some(stderr),
         })
     }
@@ -142,6 +151,29 @@ impl Tool {
     /// Its PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// What it has said on its standard error so far.
+    pub fn said(&self) -> String {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.clone()
+    }
+
+    /// Waits until it has said a line that begins like this on its standard error.
+    pub fn until_said(&mut self, beginning: &str) -> Result<()> {
+        let start = Instant::now();
+        while !self.said().lines().any(|line| line.starts_with(beginning)) {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("it ended, {status}:\n{}", self.finish()?.stderr);
+            }
+            ensure!(
+                start.elapsed() < patience(),
+                "it does not say {beginning:?}, only:\n{}",
+                self.said()
+            );
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Its next line.
@@ -216,15 +248,15 @@ impl Tool {
             ensure!(start.elapsed() < patience(), "it does not end");
             std::thread::sleep(std::time::Duration::from_millis(2));
         };
-        let stderr = self
-            .stderr
-            .take()
-            .map(|thread| thread.join().unwrap_or_default());
+        if let Some(thread) = self.stderr.take() {
+            // It only copies, and does not panic.
+            let _ = thread.join();
+        }
         let stdout = self.stdout.iter().map(|line| line + "\n").collect();
         Ok(Outcome {
             status,
             stdout,
-            stderr: stderr.unwrap_or_default(),
+            stderr: self.said(),
         })
     }
 }

@@ -1,0 +1,149 @@
+//! Who accepts a connection.
+//!
+//! Kernel prototypes: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`
+//! up to 6.9, `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)` from
+//! 6.10 on (`net/ipv4/inet_connection_sock.c`); the result follows the arguments. Where functions
+//! cannot be hooked, the system calls' results are descriptors, which are looked up in the table of
+//! the process.
+
+use core::ptr::write_volatile;
+
+use aya_ebpf::{
+    EbpfContext,
+    helpers::{
+        bpf_ktime_get_ns,
+        generated::{bpf_get_current_task, bpf_get_current_task_btf},
+    },
+    macros::{fexit, tracepoint},
+    programs::{FExitContext, TracePointContext},
+};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner, TrackedSocket};
+
+use super::{
+    owner,
+    seen::{Raw, Seen as _},
+    table::{self, Table},
+};
+use crate::{
+    holders::socket_of_file,
+    settings::setting,
+    sock::{Sock, is_ip, peek},
+};
+
+/// Where a record of `sys_exit_…` has the result: after the common header (8 bytes) and the
+/// number of the call (`kernel/trace/trace_syscalls.c`).
+const SYSCALL_RESULT: u32 = 16;
+
+#[fexit(function = "inet_csk_accept")]
+pub fn accept_of_four(ctx: FExitContext) -> i32 {
+    accepted(table::table!(), ctx.arg::<u64>(4) as *const u8);
+    0
+}
+
+#[fexit(function = "inet_csk_accept")]
+pub fn accept_of_two(ctx: FExitContext) -> i32 {
+    accepted(table::table!(), ctx.arg::<u64>(2) as *const u8);
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
+pub fn accept_syscall(ctx: TracePointContext) -> u32 {
+    descriptor_accepted(&ctx, table::growing());
+    0
+}
+
+#[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
+pub fn accept_syscall_preallocated(ctx: TracePointContext) -> u32 {
+    descriptor_accepted(&ctx, table::preallocated());
+    0
+}
+
+#[inline(always)]
+fn descriptor_accepted(ctx: &TracePointContext, table: &Table) {
+    let descriptor: i64 = peek(ctx.as_ptr().cast_const().cast(), SYSCALL_RESULT);
+    if descriptor < 0 {
+        return;
+    }
+    let (slots, count) = descriptors();
+    if descriptor >= i64::from(count) {
+        return;
+    }
+    let slot = slots.wrapping_add(descriptor as u64 * 8) as *const u8;
+    let file = peek::<u64>(slot, 0) as *const u8;
+    if !file.is_null()
+        && let Some(sock) = socket_of_file(file)
+    {
+        accepted(table, sock);
+    }
+}
+
+/// Where the descriptors of the process at hand are, and how many there may be.
+#[inline(always)]
+fn descriptors() -> (u64, u32) {
+    if setting!(has_task_type) != 0 {
+        // SAFETY: the helper takes nothing; the verifier knows its result's type.
+        let task = Sock(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        let files = Sock(task.load(setting!(task.task_files)));
+        let table = Sock(files.load(setting!(task.files_fdt)));
+        return (
+            table.load(setting!(task.fdt_fd)),
+            table.load(setting!(task.fdt_max_fds)),
+        );
+    }
+    // SAFETY: the helper takes nothing.
+    let task = unsafe { bpf_get_current_task() } as *const u8;
+    let files = peek::<u64>(task, setting!(task.task_files)) as *const u8;
+    let table = peek::<u64>(files, setting!(task.files_fdt)) as *const u8;
+    (
+        peek(table, setting!(task.fdt_fd)),
+        peek(table, setting!(task.fdt_max_fds)),
+    )
+}
+
+/// Notes that the process at hand has accepted the socket.
+#[inline(always)]
+fn accepted(table: &Table, sock: *const u8) {
+    if sock.is_null() {
+        return;
+    }
+    if let Some(entry) = table::get(table, sock) {
+        // Somebody else may have put his own socket at that descriptor meanwhile.
+        if entry.accepted == 0 {
+            hand_over(entry, &owner::current(Owner::ACCEPT));
+        }
+        return;
+    }
+    let sock = Raw(sock);
+    let protocol = sock.protocol();
+    if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
+        return;
+    }
+    // It came in before the start, or its coming in was missed.
+    if let Some(entry) = table::add(table, sock.0) {
+        found(entry, &sock);
+        hand_over(entry, &owner::current(Owner::ACCEPT));
+    }
+}
+
+/// Fills in the entry of a socket that is in its state already.
+#[inline(always)]
+pub fn found(entry: &mut TrackedSocket, sock: &Raw) {
+    sock.describe_place(&mut entry.socket);
+    sock.describe_ends(&mut entry.socket);
+    entry.state = sock.state().into();
+    entry.flags = TrackedSocket::BEFORE;
+    // SAFETY: the helper takes nothing and only reads the clock.
+    entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
+}
+
+/// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
+/// writes stay in order.
+#[inline(always)]
+pub fn hand_over(entry: &mut TrackedSocket, owner: &Owner) {
+    // SAFETY: a reference is valid for writes.
+    unsafe {
+        write_volatile(&mut entry.accepted, 0);
+        write_volatile(&mut entry.owners[1], *owner);
+        write_volatile(&mut entry.accepted, 1);
+    }
+}

@@ -1,0 +1,28 @@
+//! The end of a socket: the kernel takes it apart.
+//!
+//! Kernel prototype (`include/trace/events/tcp.h`): `TP_PROTO(struct sock *sk)` for
+//! `tcp_destroy_sock`.
+
+use aya_ebpf::{
+    EbpfContext,
+    macros::{btf_tracepoint, tracepoint},
+    programs::{BtfTracePointContext, TracePointContext},
+};
+
+use super::table;
+use crate::{settings::setting, sock::peek};
+
+#[btf_tracepoint(function = "tcp_destroy_sock")]
+pub fn destroyed_btf(ctx: BtfTracePointContext) -> i32 {
+    // Not there: it was made before us and never changed its state.
+    let _ = table::table!().remove(ctx.arg::<u64>(0));
+    0
+}
+
+#[tracepoint(category = "tcp", name = "tcp_destroy_sock")]
+pub fn destroyed_tracepoint(ctx: TracePointContext) -> u32 {
+    let record = ctx.as_ptr().cast_const().cast();
+    let sock: u64 = peek(record, setting!(tracepoint.destroyed_skaddr));
+    let _ = table::preallocated().remove(sock);
+    0
+}

@@ -1,0 +1,15 @@
+//! Every transition under its true process, for `tcptrace log`.
+//!
+//! A table keeps each socket's state, since when, and whose it is; it learns of owners where they
+//! act: at connect and listen (in `transition`), at accept (in `accept`), and of sockets from before
+//! by a walk over descriptors (in `seed`).
+
+mod accept;
+mod destroy;
+mod follow;
+mod owner;
+mod ring;
+mod seed;
+mod seen;
+mod table;
+mod transition;

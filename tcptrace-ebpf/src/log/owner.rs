@@ -1,0 +1,189 @@
+//! The process at hand, and whether the filter wants its sockets.
+
+use core::mem::MaybeUninit;
+
+use aya_ebpf::{
+    helpers::{
+        bpf_get_current_cgroup_id, bpf_get_current_pid_tgid,
+        generated::{
+            bpf_get_current_ancestor_cgroup_id, bpf_get_current_comm, bpf_get_current_task,
+            bpf_get_current_task_btf,
+        },
+    },
+    macros::map,
+    maps::HashMap,
+};
+use tcptrace_common::{MAX_COMMS, Owner};
+
+use crate::{
+    settings::setting,
+    sock::{Sock, peek},
+};
+
+/// Processes whose sockets are wanted. All of its memory is taken at the start: up to 6.0 the kernel
+/// warns about any other kind in a program on a classic tracepoint.
+#[map]
+pub static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
+
+/// `PF_KTHREAD` of `include/linux/sched.h`.
+const PF_KTHREAD: u32 = 0x0020_0000;
+
+/// The process and the thread that make the call at hand.
+#[inline(always)]
+fn ids() -> (u32, u32) {
+    let ids = bpf_get_current_pid_tgid();
+    ((ids >> 32) as u32, ids as u32)
+}
+
+/// The process that makes the call at hand; nobody for a kernel thread, which works for others.
+#[inline(always)]
+pub fn current(known_by: u32) -> Owner {
+    let (pid, tid) = ids();
+    let mut owner = Owner {
+        pid,
+        tid,
+        known_by,
+        ..Owner::default()
+    };
+    if setting!(task.task_flags) == 0 {
+        // Without type information: the thread's name, which is the process's in most.
+        owner.comm = comm();
+    } else if setting!(has_task_type) != 0 {
+        // SAFETY: the helper takes nothing; the verifier knows its result's type.
+        let task = Sock(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        if task.load::<u32>(setting!(task.task_flags)) & PF_KTHREAD != 0 {
+            return Owner::default();
+        }
+        if tid == pid {
+            let comm = setting!(task.task_comm);
+            owner.comm = up_to_nul([task.load(comm), task.load(comm + 8)]);
+            owner.started_ns = task.load(setting!(task.task_start_boottime));
+        } else {
+            describe(task.0, &mut owner);
+        }
+    } else {
+        // SAFETY: the helper takes nothing.
+        let task = unsafe { bpf_get_current_task() } as *const u8;
+        if peek::<u32>(task, setting!(task.task_flags)) & PF_KTHREAD != 0 {
+            return Owner::default();
+        }
+        describe(task, &mut owner);
+    }
+    // SAFETY: the helper takes nothing.
+    owner.cgroup = unsafe { bpf_get_current_cgroup_id() };
+    owner.wanted = u32::from(wanted(&owner) && current_in_cgroup());
+    owner
+}
+
+/// The same for a call on a socket that may be `owner`'s, which then need not be looked up again.
+#[inline(always)]
+pub fn caller(owner: &Owner) -> Owner {
+    let (pid, tid) = ids();
+    // A thread may be called otherwise than its process, and a process may have begun another
+    // program.
+    if pid == owner.pid && tid == pid && comm() == owner.comm {
+        Owner {
+            tid,
+            known_by: Owner::FD,
+            ..*owner
+        }
+    } else {
+        current(Owner::FD)
+    }
+}
+
+/// The name with nothing behind its end: what was there before may be left over (up to 5.16).
+#[inline(always)]
+fn up_to_nul(comm: [u64; 2]) -> [u64; 2] {
+    let first = mask_to_nul(comm[0]);
+    let second = if first == u64::MAX {
+        mask_to_nul(comm[1])
+    } else {
+        0
+    };
+    [comm[0] & first, comm[1] & second]
+}
+
+/// Ones in all bytes before the first that is 0, in memory's order on a little-endian machine.
+#[inline(always)]
+fn mask_to_nul(bytes: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The top bit of each byte that is 0, and maybe of later ones.
+    let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
+    if zeros == 0 {
+        return u64::MAX;
+    }
+    let lowest = zeros & zeros.wrapping_neg();
+    (lowest >> 7) - 1
+}
+
+/// The name of the thread at hand.
+#[inline(always)]
+fn comm() -> [u64; 2] {
+    let mut comm = MaybeUninit::<[u64; 2]>::uninit();
+    // SAFETY: the helper writes as many bytes, all of them also when it fails; it cannot, for they
+    // are more than none.
+    unsafe {
+        bpf_get_current_comm(comm.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
+        comm.assume_init()
+    }
+}
+
+/// The process of `task`, which is known to have a descriptor.
+#[inline(always)]
+pub fn holder(task: *const u8) -> Owner {
+    let mut owner = Owner {
+        pid: peek(task, setting!(task.task_tgid)),
+        known_by: Owner::FD,
+        ..Owner::default()
+    };
+    describe(task, &mut owner);
+    let groups = peek::<u64>(task, setting!(task.task_cgroups)) as *const u8;
+    let group = peek::<u64>(groups, setting!(task.css_set_dfl_cgrp)) as *const u8;
+    let node = peek::<u64>(group, setting!(task.cgroup_kn)) as *const u8;
+    owner.cgroup = peek(node, setting!(task.kernfs_node_id));
+    owner.wanted = u32::from(wanted(&owner));
+    owner
+}
+
+#[inline(always)]
+fn describe(task: *const u8, owner: &mut Owner) {
+    let leader = peek::<u64>(task, setting!(task.task_group_leader)) as *const u8;
+    owner.comm = up_to_nul(peek(leader, setting!(task.task_comm)));
+    owner.started_ns = peek(leader, setting!(task.task_start_boottime));
+}
+
+#[inline(always)]
+fn wanted(owner: &Owner) -> bool {
+    // SAFETY: only whether there is an entry matters.
+    (setting!(log.by_pid) == 0 || unsafe { PIDS.get(owner.pid) }.is_some()) && comm_wanted(owner)
+}
+
+#[inline(always)]
+fn comm_wanted(owner: &Owner) -> bool {
+    let count = setting!(log.comm_count) as usize;
+    if count == 0 {
+        return true;
+    }
+    let mut index = 0;
+    while index < MAX_COMMS {
+        if index < count && owner.comm == setting!(log.comms[index]) {
+            return true;
+        }
+        index += 1;
+    }
+    false
+}
+
+#[inline(always)]
+fn current_in_cgroup() -> bool {
+    let (wanted, level) = (setting!(log.cgroup), setting!(log.cgroup_level));
+    // SAFETY: the helper takes a number.
+    wanted == 0 || unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) } == wanted
+}
+
+/// Whether sockets of which the owner is not known are wanted.
+#[inline(always)]
+pub fn unknown_wanted() -> bool {
+    setting!(log.by_pid) == 0 && setting!(log.comm_count) == 0 && setting!(log.cgroup) == 0
+}

@@ -1,0 +1,99 @@
+//! Handing transitions to user space.
+
+use core::ptr::write_volatile;
+
+use aya_ebpf::{
+    bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
+    macros::map,
+    maps::RingBuf,
+};
+use tcptrace_common::{Owner, TransitionRecord, WatchedSocket};
+
+use super::table::count;
+use crate::settings::setting;
+
+/// How many records a CPU writes until it asks how many wait: what tells is on memory that all CPUs
+/// and the reader write to.
+const ASK_EVERY: u64 = 64;
+
+#[map]
+static TRANSITIONS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// What is told of a transition.
+pub struct Told<'a> {
+    pub time_ns: u64,
+    pub socket: &'a WatchedSocket,
+    /// When it entered the state that it left, or 0.
+    pub since_ns: u64,
+    pub from: u8,
+    pub to: u8,
+    pub flags: u16,
+    pub protocol: u16,
+    /// `None` for nobody that is known.
+    pub owner: Option<&'a Owner>,
+    pub caller: Option<&'a Owner>,
+}
+
+/// Makes it nobody, word by word: what the compiler makes of an assignment is a call to a loop over
+/// bytes.
+#[inline(always)]
+unsafe fn clear(owner: *mut Owner) {
+    const WORDS: usize = size_of::<Owner>() / 8;
+    let words = owner.cast::<u64>();
+    let mut index = 0;
+    while index < WORDS {
+        // SAFETY: the caller gives a valid one, and it is as many words long.
+        unsafe { write_volatile(words.add(index), 0) };
+        index += 1;
+    }
+}
+
+/// Writes a record. The reader is not woken for each: it comes by itself, and is called when much
+/// waits.
+#[inline(always)]
+pub fn tell(told: &Told<'_>) {
+    let Some(mut entry) = TRANSITIONS.reserve::<TransitionRecord>(0) else {
+        count(|counters| counters.lost += 1);
+        return;
+    };
+    let record = entry.as_mut_ptr();
+    // SAFETY: the reserved memory has the record's size and alignment, and is ours until it is
+    // submitted; every field is written.
+    unsafe {
+        (*record).time_ns = told.time_ns;
+        (*record).socket = *told.socket;
+        (*record).socket.since_ns = told.since_ns;
+        (*record).from = told.from;
+        (*record).to = told.to;
+        (*record).flags = told.flags;
+        (*record).protocol = told.protocol;
+        (*record).reserved = 0;
+        match told.owner {
+            Some(owner) => (*record).owner = *owner,
+            None => clear(&raw mut (*record).owner),
+        }
+        if let Some(caller) = told.caller {
+            ((*record).caller_pid, (*record).caller_tid) = (caller.pid, caller.tid);
+            // Not as a whole: that might overlap for all the compiler knows, and costs a call.
+            (*record).caller_comm[0] = caller.comm[0];
+            (*record).caller_comm[1] = caller.comm[1];
+        } else {
+            write_volatile(&raw mut (*record).caller_pid, 0);
+            write_volatile(&raw mut (*record).caller_tid, 0);
+            write_volatile(&raw mut (*record).caller_comm[0], 0);
+            write_volatile(&raw mut (*record).caller_comm[1], 0);
+        }
+    }
+    let mut asks = false;
+    count(|counters| {
+        counters.written += 1;
+        asks = counters.written % ASK_EVERY == 0;
+    });
+    let much = |waiting| waiting >= setting!(log.wake_bytes);
+    let flags = if asks && much(TRANSITIONS.query(BPF_RB_AVAIL_DATA.into())) {
+        BPF_RB_FORCE_WAKEUP
+    } else {
+        BPF_RB_NO_WAKEUP
+    };
+    entry.submit(flags.into());
+}

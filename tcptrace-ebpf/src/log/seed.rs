@@ -1,0 +1,55 @@
+//! Sockets from before the start: an iterator over descriptors puts each into the table, under a
+//! process that has it open.
+
+use aya_ebpf::cty::c_void;
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
+
+use super::{
+    accept::{found, hand_over},
+    owner,
+    seen::{Raw, Seen as _},
+    table,
+};
+use crate::{
+    holders::{Context, socket_of_file},
+    sock::is_ip,
+};
+
+#[unsafe(link_section = "iter/task_file")]
+#[unsafe(no_mangle)]
+pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
+    let context = Context::new(ctx);
+    let (task, file) = (context.task(), context.word(3) as *const u8);
+    if task.0.is_null() || file.is_null() {
+        return 0;
+    }
+    let Some(sock) = socket_of_file(file) else {
+        return 0;
+    };
+    let sock = Raw(sock);
+    let protocol = sock.protocol();
+    if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
+        return 0;
+    }
+    hold(&sock, &owner::holder(task.0));
+    0
+}
+
+#[inline(always)]
+fn hold(sock: &Raw, holder: &Owner) {
+    let table = table::table!();
+    if let Some(entry) = table::get(table, sock.0) {
+        let [first, second] = &entry.owners;
+        // Of several holders the one that has run longest: after a fork, the parent.
+        let nobody = entry.accepted == 0 && first.known_by == Owner::UNKNOWN;
+        let younger = entry.accepted != 0
+            && second.known_by == Owner::FD
+            && second.started_ns > holder.started_ns;
+        if nobody || younger {
+            hand_over(entry, holder);
+        }
+    } else if let Some(entry) = table::add(table, sock.0) {
+        found(entry, sock);
+        hand_over(entry, holder);
+    }
+}

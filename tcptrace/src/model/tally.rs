@@ -1,0 +1,110 @@
+//! What is said of a whole log when it ends.
+
+use tcptrace_common::TcpState;
+
+use super::transition::{Record, Spent};
+
+/// A log in numbers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally {
+    /// The state that is counted apart.
+    pub state: TcpState,
+    /// Transitions.
+    pub transitions: u64,
+    /// Of those, the ones of which the owner is not known.
+    pub without_owner: u64,
+    /// Transitions into the state.
+    pub entered: u64,
+    /// Transitions out of it.
+    pub left: u64,
+    /// The longest time in the state that was seen, in ns, and whether it is exact.
+    pub longest: Option<(u64, bool)>,
+    /// Sockets in the state at the end.
+    pub still_open: u64,
+    /// Transitions that found the buffer full.
+    pub lost: u64,
+    /// Sockets that found the table full.
+    pub unkept: u64,
+    /// Runs of the programs that the kernel skipped.
+    pub skipped: u64,
+    /// Descendants of followed processes that could not be followed.
+    pub unfollowed: u64,
+}
+
+impl Tally {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(state: TcpState) -> Self {
+        Self {
+            state,
+            transitions: 0,
+            without_owner: 0,
+            entered: 0,
+            left: 0,
+            longest: None,
+            still_open: 0,
+            lost: 0,
+            unkept: 0,
+            skipped: 0,
+            unfollowed: 0,
+        }
+    }
+
+    /// Counts a record.
+    pub fn add(&mut self, record: &Record) {
+        match record {
+            Record::Transition(transition) => {
+                self.transitions += 1;
+                self.without_owner += u64::from(transition.owner.is_none());
+                self.entered += u64::from(transition.to == self.state);
+                if transition.from == self.state {
+                    self.left += 1;
+                    match transition.duration {
+                        Spent::Exact(ns) => self.lasted(ns, true),
+                        Spent::AtLeast(ns) => self.lasted(ns, false),
+                        Spent::Unknown => {}
+                    }
+                }
+            }
+            Record::StillOpen(open) => {
+                self.still_open += 1;
+                self.lasted(open.age_ns(), open.since.is_exact());
+            }
+            Record::Loss(loss) => {
+                self.lost += loss.transitions;
+                self.unkept += loss.sockets;
+                self.skipped += loss.runs;
+            }
+        }
+    }
+
+    fn lasted(&mut self, ns: u64, exact: bool) {
+        if self.longest.is_none_or(|(longest, _)| ns > longest) {
+            self.longest = Some((ns, exact));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::model::transition::Loss;
+
+    #[test]
+    fn losses_add_up() {
+        let mut tally = Tally::new(TcpState::CloseWait);
+        for runs in [1, 2] {
+            tally.add(&Record::Loss(Loss {
+                time: UNIX_EPOCH,
+                monotonic_ns: 0,
+                transitions: 10,
+                sockets: 0,
+                runs,
+            }));
+        }
+        assert_eq!((tally.lost, tally.unkept, tally.skipped), (20, 0, 3));
+        assert_eq!(tally.transitions, 0);
+    }
+}

@@ -1,0 +1,19 @@
+//! The running machine as a source of transitions.
+
+mod accept;
+mod attach;
+mod before;
+mod convert;
+#[cfg(test)]
+mod convert_tests;
+mod follow;
+mod names;
+mod open;
+mod session;
+mod side;
+
+pub use accept::Accept;
+pub use attach::accept_works;
+
+pub use session::LiveLog;
+pub use side::{LogOptions, LogSide};

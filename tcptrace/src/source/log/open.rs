@@ -1,0 +1,180 @@
+//! What is still open when a log ends.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+
+use tcptrace_common::{TcpState, TrackedSocket};
+
+use super::{
+    super::{
+        ask::{self, Scope},
+        netns, watched,
+    },
+    convert::{Converter, Moment},
+    side::LogSide,
+};
+use crate::model::{
+    look::{Look, Tracing},
+    socket::{Endpoint, Since, Socket},
+    tracker::{Tracker, sort_held},
+    transition::{Identity, KnownBy, Owner, Process, Protocol, StillOpen},
+};
+
+/// A socket's place, for where it has no cookie.
+type Place = (Option<u32>, Endpoint, Endpoint);
+
+/// Sockets in the state, the oldest first: what the table and `sock_diag` both know.
+///
+/// # Errors
+/// When the table or `/proc` cannot be read.
+pub fn still_open(
+    side: &mut LogSide,
+    converter: &mut Converter,
+    scope: &Scope,
+    pids: &[u32],
+) -> io::Result<Vec<StillOpen>> {
+    let now = Moment::now();
+    let namespaces = netns::list()?;
+    let answers = ask::dump(scope, &namespaces);
+    // Read after the list, so that what is listed is in it.
+    let mut table = side.table()?;
+    table.retain(|entry| entry.state == u32::from(scope.state.number()));
+    let seen = table
+        .iter()
+        .filter(|entry| entry.flags & TrackedSocket::BEFORE == 0);
+    let mut look = Look {
+        time: now.time,
+        monotonic_ns: now.monotonic_ns,
+        entered: seen
+            .filter_map(|entry| watched::entered(&entry.socket))
+            .collect(),
+        younger: 0,
+        listed: answers.listed,
+        asked: answers.asked,
+        listening: answers.listening,
+        held: None,
+        processes: HashMap::new(),
+        cgroups: HashMap::new(),
+        netns_names: namespaces.names,
+        tracing: Tracing::default(),
+        notes: Vec::new(),
+    };
+    let inodes: HashSet<u64> = look
+        .listed
+        .iter()
+        .map(|socket| u64::from(socket.details.inode))
+        .collect();
+    if !inodes.is_empty() {
+        let mptcp = look.listed.iter().any(|socket| socket.details.mptcp);
+        if let Ok(mut found) = side.holders(&inodes, mptcp) {
+            found.held.retain(|held| inodes.contains(&held.inode));
+            sort_held(&mut found.held);
+            look.held = Some(found.held);
+        }
+    }
+    let owners = Owners::new(&table);
+    let mut open: Vec<_> = Tracker::new(scope.state)
+        .sockets(&look)
+        .into_iter()
+        .filter_map(|socket| open(socket, &owners, converter, now, scope.state, pids))
+        .collect();
+    open.sort_by_key(|open| open.since.moment_ns());
+    Ok(open)
+}
+
+fn open(
+    socket: Socket,
+    owners: &Owners<'_>,
+    converter: &mut Converter,
+    now: Moment,
+    state: TcpState,
+    pids: &[u32],
+) -> Option<StillOpen> {
+    let entry = owners.of(&socket);
+    let raw = entry.map(|entry| &entry.owners[(entry.accepted & 1) as usize]);
+    let owner = raw.and_then(|raw| {
+        let owner = converter.names.owner(raw)?;
+        // Somebody has accepted it unseen.
+        let outdated = owner.known_by == KnownBy::Listener && socket.accepted() == Some(true);
+        (!outdated).then_some(owner)
+    });
+    let bound = socket.cookie.and_then(|cookie| {
+        let earlier = converter.before.get(cookie)?;
+        (earlier.state == state.number()).then_some(earlier.at_latest_ns)
+    });
+    let since = match (socket.since, bound) {
+        (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
+        (since, _) => since,
+    };
+    let owner = owner.or_else(|| by_descriptor(&socket));
+    // The kernel side has decided about the processes that it knows, descendants included.
+    let wanted = match (raw.filter(|raw| raw.known_by != 0), &owner) {
+        _ if pids.is_empty() => true,
+        (Some(raw), _) => raw.wanted != 0,
+        (None, Some(owner)) => pids.contains(&owner.process.pid),
+        (None, None) => false,
+    };
+    wanted.then_some(StillOpen {
+        time: now.time,
+        monotonic_ns: now.monotonic_ns,
+        state,
+        since,
+        owner,
+        socket: Identity {
+            protocol: Protocol::Tcp,
+            family: socket.family,
+            local: socket.local,
+            remote: socket.remote,
+            netns: socket.netns,
+            cookie: socket.cookie,
+            role: socket.role,
+        },
+        holders: socket.holders,
+    })
+}
+
+/// Whoever has it, or the listener where it waits.
+fn by_descriptor(socket: &Socket) -> Option<Owner> {
+    let (pid, comm) = socket.owner()?;
+    let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
+    Some(Owner {
+        process: Process {
+            pid,
+            tid: None,
+            comm: comm.into(),
+            started_ns: None,
+        },
+        known_by: if held { KnownBy::Fd } else { KnownBy::Listener },
+        cgroup: socket.cgroup.as_deref().map(Into::into),
+    })
+}
+
+/// The table's entries, to be found again.
+struct Owners<'a> {
+    by_cookie: HashMap<u64, &'a TrackedSocket>,
+    by_place: HashMap<Place, &'a TrackedSocket>,
+}
+
+impl<'a> Owners<'a> {
+    fn new(table: &'a [TrackedSocket]) -> Self {
+        let (with, without): (Vec<&TrackedSocket>, Vec<_>) =
+            table.iter().partition(|entry| entry.socket.cookie != 0);
+        let place = |entry: &'a TrackedSocket| {
+            let socket = watched::entered(&entry.socket)?;
+            Some(((socket.netns, socket.local, socket.remote), entry))
+        };
+        Self {
+            by_cookie: with
+                .iter()
+                .map(|entry| (entry.socket.cookie, *entry))
+                .collect(),
+            by_place: without.into_iter().filter_map(place).collect(),
+        }
+    }
+
+    fn of(&self, socket: &Socket) -> Option<&'a TrackedSocket> {
+        let by_cookie = socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
+        let place = (socket.netns, socket.local, socket.remote);
+        by_cookie.or_else(|| self.by_place.get(&place)).copied()
+    }
+}

@@ -1,0 +1,175 @@
+//! A log from start to end.
+
+use std::{io, mem};
+
+use anyhow::Context as _;
+use aya::maps::{MapData, RingBuf};
+use tcptrace_common::{LogCounters, TransitionRecord};
+use tokio::io::{Interest, unix::AsyncFd};
+
+use super::{
+    super::ask::Scope,
+    before::Before,
+    convert::{Converter, Moment},
+    open,
+    side::{LogOptions, LogSide},
+};
+use crate::model::transition::{Loss, Record};
+
+/// Records taken out of the buffer at once: they stay in the processor's cache.
+const BATCH: usize = 1024;
+
+/// A log that is being taken.
+pub struct LiveLog {
+    side: LogSide,
+    ring: AsyncFd<RingBuf<MapData>>,
+    scope: Scope,
+    pids: Vec<u32>,
+    converter: Converter,
+    batch: Vec<TransitionRecord>,
+    counted: LogCounters,
+    skipped: u64,
+    /// Whether a second program runs where the kernel skips the first.
+    stands_in: bool,
+}
+
+impl LiveLog {
+    /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
+    /// found out.
+    ///
+    /// # Errors
+    /// When tracing cannot start.
+    pub fn start(
+        options: &LogOptions,
+        scope: Scope,
+        notes: &mut Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let mut side = LogSide::attach(options)?;
+        let ring = side.take_ring().context("taking the ring buffer")?;
+        // SAFETY: the ring owns its descriptor, gives the same one each time, and is dropped only
+        // with the registration.
+        let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
+        let ring = ring.context("watching the ring buffer")?;
+        // A list gives sockets their cookies, which the walk after it reads. Listeners must be
+        // known before the first connection is told; what came meanwhile is found by a second walk.
+        Before::list(&scope, &mut Vec::new()).context("listing the sockets from before")?;
+        let walked = "finding whose the sockets from before are";
+        side.seed().context(walked)?;
+        side.begin()?;
+        let (mut before, listed, listening) =
+            Before::list(&scope, notes).context("listing the sockets from before")?;
+        side.seed().context(walked)?;
+        before.find_listeners(&mut side, &listed, &listening);
+        let skipped = side.skipped().unwrap_or(0);
+        Ok(Self {
+            side,
+            ring,
+            scope,
+            pids: options.pids.clone(),
+            converter: Converter {
+                before,
+                ..Converter::default()
+            },
+            batch: Vec::with_capacity(BATCH),
+            counted: LogCounters::default(),
+            skipped,
+            stands_in: false,
+        })
+    }
+
+    /// Descendants of followed processes that found no room on the list.
+    #[must_use]
+    pub fn unfollowed(&self) -> u64 {
+        self.counted.unfollowed
+    }
+
+    /// The kernel side.
+    pub fn side(&mut self) -> &mut LogSide {
+        &mut self.side
+    }
+
+    /// Waits until much waits to be read. For little nobody is woken: come from time to time.
+    pub async fn much_waits(&self) {
+        match self.ring.readable().await {
+            Ok(mut ready) => ready.clear_ready(),
+            // Then there is only the time.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Gives what waits to `each`, up to a batch; whether there may be more.
+    ///
+    /// # Errors
+    /// When the counters cannot be read, or what `each` gives.
+    pub fn read(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<bool> {
+        let mut batch = mem::take(&mut self.batch);
+        batch.clear();
+        let ring = self.ring.get_mut();
+        while batch.len() < BATCH
+            && let Some(item) = ring.next()
+        {
+            batch.extend(parse(&item));
+        }
+        // After what was read: what was lost before it is known by now, and what it says of times
+        // is believed or not. Told after it, too, for it was lost at some time until now.
+        let now = Moment::now();
+        let loss = self.loss(now)?;
+        if loss.as_ref().is_some_and(|loss| loss.runs > 0) {
+            self.converter.in_doubt_before_ns = now.monotonic_ns;
+        }
+        for record in &batch {
+            if let Some(transition) = self.converter.transition(record, now) {
+                each(&Record::Transition(transition))?;
+            }
+        }
+        if let Some(loss) = loss {
+            each(&Record::Loss(loss))?;
+        }
+        let more = batch.len() == BATCH;
+        self.batch = batch;
+        Ok(more)
+    }
+
+    /// What was lost since the last time.
+    fn loss(&mut self, now: Moment) -> io::Result<Option<Loss>> {
+        // In this order, for what is skipped is told by the stand-in a moment later.
+        let skipped = self.side.skipped().unwrap_or(0);
+        let counted = self.side.counters()?;
+        if skipped > 0 && !mem::replace(&mut self.stands_in, true) {
+            self.side.stand_in();
+        }
+        let skipped = skipped.saturating_sub(counted.rescued).max(self.skipped);
+        let loss = Loss {
+            time: now.time,
+            monotonic_ns: now.monotonic_ns,
+            transitions: counted.lost.saturating_sub(self.counted.lost),
+            sockets: counted.unkept.saturating_sub(self.counted.unkept),
+            runs: skipped.saturating_sub(self.skipped),
+        };
+        (self.counted, self.skipped) = (counted, skipped);
+        let any = loss.transitions + loss.sockets + loss.runs > 0;
+        Ok(any.then_some(loss))
+    }
+
+    /// Gives the rest of what waits to `each`, and then the sockets that are still in the state.
+    ///
+    /// # Errors
+    /// When something cannot be read, or what `each` gives.
+    pub fn finish(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
+        // No more than there was room for: on a busy machine more would come for ever.
+        self.side.stop();
+        while self.read(each)? {}
+        let open = open::still_open(&mut self.side, &mut self.converter, &self.scope, &self.pids)?;
+        open.into_iter()
+            .try_for_each(|open| each(&Record::StillOpen(open)))
+    }
+}
+
+/// A record as it lies in memory; `None` for one of another size, which is no record of ours.
+fn parse(item: &[u8]) -> Option<TransitionRecord> {
+    if item.len() != size_of::<TransitionRecord>() {
+        return None;
+    }
+    // SAFETY: as many bytes as the record has, of integers without padding, at any alignment.
+    Some(unsafe { item.as_ptr().cast::<TransitionRecord>().read_unaligned() })
+}

@@ -1,0 +1,261 @@
+//! One line of a log, as `docs/json.md` describes it, and the record that it stands for.
+
+use std::{
+    borrow::Cow,
+    net::IpAddr,
+    time::{Duration, SystemTime},
+};
+
+use serde::Deserialize;
+use tcptrace_common::TcpState;
+
+use crate::model::{
+    socket::{Endpoint, Family, Holder, Role, Since},
+    transition::{
+        Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
+    },
+};
+
+/// No machine has run for longer: what says so is damaged.
+const LONGEST_UPTIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// Reads one line. `None` stands for a kind of line that a log has but this program does not know.
+///
+/// # Errors
+/// Says why it is no line of a log. The text may repeat what is in the line: it is not yet fit for
+/// a terminal.
+pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
+    let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
+    // Serde takes arrays for structs too.
+    if !line.trim_start().starts_with('{') {
+        return Err("not a JSON object".into());
+    }
+    let head: Head<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let parse = match &*head.schema {
+        "tcptrace.transition/1" => transition,
+        "tcptrace.open/1" => still_open,
+        "tcptrace.lost/1" => loss,
+        other => return unknown(other).map(|()| None),
+    };
+    let fields = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    parse(fields).map(Some)
+}
+
+/// Other versions of what is known cannot be read; other kinds of lines can be left out.
+fn unknown(schema: &str) -> Result<(), String> {
+    let kind = schema.strip_prefix("tcptrace.");
+    match kind.and_then(|kind| kind.rsplit_once('/')) {
+        Some(("transition" | "open" | "lost", _)) => {
+            Err(format!("schema {schema}: only version 1 of it is known"))
+        }
+        Some(_) => Ok(()),
+        None => Err(format!("schema {schema} is none of a log")),
+    }
+}
+
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    schema: Cow<'a, str>,
+}
+
+/// The fields of all kinds of lines. What a kind needs is asked for by name below.
+#[derive(Deserialize)]
+struct Fields {
+    time: Option<String>,
+    monotonic_ns: Option<u64>,
+    from: Option<String>,
+    to: Option<String>,
+    duration: Option<String>,
+    duration_ns: Option<u64>,
+    state: Option<String>,
+    age: Option<String>,
+    age_ns: Option<u64>,
+    family: Option<String>,
+    local: Option<End>,
+    remote: Option<End>,
+    netns: Option<u32>,
+    cookie: Option<u64>,
+    protocol: Option<String>,
+    role: Option<String>,
+    pid: Option<u32>,
+    comm: Option<String>,
+    owner: Option<String>,
+    tid: Option<u32>,
+    started_ns: Option<u64>,
+    cgroup: Option<String>,
+    caller: Option<Caller>,
+    holders: Option<Vec<HolderFields>>,
+    transitions: Option<u64>,
+    sockets: Option<u64>,
+    runs: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct End {
+    address: IpAddr,
+    port: Option<u16>,
+}
+
+#[derive(Deserialize)]
+struct Caller {
+    pid: u32,
+    tid: Option<u32>,
+    comm: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct HolderFields {
+    pid: u32,
+    comm: Option<String>,
+    fd: u32,
+}
+
+fn transition(fields: Fields) -> Result<Record, String> {
+    let (time, monotonic_ns) = moment(&fields)?;
+    let duration = match (fields.duration.as_deref(), fields.duration_ns) {
+        (Some("exact" | "at_least"), Some(ns)) if ns > monotonic_ns => {
+            return Err("`duration_ns` begins before the machine did".into());
+        }
+        (Some("exact"), Some(ns)) => Spent::Exact(ns),
+        (Some("at_least"), Some(ns)) => Spent::AtLeast(ns),
+        (Some("unknown") | None, None) => Spent::Unknown,
+        (word, ns) => return Err(format!("`duration` {word:?} does not go with {ns:?} ns")),
+    };
+    Ok(Record::Transition(Transition {
+        time,
+        monotonic_ns,
+        from: state("from", fields.from.as_deref())?,
+        to: state("to", fields.to.as_deref())?,
+        duration,
+        socket: identity(&fields)?,
+        caller: fields.caller.as_ref().map(|caller| Process {
+            pid: caller.pid,
+            tid: caller.tid,
+            comm: caller.comm.clone().unwrap_or_default().into(),
+            started_ns: None,
+        }),
+        owner: owner(fields)?,
+    }))
+}
+
+fn still_open(fields: Fields) -> Result<Record, String> {
+    let (time, monotonic_ns) = moment(&fields)?;
+    let age_ns = fields.age_ns.ok_or("no `age_ns`")?;
+    let entered_ns = monotonic_ns.checked_sub(age_ns);
+    let entered_ns = entered_ns.ok_or("`age_ns` begins before the machine did")?;
+    let since = match fields.age.as_deref() {
+        Some("exact") => Since::Exact(entered_ns),
+        Some("at_least") => Since::AtLatest(entered_ns),
+        other => return Err(format!("`age` is {other:?}")),
+    };
+    let holders = fields.holders.as_ref().map(|holders| {
+        let holder = |holder: &HolderFields| Holder {
+            pid: holder.pid,
+            fd: holder.fd,
+            comm: holder.comm.clone().unwrap_or_default(),
+        };
+        holders.iter().map(holder).collect()
+    });
+    Ok(Record::StillOpen(StillOpen {
+        time,
+        monotonic_ns,
+        state: state("state", fields.state.as_deref())?,
+        since,
+        socket: identity(&fields)?,
+        owner: owner(fields)?,
+        holders,
+    }))
+}
+
+#[allow(clippy::needless_pass_by_value)] // as the others
+fn loss(fields: Fields) -> Result<Record, String> {
+    let (time, monotonic_ns) = moment(&fields)?;
+    Ok(Record::Loss(Loss {
+        time,
+        monotonic_ns,
+        transitions: fields.transitions.unwrap_or(0),
+        sockets: fields.sockets.unwrap_or(0),
+        runs: fields.runs.unwrap_or(0),
+    }))
+}
+
+fn moment(fields: &Fields) -> Result<(SystemTime, u64), String> {
+    let time = fields.time.as_deref().ok_or("no `time`")?;
+    let time = humantime::parse_rfc3339(time).map_err(|error| format!("`time`: {error}"))?;
+    let ns = fields.monotonic_ns.ok_or("no `monotonic_ns`")?;
+    if Duration::from_nanos(ns) > LONGEST_UPTIME {
+        return Err("`monotonic_ns` is more than 100 years".into());
+    }
+    Ok((time, ns))
+}
+
+fn identity(fields: &Fields) -> Result<Identity, String> {
+    let local = end("local", fields.local.as_ref())?;
+    let remote = end("remote", fields.remote.as_ref())?;
+    let family = match fields.family.as_deref() {
+        Some("ipv4") => Family::Ipv4,
+        Some("ipv6") => Family::Ipv6,
+        Some(other) => return Err(format!("`family` is {other}")),
+        None => Family::of(local.address),
+    };
+    if [local, remote].map(|end| Family::of(end.address)) != [family; 2] {
+        return Err("addresses of another family than `family`".into());
+    }
+    Ok(Identity {
+        protocol: match fields.protocol.as_deref() {
+            Some("tcp") | None => Protocol::Tcp,
+            Some("mptcp") => Protocol::Mptcp,
+            Some(other) => return Err(format!("`protocol` is {other}")),
+        },
+        family,
+        local,
+        remote,
+        netns: fields.netns,
+        cookie: fields.cookie,
+        role: match fields.role.as_deref() {
+            Some("client") => Role::Client,
+            Some("server") => Role::Server,
+            Some("unknown") | None => Role::Unknown,
+            Some(other) => return Err(format!("`role` is {other}")),
+        },
+    })
+}
+
+fn owner(fields: Fields) -> Result<Option<Owner>, String> {
+    let known_by = match fields.owner.as_deref() {
+        Some("connect") => KnownBy::Connect,
+        Some("accept") => KnownBy::Accept,
+        Some("listen") => KnownBy::Listen,
+        Some("listener") => KnownBy::Listener,
+        Some("fd") => KnownBy::Fd,
+        Some("unknown") | None => return Ok(None),
+        Some(other) => return Err(format!("`owner` is {other}")),
+    };
+    let pid = fields.pid.ok_or("an `owner` without `pid`")?;
+    Ok(Some(Owner {
+        process: Process {
+            pid,
+            tid: fields.tid,
+            comm: fields.comm.unwrap_or_default().into(),
+            started_ns: fields.started_ns,
+        },
+        known_by,
+        cgroup: fields.cgroup.map(Into::into),
+    }))
+}
+
+fn end(name: &str, end: Option<&End>) -> Result<Endpoint, String> {
+    let end = end.ok_or_else(|| format!("no `{name}`"))?;
+    Ok(Endpoint {
+        address: end.address,
+        port: end.port.unwrap_or(0),
+    })
+}
+
+fn state(field: &str, name: Option<&str>) -> Result<TcpState, String> {
+    let name = name.ok_or_else(|| format!("no `{field}`"))?;
+    let mut states = TcpState::ALL.into_iter();
+    let state = states.find(|state| state.name() == name);
+    state.ok_or_else(|| format!("`{field}` is {name}, which is no TCP state"))
+}

@@ -1,0 +1,60 @@
+//! Strings in JSON that are fit for a terminal too.
+
+use std::io::{self, Write};
+
+use serde::Serializer as _;
+use serde_json::ser::{CompactFormatter, Formatter};
+
+/// JSON itself lets DEL and the C1 controls stand, but a terminal acts on them.
+pub struct Escaping;
+
+impl Formatter for Escaping {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some(at) = rest.find(char::is_control) {
+            CompactFormatter.write_string_fragment(writer, &rest[..at])?;
+            let mut after = rest[at..].chars();
+            let control = after.next().map_or(0, u32::from);
+            write!(writer, "\\u{control:04x}")?;
+            rest = after.as_str();
+        }
+        CompactFormatter.write_string_fragment(writer, rest)
+    }
+}
+
+/// Appends the text with its quotes. Nearly all text needs no escape and is copied at once.
+pub fn append(out: &mut Vec<u8>, text: &str) {
+    let special = |byte: u8| !matches!(byte, b' '..=b'~') | (byte == b'"') | (byte == b'\\');
+    // No early end: so the compiler looks at many bytes at a time.
+    if text.bytes().fold(false, |any, byte| any | special(byte)) {
+        let mut serializer = serde_json::Serializer::with_formatter(out, Escaping);
+        // Memory takes everything, and every string is JSON.
+        let _ = serializer.serialize_str(text);
+    } else {
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::append;
+
+    proptest! {
+        #[test]
+        fn any_text_survives_and_has_no_controls(text in "\\PC*|[\\x00-\\x{ff}\"\\\\]*") {
+            let mut out = Vec::new();
+            append(&mut out, &text);
+            let json = String::from_utf8(out).expect("JSON is UTF-8");
+            prop_assert!(!json.contains(char::is_control), "{json}");
+            prop_assert_eq!(serde_json::from_str::<String>(&json).expect("it is JSON"), text);
+        }
+    }
+}

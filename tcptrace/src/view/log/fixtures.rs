@@ -1,0 +1,139 @@
+//! Records for tests.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tcptrace_common::TcpState;
+
+use crate::model::{
+    fixtures::{NETNS, end, holder},
+    socket::{Family, Role, Since},
+    transition::{
+        Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
+    },
+};
+
+pub const MONOTONIC_NS: u64 = 3_102_023_951_396;
+
+pub fn time() -> SystemTime {
+    // 2026-11-23T01:20:04Z
+    UNIX_EPOCH + Duration::new(1_795_396_804, 120_612_547)
+}
+
+pub fn process(pid: u32, comm: &str) -> Process {
+    Process {
+        pid,
+        tid: Some(pid + 8),
+        comm: comm.into(),
+        started_ns: Some(81_230_000_000),
+    }
+}
+
+pub fn owner(pid: u32, comm: &str) -> Owner {
+    Owner {
+        process: process(pid, comm),
+        known_by: KnownBy::Connect,
+        cgroup: Some("/system.slice/app.service".into()),
+    }
+}
+
+/// The line that `docs/json.md` shows.
+pub fn transition() -> Transition {
+    Transition {
+        time: time(),
+        monotonic_ns: MONOTONIC_NS,
+        from: TcpState::Established,
+        to: TcpState::CloseWait,
+        duration: Spent::Exact(2_000_110),
+        socket: Identity {
+            protocol: Protocol::Tcp,
+            family: Family::Ipv4,
+            local: end("10.0.0.1", 41234),
+            remote: end("10.0.0.7", 443),
+            netns: Some(NETNS),
+            cookie: Some(77),
+            role: Role::Client,
+        },
+        owner: Some(owner(4242, "java")),
+        caller: None,
+    }
+}
+
+/// A transition of a socket of this process.
+pub fn of(pid: u32, comm: &str) -> Record {
+    let mut transition = transition();
+    transition.owner = Some(owner(pid, comm));
+    Record::Transition(transition)
+}
+
+pub fn still_open() -> StillOpen {
+    let Transition { socket, owner, .. } = transition();
+    StillOpen {
+        time: time(),
+        monotonic_ns: MONOTONIC_NS,
+        state: TcpState::CloseWait,
+        since: Since::AtLatest(MONOTONIC_NS - 182_000_000_000),
+        socket,
+        owner,
+        holders: Some(vec![holder(4242, "java", 57), holder(4300, "sh", 57)]),
+    }
+}
+
+pub fn loss() -> Loss {
+    Loss {
+        time: time(),
+        monotonic_ns: MONOTONIC_NS,
+        transitions: 12,
+        sockets: 0,
+        runs: 2,
+    }
+}
+
+/// One of each kind, and what a line can be without.
+pub fn all() -> Vec<Record> {
+    let mut connecting = transition();
+    connecting.from = TcpState::Close;
+    connecting.to = TcpState::SynSent;
+    connecting.duration = Spent::Unknown;
+    connecting.socket.local = end("10.0.0.1", 0);
+    connecting.caller = Some(process(4242, "java"));
+
+    let mut inherited = transition();
+    inherited.from = TcpState::CloseWait;
+    inherited.to = TcpState::LastAck;
+    inherited.duration = Spent::AtLeast(182_000_000_000);
+    inherited.socket.local = end("2001:db8::7:0:1", 443);
+    inherited.socket.remote = end("::ffff:192.0.2.9", 51000);
+    inherited.socket.family = Family::Ipv6;
+    inherited.socket.protocol = Protocol::Mptcp;
+    inherited.socket.role = Role::Server;
+    inherited.socket.netns = Some(4_026_532_999);
+    inherited.owner = Some(Owner {
+        process: process(80, "nginx"),
+        known_by: KnownBy::Listener,
+        cgroup: None,
+    });
+    inherited.caller = Some(process(4300, "sh"));
+
+    let mut unknown = transition();
+    unknown.from = TcpState::SynRecv;
+    unknown.to = TcpState::Established;
+    unknown.duration = Spent::Exact(812_400);
+    unknown.socket.role = Role::Unknown;
+    unknown.socket.netns = None;
+    unknown.socket.cookie = None;
+    unknown.owner = None;
+
+    let mut nobody = still_open();
+    nobody.since = Since::Exact(MONOTONIC_NS - 2_500_000_000);
+    nobody.owner = None;
+    nobody.holders = None;
+    vec![
+        Record::Transition(connecting),
+        Record::Transition(transition()),
+        Record::Transition(inherited),
+        Record::Transition(unknown),
+        Record::StillOpen(still_open()),
+        Record::StillOpen(nobody),
+        Record::Loss(loss()),
+    ]
+}

@@ -1,0 +1,49 @@
+//! Times of lines: a log has many in each second, so the text of a second is made once.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The last second of the year 9999: what is later has no RFC 3339 form.
+pub const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Formats times.
+#[derive(Debug, Default)]
+pub struct Stamp {
+    second: Option<u64>,
+    /// `2026-11-23T01:20:04`
+    text: String,
+}
+
+impl Stamp {
+    /// The second that `time` is in, as `2026-11-23T01:20:04`, and the ns in it.
+    pub fn at(&mut self, time: SystemTime) -> (&str, u32) {
+        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let second = since.as_secs().min(LAST_SECOND);
+        if self.second != Some(second) {
+            let whole = UNIX_EPOCH + Duration::from_secs(second);
+            self.text = humantime::format_rfc3339_seconds(whole).to_string();
+            self.text.truncate("2026-11-23T01:20:04".len());
+            self.second = Some(second);
+        }
+        (&self.text, since.subsec_nanos())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::Stamp;
+
+    #[test]
+    fn every_time_has_a_second() {
+        let mut stamp = Stamp::default();
+        let at = |secs, nanos| UNIX_EPOCH + Duration::new(secs, nanos);
+        assert_eq!(stamp.at(at(0, 7)), ("1970-01-01T00:00:00", 7));
+        assert_eq!(stamp.at(at(86_399, 0)), ("1970-01-01T23:59:59", 0));
+        assert_eq!(stamp.at(at(0, 8)), ("1970-01-01T00:00:00", 8));
+        let before = UNIX_EPOCH - Duration::from_secs(1);
+        assert_eq!(stamp.at(before), ("1970-01-01T00:00:00", 0));
+        let late = at(300_000_000_000, 1);
+        assert_eq!(stamp.at(late), ("9999-12-31T23:59:59", 1));
+    }
+}

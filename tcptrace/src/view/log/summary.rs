@@ -1,0 +1,68 @@
+//! What a log ends with, for people.
+
+use std::{fmt::Write as _, time::Duration};
+
+use super::super::age::age;
+use crate::model::tally::Tally;
+
+/// The log in numbers, some lines without the last one's end.
+#[must_use]
+pub fn summary(tally: &Tally, length: Duration) -> String {
+    let ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+    let state = tally.state.name();
+    let mut text = format!("Log of {}", age(ns, true));
+    let mut line = |label: &str, value: &str| {
+        let _ = write!(text, "\n  {label:<26}{value}");
+    };
+    let mut transitions = tally.transitions.to_string();
+    if tally.without_owner > 0 {
+        let _ = write!(transitions, " ({} of unknown owner)", tally.without_owner);
+    }
+    line("transitions", &transitions);
+    line(&format!("entered {state}"), &tally.entered.to_string());
+    line(&format!("left {state}"), &tally.left.to_string());
+    let longest = tally.longest.map(|(ns, exact)| age(ns, exact));
+    line(
+        &format!("longest in {state}"),
+        longest.as_deref().unwrap_or("none"),
+    );
+    line(&format!("still in {state}"), &tally.still_open.to_string());
+    if tally.lost > 0 {
+        let advice = "the buffer was full; --buffer makes room, filters make less";
+        line("lost transitions", &format!("{} ({advice})", tally.lost));
+    }
+    if tally.unkept > 0 {
+        let advice = "no room in the table: owners and durations unknown; --max-sockets makes room";
+        line("sockets not kept", &format!("{} ({advice})", tally.unkept));
+    }
+    if tally.skipped > 0 {
+        let advice = "by the kernel: those transitions are missing";
+        line("runs skipped", &format!("{} ({advice})", tally.skipped));
+    }
+    if tally.unfollowed > 0 {
+        let advice = "too many at a time: their transitions are missing";
+        line(
+            "children not followed",
+            &format!("{} ({advice})", tally.unfollowed),
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use tcptrace_common::TcpState;
+
+    use super::*;
+
+    #[test]
+    fn losses_are_told_only_where_there_are_some() {
+        let mut tally = Tally::new(TcpState::CloseWait);
+        tally.transitions = 120;
+        tally.longest = Some((31_000_000_000, false));
+        insta::assert_snapshot!("quiet", summary(&tally, Duration::from_secs(60)));
+        tally.without_owner = 2;
+        (tally.lost, tally.unkept, tally.skipped) = (12, 3, 1);
+        insta::assert_snapshot!("lossy", summary(&tally, Duration::from_secs(60)));
+    }
+}

@@ -1,0 +1,344 @@
+//! Aligned text. What is to come is not known, so the columns have fixed widths, and what is longer
+//! pushes the rest of its line.
+
+use std::time::SystemTime;
+
+use anstyle::{AnsiColor, Style};
+use tcptrace_common::TcpState;
+
+use super::{Lines, put, stamp::Stamp};
+use crate::{
+    model::{
+        socket::{Endpoint, Since},
+        transition::{
+            Identity, KnownBy, Loss, Owner, Process, Record, Spent, StillOpen, Transition,
+        },
+    },
+    view::{age, clean},
+};
+
+const HEADING: Style = Style::new().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default();
+/// The state that leaks are in.
+const LEAKING: Style = AnsiColor::Red.on_default();
+
+/// As wide as `java[4194304]` needs with a comm of 12.
+const PROCESS: usize = 21;
+const KNOWN_BY: usize = 8;
+const FROM: usize = 11;
+/// As wide as `NEW_SYN_RECV` and `(still open)`.
+const TO: usize = 12;
+const DURATION: usize = 8;
+/// As wide as any IPv4 address with its port.
+const ENDPOINT: usize = 21;
+
+/// What the text is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Short times, and maybe colours.
+    Screen {
+        /// Whether they are wanted.
+        colour: bool,
+    },
+    /// Times with their date, no colours: a file may be read days later.
+    File,
+}
+
+/// Makes lines of text.
+#[derive(Debug)]
+pub struct Text {
+    look: Look,
+    own_netns: Option<u32>,
+    heading: String,
+    stamp: Stamp,
+}
+
+impl Text {
+    /// Names network namespaces other than the one with inode number `own_netns`.
+    #[must_use]
+    pub fn new(look: Look, own_netns: Option<u32>) -> Self {
+        let time = match look {
+            Look::Screen { .. } => "01:20:04.120".len(),
+            Look::File => "2026-11-23T01:20:04.120Z".len(),
+        };
+        let heading = format!(
+            "{:time$}  {:PROCESS$}  {:KNOWN_BY$}  {:>FROM$} -> {:TO$}  {:>DURATION$}  \
+             {:ENDPOINT$}  REMOTE",
+            "TIME (UTC)", "PROCESS", "KNOWN BY", "FROM", "TO", "AFTER", "LOCAL"
+        );
+        let mut text = Self {
+            look,
+            own_netns,
+            heading: String::new(),
+            stamp: Stamp::default(),
+        };
+        text.heading = if text.coloured() {
+            format!("{HEADING}{heading}{HEADING:#}")
+        } else {
+            heading
+        };
+        text
+    }
+
+    fn coloured(&self) -> bool {
+        self.look == Look::Screen { colour: true }
+    }
+
+    fn transition(&mut self, transition: &Transition, out: &mut Vec<u8>) {
+        self.begin(transition.time, transition.owner.as_ref(), out);
+        self.state(transition.from, Side::Right(FROM), out);
+        out.extend_from_slice(b" -> ");
+        self.state(transition.to, Side::Left(TO), out);
+        match transition.duration {
+            Spent::Exact(ns) => duration(ns, true, out),
+            Spent::AtLeast(ns) => duration(ns, false, out),
+            Spent::Unknown => {
+                out.extend_from_slice(b"  ");
+                column(out, Side::Right(DURATION), |out| out.push(b'?'));
+            }
+        }
+        self.ends(&transition.socket, out);
+        let owner = transition.owner.as_ref().map(|owner| owner.process.pid);
+        if let Some(caller) = &transition.caller
+            && owner != Some(caller.pid)
+        {
+            out.extend_from_slice(b"  by ");
+            process(caller, out);
+        }
+    }
+
+    fn still_open(&mut self, still: &StillOpen, out: &mut Vec<u8>) {
+        self.begin(still.time, still.owner.as_ref(), out);
+        self.state(still.state, Side::Right(FROM), out);
+        out.extend_from_slice(b" -> ");
+        column(out, Side::Left(TO), |out| {
+            out.extend_from_slice(b"(still open)");
+        });
+        duration(still.age_ns(), matches!(still.since, Since::Exact(_)), out);
+        self.ends(&still.socket, out);
+    }
+
+    fn loss(&mut self, loss: &Loss, out: &mut Vec<u8>) {
+        let style = if self.coloured() {
+            WARNING
+        } else {
+            Style::new()
+        };
+        put_style(out, style, false);
+        out.extend_from_slice(b"# lost:");
+        for (number, what) in [
+            (loss.transitions, "transitions (--buffer makes room)"),
+            (loss.sockets, "sockets (--max-sockets makes room)"),
+            (loss.runs, "runs of the programs, skipped by the kernel"),
+        ] {
+            if number > 0 {
+                out.push(b' ');
+                put::number(out, number);
+                out.push(b' ');
+                out.extend_from_slice(what.as_bytes());
+                out.push(b',');
+            }
+        }
+        out.extend_from_slice(b" noticed at ");
+        self.time(loss.time, out);
+        put_style(out, style, true);
+    }
+
+    fn begin(&mut self, time: SystemTime, owner: Option<&Owner>, out: &mut Vec<u8>) {
+        self.time(time, out);
+        out.extend_from_slice(b"  ");
+        column(out, Side::Left(PROCESS), |out| match owner {
+            Some(owner) => process(&owner.process, out),
+            None => out.push(b'?'),
+        });
+        let known_by = match owner.map(|owner| owner.known_by) {
+            Some(KnownBy::Connect) => "connect",
+            Some(KnownBy::Accept) => "accept",
+            Some(KnownBy::Listen) => "listen",
+            Some(KnownBy::Listener) => "listener",
+            Some(KnownBy::Fd) => "fd",
+            None => "?",
+        };
+        out.extend_from_slice(b"  ");
+        column(out, Side::Left(KNOWN_BY), |out| {
+            out.extend_from_slice(known_by.as_bytes());
+        });
+        out.extend_from_slice(b"  ");
+    }
+
+    fn time(&mut self, time: SystemTime, out: &mut Vec<u8>) {
+        let (second, ns) = self.stamp.at(time);
+        let whole = match self.look {
+            Look::Screen { .. } => &second["2026-11-23T".len()..],
+            Look::File => second,
+        };
+        out.extend_from_slice(whole.as_bytes());
+        out.push(b'.');
+        put::digits(out, 3, ns / 1_000_000);
+        if self.look == Look::File {
+            out.push(b'Z');
+        }
+    }
+
+    fn state(&self, state: TcpState, side: Side, out: &mut Vec<u8>) {
+        let marked = state == TcpState::CloseWait && self.coloured();
+        let style = if marked { LEAKING } else { Style::new() };
+        let name = state.name();
+        let (before, after) = match side {
+            Side::Left(width) => (0, width.saturating_sub(name.len())),
+            Side::Right(width) => (width.saturating_sub(name.len()), 0),
+        };
+        spaces(out, before);
+        put_style(out, style, false);
+        out.extend_from_slice(name.as_bytes());
+        put_style(out, style, true);
+        spaces(out, after);
+    }
+
+    fn ends(&self, socket: &Identity, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"  ");
+        column(out, Side::Left(ENDPOINT), |out| endpoint(socket.local, out));
+        out.extend_from_slice(b"  ");
+        endpoint(socket.remote, out);
+        if let Some(netns) = socket.netns.filter(|netns| Some(*netns) != self.own_netns) {
+            out.extend_from_slice(b"  netns ");
+            put::number(out, netns);
+        }
+    }
+}
+
+impl Lines for Text {
+    fn line(&mut self, record: &Record, out: &mut Vec<u8>) {
+        match record {
+            Record::Transition(transition) => self.transition(transition, out),
+            Record::StillOpen(still) => self.still_open(still, out),
+            Record::Loss(loss) => self.loss(loss, out),
+        }
+        out.push(b'\n');
+    }
+
+    fn heading(&self) -> Option<&str> {
+        Some(&self.heading)
+    }
+}
+
+/// Where in a column of this width the text stands.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Left(usize),
+    Right(usize),
+}
+
+/// Appends what `write` does, filled up with spaces.
+fn column(out: &mut Vec<u8>, side: Side, write: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    write(out);
+    let width = characters(&out[start..]);
+    match side {
+        Side::Left(column) => spaces(out, column.saturating_sub(width)),
+        Side::Right(column) => {
+            let missing = column.saturating_sub(width);
+            spaces(out, missing);
+            out[start..].rotate_right(missing);
+        }
+    }
+}
+
+/// In UTF-8 all bytes of a character but the first begin with the bits 10.
+fn characters(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
+}
+
+fn spaces(out: &mut Vec<u8>, count: usize) {
+    out.resize(out.len() + count, b' ');
+}
+
+fn put_style(out: &mut Vec<u8>, style: Style, end: bool) {
+    use std::io::Write as _;
+
+    if !style.is_plain() {
+        // Memory takes everything.
+        let _ = if end {
+            write!(out, "{style:#}")
+        } else {
+            write!(out, "{style}")
+        };
+    }
+}
+
+fn process(process: &Process, out: &mut Vec<u8>) {
+    clean::append(out, &process.comm);
+    out.push(b'[');
+    put::number(out, process.pid);
+    out.push(b']');
+}
+
+fn duration(ns: u64, exact: bool, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"  ");
+    column(out, Side::Right(DURATION), |out| {
+        if !exact {
+            out.extend_from_slice("≥".as_bytes());
+        }
+        age::append(out, ns);
+    });
+}
+
+fn endpoint(end: Endpoint, out: &mut Vec<u8>) {
+    let v6 = end.address.is_ipv6();
+    if v6 {
+        out.push(b'[');
+    }
+    put::address(out, end.address);
+    out.extend_from_slice(if v6 { b"]:" } else { b":" });
+    match end.port {
+        0 => out.push(b'?'),
+        port => put::number(out, port),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::fixtures::NETNS, view::log::fixtures};
+
+    fn text(look: Look, records: &[Record]) -> String {
+        let mut lines = Text::new(look, Some(NETNS));
+        let mut out = lines.heading().expect("text has one").as_bytes().to_vec();
+        out.push(b'\n');
+        for record in records {
+            lines.line(record, &mut out);
+        }
+        String::from_utf8(out).expect("text is UTF-8")
+    }
+
+    #[test]
+    fn columns_stand_below_their_names() {
+        let look = Look::Screen { colour: false };
+        insta::assert_snapshot!(text(look, &fixtures::all()));
+    }
+
+    #[test]
+    fn a_file_has_dates() {
+        insta::assert_snapshot!(text(Look::File, &fixtures::all()));
+    }
+
+    #[test]
+    fn colours_are_only_additions() {
+        let coloured = text(Look::Screen { colour: true }, &fixtures::all());
+        let plain = text(Look::Screen { colour: false }, &fixtures::all());
+        assert_ne!(coloured, plain);
+        assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
+        let marked = format!("{LEAKING}CLOSE_WAIT{LEAKING:#}");
+        assert_eq!(coloured.matches(&marked).count(), 4, "{coloured}");
+    }
+
+    #[test]
+    fn hostile_names_stay_in_their_line() {
+        let record = fixtures::of(7, "\x1b[2J\u{9b}\n名");
+        let text = text(Look::File, &[record]);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        let hostile = |c: char| c.is_control() && c != '\n';
+        assert!(!text.contains(hostile), "{text}");
+        assert!(text.contains(r"\u{1b}[2J\u{9b}\n名[7]"), "{text}");
+    }
+}

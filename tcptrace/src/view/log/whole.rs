@@ -1,0 +1,224 @@
+//! A file that holds whole lines only, also when the disk fills up within one.
+
+use std::{
+    fs,
+    io::{self, Write},
+    os::unix::fs::FileExt as _,
+    path::Path,
+};
+
+/// What lines can be appended to.
+pub trait Appended: Write {
+    /// Drops what is after the first `size` bytes.
+    ///
+    /// # Errors
+    /// When that is not possible, as with a device.
+    fn cut(&mut self, size: u64) -> io::Result<()>;
+}
+
+impl Appended for fs::File {
+    fn cut(&mut self, size: u64) -> io::Result<()> {
+        self.set_len(size)
+    }
+}
+
+/// The file and what is known of its end.
+#[derive(Debug)]
+pub struct Whole<F = fs::File> {
+    file: F,
+    size: u64,
+    /// Part of a line is at the end: the next one must not be glued to it.
+    in_line: bool,
+}
+
+impl Whole {
+    /// Opens a file to begin it anew; it is created if it does not exist.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn create(path: &Path) -> io::Result<Self> {
+        let file = fs::File::options().append(true).create(true).open(path)?;
+        if file.metadata()?.is_file() {
+            file.set_len(0)?;
+        }
+        Ok(Self::of(file, 0, false))
+    }
+
+    /// Opens a file to append to it; it is created if it does not exist. A writer that was killed
+    /// may have left part of a line at its end.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn append(path: &Path) -> io::Result<Self> {
+        let mut options = fs::File::options();
+        let file = options.read(true).append(true).create(true).open(path)?;
+        let size = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if size > 0 {
+            file.read_exact_at(&mut last, size - 1)?;
+        }
+        Ok(Self::of(file, size, last != [b'\n']))
+    }
+}
+
+impl<F: Appended> Whole<F> {
+    fn of(file: F, size: u64, in_line: bool) -> Self {
+        Self {
+            file,
+            size,
+            in_line,
+        }
+    }
+
+    /// Bytes in the file.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Appends lines; tells how many bytes of them are in the file now, which are whole lines even
+    /// when it fails.
+    pub fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
+        if self.in_line {
+            if let Err(error) = self.file.write_all(b"\n") {
+                return (0, Err(error));
+            }
+            self.size += 1;
+            self.in_line = false;
+        }
+        let mut written = 0;
+        let result = loop {
+            if written == lines.len() {
+                break Ok(());
+            }
+            match self.file.write(&lines[written..]) {
+                Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
+                Ok(bytes) => written += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => break Err(error),
+            }
+        };
+        let end_of_line = lines[..written].iter().rposition(|byte| *byte == b'\n');
+        let whole = end_of_line.map_or(0, |at| at + 1);
+        if whole < written && self.file.cut(self.size + whole as u64).is_err() {
+            self.in_line = true;
+            self.size += written as u64;
+        } else {
+            self.size += whole as u64;
+        }
+        (whole, result)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A disk with room for so many bytes, that may refuse to cut.
+    struct Disk {
+        content: Vec<u8>,
+        room: usize,
+        cuts: bool,
+    }
+
+    impl Write for Disk {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let fits = bytes.len().min(self.room);
+            if fits == 0 {
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.room -= fits;
+            self.content.extend_from_slice(&bytes[..fits]);
+            Ok(fits)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Appended for Disk {
+        fn cut(&mut self, size: u64) -> io::Result<()> {
+            if !self.cuts {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            let size = usize::try_from(size).expect("small");
+            self.room += self.content.len() - size;
+            self.content.truncate(size);
+            Ok(())
+        }
+    }
+
+    fn full_disk(room: usize, cuts: bool) -> Whole<Disk> {
+        let content = Vec::new();
+        let disk = Disk {
+            content,
+            room,
+            cuts,
+        };
+        Whole::of(disk, 0, false)
+    }
+
+    #[test]
+    fn a_line_that_did_not_fit_is_taken_back() {
+        let mut whole = full_disk(7, true);
+        let (written, result) = whole.write(b"one\ntwo\n");
+        let error = result.expect_err("the disk is full");
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!(written, 4);
+        assert_eq!(whole.file.content, b"one\n");
+        whole.file.room = 100;
+        assert_eq!(whole.write(b"two\n").0, 4);
+        assert_eq!(whole.file.content, b"one\ntwo\n");
+        assert_eq!(whole.size(), 8);
+    }
+
+    #[test]
+    fn where_nothing_can_be_taken_back_the_next_line_begins_anew() {
+        let mut whole = full_disk(6, false);
+        assert_eq!(whole.write(b"one\ntwo\n").0, 4);
+        whole.file.room = 100;
+        assert_eq!(whole.write(b"two\n").0, 4);
+        assert_eq!(whole.file.content, b"one\ntw\ntwo\n");
+        assert_eq!(whole.size(), 11);
+    }
+
+    #[test]
+    fn what_a_killed_writer_left_is_ended() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("a.log");
+        fs::write(&path, "one\ntw").expect("a file");
+        let mut whole = Whole::append(&path).expect("it opens");
+        whole.write(b"three\n").1.expect("there is room");
+        assert_eq!(whole.size(), 13);
+        let content = fs::read_to_string(&path).expect("a file");
+        assert_eq!(content, "one\ntw\nthree\n");
+    }
+
+    proptest! {
+        #[test]
+        fn lines_are_never_glued(
+            lines in prop::collection::vec("[a-z]{0,6}\n", 1..20),
+            room in 0_usize..60,
+            cuts: bool,
+        ) {
+            let mut whole = full_disk(room, cuts);
+            let text = lines.concat();
+            let (first, _) = whole.write(text.as_bytes());
+            whole.file.room = 1000;
+            let (second, result) = whole.write(&text.as_bytes()[first..]);
+            prop_assert!(result.is_ok());
+            prop_assert_eq!(first + second, text.len());
+            prop_assert_eq!(whole.size(), whole.file.content.len() as u64);
+            let content = String::from_utf8(whole.file.content).expect("letters");
+            let mut left = lines.iter().map(|line| line.trim_end()).peekable();
+            for line in content.lines() {
+                // At most one more line than asked for: the part that could not be taken back.
+                left.next_if(|expected| *expected == line);
+            }
+            prop_assert_eq!(left.next(), None, "{}", content);
+            prop_assert!(content.lines().count() <= lines.len() + usize::from(!cuts));
+        }
+    }
+}
