@@ -1,5 +1,6 @@
 //! A program that runs while something else is measured.
 
+use super::cpu_time::CpuTime;
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
@@ -22,16 +23,29 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts one whose output nobody wants.
+    /// Starts one whose output goes where the command says.
     pub fn start(mut command: Command) -> Result<Self> {
-        command.stdout(Stdio::null());
-        Self::spawn(command)
+        let name = command.get_program().to_string_lossy().into_owned();
+        command.stdin(Stdio::null());
+        // SAFETY: prctl is async-signal-safe, allocates nothing and changes only the child itself.
+        unsafe {
+            command.pre_exec(
+                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
+                    0 => Ok(()),
+                    _ => Err(std::io::Error::last_os_error()),
+                },
+            );
+        }
+        let child = command
+            .spawn()
+            .with_context(|| format!("cannot start {name}"))?;
+        Ok(Self { name, child })
     }
 
     /// Starts one and gives the time of each line that it writes.
     pub fn start_timed(mut command: Command) -> Result<(Self, Receiver<Instant>)> {
-        command.stdout(Stdio::piped());
-        let mut background = Self::spawn(command)?;
+        command.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut background = Self::start(command)?;
         let out = background.child.stdout.take().context("it has no stdout")?;
         let (times, receiver) = channel();
         thread::spawn(move || {
@@ -47,24 +61,6 @@ impl Background {
             }
         });
         Ok((background, receiver))
-    }
-
-    fn spawn(mut command: Command) -> Result<Self> {
-        let name = command.get_program().to_string_lossy().into_owned();
-        command.stdin(Stdio::null()).stderr(Stdio::null());
-        // SAFETY: prctl is async-signal-safe, allocates nothing and changes only the child itself.
-        unsafe {
-            command.pre_exec(
-                || match libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) {
-                    0 => Ok(()),
-                    _ => Err(std::io::Error::last_os_error()),
-                },
-            );
-        }
-        let child = command
-            .spawn()
-            .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self { name, child })
     }
 
     pub fn pid(&self) -> u32 {
@@ -86,8 +82,8 @@ impl Background {
             .with_context(|| format!("{} says nothing", self.name))
     }
 
-    /// Ends it as Ctrl-C would, and waits for it.
-    pub fn stop(mut self) -> Result<()> {
+    /// Ends it as Ctrl-C would, waits for it, and gives the time that it took on the CPUs.
+    pub fn stop(mut self) -> Result<CpuTime> {
         self.check()?;
         let pid = i32::try_from(self.pid())
             .ok()
@@ -95,13 +91,18 @@ impl Background {
             .context("it has no PID")?;
         kill_process(pid, Signal::INT)?;
         let start = Instant::now();
-        while self.child.try_wait()?.is_none() {
+        // What it took is told until it is waited for.
+        let cpu = loop {
+            if let Some(cpu) = CpuTime::of_ended(self.pid())? {
+                break cpu;
+            }
             if start.elapsed() > PATIENCE {
                 bail!("{} does not end", self.name);
             }
             thread::sleep(Duration::from_millis(5));
-        }
-        Ok(())
+        };
+        self.child.wait()?;
+        Ok(cpu)
     }
 }
 

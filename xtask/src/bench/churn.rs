@@ -1,11 +1,50 @@
 //! How much slower connections come and go while something watches.
 
-use super::{Plan, report::Section, stats::Spread, subject::Subject, track::Track};
+use super::{
+    Plan,
+    report::Section,
+    session::Session,
+    stats::Spread,
+    subject::Subject,
+    track::{Cost, Track},
+};
 use anyhow::{Context, Result};
 
 /// A lap is long enough that a live session looks at least once in it.
 const LAP_MS: u64 = 2100;
+/// With those that tell each transition every moment is like the other.
+const TELLING_LAP_MS: u64 = 1000;
 const QUICK_LAP_MS: u64 = 500;
+/// Ratios to reach.
+const MOST_OF_STUCK: f64 = 1.05;
+const MOST_OF_LOG: f64 = 1.20;
+
+/// What is compared with nothing, and how.
+struct Contest {
+    subject: Subject,
+    lap_ms: u64,
+    most: Option<f64>,
+}
+
+impl Contest {
+    fn all(plan: &Plan, others: Vec<Subject>) -> Vec<Self> {
+        let contest = |subject, lap_ms, most| Self {
+            subject,
+            lap_ms: if plan.quick { QUICK_LAP_MS } else { lap_ms },
+            most,
+        };
+        let telling = |subject, most| contest(subject, TELLING_LAP_MS, most);
+        let mut all = vec![
+            contest(Subject::nothing(), LAP_MS, None),
+            contest(Subject::stuck(plan, "2s"), LAP_MS, Some(MOST_OF_STUCK)),
+            telling(Subject::log(plan), Some(MOST_OF_LOG)),
+            telling(Subject::log_json(plan), None),
+            telling(Subject::log_dir(plan), Some(MOST_OF_LOG)),
+        ];
+        all.extend(others.into_iter().map(|other| telling(other, None)));
+        all
+    }
+}
 
 pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Connection churn");
@@ -13,27 +52,25 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         "A loop opens a connection over the loopback, exchanges a byte each way and closes it, as fast as it can: 10 \
          transitions a connection. Each turn runs it without and with the program attached, in alternating order; \
          the result is the ratio of the times for one connection. `tcptrace stuck` is a live session that looks \
-         every 2 s.",
+         every 2 s. All others tell every transition, and write it into a file.",
     );
     let (others, missing) = Subject::others();
-    let subjects: Vec<_> = [Subject::nothing(), Subject::tcptrace(plan, "2s")]
-        .into_iter()
-        .chain(others)
-        .collect();
+    let contests = Contest::all(plan, others);
     let mut rows = Vec::new();
     for workers in [1, 2] {
-        for (subject, found) in subjects.iter().zip(compare(plan, workers, &subjects)?) {
+        for (contest, found) in contests.iter().zip(compare(plan, workers, &contests)?) {
+            let name = contest.subject.name;
             rows.push(vec![
-                subject.name.into(),
+                name.into(),
                 workers.to_string(),
                 found.wall.show(3),
                 found.cpu.show(3),
                 format!("{:.1} µs", found.without.median / 1000.0),
             ]);
-            if subject.name.contains("tcptrace") {
+            if let Some(most) = contest.most {
                 let plural = if workers == 1 { "" } else { "s" };
-                let what = format!("churn with `tcptrace stuck`, {workers} worker{plural}");
-                section.at_most(&what, found.wall.median, 1.05, "×");
+                let what = format!("churn with {name}, {workers} worker{plural}");
+                section.at_most(&what, found.wall.median, most, "×");
             }
         }
     }
@@ -58,19 +95,19 @@ struct Found {
 }
 
 /// Runs the turns of all subjects by turns, too, so that all see the same noise.
-fn compare(plan: &Plan, workers: usize, subjects: &[Subject]) -> Result<Vec<Found>> {
-    let lap_ms = if plan.quick { QUICK_LAP_MS } else { LAP_MS };
+fn compare(plan: &Plan, workers: usize, contests: &[Contest]) -> Result<Vec<Found>> {
     let mut track = Track::new(workers)?;
     track.lap("orderly", 200).context("cannot run the churn")?;
-    let mut turns = vec![Vec::new(); subjects.len()];
+    let mut turns = vec![Vec::new(); contests.len()];
     for round in 0..plan.rounds(15) {
         eprintln!("churn, {workers} at once, turn {}", round + 1);
-        for (subject, turns) in subjects.iter().zip(&mut turns) {
+        for (contest, turns) in contests.iter().zip(&mut turns) {
+            let lap_ms = contest.lap_ms;
             plan.patience.wait()?;
             let with = |track: &mut Track| {
-                let attached = subject.attach()?;
+                let attached = contest.subject.attach()?;
                 let cost = track.lap("orderly", lap_ms)?;
-                attached.map(|attached| attached.stop()).transpose()?;
+                attached.map(Session::stop).transpose()?;
                 anyhow::Ok(cost)
             };
             let (without, with) = if round % 2 == 0 {
@@ -82,7 +119,7 @@ fn compare(plan: &Plan, workers: usize, subjects: &[Subject]) -> Result<Vec<Foun
             turns.push((without, with));
         }
     }
-    let found = |turns: Vec<(super::track::Cost, super::track::Cost)>| {
+    let found = |turns: Vec<(Cost, Cost)>| {
         Ok(Found {
             wall: Spread::of(
                 turns

@@ -6,20 +6,24 @@
 
 mod background;
 mod churn;
+mod cpu_time;
 mod crowd;
 mod kernel_time;
+mod log;
 mod machine;
 mod memory;
 mod once;
 mod programs;
 mod quiet;
 mod report;
+mod session;
 mod start;
 mod stats;
 mod subject;
+mod summary;
 mod track;
 
-use crate::workspace::Workspace;
+use crate::{interrupt, workspace::Workspace};
 use anyhow::{Context, Result};
 use quiet::Patience;
 use report::Section;
@@ -32,6 +36,8 @@ pub enum Part {
     Churn,
     /// Time in the kernel for a transition
     Kernel,
+    /// Whether a log of every transition keeps up, and what it takes
+    Log,
     /// One look beside many other sockets, against ss
     Once,
     /// From start to first report
@@ -41,9 +47,10 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Churn,
         Self::Kernel,
+        Self::Log,
         Self::Once,
         Self::Start,
         Self::Memory,
@@ -89,6 +96,8 @@ pub fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
     } else {
         plan.parts.clone()
     };
+    // So that namespaces and files are gone in the end, too, when it is interrupted.
+    interrupt::watch();
     let mut machine = machine::Machine::look()?;
     let mut sections = Vec::new();
     for part in Part::ALL.into_iter().filter(|part| parts.contains(part)) {
@@ -96,6 +105,7 @@ pub fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
         let section = match part {
             Part::Churn => churn::measure(plan),
             Part::Kernel => kernel_time::measure(plan),
+            Part::Log => log::measure(plan),
             Part::Once => once::measure(plan),
             Part::Start => start::measure(plan),
             Part::Memory => memory::measure(plan),

@@ -32,26 +32,48 @@ pub fn time_them() -> Result<OwnedFd> {
 
 /// How often programs ran, and for how long.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Runs {
-    pub count: u64,
-    pub time_ns: u64,
+struct Runs {
+    count: u64,
+    time_ns: u64,
 }
 
 impl Runs {
-    pub fn since(self, earlier: Self) -> Self {
+    fn since(self, earlier: Self) -> Self {
         Self {
             count: self.count.saturating_sub(earlier.count),
             time_ns: self.time_ns.saturating_sub(earlier.time_ns),
         }
     }
+}
 
-    pub fn mean_ns(self) -> f64 {
-        self.time_ns as f64 / self.count as f64
+/// The programs of a process, by their identities.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Programs(BTreeMap<u64, Runs>);
+
+impl Programs {
+    pub fn since(&self, earlier: &Self) -> Self {
+        let runs = self.0.iter().map(|(id, runs)| {
+            let earlier = earlier.0.get(id).copied().unwrap_or_default();
+            (*id, runs.since(earlier))
+        });
+        Self(runs.collect())
+    }
+
+    /// How many transitions there were: the program that follows them runs most often, for others see a connection
+    /// once or an end of it once.
+    pub fn transitions(&self) -> u64 {
+        self.0.values().map(|runs| runs.count).max().unwrap_or(0)
+    }
+
+    /// Time in all of the programs for one transition.
+    pub fn mean_ns(&self) -> f64 {
+        let time_ns: u64 = self.0.values().map(|runs| runs.time_ns).sum();
+        time_ns as f64 / self.transitions() as f64
     }
 }
 
-/// The sum over the programs of a process; `None` when it has none.
-pub fn of(pid: u32) -> Result<Option<Runs>> {
+/// The programs of a process; `None` when it has none.
+pub fn of(pid: u32) -> Result<Option<Programs>> {
     let folder = format!("/proc/{pid}/fdinfo");
     let mut programs = BTreeMap::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {folder}"))? {
@@ -59,11 +81,7 @@ pub fn of(pid: u32) -> Result<Option<Runs>> {
         let text = fs::read_to_string(entry?.path()).unwrap_or_default();
         programs.extend(parse(&text));
     }
-    let sum = |runs: Runs, more: &Runs| Runs {
-        count: runs.count + more.count,
-        time_ns: runs.time_ns + more.time_ns,
-    };
-    Ok((!programs.is_empty()).then(|| programs.values().fold(Runs::default(), sum)))
+    Ok((!programs.is_empty()).then_some(Programs(programs)))
 }
 
 /// A program's identity (two descriptors may be of one program) and counts, where `fdinfo` is one's.
@@ -84,7 +102,7 @@ fn parse(fdinfo: &str) -> Option<(u64, Runs)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Runs, parse};
+    use super::{Programs, Runs, parse};
 
     #[test]
     fn programs_are_told_from_other_descriptors() {
@@ -95,20 +113,26 @@ mod tests {
             time_ns: 2000,
         };
         assert_eq!(parse(program), Some((77, runs)));
-        assert_eq!(runs.mean_ns(), 100.0);
-        assert_eq!(
-            runs.since(Runs {
-                count: 5,
-                time_ns: 500
-            }),
-            Runs {
-                count: 15,
-                time_ns: 1500
-            }
-        );
         assert_eq!(
             parse("pos:\t0\nlink_type:\traw_tracepoint\nprog_id:\t77\n"),
             None
         );
+    }
+
+    #[test]
+    fn all_programs_are_in_the_time_for_a_transition() {
+        let programs = |runs: &[(u64, u64, u64)]| {
+            let runs = runs
+                .iter()
+                .map(|&(id, count, time_ns)| (id, Runs { count, time_ns }));
+            Programs(runs.collect())
+        };
+        let before = programs(&[(1, 5, 500), (2, 1, 10)]);
+        // The third has been loaded meanwhile.
+        let after = programs(&[(1, 15, 2500), (2, 2, 110), (3, 1, 100)]);
+        let ran = after.since(&before);
+        assert_eq!(ran, programs(&[(1, 10, 2000), (2, 1, 100), (3, 1, 100)]));
+        assert_eq!(ran.transitions(), 10);
+        assert_eq!(ran.mean_ns(), 220.0);
     }
 }

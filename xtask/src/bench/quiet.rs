@@ -1,7 +1,8 @@
 //! Waiting for a moment in which the machine does nothing else.
 
+use crate::interrupt;
 use anyhow::{Context, Result};
-use std::{cell::Cell, fs, thread, time::Duration};
+use std::{cell::Cell, fs, time::Duration};
 
 /// How long one glance at the machine takes.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -19,11 +20,12 @@ impl Patience {
     }
 
     /// Waits until others leave the processors alone, or patience is at its end: then it is measured all the same,
-    /// and the quartiles show it.
+    /// and the quartiles show it. Fails on Ctrl-C.
     pub fn wait(&self) -> Result<()> {
+        interrupt::check()?;
         let mut before = Ticks::now()?;
         while let Some(left) = self.0.get().checked_sub(GLANCE) {
-            thread::sleep(GLANCE);
+            interrupt::sleep(GLANCE)?;
             let now = Ticks::now()?;
             if now.busy_since(&before) <= QUIET {
                 break;

@@ -70,7 +70,14 @@ impl Section {
     }
 
     fn figure(&mut self, what: &str, wanted: String, found: f64, unit: &str, reached: bool) {
-        let decimals = if found < 10.0 { 3 } else { 1 };
+        let decimals = match unit {
+            // A count.
+            "" => 0,
+            // Of what is nearly all, the difference counts.
+            " %" => 3,
+            _ if found < 10.0 => 3,
+            _ => 1,
+        };
         let found = format!("{found:.decimals$}{unit}");
         self.figures.push(Figure {
             what: what.into(),
@@ -151,6 +158,8 @@ mod tests {
         );
         section.at_most("cost", 1.0312, 1.05, "×");
         section.at_least("gain", 8.0, 10.0, "×");
+        section.at_most("lost", 12.0, 0.0, "");
+        section.at_least("known", 99.95, 99.9, " %");
         let text = figures(&[section]);
         assert!(
             text.contains("| cost | ≤ 1.05× | 1.031× | reached |"),
@@ -158,6 +167,11 @@ mod tests {
         );
         assert!(
             text.contains("| gain | ≥ 10× | 8.000× | **missed** |"),
+            "{text}"
+        );
+        assert!(text.contains("| lost | ≤ 0 | 12 | **missed** |"), "{text}");
+        assert!(
+            text.contains("| known | ≥ 99.9 % | 99.950 % | reached |"),
             "{text}"
         );
     }

@@ -1,11 +1,10 @@
 //! What is attached while the churn runs: tcptrace, and what else is installed that watches TCP states.
 
-use super::{Plan, background::Background, programs};
+use super::{Plan, programs, session::Session};
 use anyhow::{Result, bail};
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
@@ -23,11 +22,19 @@ const LOADED_WITHIN: Duration = Duration::from_secs(30);
 /// From loaded to attached.
 const ATTACHED_WITHIN: Duration = Duration::from_millis(500);
 
+/// What `tcptrace log` says once it sees everything.
+const TRACING: &str = "tcptrace: tracing";
+
 /// Something to attach.
 #[derive(Debug)]
 pub struct Subject {
     pub name: &'static str,
-    command: Option<(PathBuf, Vec<String>)>,
+    program: Option<PathBuf>,
+    arguments: Vec<String>,
+    /// Its option for where to write, when it is not to be its standard output.
+    output: Option<&'static str>,
+    /// What it says on its standard error when it is attached, where it does.
+    ready: Option<&'static str>,
 }
 
 impl Subject {
@@ -35,16 +42,52 @@ impl Subject {
     pub fn nothing() -> Self {
         Self {
             name: "nothing (the noise)",
-            command: None,
+            program: None,
+            arguments: Vec::new(),
+            output: None,
+            ready: None,
         }
     }
 
-    /// tcptrace, looking at such intervals.
-    pub fn tcptrace(plan: &Plan, interval: &str) -> Self {
-        let arguments = ["stuck", "--interval", interval].map(String::from).to_vec();
+    /// `tcptrace stuck`, looking at such intervals.
+    pub fn stuck(plan: &Plan, interval: &str) -> Self {
         Self {
             name: "`tcptrace stuck`",
-            command: Some((plan.program.clone(), arguments)),
+            program: Some(plan.program.clone()),
+            arguments: ["stuck", "--interval", interval].map(String::from).to_vec(),
+            output: None,
+            ready: None,
+        }
+    }
+
+    /// `tcptrace log` as text into one file.
+    pub fn log(plan: &Plan) -> Self {
+        Self {
+            name: "`tcptrace log -o FILE`",
+            program: Some(plan.program.clone()),
+            arguments: vec!["log".into()],
+            output: Some("-o"),
+            ready: Some(TRACING),
+        }
+    }
+
+    /// `tcptrace log` as JSON into one file.
+    pub fn log_json(plan: &Plan) -> Self {
+        let name = "`tcptrace log --json -o FILE`";
+        let arguments = ["log", "--json"].map(String::from).to_vec();
+        Self {
+            name,
+            arguments,
+            ..Self::log(plan)
+        }
+    }
+
+    /// `tcptrace log` as text into a file for each process.
+    pub fn log_dir(plan: &Plan) -> Self {
+        Self {
+            name: "`tcptrace log --dir DIR`",
+            output: Some("--dir"),
+            ..Self::log(plan)
         }
     }
 
@@ -67,12 +110,12 @@ impl Subject {
             };
             let subject = Self {
                 name,
-                command: Some((path, arguments)),
+                program: Some(path),
+                arguments,
+                output: None,
+                ready: None,
             };
-            match subject
-                .attach()
-                .and_then(|tried| tried.map_or(Ok(()), Background::stop))
-            {
+            match subject.try_out() {
                 Ok(()) => found.push(subject),
                 Err(error) => missing.push(format!("{program} ({error:#})")),
             }
@@ -80,24 +123,36 @@ impl Subject {
         (found, missing)
     }
 
+    fn try_out(&self) -> Result<()> {
+        if let Some(session) = self.attach()? {
+            session.stop()?;
+        }
+        Ok(())
+    }
+
     /// Starts it and waits until it is attached.
-    pub fn attach(&self) -> Result<Option<Background>> {
-        let Some((program, arguments)) = &self.command else {
+    pub fn attach(&self) -> Result<Option<Session>> {
+        let Some(program) = &self.program else {
             return Ok(None);
         };
-        let mut command = Command::new(program);
-        command.args(arguments);
-        let mut background = Background::start(command)?;
+        let mut session = Session::start(program, &self.arguments, self.output)?;
         let start = Instant::now();
-        while programs::of(background.pid())?.is_none() {
-            background.check()?;
+        while !self.is_ready(&session)? {
+            session.check()?;
             if start.elapsed() > LOADED_WITHIN {
                 bail!("{} loads no BPF program", program.display());
             }
             thread::sleep(Duration::from_millis(20));
         }
         thread::sleep(ATTACHED_WITHIN);
-        Ok(Some(background))
+        Ok(Some(session))
+    }
+
+    fn is_ready(&self, session: &Session) -> Result<bool> {
+        match self.ready {
+            Some(text) => session.has_said(text),
+            None => Ok(programs::of(session.pid())?.is_some()),
+        }
     }
 }
 
