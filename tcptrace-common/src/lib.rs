@@ -1,16 +1,21 @@
 //! What the kernel side and the user side of tcptrace share: TCP states, the layout of map
-//! entries and iterator records, and the settings that are fixed when the programs are loaded.
+//! entries and iterator records, the buckets of histograms, and the settings that are fixed when the
+//! programs are loaded.
 #![no_std]
 
+mod buckets;
+mod histogram;
 mod records;
 mod settings;
 mod state;
 mod tracked;
 
+pub use buckets::{BUCKETS_PER_DECADE, Bucket, DECADES, LONGEST_NS, SHORTEST_NS};
+pub use histogram::{Decade, DecadeKey, HistKey, LANES, REST_DECADES, rest_index};
 pub use records::{Counters, HolderRecord, WalkState, WatchedSocket};
 pub use settings::{
-    ADDRESS_BYTES, Filter, LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix, Settings,
-    SockOffsets, TaskOffsets, TracepointOffsets,
+    ADDRESS_BYTES, Filter, HistSettings, LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix,
+    Settings, SockOffsets, TaskOffsets, TracepointOffsets,
 };
 pub use state::TcpState;
 pub use tracked::{LogCounters, Owner, Past, TrackedSocket, TransitionRecord};

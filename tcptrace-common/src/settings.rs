@@ -30,11 +30,13 @@ pub struct Settings {
     pub tracepoint: TracepointOffsets,
     /// What to let through.
     pub filter: Filter,
-    /// What only a log needs.
+    /// What only a log and histograms need.
     pub log: LogSettings,
+    /// What only histograms need.
+    pub hist: HistSettings,
 }
 
-/// What only a log needs.
+/// What only a log and histograms need.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogSettings {
@@ -57,6 +59,20 @@ pub struct LogSettings {
     pub comm_count: u32,
     /// Names of processes of which one must match, NUL-padded.
     pub comms: [[u64; 2]; MAX_COMMS],
+}
+
+/// What only histograms need.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HistSettings {
+    /// A bit for each state, by number, in which durations are counted; 0 for a log.
+    pub states: u32,
+    /// What they are counted by: bits of [`HistKey`](crate::HistKey).
+    pub by: u32,
+    /// 1 when nothing depends on owners, so that only sockets in those states are kept.
+    pub unowned: u32,
+    /// Nothing.
+    pub reserved: u32,
 }
 
 /// Byte offsets of members of `struct sock` and of what it points to. All are 0 where the kernel
@@ -181,4 +197,5 @@ const _: () = assert!(
             + size_of::<TracepointOffsets>()
             + size_of::<Filter>()
             + size_of::<LogSettings>()
+            + size_of::<HistSettings>()
 );

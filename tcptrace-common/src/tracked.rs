@@ -131,7 +131,7 @@ impl TransitionRecord {
     pub const UNACCEPTED: u16 = 2;
 }
 
-/// What a log counts, one copy for each CPU.
+/// What a log and histograms count, one copy for each CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogCounters {
@@ -145,6 +145,12 @@ pub struct LogCounters {
     pub rescued: u64,
     /// Children of followed processes that found the list full.
     pub unfollowed: u64,
+    /// Durations counted in histograms.
+    pub counted: u64,
+    /// Of those, the ones whose key found no room, and are counted without it.
+    pub keyless: u64,
+    /// Keys that this CPU has given numbers to.
+    pub numbered: u64,
 }
 
 // SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is

@@ -1,14 +1,17 @@
 //! The kernel side of tcptrace: keeps a map of the sockets that are in the watched state now,
-//! finds the processes that have them open, and tells every transition with its owner.
+//! finds the processes that have them open, tells every transition with its owner, and counts how
+//! long sockets stay in each state.
 #![no_std]
 #![no_main]
 
 mod filter;
+mod hist;
 mod holders;
-mod log;
 mod settings;
 mod sock;
+mod tell;
 mod tracepoint;
+mod track;
 mod watch;
 
 #[cfg(not(test))]

@@ -18,6 +18,19 @@ const WATCHABLE: [TcpState; 7] = [
     TcpState::Established,
 ];
 
+/// States in which durations are counted, in the order in which they are shown.
+pub const COUNTED: [TcpState; 9] = [
+    TcpState::CloseWait,
+    TcpState::Established,
+    TcpState::SynSent,
+    TcpState::SynRecv,
+    TcpState::FinWait1,
+    TcpState::FinWait2,
+    TcpState::Closing,
+    TcpState::LastAck,
+    TcpState::Listen,
+];
+
 /// A duration such as `30s`, `1m30s` or `0s`.
 ///
 /// # Errors
@@ -75,6 +88,28 @@ pub fn any_state(text: &str) -> Result<TcpState, String> {
         let names = TcpState::ALL.map(TcpState::name).join(", ");
         format!("no such TCP state; one of {names}")
     })
+}
+
+/// A state in which durations are counted, by the kernel's name in upper or lower case, with `-` or
+/// `_`.
+///
+/// # Errors
+/// Says which there are, or why this one is none.
+pub fn counted_state(text: &str) -> Result<TcpState, String> {
+    let reason = match any_state(text) {
+        Ok(state) if COUNTED.contains(&state) => return Ok(state),
+        Ok(TcpState::TimeWait) => {
+            "no socket is in TIME_WAIT: the kernel keeps only a remainder of it, and reports no \
+             transition of that"
+        }
+        Ok(TcpState::NewSynRecv) => {
+            "a half-open connection is not a socket yet, and the kernel reports no transition of it"
+        }
+        Ok(_) => "a closed socket is no connection",
+        Err(_) => "no such TCP state",
+    };
+    let names = COUNTED.map(TcpState::name).join(", ");
+    Err(format!("{reason}; one of {names}"))
 }
 
 /// A number of bytes, with a unit or without: `4096`, `64KiB`, `16M`, `1GiB`.
@@ -183,6 +218,17 @@ mod tests {
     }
 
     #[test]
+    fn durations_are_counted_in_states_that_sockets_stay_in() {
+        for state in COUNTED {
+            assert_eq!(counted_state(&state.name().to_lowercase()), Ok(state));
+        }
+        for text in ["TIME_WAIT", "CLOSE", "NEW_SYN_RECV", "nonsense"] {
+            let error = counted_state(text).expect_err(text);
+            assert!(error.contains("one of CLOSE_WAIT, "), "{error}");
+        }
+    }
+
+    #[test]
     fn durations_need_a_unit() {
         assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("0s"), Ok(Duration::ZERO));
@@ -221,7 +267,7 @@ mod tests {
         #[test]
         fn nothing_makes_a_parser_panic(text in "\\PC{0,40}") {
             let _ = (state(&text), duration(&text), interval(&text), remote(&text));
-            let _ = (family(&text), port(&text), cgroup(&text));
+            let _ = (family(&text), port(&text), cgroup(&text), counted_state(&text));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tcptrace_common::TcpState;
+use tcptrace_common::{HistSettings, TcpState};
 use tokio::{runtime, task, time};
 
 use super::end::End;
@@ -16,6 +16,7 @@ use crate::{
     model::{filter::Filter, tally::Tally, transition::Record},
     source::{
         ask::Scope,
+        cgroup,
         log::{LiveLog, LogOptions},
         netns, privileges,
     },
@@ -123,8 +124,11 @@ fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
         accept: arguments.accept,
         filter: arguments.filters.kernel(),
         log: arguments.kernel_log(),
+        hist: HistSettings::default(),
+        max_keys: 0,
         pids: arguments.filters.pid.clone(),
         children: arguments.children,
+        cgroups: (arguments.filters.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
         buffer: u32::try_from(arguments.buffer).context("--buffer")?,
         max_sockets: arguments.max_sockets,
         state,

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod end;
+mod hist;
 mod log;
 mod replay;
 mod stuck;
@@ -21,6 +22,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
     let result = match cli.command {
         Some(Command::Stuck(arguments)) => stuck::run(&arguments),
         Some(Command::Log(arguments)) => log::run(&arguments),
+        Some(Command::Hist(arguments)) => hist::run(&arguments),
         Some(Command::Replay(arguments)) => replay::run(*arguments),
         Some(Command::Doctor(arguments)) => doctor::run(&arguments),
         None => stuck::run(&cli.stuck),

@@ -9,9 +9,10 @@ use anyhow::Context as _;
 
 use super::end::nanoseconds;
 use crate::{
-    cli::{Replay, ReplayLog, ReplayView, Show},
+    cli::{Histograms, Replay, ReplayLog, ReplayView, Show},
     model::{
         journal::Journal,
+        recorded_durations::RecordedDurations,
         snapshot::{Snapshot, Watched},
     },
     source::recording::{Account, Item, Recording},
@@ -30,6 +31,7 @@ pub fn run(arguments: Replay) -> anyhow::Result<()> {
     match view {
         ReplayView::Stuck(show) => stuck(&file, recording, &show),
         ReplayView::Log(arguments) => log(&file, recording, &arguments),
+        ReplayView::Hist(arguments) => hist(&file, recording, &arguments),
     }
 }
 
@@ -70,6 +72,22 @@ fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow:
     check(file, recording.account())?;
     sink.finish()?;
     warn(recording.account())?;
+    Ok(())
+}
+
+fn hist(file: &Named, mut recording: Recording, arguments: &Histograms) -> anyhow::Result<()> {
+    let mut recorded = RecordedDurations::new(arguments.asked(), arguments.filters.model());
+    for item in &mut recording {
+        match item.with_context(|| format!("reading {file}"))? {
+            Item::Record(_, record) => recorded.add(&record),
+            Item::Damaged(_) => recorded.damaged(),
+        }
+    }
+    let account = recording.account();
+    check(file, account)?;
+    let mut report = recorded.finish(arguments.include_open);
+    report.notes.splice(0..0, account.notes());
+    view::hist::choose(arguments).report(&report)?;
     Ok(())
 }
 

@@ -2,17 +2,22 @@
 //! comes in with the observations.
 
 pub mod departed;
+pub mod durations;
 pub mod filter;
 pub mod finding;
 #[cfg(test)]
 pub mod fixtures;
 pub mod group;
+pub mod histogram;
 pub mod join;
 pub mod journal;
 #[cfg(test)]
 mod journal_tests;
+pub mod key;
 pub mod look;
 pub mod recorded;
+pub mod recorded_durations;
+pub mod report;
 pub mod role;
 pub mod session;
 pub mod since;

@@ -40,11 +40,12 @@ pub struct Answers {
     pub notes: Vec<String>,
 }
 
-/// All sockets in the state, in every namespace in scope.
+/// All sockets in one of the states, in every namespace in scope.
 #[must_use]
-pub fn dump(scope: &Scope, namespaces: &Namespaces) -> Answers {
-    dump_by(scope, namespaces, |diag| {
-        diag.in_state(scope.state, scope.family)
+pub fn in_states(scope: &Scope, states: &[TcpState], namespaces: &Namespaces) -> Answers {
+    dump_by(scope, namespaces, |diag| match states {
+        [only] => diag.in_state(*only, scope.family),
+        _ => diag.in_states(states, scope.family),
     })
 }
 
@@ -55,9 +56,7 @@ pub fn everything(scope: &Scope, namespaces: &Namespaces) -> Answers {
     let states: Vec<_> = states
         .filter(|state| !matches!(state, TcpState::TimeWait | TcpState::NewSynRecv))
         .collect();
-    dump_by(scope, namespaces, |diag| {
-        diag.in_states(&states, scope.family)
-    })
+    in_states(scope, &states, namespaces)
 }
 
 fn dump_by(

@@ -84,6 +84,16 @@ pub fn id_and_level(path: &str) -> Option<(u64, u32)> {
     Some((id, u32::try_from(level).ok()?))
 }
 
+/// Ids of the group at `path` (from the cgroup root) and of those below it.
+#[must_use]
+pub fn ids_below(path: &str) -> Vec<u64> {
+    let mut groups = Cgroups::default();
+    if let Some(root) = root() {
+        groups.walk(&root, &root.join(path.trim_start_matches('/')));
+    }
+    groups.known.into_keys().collect()
+}
+
 /// Where the unified hierarchy is mounted, if it is.
 #[must_use]
 pub fn root() -> Option<PathBuf> {

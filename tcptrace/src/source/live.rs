@@ -146,7 +146,7 @@ impl Live {
         let scope = &self.scope;
         let kernel = &mut self.kernel;
         thread::scope(|threads| {
-            let dump = threads.spawn(|| ask::dump(scope, namespaces));
+            let dump = threads.spawn(|| ask::in_states(scope, &[scope.state], namespaces));
             let ahead = kernel.holders_ahead();
             let answers = dump.join();
             (answers.unwrap_or_else(|panic| resume_unwind(panic)), ahead)

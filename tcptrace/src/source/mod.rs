@@ -10,6 +10,7 @@ pub mod clock;
 pub mod diag_wire;
 pub mod error;
 pub mod examine;
+pub mod hist;
 pub mod holder;
 pub mod holder_iter;
 pub mod holder_proc;

@@ -6,6 +6,7 @@ mod container;
 pub mod doctor;
 mod escaping;
 mod held_by;
+pub mod hist;
 mod json;
 pub mod log;
 mod table;

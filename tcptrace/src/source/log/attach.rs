@@ -2,6 +2,7 @@
 
 use aya::{
     Ebpf,
+    maps::HashMap,
     programs::{BtfTracePoint, Iter, ProgramError, TracePoint},
 };
 use tcptrace_common::Settings;
@@ -128,6 +129,19 @@ pub fn follow_processes(
             let found = follow::descendants(&options.pids);
             follow::add(ebpf, found).map_err(|error| failed(&error))?;
         }
+    }
+    Ok(())
+}
+
+/// Puts the wanted control groups on the list for sockets from before.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn put_cgroups(ebpf: &mut Ebpf, ids: &[u64]) -> Result<(), ProgramError> {
+    let map = ebpf.map_mut("CGROUPS").ok_or(ProgramError::NotLoaded)?;
+    let mut map: HashMap<_, u64, u32> = HashMap::try_from(map).map_err(ProgramError::MapError)?;
+    for id in ids {
+        map.insert(id, 1, 0).map_err(ProgramError::MapError)?;
     }
     Ok(())
 }

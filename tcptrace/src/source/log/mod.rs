@@ -15,5 +15,6 @@ mod side;
 pub use accept::Accept;
 pub use attach::accept_works;
 
+pub use names::{name, some};
 pub use session::LiveLog;
 pub use side::{LogOptions, LogSide};

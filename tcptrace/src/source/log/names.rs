@@ -65,6 +65,11 @@ impl Names {
         Some(owner)
     }
 
+    /// Paths of control groups.
+    pub fn cgroups(&mut self) -> &mut Cgroups {
+        &mut self.cgroups
+    }
+
     /// A process that made a call.
     pub fn caller(&mut self, pid: u32, tid: u32, comm: [u64; 2]) -> Option<Process> {
         let raw = RawOwner {
@@ -96,7 +101,7 @@ pub fn some<T: Default + PartialEq>(number: T) -> Option<T> {
 }
 
 /// A name up to its NUL.
-fn name(words: [u64; 2]) -> Arc<str> {
+pub fn name(words: [u64; 2]) -> Arc<str> {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
     bytes[8..].copy_from_slice(&words[1].to_ne_bytes());

@@ -23,63 +23,80 @@ use crate::model::{
 /// A socket's place, for where it has no cookie.
 type Place = (Option<u32>, Endpoint, Endpoint);
 
-/// Sockets in the state, the oldest first: what the table and `sock_diag` both know.
+/// Which sockets are asked about.
+pub struct Asked<'a> {
+    /// Where to look.
+    pub scope: &'a Scope,
+    /// The states.
+    pub states: &'a [TcpState],
+    /// The only processes; none for all.
+    pub pids: &'a [u32],
+}
+
+/// Sockets in the states, the oldest of each state first: what the table and `sock_diag` both know.
 ///
 /// # Errors
 /// When the table or `/proc` cannot be read.
 pub fn still_open(
     side: &mut LogSide,
     converter: &mut Converter,
-    scope: &Scope,
-    pids: &[u32],
+    asked: &Asked<'_>,
 ) -> io::Result<Vec<StillOpen>> {
     let now = Moment::now();
     let namespaces = netns::list()?;
-    let answers = ask::dump(scope, &namespaces);
+    let answers = ask::in_states(asked.scope, asked.states, &namespaces);
     // Read after the list, so that what is listed is in it.
-    let mut table = side.table()?;
-    table.retain(|entry| entry.state == u32::from(scope.state.number()));
-    let seen = table
-        .iter()
-        .filter(|entry| entry.flags & TrackedSocket::BEFORE == 0);
-    let mut look = Look {
-        time: now.time,
-        monotonic_ns: now.monotonic_ns,
-        entered: seen
-            .filter_map(|entry| watched::entered(&entry.socket))
-            .collect(),
-        younger: 0,
-        listed: answers.listed,
-        asked: answers.asked,
-        listening: answers.listening,
-        held: None,
-        processes: HashMap::new(),
-        cgroups: HashMap::new(),
-        netns_names: namespaces.names,
-        tracing: Tracing::default(),
-        notes: Vec::new(),
-    };
-    let inodes: HashSet<u64> = look
-        .listed
-        .iter()
+    let table = side.table()?;
+    let inodes: HashSet<u64> = (answers.listed.iter())
         .map(|socket| u64::from(socket.details.inode))
         .collect();
-    if !inodes.is_empty() {
-        let mptcp = look.listed.iter().any(|socket| socket.details.mptcp);
+    let mut held = None;
+    if side.is_owned() && !inodes.is_empty() {
+        let mptcp = answers.listed.iter().any(|socket| socket.details.mptcp);
         if let Ok(mut found) = side.holders(&inodes, mptcp) {
             found.held.retain(|held| inodes.contains(&held.inode));
             sort_held(&mut found.held);
-            look.held = Some(found.held);
+            held = Some(found.held);
         }
     }
-    let owners = Owners::new(&table);
-    let mut open: Vec<_> = Tracker::new(scope.state)
-        .sockets(&look)
-        .into_iter()
-        .filter_map(|socket| open(socket, &owners, converter, now, scope.state, pids))
-        .collect();
-    open.sort_by_key(|open| open.since.moment_ns());
-    Ok(open)
+    let mut all = Vec::new();
+    for state in asked.states {
+        let number = state.number();
+        let table = (table.iter()).filter(|entry| entry.state == u32::from(number));
+        let table: Vec<_> = table.copied().collect();
+        let seen = table
+            .iter()
+            .filter(|entry| entry.flags & TrackedSocket::BEFORE == 0);
+        let look = Look {
+            time: now.time,
+            monotonic_ns: now.monotonic_ns,
+            entered: seen
+                .filter_map(|entry| watched::entered(&entry.socket))
+                .collect(),
+            younger: 0,
+            listed: (answers.listed.iter())
+                .filter(|socket| socket.state == number)
+                .cloned()
+                .collect(),
+            asked: answers.asked.clone(),
+            listening: answers.listening.clone(),
+            held: held.clone(),
+            processes: HashMap::new(),
+            cgroups: HashMap::new(),
+            netns_names: namespaces.names.clone(),
+            tracing: Tracing::default(),
+            notes: Vec::new(),
+        };
+        let owners = Owners::new(&table);
+        let mut open: Vec<_> = Tracker::new(*state)
+            .sockets(&look)
+            .into_iter()
+            .filter_map(|socket| open(socket, &owners, converter, now, *state, asked.pids))
+            .collect();
+        open.sort_by_key(|open| open.since.moment_ns());
+        all.append(&mut open);
+    }
+    Ok(all)
 }
 
 fn open(

@@ -4,17 +4,17 @@ use std::{io, mem};
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
-use tcptrace_common::{LogCounters, TransitionRecord};
+use tcptrace_common::{LogCounters, TcpState, TransitionRecord};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use super::{
-    super::ask::Scope,
+    super::{ask::Scope, cgroup::Cgroups},
     before::Before,
     convert::{Converter, Moment},
-    open,
+    open::{self, Asked},
     side::{LogOptions, LogSide},
 };
-use crate::model::transition::{Loss, Record};
+use crate::model::transition::{Loss, Record, StillOpen};
 
 /// Records taken out of the buffer at once: they stay in the processor's cache.
 const BATCH: usize = 1024;
@@ -52,14 +52,19 @@ impl LiveLog {
         let ring = ring.context("watching the ring buffer")?;
         // A list gives sockets their cookies, which the walk after it reads. Listeners must be
         // known before the first connection is told; what came meanwhile is found by a second walk.
-        Before::list(&scope, &mut Vec::new()).context("listing the sockets from before")?;
+        let owned = side.is_owned();
         let walked = "finding whose the sockets from before are";
-        side.seed().context(walked)?;
+        if owned {
+            Before::list(&scope, &mut Vec::new()).context("listing the sockets from before")?;
+            side.seed().context(walked)?;
+        }
         side.begin()?;
         let (mut before, listed, listening) =
             Before::list(&scope, notes).context("listing the sockets from before")?;
-        side.seed().context(walked)?;
-        before.find_listeners(&mut side, &listed, &listening);
+        if owned {
+            side.seed().context(walked)?;
+            before.find_listeners(&mut side, &listed, &listening);
+        }
         let skipped = side.skipped().unwrap_or(0);
         Ok(Self {
             side,
@@ -156,12 +161,45 @@ impl LiveLog {
     /// # Errors
     /// When something cannot be read, or what `each` gives.
     pub fn finish(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
+        self.stop(each)?;
+        let open = self.still_open(&[self.scope.state])?;
+        open.into_iter()
+            .try_for_each(|open| each(&Record::StillOpen(open)))
+    }
+
+    /// Sees no more, and gives the rest of what waits to `each`.
+    ///
+    /// # Errors
+    /// When something cannot be read, or what `each` gives.
+    pub fn stop(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
         // No more than there was room for: on a busy machine more would come for ever.
         self.side.stop();
         while self.read(each)? {}
-        let open = open::still_open(&mut self.side, &mut self.converter, &self.scope, &self.pids)?;
-        open.into_iter()
-            .try_for_each(|open| each(&Record::StillOpen(open)))
+        Ok(())
+    }
+
+    /// The sockets that are in one of these states now.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn still_open(&mut self, states: &[TcpState]) -> io::Result<Vec<StillOpen>> {
+        let asked = Asked {
+            scope: &self.scope,
+            states,
+            pids: &self.pids,
+        };
+        open::still_open(&mut self.side, &mut self.converter, &asked)
+    }
+
+    /// What was counted in the kernel, and the runs that it skipped.
+    #[must_use]
+    pub fn counted(&self) -> (LogCounters, u64) {
+        (self.counted, self.skipped)
+    }
+
+    /// Paths of control groups.
+    pub fn cgroups(&mut self) -> &mut Cgroups {
+        self.converter.names.cgroups()
     }
 }
 

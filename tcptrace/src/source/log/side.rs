@@ -7,7 +7,9 @@ use aya::{
     maps::{Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, Program, ProgramError, ProgramFd, TracePoint},
 };
-use tcptrace_common::{Filter, LogCounters, LogSettings, Settings, TcpState, TrackedSocket};
+use tcptrace_common::{
+    Filter, HistSettings, LogCounters, LogSettings, REST_DECADES, Settings, TcpState, TrackedSocket,
+};
 
 use super::{
     super::{
@@ -24,7 +26,7 @@ use super::{
     accept::Accept,
     attach::{
         AGAIN_PROGRAM, attach_again, attach_destroyed, follow_processes, load_seed,
-        load_transition, transition_program,
+        load_transition, put_cgroups, transition_program,
     },
     follow,
 };
@@ -41,10 +43,16 @@ pub struct LogOptions {
     pub filter: Filter,
     /// The same by owner and state.
     pub log: LogSettings,
+    /// Durations that are counted instead of telling transitions.
+    pub hist: HistSettings,
+    /// How many keys they may be counted by.
+    pub max_keys: u32,
     /// The only processes that are wanted; none for all.
     pub pids: Vec<u32>,
     /// Whether their descendants are wanted too.
     pub children: bool,
+    /// Ids of the wanted control group and of those below it; none for all.
+    pub cgroups: Vec<u64>,
     /// Bytes of the ring buffer, a power of 2.
     pub buffer: u32,
     /// How many sockets the table may hold; `None` for as many as is sensible.
@@ -55,6 +63,29 @@ pub struct LogOptions {
     pub messages: bool,
 }
 
+/// Decades of a histogram of one state that there is room for, for each key: most stays of one kind
+/// are of similar lengths.
+const DECADES_OF_A_KEY: u32 = 4;
+/// As many as take 14 MiB for each CPU.
+const MOST_DECADES: u32 = 65_536;
+
+impl LogOptions {
+    /// Entries of the maps of histograms.
+    fn room(&self) -> Vec<(&'static str, u32)> {
+        let HistSettings { states, by, .. } = self.hist;
+        if states == 0 {
+            return Vec::new();
+        }
+        let mut room = vec![("REST", REST_DECADES)];
+        if by != 0 {
+            let decades = states.count_ones().saturating_mul(DECADES_OF_A_KEY);
+            let decades = decades.saturating_mul(self.max_keys).min(MOST_DECADES);
+            room.extend([("KEYS", self.max_keys), ("DECADES", decades)]);
+        }
+        room
+    }
+}
+
 /// The kernel side, attached until dropped.
 pub struct LogSide {
     ebpf: Ebpf,
@@ -62,6 +93,8 @@ pub struct LogSide {
     accept: Accept,
     preallocated: bool,
     holders: HolderMethod,
+    /// Whether owners matter.
+    owned: bool,
     seeds: bool,
     /// The program that told transitions, when it does no more: its count stays.
     stopped: Option<ProgramFd>,
@@ -125,7 +158,8 @@ impl LogSide {
         // some one that asks for the groups above a process's own, which the model then does.
         let cgroup = options.log.cgroup;
         let mut attempts = vec![(1, cgroup), (0, cgroup)];
-        if cgroup != 0 {
+        // Nobody looks again at what is counted in the kernel.
+        if cgroup != 0 && options.hist.states == 0 {
             attempts.extend([(1, 0), (0, 0)]);
         }
         let mut outcome = Err(StartError::Lockdown);
@@ -157,7 +191,12 @@ impl LogSide {
     ) -> Result<Self, StartError> {
         let name = transition_program(hook);
         let mut problem = None;
-        for accept in Accept::candidates(options.accept) {
+        let candidates = match options.hist.unowned {
+            0 => Accept::candidates(options.accept),
+            // It makes no difference.
+            _ => &[Accept::Listener],
+        };
+        for accept in candidates {
             match Self::attach_with(options, settings, types, hook, *accept) {
                 Ok(side) => return Ok(side),
                 Err(Refusal::Start(error)) => return Err(error),
@@ -189,6 +228,7 @@ impl LogSide {
         let settings = Settings {
             watched_state: options.state.number().into(),
             filter: options.filter,
+            hist: options.hist,
             log: LogSettings {
                 by_pid: u32::from(!options.pids.is_empty()),
                 preallocated: u32::from(preallocated),
@@ -198,19 +238,21 @@ impl LogSide {
             },
             ..settings
         };
-        let sizes = [
+        let followed = match options.pids.is_empty() {
+            true => 1,
+            false => follow::MOST,
+        };
+        let mut sizes = vec![
             ("TRACKED", growing),
             ("TRACKED_PREALLOCATED", fixed),
             ("TRANSITIONS", options.buffer),
+            ("PIDS", followed),
             (
-                "PIDS",
-                if options.pids.is_empty() {
-                    1
-                } else {
-                    follow::MOST
-                },
+                "CGROUPS",
+                u32::try_from(options.cgroups.len()).unwrap_or(1).max(1),
             ),
         ];
+        sizes.extend(options.room());
         let mut ebpf = load::sized(settings, types, &sizes, options.messages)?;
         // The quickest to be refused first; and before transitions are told all that they need.
         accept
@@ -218,15 +260,20 @@ impl LogSide {
             .map_err(Refusal::Accept)?;
         load_transition(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
         follow_processes(&mut ebpf, types, options)?;
-        attach_destroyed(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
+        put_cgroups(&mut ebpf, &options.cgroups).map_err(Refusal::Transition)?;
+        let owned = options.hist.unowned == 0;
+        if owned {
+            attach_destroyed(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
+        }
         let holders = HolderMethod::choose(&mut ebpf, types);
-        let seeds = types.is_some_and(|types| load_seed(&mut ebpf, types).is_ok());
+        let seeds = types.is_some_and(|types| owned && load_seed(&mut ebpf, types).is_ok());
         Ok(Self {
             ebpf,
             hook,
             accept,
             preallocated,
             holders,
+            owned,
             seeds,
             stopped: None,
         })
@@ -249,6 +296,9 @@ impl LogSide {
         } else {
             "sockets from before have no owner"
         };
+        if !self.owned {
+            return format!("{hook}; owners are not asked for");
+        }
         let holders = self.holders.describe();
         format!("{hook}; {accept}; {seeds}; holders are found by {holders}")
     }
@@ -332,8 +382,23 @@ impl LogSide {
             sum.unkept += counters.unkept;
             sum.rescued += counters.rescued;
             sum.unfollowed += counters.unfollowed;
+            sum.counted += counters.counted;
+            sum.keyless += counters.keyless;
+            sum.numbered += counters.numbered;
         }
         Ok(sum)
+    }
+
+    /// A map of the kernel side.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<&Map> {
+        self.ebpf.map(name)
+    }
+
+    /// Whether owners matter.
+    #[must_use]
+    pub fn is_owned(&self) -> bool {
+        self.owned
     }
 
     /// Attaches a second program that runs where the kernel skips the first. On a classic tracepoint

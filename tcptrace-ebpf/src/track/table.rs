@@ -44,9 +44,9 @@ pub fn preallocated() -> &'static Table {
 macro_rules! table {
     () => {
         if $crate::settings::setting!(log.preallocated) != 0 {
-            $crate::log::table::preallocated()
+            $crate::track::table::preallocated()
         } else {
-            $crate::log::table::growing()
+            $crate::track::table::growing()
         }
     };
 }

@@ -1,4 +1,4 @@
-//! Every transition under its true process, for `tcptrace log`.
+//! Every socket under its true process, for `tcptrace log` and `tcptrace hist`.
 //!
 //! A table keeps each socket's state, since when, and whose it is; it learns of owners where they
 //! act: at connect and listen (in `transition`), at accept (in `accept`), and of sockets from before
@@ -7,9 +7,9 @@
 mod accept;
 mod destroy;
 mod follow;
-mod owner;
-mod ring;
+pub mod owner;
 mod seed;
 mod seen;
-mod table;
+pub mod table;
 mod transition;
+mod unowned;

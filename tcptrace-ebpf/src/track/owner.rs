@@ -25,6 +25,10 @@ use crate::{
 #[map]
 pub static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 
+/// The control groups that the filter wants, as there were at the start: for sockets from before.
+#[map]
+static CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
+
 /// `PF_KTHREAD` of `include/linux/sched.h`.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
@@ -142,7 +146,9 @@ pub fn holder(task: *const u8) -> Owner {
     let group = peek::<u64>(groups, setting!(task.css_set_dfl_cgrp)) as *const u8;
     let node = peek::<u64>(group, setting!(task.cgroup_kn)) as *const u8;
     owner.cgroup = peek(node, setting!(task.kernfs_node_id));
-    owner.wanted = u32::from(wanted(&owner));
+    // SAFETY: only whether there is an entry matters.
+    let in_cgroup = setting!(log.cgroup) == 0 || unsafe { CGROUPS.get(owner.cgroup) }.is_some();
+    owner.wanted = u32::from(wanted(&owner) && in_cgroup);
     owner
 }
 

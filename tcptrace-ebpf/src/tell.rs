@@ -9,8 +9,7 @@ use aya_ebpf::{
 };
 use tcptrace_common::{Owner, TransitionRecord, WatchedSocket};
 
-use super::table::count;
-use crate::settings::setting;
+use crate::{settings::setting, track::table::count};
 
 /// How many records a CPU writes until it asks how many wait: what tells is on memory that all CPUs
 /// and the reader write to.

@@ -19,11 +19,18 @@ use tcptrace_common::{
 use super::{
     accept::hand_over,
     owner,
-    ring::{Told, tell},
     seen::{Seen, Typed},
     table::{self, Table},
+    unowned,
 };
-use crate::{filter, settings::setting, sock::peek, tracepoint::Record};
+use crate::{
+    filter,
+    hist::{self, Stay},
+    settings::setting,
+    sock::peek,
+    tell::{Told, tell},
+    tracepoint::Record,
+};
 
 const CLOSE: u32 = TcpState::Close as u32;
 const LISTEN: u32 = TcpState::Listen as u32;
@@ -34,12 +41,8 @@ const LAST_ACK: u32 = TcpState::LastAck as u32;
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn transition_btf(ctx: BtfTracePointContext) -> i32 {
-    transition(
-        table::table!(),
-        &Typed::new(&ctx),
-        ctx.arg::<i32>(1) as u32,
-        ctx.arg::<i32>(2) as u32,
-    );
+    let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
+    transition(table::table!(), &Typed::new(&ctx), from, to, FIRST);
     0
 }
 
@@ -51,12 +54,12 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
     let told = match table::get(table, seen.sock()) {
         Some(entry) => entry.state == to,
-        // What has just been closed may have no entry any more.
-        None => to == CLOSE,
+        // What has just been closed may have no entry any more, and some never have one.
+        None => to == CLOSE || unowned::leaves_out(to),
     };
     if from != to && !told {
         table::count(|counters| counters.rescued += 1);
-        transition(table, &seen, from, to);
+        transition(table, &seen, from, to, AGAIN);
     }
     0
 }
@@ -65,12 +68,12 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
 pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
     let record = Record::new(&ctx);
     let (from, to) = (record.old_state() as u32, record.new_state() as u32);
-    transition(table::preallocated(), &record, from, to);
+    transition(table::preallocated(), &record, from, to, FIRST);
     0
 }
 
 #[inline(always)]
-fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32) {
+fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) {
     let protocol = seen.protocol();
     // Closing what was shut down before sets the state that the socket is in already.
     if from == to || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
@@ -78,10 +81,21 @@ fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32) {
     }
     // SAFETY: the helper takes nothing and only reads the clock.
     let now_ns = unsafe { bpf_ktime_get_ns() };
+    let step = Step {
+        protocol,
+        from,
+        to,
+        now_ns,
+        lane,
+    };
+    if setting!(hist.unowned) != 0 {
+        unowned::changed(table, seen, &step);
+        return;
+    }
     if from == LISTEN && to == SYN_RECV {
         came_in(table, seen, now_ns);
     } else {
-        changed(table, seen, protocol, from, to, now_ns);
+        changed(table, seen, &step);
     }
     // No one tells when an MPTCP connection as a whole is destroyed.
     if protocol == IPPROTO_MPTCP && to == CLOSE {
@@ -139,13 +153,16 @@ fn copy_listener(table: &Table, child: *const u8, owner: &mut Owner) {
 }
 
 #[inline(always)]
-fn changed(table: &Table, seen: &impl Seen, protocol: u16, from: u32, to: u32, now_ns: u64) {
+fn changed(table: &Table, seen: &impl Seen, step: &Step) {
+    let Step {
+        from, to, now_ns, ..
+    } = *step;
     let opens = from == CLOSE && (to == SYN_SENT || to == LISTEN);
     let (entry, new) = match known(table, seen) {
         Some(entry) => (entry, false),
         None => match table::fresh(table, seen.sock()) {
             Some(entry) => (entry, true),
-            None => return unkept(seen, protocol, from, to, now_ns, opens),
+            None => return unkept(seen, step, opens),
         },
     };
     let mut space = MaybeUninit::uninit();
@@ -154,7 +171,7 @@ fn changed(table: &Table, seen: &impl Seen, protocol: u16, from: u32, to: u32, n
         let opener = space.write(opener(to));
         hand_over(entry, opener);
         caller = Some(opener);
-    } else if called(from, to) {
+    } else if called(from, to) && (setting!(hist.states) == 0 || entry.accepted == 0) {
         let closer = space.write(owner::caller(&entry.owners[(entry.accepted & 1) as usize]));
         // Whoever closes a socket that nobody is known to have has it.
         if entry.accepted == 0 && closer.known_by == Owner::FD && owned(entry, seen) != OWNED {
@@ -178,10 +195,12 @@ fn changed(table: &Table, seen: &impl Seen, protocol: u16, from: u32, to: u32, n
     if entry.flags & TrackedSocket::HELD_BACK != 0 {
         entry.flags &= !TrackedSocket::HELD_BACK;
         let held = Telling {
-            protocol,
-            now_ns: entry.socket.since_ns,
-            from: entry.held_from,
-            to: entry.state,
+            step: Step {
+                now_ns: entry.socket.since_ns,
+                from: entry.held_from,
+                to: entry.state,
+                ..*step
+            },
             past: Past {
                 since_ns: entry.held_since_ns,
                 or_before: false,
@@ -198,42 +217,52 @@ fn changed(table: &Table, seen: &impl Seen, protocol: u16, from: u32, to: u32, n
         return;
     }
     let telling = Telling {
-        protocol,
-        now_ns,
-        from,
-        to,
+        step: *step,
         past,
         caller,
     };
     say(entry, &telling, owned);
 }
 
+/// A transition, and who sees it.
+#[derive(Clone, Copy)]
+pub struct Step {
+    pub protocol: u16,
+    pub from: u32,
+    pub to: u32,
+    pub now_ns: u64,
+    /// Which program.
+    pub lane: u32,
+}
+
+/// The program that runs at first, and the one that stands in for it.
+const FIRST: u32 = 0;
+const AGAIN: u32 = 1;
+
 /// What is to be told of a transition beside the socket.
-struct Telling<'a> {
-    protocol: u16,
-    now_ns: u64,
-    from: u32,
-    to: u32,
-    past: Past,
-    caller: Option<&'a Owner>,
+pub struct Telling<'a> {
+    pub step: Step,
+    pub past: Past,
+    pub caller: Option<&'a Owner>,
 }
 
 /// A transition of a socket for which there is no room: what it says by itself.
 #[inline(always)]
-fn unkept(seen: &impl Seen, protocol: u16, from: u32, to: u32, now_ns: u64, opens: bool) {
+fn unkept(seen: &impl Seen, step: &Step, opens: bool) {
+    let Step { from, to, .. } = *step;
     let owner = if opens { opener(to) } else { Owner::default() };
     let mut socket = WatchedSocket::default();
     describe(seen, to, false, &mut socket);
     let wanted = owner.wanted != 0 || (owner.pid == 0 && owner::unknown_wanted());
     if wanted && fits(from, to, &socket) {
         tell(&Told {
-            time_ns: now_ns,
+            time_ns: step.now_ns,
             socket: &socket,
             since_ns: 0,
             from: from as u8,
             to: to as u8,
             flags: 0,
-            protocol,
+            protocol: step.protocol,
             owner: Some(&owner),
             caller: Some(&owner),
         });
@@ -242,7 +271,7 @@ fn unkept(seen: &impl Seen, protocol: u16, from: u32, to: u32, now_ns: u64, open
 
 /// The socket's entry, unless it is that of an earlier socket in the same place.
 #[inline(always)]
-fn known(table: &Table, seen: &impl Seen) -> Option<&'static mut TrackedSocket> {
+pub fn known(table: &Table, seen: &impl Seen) -> Option<&'static mut TrackedSocket> {
     let entry = table::get(table, seen.sock())?;
     let cookie = seen.cookie();
     let other = entry.socket.cookie != 0 && cookie != 0 && entry.socket.cookie != cookie;
@@ -268,7 +297,7 @@ fn called(from: u32, to: u32) -> bool {
 
 /// Everything about the socket but the time.
 #[inline(always)]
-fn describe(seen: &impl Seen, to: u32, again: bool, socket: &mut WatchedSocket) {
+pub fn describe(seen: &impl Seen, to: u32, again: bool, socket: &mut WatchedSocket) {
     seen.describe_place(socket);
     seen.describe_ends(socket);
     complete_port(seen, to, again, socket);
@@ -303,11 +332,12 @@ fn owned(entry: &TrackedSocket, seen: &impl Seen) -> u32 {
     }
 }
 
-/// Writes the record, if the filter lets it through. A function of its own, for it is long and
-/// called from several places.
+/// Writes the record or counts the duration, if the filter lets it through. A function of its own,
+/// for it is long and called from several places.
 #[inline(never)]
 fn say(entry: &TrackedSocket, telling: &Telling<'_>, owned: u32) {
-    if !fits(telling.from, telling.to, &entry.socket) {
+    let Telling { step, past, caller } = telling;
+    if !fits(step.from, step.to, &entry.socket) {
         return;
     }
     let owner = &entry.owners[(entry.accepted & 1) as usize];
@@ -318,29 +348,46 @@ fn say(entry: &TrackedSocket, telling: &Telling<'_>, owned: u32) {
         UNACCEPTED => (TransitionRecord::UNACCEPTED, None),
         _ => (0, None),
     };
-    let before = if telling.past.or_before {
+    let before = if past.or_before {
         TransitionRecord::OR_BEFORE
     } else {
         0
     };
+    // What began before the start is told for user space to judge: it is rare.
+    if setting!(hist.states) != 0 && past.since_ns != 0 && before == 0 {
+        hist::count(&Stay {
+            state: step.from,
+            ns: step.now_ns.wrapping_sub(past.since_ns),
+            socket: &entry.socket,
+            owner,
+            lane: step.lane,
+        });
+        return;
+    }
     tell(&Told {
-        time_ns: telling.now_ns,
+        time_ns: step.now_ns,
         socket: &entry.socket,
-        since_ns: telling.past.since_ns,
-        from: telling.from as u8,
-        to: telling.to as u8,
+        since_ns: past.since_ns,
+        from: step.from as u8,
+        to: step.to as u8,
         flags: flags | before,
-        protocol: telling.protocol,
+        protocol: step.protocol,
         owner,
-        caller: telling.caller,
+        caller: *caller,
     });
 }
 
 /// Whether the filter wants such a transition of such a socket.
 #[inline(always)]
-fn fits(from: u32, to: u32, socket: &WatchedSocket) -> bool {
-    let states = setting!(log.states);
-    let wanted = states == 0 || states & (1 << (from & 31) | 1 << (to & 31)) != 0;
+pub fn fits(from: u32, to: u32, socket: &WatchedSocket) -> bool {
+    let counted = setting!(hist.states);
+    let wanted = if counted != 0 {
+        // A socket that comes in at a listener was never in that one's state.
+        counted & (1 << (from & 31)) != 0 && !(from == LISTEN && to == SYN_RECV)
+    } else {
+        let states = setting!(log.states);
+        states == 0 || states & (1 << (from & 31) | 1 << (to & 31)) != 0
+    };
     wanted && filter::fits(socket)
 }
 

@@ -1,0 +1,112 @@
+use crate::{BUCKETS_PER_DECADE, DECADES, TcpState};
+
+/// What a histogram is kept for: the key of the map `KEYS`. What is not asked for
+/// ([`HistSettings::by`](crate::HistSettings)) or not known is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct HistKey {
+    /// When the owner began, in ns of `CLOCK_BOOTTIME`.
+    pub started_ns: u64,
+    /// Id of the owner's control group.
+    pub cgroup: u64,
+    /// The owner's name, NUL-padded.
+    pub comm: [u64; 2],
+    /// Remote address in network order; an IPv4 address in its v4-mapped form.
+    pub remote: [u64; 2],
+    /// The owner.
+    pub pid: u32,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// The port that was connected to.
+    pub port: u16,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// 1 when the owner is known.
+    pub owned: u32,
+}
+
+impl HistKey {
+    /// The owner's name.
+    pub const COMM: u32 = 1;
+    /// The owner itself, with its name at that time.
+    pub const PID: u32 = 2;
+    /// The remote address.
+    pub const REMOTE: u32 = 4;
+    /// The port that was connected to.
+    pub const PORT: u32 = 8;
+    /// The owner's control group.
+    pub const CGROUP: u32 = 16;
+    /// The network namespace.
+    pub const NETNS: u32 = 32;
+    /// The address family.
+    pub const FAMILY: u32 = 64;
+    /// What takes owners.
+    pub const OF_OWNER: u32 = Self::COMM | Self::PID | Self::CGROUP;
+}
+
+/// The key of the map `DECADES`: a decade of the histogram of a state.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct DecadeKey {
+    /// The value in the map `KEYS`.
+    pub key: u32,
+    /// The [`TcpState`] that was left.
+    pub state: u8,
+    /// Which decade: see [`Bucket`](crate::Bucket).
+    pub decade: u8,
+    /// Which program counted.
+    pub lane: u8,
+    /// Nothing.
+    pub reserved: u8,
+}
+
+/// One decade of a histogram, one copy for each CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decade {
+    /// Durations in each bucket.
+    pub counts: [u64; BUCKETS_PER_DECADE],
+    /// All of them together, in ns.
+    pub sum_ns: u64,
+    /// The longest of them, in ns.
+    pub max_ns: u64,
+}
+
+impl Default for Decade {
+    fn default() -> Self {
+        Self {
+            counts: [0; BUCKETS_PER_DECADE],
+            sum_ns: 0,
+            max_ns: 0,
+        }
+    }
+}
+
+/// Programs that count. Each has its own decades: one of them never interrupts itself on a CPU, but
+/// one may interrupt the other.
+pub const LANES: u32 = 2;
+
+/// Entries of the array `REST`, in which those durations are counted that have no key.
+pub const REST_DECADES: u32 = rest_index(LANES, 0, 0);
+
+/// Where a decade is in that array.
+#[inline(always)]
+#[must_use]
+pub const fn rest_index(lane: u32, state: u32, decade: u32) -> u32 {
+    (lane * (TcpState::ALL.len() as u32 + 1) + state) * DECADES as u32 + decade
+}
+
+// SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is
+// a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for HistKey {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for DecadeKey {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Decade {}
+
+const _: () = assert!(size_of::<HistKey>() == 64);
+const _: () = assert!(size_of::<DecadeKey>() == 8);
+const _: () = assert!(size_of::<Decade>() == 28 * 8);

@@ -1,0 +1,106 @@
+//! Histograms in which nothing depends on owners: only sockets in the states asked about are kept,
+//! and most transitions are none of our business.
+
+use tcptrace_common::{TcpState, TrackedSocket, WatchedSocket};
+
+use super::{
+    seen::Seen,
+    table::{self, Table},
+    transition::{Step, describe, fits, known},
+};
+use crate::{
+    filter,
+    hist::{self, Stay},
+    settings::setting,
+    tell::{Told, tell},
+};
+
+const SYN_SENT: u32 = TcpState::SynSent as u32;
+const SYN_RECV: u32 = TcpState::SynRecv as u32;
+
+/// Whether sockets in that state are not kept.
+#[inline(always)]
+pub fn leaves_out(state: u32) -> bool {
+    setting!(hist.unowned) != 0 && setting!(hist.states) & (1 << (state & 31)) == 0
+}
+
+#[inline(always)]
+pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
+    let (leaves, enters) = (!leaves_out(step.from), !leaves_out(step.to));
+    if !leaves && !enters {
+        return;
+    }
+    let entry = known(table, seen);
+    match entry {
+        Some(entry) if entry.state == step.from => {
+            let past = entry.step(step.from, step.to, step.now_ns);
+            // Only now its addresses are known.
+            if step.from == SYN_SENT || step.from == SYN_RECV {
+                describe(seen, step.to, true, &mut entry.socket);
+            }
+            if fits(step.from, step.to, &entry.socket) {
+                hist::count(&Stay {
+                    state: step.from,
+                    ns: step.now_ns.wrapping_sub(past.since_ns),
+                    socket: &entry.socket,
+                    owner: None,
+                    lane: step.lane,
+                });
+            }
+            if !enters {
+                let _ = table.remove(seen.sock() as u64);
+            }
+        }
+        entry => {
+            if leaves {
+                tell_of(seen, step);
+            }
+            if enters {
+                enter(table, seen, step);
+            } else if entry.is_some() {
+                let _ = table.remove(seen.sock() as u64);
+            }
+        }
+    }
+}
+
+/// Since when is not known here: user space may know, for sockets that it listed at the start.
+#[inline(never)]
+fn tell_of(seen: &impl Seen, step: &Step) {
+    let mut socket = WatchedSocket::default();
+    describe(seen, step.to, false, &mut socket);
+    if fits(step.from, step.to, &socket) {
+        tell(&Told {
+            time_ns: step.now_ns,
+            socket: &socket,
+            since_ns: 0,
+            from: step.from as u8,
+            to: step.to as u8,
+            flags: 0,
+            protocol: step.protocol,
+            owner: None,
+            caller: None,
+        });
+    }
+}
+
+#[inline(always)]
+fn enter(table: &Table, seen: &impl Seen, step: &Step) {
+    let mut socket = WatchedSocket::default();
+    // What has just come in does not even have a cookie of its own.
+    if step.to != SYN_RECV {
+        describe(seen, step.to, false, &mut socket);
+    }
+    if step.to != SYN_RECV && !filter::fits(&socket) {
+        return;
+    }
+    socket.since_ns = step.now_ns;
+    if let Some(entry) = table::fresh(table, seen.sock()) {
+        put(entry, socket, step.to);
+    }
+}
+
+#[inline(always)]
+fn put(entry: &mut TrackedSocket, socket: WatchedSocket, state: u32) {
+    (entry.socket, entry.state) = (socket, state);
+}

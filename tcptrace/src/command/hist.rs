@@ -1,0 +1,234 @@
+//! `tcptrace hist`: how long sockets stay in each state.
+
+use std::{
+    io::{self, IsTerminal as _, Write as _},
+    time::{Duration, SystemTime},
+};
+
+use anyhow::Context as _;
+use clap::{CommandFactory as _, error::ErrorKind};
+use tcptrace_common::{HistSettings, TcpState};
+use tokio::{runtime, time};
+
+use super::end::End;
+use crate::{
+    cli::{Cli, Hist},
+    model::{
+        durations::Durations,
+        filter::Filter,
+        key::Part,
+        report::{Extent, Report, Span},
+        transition::Record,
+    },
+    source::{
+        ask::Scope,
+        cgroup,
+        clock::monotonic_ns,
+        hist::{LiveHist, bits},
+        log::LogOptions,
+        privileges,
+    },
+    view::{
+        clean::clean,
+        hist::{self as view, View},
+    },
+};
+
+/// How often it is said that it is alive, and what began before the start is taken in.
+const SAY: Duration = Duration::from_secs(1);
+/// Room for what began before the start: some 7000 durations that come at once.
+const BUFFER: u32 = 1 << 20;
+
+/// Runs the command.
+///
+/// # Errors
+/// When tracing cannot start, or something cannot be read or written.
+pub fn run(arguments: &Hist) -> anyhow::Result<()> {
+    if let Err(reason) = arguments.show.filters.fits_kernel() {
+        Cli::command()
+            .error(ErrorKind::ValueValidation, reason)
+            .exit();
+    }
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the event loop")?;
+    runtime.block_on(session(arguments))
+}
+
+async fn session(arguments: &Hist) -> anyhow::Result<()> {
+    // Before anything is attached, so that a signal always ends in a last report.
+    let mut end = End::new(arguments.duration)?;
+    let useful_missing = privileges::check()?;
+    let show = &arguments.show;
+    let scope = Scope {
+        state: show
+            .asked()
+            .states
+            .first()
+            .copied()
+            .unwrap_or(TcpState::CloseWait),
+        older_than_ns: 0,
+        netns: show.filters.netns,
+        family: show.filters.family,
+    };
+    let mut notes = Vec::new();
+    if !useful_missing.is_empty() {
+        let missing = useful_missing.join(", ");
+        notes.push(format!("without {missing} some of this may be missing"));
+    }
+    let live = LiveHist::start(&options(arguments), scope, show.asked(), &mut notes)?;
+    let mut session = Session {
+        live,
+        filter: Filter {
+            // The kernel knows the processes, their descendants included.
+            pids: Vec::new(),
+            ..show.filters.model()
+        },
+        view: view::choose(show),
+        include_open: show.include_open,
+        begin_ns: monotonic_ns(),
+        last: Durations::new(show.asked()),
+        last_ns: monotonic_ns(),
+        shows_life: io::stderr().is_terminal(),
+    };
+    session.say_hello(arguments.verbose, &notes)?;
+    let mut ticks = time::interval(SAY);
+    let mut intervals = arguments.interval.map(time::interval);
+    if let Some(intervals) = &mut intervals {
+        intervals.tick().await; // the first is at once
+    }
+    loop {
+        let interval = async {
+            match &mut intervals {
+                Some(intervals) => drop(intervals.tick().await),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = end.reached() => break,
+            () = interval => session.report(Extent::Interval)?,
+            () = session.live.much_waits() => session.read()?,
+            _ = ticks.tick() => session.read()?,
+        }
+        session.say_alive()?;
+    }
+    session.finish()
+}
+
+fn options(arguments: &Hist) -> LogOptions {
+    let (show, filters) = (&arguments.show, &arguments.show.filters);
+    let asked = show.asked();
+    let by_owner = [Part::Comm, Part::Pid, Part::Cgroup, Part::Port];
+    let owned = asked.by.iter().any(|part| by_owner.contains(part))
+        || !filters.pid.is_empty()
+        || !filters.comm.is_empty()
+        || filters.cgroup.is_some();
+    let states = asked.states.iter();
+    LogOptions {
+        hook: arguments.hook,
+        accept: arguments.accept,
+        filter: filters.kernel(),
+        log: filters.kernel_by_owner(),
+        hist: HistSettings {
+            states: states.fold(0, |mask, state| mask | 1 << state.number()),
+            by: bits(&asked.by),
+            unowned: u32::from(!owned),
+            reserved: 0,
+        },
+        max_keys: show.max_keys,
+        pids: filters.pid.clone(),
+        children: arguments.children,
+        cgroups: (filters.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
+        buffer: BUFFER,
+        max_sockets: arguments.max_sockets,
+        state: asked.states.first().copied().unwrap_or(TcpState::CloseWait),
+        messages: arguments.verbose >= 2,
+    }
+}
+
+struct Session {
+    live: LiveHist,
+    filter: Filter,
+    view: Box<dyn View>,
+    include_open: bool,
+    /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
+    begin_ns: u64,
+    last_ns: u64,
+    /// What that report was made of.
+    last: Durations,
+    shows_life: bool,
+}
+
+impl Session {
+    fn read(&mut self) -> io::Result<()> {
+        let filter = &self.filter;
+        self.live
+            .read(&|record: &Record| filter.passes_record(record, &[]))
+    }
+
+    /// Shows what has come since the last report, or everything.
+    fn report(&mut self, extent: Extent) -> io::Result<()> {
+        let filter = &self.filter;
+        let wanted = |record: &Record| filter.passes_record(record, &[]);
+        let all = self.live.durations(&wanted)?;
+        let now_ns = monotonic_ns();
+        let (durations, begin_ns) = match extent {
+            Extent::Interval => (&all.since(&self.last), self.last_ns),
+            Extent::Whole => (&all, self.begin_ns),
+        };
+        let span = Span {
+            time: Some(SystemTime::now()),
+            end_ns: now_ns,
+            length_ns: now_ns.saturating_sub(begin_ns),
+            extent,
+        };
+        let account = self.live.account();
+        let report = Report::new(durations, span, self.include_open, account);
+        (self.last, self.last_ns) = (all, now_ns);
+        self.clear_line()?;
+        self.view.report(&report)
+    }
+
+    fn finish(mut self) -> anyhow::Result<()> {
+        let filter = &self.filter;
+        self.live
+            .stop(&|record: &Record| filter.passes_record(record, &[]))?;
+        self.report(Extent::Whole)?;
+        Ok(())
+    }
+
+    /// Says that everything from here on is counted.
+    fn say_hello(&mut self, verbose: u8, notes: &[String]) -> anyhow::Result<()> {
+        if verbose >= 2 {
+            self.live.session().side().print_log()?;
+        }
+        let mut err = io::stderr().lock();
+        for note in notes {
+            writeln!(err, "tcptrace: {}", clean(note))?;
+        }
+        if verbose >= 1 {
+            let how = self.live.session().side().describe();
+            writeln!(err, "tcptrace: counting; {how}")?;
+        } else {
+            writeln!(err, "tcptrace: counting; Ctrl-C ends and shows")?;
+        }
+        Ok(())
+    }
+
+    fn say_alive(&self) -> io::Result<()> {
+        if self.shows_life {
+            let counted = self.live.counted();
+            write!(io::stderr(), "\r\x1b[K{counted} durations")?;
+        }
+        Ok(())
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        if self.shows_life {
+            write!(io::stderr(), "\r\x1b[K")?;
+        }
+        Ok(())
+    }
+}

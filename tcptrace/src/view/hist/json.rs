@@ -1,0 +1,278 @@
+//! Reports as JSON Lines, as the section "Histograms" of `docs/json.md` describes them.
+
+use std::{
+    io::{self, Write as _},
+    net::IpAddr,
+};
+
+use serde::{Serialize, Serializer, ser::SerializeMap as _};
+
+use super::View;
+use crate::{
+    model::{
+        histogram::Histogram,
+        key::{Key, Part},
+        look::Hook,
+        report::{Extent, Group, Report},
+        socket::Family,
+    },
+    view::{clean::clean, escaping::Escaping},
+};
+
+/// Quantiles that are told, in thousandths.
+const QUANTILES: [(u32, f64); 3] = [(500, 0.5), (900, 0.9), (990, 0.99)];
+
+/// Writes one line a report to standard output, and what there is to warn of to standard error too.
+pub struct Json {
+    top: usize,
+}
+
+impl Json {
+    /// Writes so many keys of each state at most.
+    #[must_use]
+    pub fn new(top: Option<usize>) -> Self {
+        Self {
+            top: top.unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl View for Json {
+    fn report(&mut self, report: &Report) -> io::Result<()> {
+        if report.extent == Extent::Whole {
+            for warning in report.warnings() {
+                writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
+            }
+        }
+        let mut line = line(report, self.top)?;
+        line.push(b'\n');
+        let mut out = io::stdout().lock();
+        out.write_all(&line)?;
+        out.flush()
+    }
+}
+
+/// The report as one line without its end.
+///
+/// # Errors
+/// Never for a buffer in memory; the serializer's type has them.
+pub fn line(report: &Report, top: usize) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut line, Escaping);
+    Record::new(report, top).serialize(&mut serializer)?;
+    Ok(line)
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    schema: &'static str,
+    time: Option<String>,
+    monotonic_ns: Option<u64>,
+    covers: &'static str,
+    length_ns: u64,
+    by: Vec<&'static str>,
+    states: Vec<&'static str>,
+    include_open: bool,
+    histograms: Vec<HistogramRecord<'a>>,
+    hidden: usize,
+    keys: KeysRecord,
+    tracing: TracingRecord,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct HistogramRecord<'a> {
+    state: &'static str,
+    key: Option<KeyRecord<'a>>,
+    #[serde(flatten)]
+    finished: DurationsRecord,
+    quantiles: Vec<QuantileRecord>,
+    at_least: DurationsRecord,
+    unknown: u64,
+    so_far: SoFarRecord,
+}
+
+/// What is not asked for is left out, what is not known is null.
+struct KeyRecord<'a> {
+    by: &'a [Part],
+    key: &'a Key,
+}
+
+#[derive(Serialize)]
+struct AddressRecord {
+    #[serde(serialize_with = "display")]
+    address: IpAddr,
+}
+
+#[derive(Serialize)]
+struct DurationsRecord {
+    count: u64,
+    sum_ns: u64,
+    max_ns: Option<u64>,
+    max_exact: bool,
+    buckets: Vec<BucketRecord>,
+}
+
+#[derive(Serialize)]
+struct SoFarRecord {
+    exact: DurationsRecord,
+    at_least: DurationsRecord,
+}
+
+#[derive(Serialize)]
+struct BucketRecord {
+    ge_ns: u64,
+    le_ns: u64,
+    count: u64,
+}
+
+#[derive(Serialize)]
+struct QuantileRecord {
+    q: f64,
+    ns: u64,
+    ge_ns: u64,
+    le_ns: u64,
+}
+
+#[derive(Serialize)]
+struct KeysRecord {
+    count: usize,
+    max: usize,
+    other: u64,
+}
+
+#[derive(Serialize)]
+struct TracingRecord {
+    hook: Option<&'static str>,
+    lost: u64,
+    unkept: u64,
+    recursion_misses: Option<u64>,
+}
+
+fn display<T: std::fmt::Display, S: Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
+impl Serialize for KeyRecord<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut map = out.serialize_map(None)?;
+        let key = self.key;
+        for part in self.by {
+            match part {
+                Part::Comm if self.by.contains(&Part::Pid) => {}
+                Part::Comm => map.serialize_entry("comm", &key.comm.as_deref())?,
+                Part::Pid => {
+                    map.serialize_entry("pid", &key.pid)?;
+                    map.serialize_entry("comm", &key.comm.as_deref())?;
+                    map.serialize_entry("started_ns", &key.started_ns)?;
+                }
+                Part::Remote => {
+                    let remote = key.remote.map(|address| AddressRecord { address });
+                    map.serialize_entry("remote", &remote)?;
+                }
+                Part::Port => map.serialize_entry("port", &key.port)?,
+                Part::Cgroup => map.serialize_entry("cgroup", &key.cgroup.as_deref())?,
+                Part::Netns => map.serialize_entry("netns", &key.netns)?,
+                Part::Family => {
+                    let family = key.family.map(|family| match family {
+                        Family::Ipv4 => "ipv4",
+                        Family::Ipv6 => "ipv6",
+                    });
+                    map.serialize_entry("family", &family)?;
+                }
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'a> Record<'a> {
+    fn new(report: &'a Report, top: usize) -> Self {
+        let (shown, hidden) = report.top(top);
+        let account = &report.account;
+        let by = std::iter::once("state").chain(report.asked.by.iter().map(|part| part.name()));
+        Self {
+            schema: "tcptrace.hist/1",
+            time: (report.time).map(|time| humantime::format_rfc3339_nanos(time).to_string()),
+            monotonic_ns: report.time.map(|_| report.monotonic_ns),
+            covers: match report.extent {
+                Extent::Interval => "interval",
+                Extent::Whole => "whole",
+            },
+            length_ns: report.length_ns,
+            by: by.collect(),
+            states: report
+                .asked
+                .states
+                .iter()
+                .map(|state| state.name())
+                .collect(),
+            include_open: report.include_open,
+            histograms: shown
+                .into_iter()
+                .map(|group| histogram(report, group))
+                .collect(),
+            hidden: hidden.iter().map(|(_, count)| count).sum(),
+            keys: KeysRecord {
+                count: report.keys,
+                max: report.asked.max_keys,
+                other: account.keyless,
+            },
+            tracing: TracingRecord {
+                hook: account.hook.map(|hook| match hook {
+                    Hook::Btf => "btf",
+                    Hook::Tracepoint => "tracepoint",
+                }),
+                lost: account.lost,
+                unkept: account.unkept,
+                recursion_misses: account.skipped,
+            },
+            notes: &report.notes,
+        }
+    }
+}
+
+fn histogram<'a>(report: &'a Report, group: &'a Group) -> HistogramRecord<'a> {
+    let spread = &group.spread;
+    let told = report.told(spread);
+    let quantiles = QUANTILES.iter().filter_map(|(per_mille, q)| {
+        let quantile = told.quantile(*per_mille)?;
+        Some(QuantileRecord {
+            q: *q,
+            ns: quantile.ns,
+            ge_ns: quantile.shortest_ns,
+            le_ns: quantile.longest_ns,
+        })
+    });
+    HistogramRecord {
+        state: group.state.name(),
+        key: group.key.as_ref().map(|key| KeyRecord {
+            by: &report.asked.by,
+            key,
+        }),
+        finished: durations(&spread.finished),
+        quantiles: quantiles.collect(),
+        at_least: durations(&spread.at_least),
+        unknown: spread.unknown,
+        so_far: SoFarRecord {
+            exact: durations(&spread.open),
+            at_least: durations(&spread.open_at_least),
+        },
+    }
+}
+
+fn durations(histogram: &Histogram) -> DurationsRecord {
+    let longest = histogram.longest();
+    let buckets = histogram.buckets().map(|(bucket, count)| BucketRecord {
+        ge_ns: bucket.shortest_ns(),
+        le_ns: bucket.longest_ns(),
+        count,
+    });
+    DurationsRecord {
+        count: histogram.count(),
+        sum_ns: histogram.sum_ns(),
+        max_ns: longest.map(|longest| longest.ns),
+        max_exact: longest.is_some_and(|longest| longest.exact),
+        buckets: buckets.collect(),
+    }
+}

@@ -1,0 +1,136 @@
+//! Durations and keys as histograms name them.
+
+use std::borrow::Cow;
+
+use crate::{
+    model::{
+        key::{Key, Part},
+        socket::Family,
+    },
+    view::{age::age, clean::clean},
+};
+
+/// A duration in three digits, and one of a minute or more in its two largest units: `812ns`,
+/// `1.31ms`, `31.4s`, `2m 3s`.
+pub fn short(ns: u64) -> String {
+    const UNITS: [(u64, &str); 4] = [
+        (1, "ns"),
+        (1_000, "µs"),
+        (1_000_000, "ms"),
+        (1_000_000_000, "s"),
+    ];
+    if ns >= 60 * 1_000_000_000 {
+        return age(ns, true);
+    }
+    let larger = UNITS.iter().rev().find(|(unit, _)| ns >= *unit);
+    let (unit, name) = larger.unwrap_or(&UNITS[0]);
+    let (whole, thousandths) = (ns / unit, ns % unit * 1000 / unit);
+    match whole {
+        _ if *unit == 1 => format!("{whole}{name}"),
+        0..10 => format!("{whole}.{:02}{name}", thousandths / 10),
+        10..100 => format!("{whole}.{}{name}", thousandths / 100),
+        _ => format!("{whole}{name}"),
+    }
+}
+
+/// A round duration in one unit: `1µs`, `200ms`, `5000s`.
+pub fn round(ns: u64) -> String {
+    match ns {
+        0..1_000 => format!("{ns}ns"),
+        1_000..1_000_000 => format!("{}µs", ns / 1_000),
+        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
+        _ => format!("{}s", ns / 1_000_000_000),
+    }
+}
+
+/// What a histogram is of, in the order of its parts; what is not known is `?`.
+pub fn key(by: &[Part], key: &Key) -> String {
+    let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "?".into());
+    let text = |text: &Option<std::sync::Arc<str>>| or_unknown(text.as_deref().map(clean));
+    let parts = by.iter().filter_map(|part| {
+        Some(match part {
+            // The process is named anyway.
+            Part::Comm if by.contains(&Part::Pid) => return None,
+            Part::Comm => text(&key.comm),
+            Part::Pid => match key.pid {
+                Some(pid) => format!("{}[{pid}]", text(&key.comm)),
+                None => "?".into(),
+            },
+            Part::Remote => or_unknown(key.remote.map(|remote| remote.to_string())),
+            Part::Port => format!("port {}", or_unknown(key.port.map(|port| port.to_string()))),
+            Part::Cgroup => text(&key.cgroup),
+            Part::Netns => format!(
+                "netns {}",
+                or_unknown(key.netns.map(|inode| inode.to_string()))
+            ),
+            Part::Family => match key.family {
+                Some(Family::Ipv4) => "ipv4".into(),
+                Some(Family::Ipv6) => "ipv6".into(),
+                None => "?".into(),
+            },
+        })
+    });
+    parts.collect::<Vec<_>>().join("  ")
+}
+
+/// The text in ASCII alone.
+pub fn ascii(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() {
+        return text.into();
+    }
+    let mut plain = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            'µ' => plain.push('u'),
+            '≥' => plain.push_str(">="),
+            '≤' => plain.push_str("<="),
+            '±' => plain.push_str("+-"),
+            '…' | '⋮' => plain.push_str("..."),
+            '\0'..='\x7f' => plain.push(c),
+            other => plain.extend(other.escape_unicode()),
+        }
+    }
+    plain.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn three_digits_tell_a_duration() {
+        let cases = [
+            (0, "0ns"),
+            (812, "812ns"),
+            (1_000, "1.00µs"),
+            (1_315_999, "1.31ms"),
+            (31_450_000_000, "31.4s"),
+            (999_999_999, "999ms"),
+            (123_000_000_000, "2m 3s"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(short(ns), text);
+        }
+    }
+
+    #[test]
+    fn round_ones_have_one_unit() {
+        let cases = [
+            (1_000, "1µs"),
+            (200_000_000, "200ms"),
+            (5_000_000_000_000, "5000s"),
+        ];
+        for (ns, text) in cases {
+            assert_eq!(round(ns), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ascii_is_ascii(text in "\\PC*") {
+            prop_assert!(ascii(&text).is_ascii());
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A histogram as rows of 1, 2, 5, 10, …: each is a few buckets whole.
+
+use tcptrace_common::{LONGEST_NS, SHORTEST_NS};
+
+use crate::model::{durations::Spread, histogram::Histogram};
+
+/// Empty rows of which only the fact that they are there is shown, when there are more than so many.
+const MOST_EMPTY: usize = 2;
+
+/// A row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Row {
+    /// Counts of durations of at least `from_ns`.
+    Counts {
+        /// In ns.
+        from_ns: u64,
+        /// Stays that have ended, also those from before the start.
+        finished: u64,
+        /// Those that have not.
+        open: u64,
+    },
+    /// Several rows without anything.
+    Nothing,
+}
+
+/// Where rows begin, in ns.
+fn beginnings() -> impl DoubleEndedIterator<Item = u64> {
+    let decades = (0..12).map(|decade| SHORTEST_NS * 10u64.pow(decade));
+    let rows = decades.flat_map(|base| [base, base * 2, base * 5]);
+    [0].into_iter().chain(rows).chain([LONGEST_NS])
+}
+
+/// The rows from the first to the last in which there is something.
+pub fn rows(spread: &Spread) -> Vec<Row> {
+    let ends = beginnings().skip(1).map(Some).chain([None]);
+    let between = |histograms: [&Histogram; 2], from_ns, to_ns| -> u64 {
+        let count = |histogram: &Histogram| histogram.between(from_ns, to_ns);
+        histograms.into_iter().map(count).sum()
+    };
+    let counts: Vec<_> = beginnings()
+        .zip(ends)
+        .map(|(from_ns, to_ns)| {
+            let finished = between([&spread.finished, &spread.at_least], from_ns, to_ns);
+            let open = between([&spread.open, &spread.open_at_least], from_ns, to_ns);
+            (from_ns, finished, open)
+        })
+        .collect();
+    let used = |(_, finished, open): &(u64, u64, u64)| finished + open > 0;
+    let first = counts.iter().position(used).unwrap_or(0);
+    let end = counts.iter().rposition(used).map_or(0, |last| last + 1);
+    let mut rows = Vec::new();
+    for alike in counts[first..end].chunk_by(|one, other| used(one) == used(other)) {
+        if alike.len() > MOST_EMPTY && !used(&alike[0]) {
+            rows.push(Row::Nothing);
+            continue;
+        }
+        rows.extend(alike.iter().map(|(from_ns, finished, open)| Row::Counts {
+            from_ns: *from_ns,
+            finished: *finished,
+            open: *open,
+        }));
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spread(finished: &[u64], open: &[u64]) -> Spread {
+        let mut spread = Spread::default();
+        finished.iter().for_each(|ns| spread.finished.add(*ns));
+        open.iter().for_each(|ns| spread.open.add(*ns));
+        spread
+    }
+
+    fn counts(from_ns: u64, finished: u64, open: u64) -> Row {
+        Row::Counts {
+            from_ns,
+            finished,
+            open,
+        }
+    }
+
+    #[test]
+    fn gaps_are_told_and_long_ones_cut() {
+        let rows = rows(&spread(&[1_200, 2_000, 9_999], &[3_000_000]));
+        let expected = [
+            counts(1_000, 1, 0),
+            counts(2_000, 1, 0),
+            counts(5_000, 1, 0),
+            Row::Nothing,
+            counts(2_000_000, 0, 1),
+        ];
+        assert_eq!(rows, expected);
+        assert_eq!(
+            super::rows(&spread(&[1_200, 5_000], &[])),
+            [
+                counts(1_000, 1, 0),
+                counts(2_000, 0, 0),
+                counts(5_000, 1, 0)
+            ]
+        );
+        assert_eq!(super::rows(&Spread::default()), []);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_falls_between_rows(durations in prop::collection::vec(any::<u64>(), 0..50)) {
+            let rows = rows(&spread(&durations, &[]));
+            let all: u64 = rows.iter().map(|row| match row {
+                Row::Counts { finished, .. } => *finished,
+                Row::Nothing => 0,
+            }).sum();
+            prop_assert_eq!(all, durations.len() as u64);
+        }
+    }
+}
