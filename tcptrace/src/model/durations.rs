@@ -206,3 +206,106 @@ impl Durations {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::fixtures::transition;
+
+    const MS: u64 = 1_000_000;
+
+    fn asked(by: &[Part], max_keys: usize) -> Asked {
+        Asked {
+            states: vec![TcpState::CloseWait, TcpState::Listen],
+            by: by.to_vec(),
+            max_keys,
+        }
+    }
+
+    fn stay(comm: &str, duration: Spent) -> Transition {
+        let mut seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
+        seen.duration = duration;
+        if let Some(owner) = &mut seen.owner {
+            owner.process.comm = comm.into();
+        }
+        seen
+    }
+
+    fn of<'a>(durations: &'a Durations, comm: Option<&str>) -> Option<&'a Spread> {
+        let named = |key: Option<&Key>| key.map(|key| key.comm.as_deref()) == comm.map(Some);
+        let mut spreads = durations.spreads();
+        spreads.find_map(|(_, key, spread)| named(key).then_some(spread))
+    }
+
+    #[test]
+    fn kinds_of_durations_are_kept_apart() {
+        let mut durations = Durations::new(asked(&[], 1));
+        for duration in [Spent::Exact(MS), Spent::AtLeast(2 * MS), Spent::Unknown] {
+            durations.transition(&stay("java", duration));
+        }
+        let seen = stay("java", Spent::Unknown);
+        let described = Described::logged(&seen.socket, seen.owner.as_ref());
+        for since in [Since::Exact(10), Since::AtLatest(20)] {
+            durations.open(TcpState::CloseWait, described, since, 100);
+        }
+        let (_, _, spread) = durations.spreads().next().expect("one");
+        assert_eq!(spread.finished.sum_ns(), MS);
+        assert_eq!(spread.at_least.sum_ns(), 2 * MS);
+        assert_eq!(spread.unknown, 1);
+        assert_eq!(
+            (spread.open.sum_ns(), spread.open_at_least.sum_ns()),
+            (90, 80)
+        );
+        assert_eq!(spread.total_ns(), u128::from(3 * MS + 170));
+        assert_eq!(spread.with_open().count(), 3);
+    }
+
+    #[test]
+    fn only_the_ends_of_stays_in_the_states_count() {
+        let mut durations = Durations::new(asked(&[], 1));
+        let mut ends = |from, to| {
+            let mut seen = transition(1, from, to, 5);
+            seen.duration = Spent::Exact(1);
+            durations.transition(&seen);
+        };
+        ends(TcpState::Established, TcpState::CloseWait);
+        ends(TcpState::Listen, TcpState::SynRecv);
+        ends(TcpState::Listen, TcpState::Close);
+        let counted: Vec<_> = durations.spreads().map(|(state, ..)| state).collect();
+        assert_eq!(counted, [TcpState::Listen]);
+    }
+
+    #[test]
+    fn keys_without_room_are_the_rest() {
+        let mut durations = Durations::new(asked(&[Part::Comm], 2));
+        for comm in ["a", "b", "c", "a", "d"] {
+            durations.transition(&stay(comm, Spent::Exact(MS)));
+        }
+        let count = |comm| of(&durations, comm).map(|spread| spread.finished.count());
+        assert_eq!(durations.keys(), 2);
+        assert_eq!(count(Some("a")), Some(2));
+        assert_eq!(count(Some("b")), Some(1));
+        assert_eq!(count(None), Some(2));
+    }
+
+    #[test]
+    fn an_interval_is_what_came_since() {
+        let mut earlier = Durations::new(asked(&[Part::Comm], 9));
+        earlier.transition(&stay("a", Spent::Exact(MS)));
+        earlier.transition(&stay("b", Spent::Unknown));
+        let mut now = earlier.clone();
+        now.transition(&stay("b", Spent::AtLeast(7 * MS)));
+        now.transition(&stay("c", Spent::Exact(3 * MS)));
+        let since = now.since(&earlier);
+        assert_eq!(of(&since, Some("a")), None);
+        let b = of(&since, Some("b")).expect("something came");
+        assert_eq!(
+            (b.unknown, b.at_least.count(), b.finished.count()),
+            (0, 1, 0)
+        );
+        assert_eq!(
+            of(&since, Some("c")).map(|c| c.finished.sum_ns()),
+            Some(3 * MS)
+        );
+    }
+}

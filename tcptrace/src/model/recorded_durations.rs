@@ -103,3 +103,86 @@ impl RecordedDurations {
         report
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tcptrace_common::TcpState;
+
+    use super::*;
+    use crate::model::{
+        fixtures::{time, transition},
+        key::Part,
+        transition::{Loss, Spent, Transition},
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn enters(cookie: u64, at_ns: u64) -> Transition {
+        transition(cookie, TcpState::Established, TcpState::CloseWait, at_ns)
+    }
+
+    fn leaves(cookie: u64, at_ns: u64, duration: Spent) -> Transition {
+        let mut seen = transition(cookie, TcpState::CloseWait, TcpState::LastAck, at_ns);
+        seen.duration = duration;
+        seen
+    }
+
+    fn report(records: Vec<Record>, filter: Filter) -> Report {
+        let asked = Asked {
+            states: vec![TcpState::CloseWait],
+            by: vec![Part::Comm],
+            max_keys: 512,
+        };
+        let mut recorded = RecordedDurations::new(asked, filter);
+        records.iter().for_each(|record| recorded.add(record));
+        recorded.finish(false)
+    }
+
+    #[test]
+    fn what_ended_is_finished_and_what_did_not_is_so_far() {
+        let records = [
+            enters(1, SECOND),
+            enters(2, 2 * SECOND),
+            leaves(1, 4 * SECOND, Spent::Exact(3 * SECOND)),
+            leaves(9, 5 * SECOND, Spent::AtLeast(70)),
+        ];
+        let records = records.map(Record::Transition).to_vec();
+        let report = report(records.clone(), Filter::default());
+        let [group] = &report.groups[..] else {
+            panic!("one process: {:?}", report.groups)
+        };
+        assert_eq!(group.spread.finished.sum_ns(), 3 * SECOND);
+        assert_eq!(group.spread.at_least.sum_ns(), 70);
+        assert_eq!(group.spread.open.sum_ns(), 3 * SECOND);
+        assert_eq!(report.length_ns, 4 * SECOND);
+        let other = Filter {
+            comms: vec!["nginx".into()],
+            ..Filter::default()
+        };
+        assert_eq!(self::report(records, other).groups, []);
+    }
+
+    #[test]
+    fn what_was_lost_puts_in_doubt_who_is_still_open() {
+        let loss = Record::Loss(Loss {
+            time: time(3 * SECOND),
+            monotonic_ns: 3 * SECOND,
+            transitions: 2,
+            sockets: 0,
+            runs: 0,
+        });
+        let records = vec![
+            Record::Transition(enters(1, SECOND)),
+            loss,
+            Record::Transition(enters(2, 4 * SECOND)),
+        ];
+        let report = report(records, Filter::default());
+        assert_eq!(report.groups[0].spread.open.count(), 1);
+        let notes = report.warnings().join("\n");
+        assert!(
+            notes.contains("1 more may still have been in CLOSE_WAIT"),
+            "{notes}"
+        );
+        assert!(notes.contains("2 transitions were lost"), "{notes}");
+    }
+}

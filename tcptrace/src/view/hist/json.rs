@@ -109,7 +109,7 @@ struct DurationsRecord {
     count: u64,
     sum_ns: u64,
     max_ns: Option<u64>,
-    max_exact: bool,
+    max_exact: Option<bool>,
     buckets: Vec<BucketRecord>,
 }
 
@@ -272,7 +272,64 @@ fn durations(histogram: &Histogram) -> DurationsRecord {
         count: histogram.count(),
         sum_ns: histogram.sum_ns(),
         max_ns: longest.map(|longest| longest.ns),
-        max_exact: longest.is_some_and(|longest| longest.exact),
+        max_exact: longest.map(|longest| longest.exact),
         buckets: buckets.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::hist::fixtures::report;
+
+    fn value(report: &Report, top: usize) -> serde_json::Value {
+        let line = line(report, top).expect("memory takes it");
+        let line = String::from_utf8(line).expect("JSON is UTF-8");
+        assert!(
+            !line.contains('\n') && !line.contains(char::is_control),
+            "{line}"
+        );
+        serde_json::from_str(&line).expect("it is JSON")
+    }
+
+    #[test]
+    fn a_report_is_one_line_of_the_schema() {
+        let report = report(&[Part::Pid, Part::Remote, Part::Port], 512, false);
+        let pretty = serde_json::to_string_pretty(&value(&report, 1)).expect("it was JSON");
+        insta::assert_snapshot!(pretty);
+    }
+
+    #[test]
+    fn what_is_not_known_is_null_and_what_has_no_room_has_no_key() {
+        let report = report(
+            &[Part::Comm, Part::Family, Part::Netns, Part::Cgroup],
+            1,
+            true,
+        );
+        let value = value(&report, usize::MAX);
+        let keys: Vec<_> = (value["histograms"].as_array().into_iter().flatten())
+            .map(|histogram| histogram["key"].to_string())
+            .collect();
+        let java = r#"{"cgroup":"/system.slice/app.service","comm":"java","family":"ipv4","netns":4026531833}"#;
+        assert_eq!(keys, [java, "null"]);
+        let unknown = crate::model::key::Key::default();
+        let mut with_unknown = report.clone();
+        with_unknown.groups[0].key = Some(unknown);
+        let value = self::value(&with_unknown, usize::MAX);
+        assert!(value["histograms"][0]["key"]["comm"].is_null());
+        assert!(value["histograms"][0]["key"].get("pid").is_none());
+    }
+
+    #[test]
+    fn buckets_add_up() {
+        let value = value(&report(&[], 1, false), usize::MAX);
+        let histogram = &value["histograms"][0];
+        let sum: u64 = (histogram["buckets"].as_array().into_iter().flatten())
+            .filter_map(|bucket| bucket["count"].as_u64())
+            .sum();
+        assert_eq!(histogram["count"], sum);
+        assert_eq!(histogram["at_least"]["count"], 1);
+        assert_eq!(histogram["so_far"]["exact"]["count"], 2);
+        assert_eq!(histogram["so_far"]["at_least"]["count"], 1);
     }
 }

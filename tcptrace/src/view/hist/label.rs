@@ -73,6 +73,37 @@ pub fn key(by: &[Part], key: &Key) -> String {
     parts.collect::<Vec<_>>().join("  ")
 }
 
+/// The line in as many as it takes, cut between words; what is indented stays so. A word that is too
+/// long is cut off.
+pub fn wrapped(line: &str, width: usize) -> Vec<String> {
+    if line.chars().count() <= width {
+        return vec![line.to_owned()];
+    }
+    let indent: String = line.chars().take_while(|c| *c == ' ').take(width).collect();
+    let mut lines = vec![indent.clone()];
+    let (mut length, mut empty) = (indent.len(), true);
+    for word in line.trim_start().split(' ') {
+        let word_length = word.chars().count();
+        if !empty && length + 1 + word_length > width {
+            lines.push(indent.clone());
+            (length, empty) = (indent.len(), true);
+        }
+        if let Some(last) = lines.last_mut() {
+            if !empty {
+                last.push(' ');
+                length += 1;
+            }
+            last.extend(word.chars().take(width - length.min(width)));
+            length += word_length;
+        }
+        empty = false;
+    }
+    lines
+        .iter()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
+}
+
 /// The text in ASCII alone.
 pub fn ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
@@ -116,6 +147,13 @@ mod tests {
     }
 
     #[test]
+    fn long_lines_go_on_below() {
+        assert_eq!(wrapped("  one two three", 9), ["  one two", "  three"]);
+        assert_eq!(wrapped("one two", 7), ["one two"]);
+        assert_eq!(wrapped("enormous", 3), ["eno"]);
+    }
+
+    #[test]
     fn round_ones_have_one_unit() {
         let cases = [
             (1_000, "1µs"),
@@ -128,6 +166,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn nothing_is_wider_than_it_may_be(text in " {0,4}\\PC{0,60}", width in 1usize..70) {
+            let lines = wrapped(&text, width);
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= width), "{:?}", lines);
+        }
+
         #[test]
         fn ascii_is_ascii(text in "\\PC*") {
             prop_assert!(ascii(&text).is_ascii());

@@ -1,5 +1,8 @@
 //! Views of durations.
 
+mod bars;
+#[cfg(test)]
+mod fixtures;
 mod json;
 mod label;
 mod rows;

@@ -7,17 +7,33 @@ use crate::model::{durations::Spread, histogram::Histogram};
 /// Empty rows of which only the fact that they are there is shown, when there are more than so many.
 const MOST_EMPTY: usize = 2;
 
+/// Durations of one row.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Stays that were seen from their beginning to their end.
+    pub finished: u64,
+    /// Those that have not ended.
+    pub open: u64,
+    /// Those that began before the start, ended or not.
+    pub at_least: u64,
+}
+
+impl Counts {
+    /// All of them.
+    pub fn sum(&self) -> u64 {
+        self.finished + self.open + self.at_least
+    }
+}
+
 /// A row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Row {
-    /// Counts of durations of at least `from_ns`.
+    /// Durations of at least `from_ns`.
     Counts {
         /// In ns.
         from_ns: u64,
-        /// Stays that have ended, also those from before the start.
-        finished: u64,
-        /// Those that have not.
-        open: u64,
+        /// How many.
+        counts: Counts,
     },
     /// Several rows without anything.
     Nothing,
@@ -33,31 +49,28 @@ fn beginnings() -> impl DoubleEndedIterator<Item = u64> {
 /// The rows from the first to the last in which there is something.
 pub fn rows(spread: &Spread) -> Vec<Row> {
     let ends = beginnings().skip(1).map(Some).chain([None]);
-    let between = |histograms: [&Histogram; 2], from_ns, to_ns| -> u64 {
-        let count = |histogram: &Histogram| histogram.between(from_ns, to_ns);
-        histograms.into_iter().map(count).sum()
-    };
-    let counts: Vec<_> = beginnings()
-        .zip(ends)
-        .map(|(from_ns, to_ns)| {
-            let finished = between([&spread.finished, &spread.at_least], from_ns, to_ns);
-            let open = between([&spread.open, &spread.open_at_least], from_ns, to_ns);
-            (from_ns, finished, open)
-        })
-        .collect();
-    let used = |(_, finished, open): &(u64, u64, u64)| finished + open > 0;
-    let first = counts.iter().position(used).unwrap_or(0);
-    let end = counts.iter().rposition(used).map_or(0, |last| last + 1);
+    let rows = beginnings().zip(ends).map(|(from_ns, to_ns)| {
+        let between = |durations: &Histogram| durations.between(from_ns, to_ns);
+        let counts = Counts {
+            finished: between(&spread.finished),
+            open: between(&spread.open),
+            at_least: between(&spread.at_least) + between(&spread.open_at_least),
+        };
+        (from_ns, counts)
+    });
+    let all: Vec<_> = rows.collect();
+    let used = |(_, counts): &(u64, Counts)| counts.sum() > 0;
+    let first = all.iter().position(used).unwrap_or(0);
+    let end = all.iter().rposition(used).map_or(0, |last| last + 1);
     let mut rows = Vec::new();
-    for alike in counts[first..end].chunk_by(|one, other| used(one) == used(other)) {
+    for alike in all[first..end].chunk_by(|one, other| used(one) == used(other)) {
         if alike.len() > MOST_EMPTY && !used(&alike[0]) {
             rows.push(Row::Nothing);
             continue;
         }
-        rows.extend(alike.iter().map(|(from_ns, finished, open)| Row::Counts {
+        rows.extend(alike.iter().map(|(from_ns, counts)| Row::Counts {
             from_ns: *from_ns,
-            finished: *finished,
-            open: *open,
+            counts: *counts,
         }));
     }
     rows
@@ -77,11 +90,12 @@ mod tests {
     }
 
     fn counts(from_ns: u64, finished: u64, open: u64) -> Row {
-        Row::Counts {
-            from_ns,
+        let counts = Counts {
             finished,
             open,
-        }
+            at_least: 0,
+        };
+        Row::Counts { from_ns, counts }
     }
 
     #[test]
@@ -111,7 +125,7 @@ mod tests {
         fn nothing_falls_between_rows(durations in prop::collection::vec(any::<u64>(), 0..50)) {
             let rows = rows(&spread(&durations, &[]));
             let all: u64 = rows.iter().map(|row| match row {
-                Row::Counts { finished, .. } => *finished,
+                Row::Counts { counts, .. } => counts.sum(),
                 Row::Nothing => 0,
             }).sum();
             prop_assert_eq!(all, durations.len() as u64);

@@ -10,9 +10,9 @@ use anstyle::{AnsiColor, Style};
 use tcptrace_common::TcpState;
 
 use super::{
-    View,
-    label::{self, ascii, round, short},
-    rows::{Row, rows},
+    View, bars,
+    label::{self, ascii, round, short, wrapped},
+    rows::{Counts, Row, rows},
 };
 use crate::{
     model::{
@@ -23,7 +23,7 @@ use crate::{
     view::{
         age::age,
         clean::clean,
-        table::{self, Column, left, right},
+        table::{self, left, right},
     },
 };
 
@@ -77,11 +77,12 @@ pub fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> St
     let mut text = String::new();
     let mut line = |line: &str, style: Style| {
         let line = if only_ascii { ascii(line) } else { line.into() };
-        let cut: String = line.chars().take(width).collect();
-        let _ = match style {
-            style if style == Style::new() => writeln!(text, "{cut}"),
-            style => writeln!(text, "{style}{cut}{style:#}"),
-        };
+        for line in wrapped(&line, width) {
+            let _ = match style {
+                style if style == Style::new() => writeln!(text, "{line}"),
+                style => writeln!(text, "{style}{line}{style:#}"),
+            };
+        }
     };
     line(&headline(report), HEADING);
     for warning in report.warnings() {
@@ -150,7 +151,17 @@ fn title(report: &Report, group: &Group) -> String {
 /// What is said of a group, below its title.
 fn block(report: &Report, group: &Group, width: usize, only_ascii: bool) -> Vec<String> {
     let spread = &group.spread;
-    let mut lines = vec![format!("  {}", counts(spread))];
+    let mut lines: Vec<String> = Vec::new();
+    for part in counts(spread) {
+        match lines.last_mut() {
+            // Together as far as the line goes.
+            Some(line) if line.chars().count() + part.chars().count() + 2 <= width => {
+                *line += "; ";
+                *line += &part;
+            }
+            _ => lines.push(format!("  {part}")),
+        }
+    }
     let told = report.told(spread);
     if let Some(quantiles) = quantiles(&told, report.include_open) {
         lines.push(format!("  {quantiles}"));
@@ -159,35 +170,33 @@ fn block(report: &Report, group: &Group, width: usize, only_ascii: bool) -> Vec<
     lines
 }
 
-fn counts(spread: &Spread) -> String {
+fn counts(spread: &Spread) -> Vec<String> {
     let mut parts = vec![format!("{} finished", spread.finished.count())];
-    let open = spread.open.count() + spread.open_at_least.count();
-    if open > 0 {
-        let oldest = [&spread.open, &spread.open_at_least].map(|ages| ages.longest());
-        let (exact, at_least) = (
-            oldest[0].map_or(0, |oldest| oldest.ns),
-            oldest[1].map_or(0, |oldest| oldest.ns),
-        );
-        let oldest = age(exact.max(at_least), exact > at_least);
+    if let Some(oldest) = spread.open.longest() {
+        let (open, oldest) = (spread.open.count(), age(oldest.ns, true));
         parts.push(format!(
             "{open} still in it so far, the oldest for {oldest}"
         ));
     }
-    let before = spread.open_at_least.count();
-    if before > 0 {
-        parts.push(format!("{before} of those since before the start"));
-    }
-    let at_least = spread.at_least.count();
-    if let Some(longest) = spread.at_least.longest() {
-        let longest = age(longest.ns, false);
+    let before = [&spread.at_least, &spread.open_at_least];
+    let longest = before.map(|durations| durations.longest());
+    if let Some(longest) = longest
+        .into_iter()
+        .flatten()
+        .map(|longest| longest.ns)
+        .max()
+    {
+        let [finished, open] = before.map(Histogram::count);
+        let longest = age(longest, false);
         parts.push(format!(
-            "{at_least} more finished that began before the start (at least; up to {longest})"
+            "from before the start {finished} finished and {open} still in it, the longest for \
+             {longest}"
         ));
     }
     if spread.unknown > 0 {
         parts.push(format!("{} of unknown duration", spread.unknown));
     }
-    parts.join("; ")
+    parts
 }
 
 fn quantiles(told: &Histogram, include_open: bool) -> Option<String> {
@@ -206,75 +215,143 @@ fn quantiles(told: &Histogram, include_open: bool) -> Option<String> {
     ))
 }
 
-const COLUMNS: [Column; 4] = [right("FROM"), right("FINISHED"), right("SO FAR"), left("")];
-
 fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
     let rows = rows(spread);
-    let most = rows.iter().map(|row| match row {
-        Row::Counts { finished, open, .. } => finished + open,
-        Row::Nothing => 0,
-    });
-    let most = most.max().unwrap_or(0);
-    let any_finished = spread.finished.count() + spread.at_least.count() > 0;
-    let any_open = spread.open.count() + spread.open_at_least.count() > 0;
-    let cells = |bar_width: usize| -> Vec<Vec<String>> {
-        let row = |row: &Row| match *row {
-            Row::Counts {
-                from_ns,
-                finished,
-                open,
-            } => vec![
-                format!("  {}", round(from_ns)),
-                if any_finished {
-                    finished.to_string()
-                } else {
-                    String::new()
-                },
-                if any_open {
-                    open.to_string()
-                } else {
-                    String::new()
-                },
-                bar(finished, open, most, bar_width, only_ascii),
-            ],
-            Row::Nothing => vec!["⋮".into(), String::new(), String::new(), String::new()],
-        };
-        rows.iter().map(row).collect()
-    };
     if rows.is_empty() {
         return Vec::new();
     }
+    let counts = rows.iter().filter_map(|row| match row {
+        Row::Counts { counts, .. } => Some(counts),
+        Row::Nothing => None,
+    });
+    let most = counts.clone().map(Counts::sum).max().unwrap_or(0);
+    let used = |kind: fn(&Counts) -> u64| counts.clone().any(|counts| kind(counts) > 0);
+    let kinds = [used(|c| c.finished), used(|c| c.open), used(|c| c.at_least)];
+    let bars = bars::Bars::new(most, kinds, only_ascii);
+    let columns = [
+        right("FROM"),
+        right("FINISHED"),
+        right("SO FAR"),
+        right("AT LEAST"),
+        left(bars.legend()),
+    ];
+    let cells = |bar_width: usize| -> Vec<Vec<String>> {
+        let row = |row: &Row| match row {
+            Row::Counts { from_ns, counts } => {
+                let count = |kind: usize, count: u64| match kinds[kind] {
+                    true => count.to_string(),
+                    false => String::new(),
+                };
+                vec![
+                    format!("  {}", round(*from_ns)),
+                    count(0, counts.finished),
+                    count(1, counts.open),
+                    count(2, counts.at_least),
+                    bars.bar(counts, bar_width),
+                ]
+            }
+            Row::Nothing => std::iter::once("⋮".into())
+                .chain(std::iter::repeat_n(String::new(), 4))
+                .collect(),
+        };
+        rows.iter().map(row).collect()
+    };
     // As wide as the numbers leave room for.
-    let numbers = table::lines(&COLUMNS, &cells(0));
-    let used = numbers.iter().map(|line| line.chars().count()).max();
+    let numbers = table::lines(&columns, &cells(0));
+    let used = numbers
+        .iter()
+        .skip(1)
+        .map(|line| line.chars().count())
+        .max();
     let room = width.saturating_sub(used.unwrap_or(0) + 2);
-    table::lines(&COLUMNS, &cells(room.clamp(BARS.1, BARS.0)))
+    let lines = table::lines(&columns, &cells(room.clamp(BARS.1, BARS.0)));
+    let cut = |line: String| line.chars().take(width).collect();
+    lines.into_iter().map(cut).collect()
 }
 
-/// A bar whose full length stands for `most`: what has ended, and behind it what has not. What
-/// there is can be seen, however little.
-fn bar(finished: u64, open: u64, most: u64, width: usize, only_ascii: bool) -> String {
-    const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
-    let eighths = |count: u64| {
-        let length = u128::from(count) * width as u128 * 8;
-        let length = length.div_ceil(u128::from(most.max(1)));
-        usize::try_from(length).unwrap_or(usize::MAX)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::key::Part,
+        view::hist::fixtures::{durations, report},
     };
-    let (all, done) = (eighths(finished + open), eighths(finished));
-    if only_ascii || open > 0 {
-        let (full, light) = if only_ascii {
-            ('#', '.')
-        } else {
-            ('█', '░')
-        };
-        let least = |eighths: usize| {
-            eighths / 8 + usize::from(eighths % 8 >= 4 || (1..8).contains(&eighths))
-        };
-        let done = least(done);
-        let ahead = least(all).max(done + usize::from(open > 0 && width > 0));
-        let rest = ahead.saturating_sub(done);
-        let full = std::iter::repeat_n(full, done);
-        return full.chain(std::iter::repeat_n(light, rest)).collect();
+
+    fn plain(report: &Report, width: usize, only_ascii: bool) -> String {
+        let text = render(report, TOP, width, only_ascii);
+        anstream::adapter::strip_str(&text).to_string()
     }
-    format!("{}{}", "█".repeat(done / 8), EIGHTHS[done % 8])
+
+    #[test]
+    fn the_most_time_in_a_state_comes_first() {
+        insta::assert_snapshot!(plain(&report(&[Part::Pid], 512, false), 80, false));
+    }
+
+    #[test]
+    fn a_narrow_terminal_has_short_bars_and_ascii_is_ascii() {
+        let report = report(&[], 512, true);
+        let text = plain(&report, 44, true);
+        assert!(text.is_ascii(), "{text}");
+        insta::assert_snapshot!(text);
+        for width in [1, 10, 30] {
+            let text = plain(&report, width, false);
+            assert!(
+                text.lines().all(|line| line.chars().count() <= width),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let mut report = report(&[Part::Comm], 1, false);
+        report.account.keyless = 101;
+        report.account.lost = 3;
+        report.account.unkept = 2;
+        report.account.skipped = Some(4);
+        report.account.unfollowed = 1;
+        report.notes = vec!["line 3 is damaged\x1b[31m".into()];
+        insta::assert_snapshot!(plain(&report, 100, false));
+    }
+
+    #[test]
+    fn the_top_is_cut_and_says_so() {
+        let report = report(&[Part::Comm], 512, false);
+        let text = render(&report, 1, 80, false);
+        assert!(
+            text.contains("CLOSE_WAIT: … and 2 more (--top shows more)"),
+            "{text}"
+        );
+        assert!(!text.contains("nginx"), "{text}");
+    }
+
+    #[test]
+    fn hostile_names_do_not_reach_the_terminal() {
+        let mut report = report(&[Part::Comm], 512, false);
+        for key in report
+            .groups
+            .iter_mut()
+            .filter_map(|group| group.key.as_mut())
+        {
+            key.comm = Some("\x1b]0;owned\x07\u{9b}2J\n".into());
+        }
+        for only_ascii in [false, true] {
+            let text = plain(&report, 200, only_ascii);
+            assert!(
+                !text.contains(|c: char| c.is_control() && c != '\n'),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_one_line() {
+        let mut report = report(&[], 1, false);
+        report.groups.clear();
+        let text = plain(&report, 80, false);
+        assert!(
+            text.ends_with("CLOSE_WAIT: no socket was in it\n\nLAST_ACK: no socket was in it\n")
+        );
+        assert_eq!(durations(&[], 1).keys(), 1);
+    }
 }

@@ -1,0 +1,119 @@
+//! Bars of a histogram.
+
+use super::rows::Counts;
+
+/// Parts of a character's width, in eighths.
+const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];
+
+/// Draws bars that can be compared with each other.
+pub struct Bars {
+    /// What a whole bar stands for.
+    most: u64,
+    /// What each kind is drawn with: finished, so far, at least.
+    marks: [char; 3],
+    kinds: [bool; 3],
+    only_ascii: bool,
+}
+
+impl Bars {
+    /// Of which the longest stands for `most`; `kinds` says which there are: finished, so far, at
+    /// least.
+    pub fn new(most: u64, kinds: [bool; 3], only_ascii: bool) -> Self {
+        Self {
+            most: most.max(1),
+            marks: if only_ascii {
+                ['#', '.', '+']
+            } else {
+                ['█', '░', '▒']
+            },
+            kinds,
+            only_ascii,
+        }
+    }
+
+    /// What the marks mean, where that is not clear.
+    pub fn legend(&self) -> &'static str {
+        match (self.kinds, self.only_ascii) {
+            ([true, true, false], false) => "█ finished ░ so far",
+            ([true, false, true], false) => "█ finished ▒ at least",
+            ([false, true, true], false) => "░ so far ▒ at least",
+            ([true, true, true], false) => "█ finished ░ so far ▒ at least",
+            ([true, true, false], true) => "# finished . so far",
+            ([true, false, true], true) => "# finished + at least",
+            ([false, true, true], true) => ". so far + at least",
+            ([true, true, true], true) => "# finished . so far + at least",
+            _ => "",
+        }
+    }
+
+    /// The bar of a row, no longer than `width` characters. What there is can be seen, however
+    /// little.
+    pub fn bar(&self, counts: &Counts, width: usize) -> String {
+        let finer = !self.only_ascii && self.kinds == [true, false, false];
+        if finer {
+            let eighths = scaled(counts.finished, self.most, width * 8);
+            return "█".repeat(eighths / 8) + EIGHTHS[eighths % 8];
+        }
+        let all = [counts.finished, counts.open, counts.at_least];
+        let mut lengths = all.map(|count| scaled(count, self.most, width));
+        // Each was rounded up: the longest gives way.
+        while lengths.iter().sum::<usize>() > width {
+            let longest = lengths.iter_mut().max();
+            let Some(longest) = longest.filter(|length| **length > 1) else {
+                break;
+            };
+            *longest -= 1;
+        }
+        let marks = self.marks.into_iter().zip(lengths);
+        marks
+            .flat_map(|(mark, length)| std::iter::repeat_n(mark, length))
+            .collect()
+    }
+}
+
+/// How long `count` is where `most` is `width`, rounded up.
+fn scaled(count: u64, most: u64, width: usize) -> usize {
+    let length = (u128::from(count) * width as u128).div_ceil(u128::from(most));
+    usize::try_from(length).unwrap_or(width)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn bars_of_one_kind_are_fine() {
+        let bars = Bars::new(16, [true, false, false], false);
+        let bar = |finished| {
+            let counts = Counts {
+                finished,
+                ..Counts::default()
+            };
+            bars.bar(&counts, 2)
+        };
+        assert_eq!([0, 1, 8, 13, 16].map(bar), ["", "▏", "█", "█▋", "██"]);
+    }
+
+    proptest! {
+        #[test]
+        fn what_there_is_can_be_seen(
+            finished in 0u64..1_000_000,
+            open in 0u64..100,
+            at_least in 0u64..5,
+            more in 0u64..1000,
+            width in 4usize..80,
+        ) {
+            let counts = Counts { finished, open, at_least };
+            for only_ascii in [false, true] {
+                let bars = Bars::new(counts.sum() + more, [true; 3], only_ascii);
+                let bar = bars.bar(&counts, width);
+                prop_assert!(bar.chars().count() <= width, "{}", bar);
+                for (count, mark) in [finished, open, at_least].into_iter().zip(bars.marks) {
+                    prop_assert_eq!(count > 0, bar.contains(mark), "{}", bar);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Reports for tests.
+
+use tcptrace_common::TcpState;
+
+use crate::model::{
+    durations::{Asked, Durations},
+    fixtures::{time, transition},
+    key::{Described, Part},
+    look::Hook,
+    report::{Account, Extent, Report, Span},
+    socket::Since,
+    transition::{Spent, Transition},
+};
+
+pub const MS: u64 = 1_000_000;
+const SECOND: u64 = 1000 * MS;
+
+fn left(state: TcpState, comm: &str, duration: Spent) -> Transition {
+    let mut seen = transition(1, state, TcpState::LastAck, 100 * SECOND);
+    seen.duration = duration;
+    match seen.owner.as_mut() {
+        Some(owner) if comm != "?" => owner.process.comm = comm.into(),
+        _ => seen.owner = None,
+    }
+    seen
+}
+
+/// A leak of `java` beside what `nginx` and somebody unknown have finished, by these parts.
+pub fn durations(by: &[Part], max_keys: usize) -> Durations {
+    let state = TcpState::CloseWait;
+    let mut durations = Durations::new(Asked {
+        states: vec![state, TcpState::LastAck],
+        by: by.to_vec(),
+        max_keys,
+    });
+    for ms in [1, 2, 2, 3, 7, 15, 4000] {
+        durations.transition(&left(state, "java", Spent::Exact(ms * MS)));
+    }
+    for us in 20..120 {
+        durations.transition(&left(state, "nginx", Spent::Exact(us * 1000)));
+    }
+    durations.transition(&left(state, "nginx", Spent::AtLeast(90 * SECOND)));
+    durations.transition(&left(state, "?", Spent::Unknown));
+    let java = left(state, "java", Spent::Unknown);
+    let described = Described::logged(&java.socket, java.owner.as_ref());
+    for since in [Since::Exact(40), Since::Exact(69), Since::AtLatest(5)] {
+        let since = match since {
+            Since::Exact(s) => Since::Exact(s * SECOND),
+            Since::AtLatest(s) => Since::AtLatest(s * SECOND),
+        };
+        durations.open(state, described, since, 100 * SECOND);
+    }
+    durations
+}
+
+/// What is shown of them.
+pub fn report(by: &[Part], max_keys: usize, include_open: bool) -> Report {
+    let span = Span {
+        time: Some(time(100 * SECOND)),
+        end_ns: 100 * SECOND,
+        length_ns: 61 * SECOND,
+        extent: Extent::Whole,
+    };
+    let account = Account {
+        hook: Some(Hook::Btf),
+        skipped: Some(0),
+        ..Account::default()
+    };
+    Report::new(&durations(by, max_keys), span, include_open, account)
+}
