@@ -4,9 +4,11 @@ use core::hint::black_box;
 
 use aya_ebpf::{
     bindings::BPF_NOEXIST,
+    cty::c_void,
     helpers::bpf_get_smp_processor_id,
     macros::map,
     maps::{HashMap, PerCpuArray, PerCpuHashMap},
+    programs::RawTracePointContext,
 };
 use tcptrace_common::{
     BUCKETS_PER_DECADE, Bucket, Decade, DecadeKey, HistKey, LANES, Owner, TcpState, WatchedSocket,
@@ -169,4 +171,13 @@ fn is_server(stay: &Stay<'_>) -> bool {
                 || stay.state == TcpState::Listen as u32
         }
     }
+}
+
+/// The bucket of its argument, by which a test sees how this kernel computes it; never attached. By
+/// hand, for the macro drops what a program returns.
+#[unsafe(link_section = "raw_tp/sys_enter")]
+#[unsafe(no_mangle)]
+pub extern "C" fn bucket_of(ctx: *mut c_void) -> i32 {
+    let bucket = Bucket::of(RawTracePointContext::new(ctx).arg(0));
+    i32::from(bucket.decade) << 8 | i32::from(bucket.slot)
 }

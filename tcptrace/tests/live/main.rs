@@ -11,6 +11,7 @@ mod check;
 mod doctor;
 mod endings;
 mod filters;
+mod hist_buckets;
 mod holders;
 mod kernel;
 mod leaks;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
     log_filters::add(&mut cases);
     log_files::add(&mut cases);
     log_limits::add(&mut cases);
+    hist_buckets::add(&mut cases);
     libtest_mimic::run(&arguments, cases.into_trials()).exit_code()
 }
 
