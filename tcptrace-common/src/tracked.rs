@@ -55,6 +55,9 @@ pub struct TrackedSocket {
     pub accepted: u32,
     /// When it entered `held_from`, or 0.
     pub held_since_ns: u64,
+    /// The number of the key that its durations are counted by, once that is known: see
+    /// `hist.rs` of the kernel side.
+    pub key: u64,
     /// Before and after it was accepted. One that connected or listens has its owner in the second.
     pub owners: [Owner; 2],
 }
@@ -165,5 +168,5 @@ unsafe impl aya::Pod for TransitionRecord {}
 unsafe impl aya::Pod for LogCounters {}
 
 const _: () = assert!(size_of::<Owner>() == 48);
-const _: () = assert!(size_of::<TrackedSocket>() == 64 + 16 + 8 + 2 * 48);
+const _: () = assert!(size_of::<TrackedSocket>() == 64 + 16 + 16 + 2 * 48);
 const _: () = assert!(size_of::<TransitionRecord>() == 8 + 64 + 8 + 48 + 24);

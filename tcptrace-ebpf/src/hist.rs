@@ -11,8 +11,8 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tcptrace_common::{
-    BUCKETS_PER_DECADE, Bucket, Decade, DecadeKey, HistKey, LANES, Owner, TcpState, WatchedSocket,
-    rest_index,
+    BUCKETS_PER_DECADE, Bucket, Decade, DecadeKey, HistKey, LANES, Owner, TcpState, TrackedSocket,
+    WatchedSocket, rest_index,
 };
 
 use crate::{settings::setting, track::table};
@@ -37,24 +37,23 @@ static EMPTY: Decade = unsafe { core::mem::zeroed() };
 const NUMBERS: u32 = 1 << 18;
 
 /// A duration in a state.
-pub struct Stay<'a> {
+pub struct Stay {
     pub state: u32,
     pub ns: u64,
-    pub socket: &'a WatchedSocket,
-    /// `None` for nobody that is known.
-    pub owner: Option<&'a Owner>,
+    /// Whether the socket's owner holds.
+    pub owned: bool,
     /// Which program counts.
     pub lane: u32,
 }
 
 /// Counts it. A function of its own, for it is long and called from several places.
 #[inline(never)]
-pub fn count(stay: &Stay<'_>) {
+pub fn count(entry: &mut TrackedSocket, stay: &Stay) {
     let bucket = Bucket::of(stay.ns);
     let decade = if setting!(hist.by) == 0 {
         rest(stay, bucket)
     } else {
-        keyed(stay, bucket).or_else(|| {
+        keyed(entry, stay, bucket).or_else(|| {
             table::count(|counters| counters.keyless += 1);
             rest(stay, bucket)
         })
@@ -74,7 +73,7 @@ pub fn count(stay: &Stay<'_>) {
 }
 
 #[inline(always)]
-fn rest(stay: &Stay<'_>, bucket: Bucket) -> Option<&'static mut Decade> {
+fn rest(stay: &Stay, bucket: Bucket) -> Option<&'static mut Decade> {
     let index = rest_index(stay.lane, stay.state, bucket.decade.into());
     let decade = REST.get_ptr_mut(index)?;
     // SAFETY: this CPU's own copy, which no other program writes: each has its own lane.
@@ -82,9 +81,9 @@ fn rest(stay: &Stay<'_>, bucket: Bucket) -> Option<&'static mut Decade> {
 }
 
 #[inline(always)]
-fn keyed(stay: &Stay<'_>, bucket: Bucket) -> Option<&'static mut Decade> {
+fn keyed(entry: &mut TrackedSocket, stay: &Stay, bucket: Bucket) -> Option<&'static mut Decade> {
     let key = DecadeKey {
-        key: number(&key(stay), stay.lane)?,
+        key: known_number(entry, stay)?,
         state: stay.state as u8,
         decade: bucket.decade,
         lane: stay.lane as u8,
@@ -102,6 +101,26 @@ fn keyed(stay: &Stay<'_>, bucket: Bucket) -> Option<&'static mut Decade> {
     // SAFETY: this CPU's own copy, which no other program writes; no decade is ever removed.
     Some(unsafe { &mut *decade })
 }
+
+/// The number of the socket's key, which is kept with the socket: neither its owner nor its ends
+/// change but where that is forgotten, or an accepting process comes in between.
+#[inline(always)]
+fn known_number(entry: &mut TrackedSocket, stay: &Stay) -> Option<u32> {
+    let accepted = entry.accepted & 1;
+    let valid = KNOWN | u64::from(accepted) << 32 | u64::from(stay.owned) << 33;
+    let known = entry.key;
+    if known >> 32 == valid >> 32 {
+        return Some(known as u32);
+    }
+    let owner = &entry.owners[accepted as usize];
+    let owner = if stay.owned { Some(owner) } else { None };
+    let number = number(&key(&entry.socket, owner, stay.state), stay.lane)?;
+    entry.key = valid | u64::from(number);
+    Some(number)
+}
+
+/// In `TrackedSocket::key`: the lower half is a number.
+const KNOWN: u64 = 1 << 63;
 
 /// The key's number, which it gets when there is room for one more.
 #[inline(always)]
@@ -122,54 +141,64 @@ fn number(key: &HistKey, lane: u32) -> Option<u32> {
     KEYS.get_ptr(key).map(|number| unsafe { *number })
 }
 
-/// What it is counted by.
+/// What it is counted by. Field by field: what the compiler makes of an empty one is a call to a loop
+/// over bytes.
 #[inline(always)]
-fn key(stay: &Stay<'_>) -> HistKey {
+fn key(socket: &WatchedSocket, owner: Option<&Owner>, state: u32) -> HistKey {
     let by = setting!(hist.by);
-    let (socket, mut key) = (stay.socket, HistKey::default());
-    if by & HistKey::OF_OWNER != 0
-        && let Some(owner) = stay.owner
-    {
-        key.owned = 1;
-        if by & (HistKey::COMM | HistKey::PID) != 0 {
-            key.comm = owner.comm;
-        }
-        if by & HistKey::PID != 0 {
-            (key.pid, key.started_ns) = (owner.pid, owner.started_ns);
-        }
-        if by & HistKey::CGROUP != 0 {
-            key.cgroup = owner.cgroup;
-        }
-    }
-    if by & HistKey::REMOTE != 0 {
-        key.remote = socket.remote;
-    }
-    if by & HistKey::PORT != 0 {
-        key.port = if is_server(stay) {
-            socket.local_port
+    let asked = |parts: u32| by & parts != 0;
+    let port = match asked(HistKey::PORT) {
+        true if is_server(socket, owner, state) => socket.local_port,
+        true => socket.remote_port,
+        false => 0,
+    };
+    let owner = owner.filter(|_| asked(HistKey::OF_OWNER));
+    let named = owner.filter(|_| asked(HistKey::COMM | HistKey::PID));
+    let told = owner.filter(|_| asked(HistKey::PID));
+    HistKey {
+        started_ns: told.map_or(0, |owner| owner.started_ns),
+        cgroup: owner
+            .filter(|_| asked(HistKey::CGROUP))
+            .map_or(0, |owner| owner.cgroup),
+        comm: [
+            named.map_or(0, |owner| owner.comm[0]),
+            named.map_or(0, |owner| owner.comm[1]),
+        ],
+        remote: [
+            if asked(HistKey::REMOTE) {
+                socket.remote[0]
+            } else {
+                0
+            },
+            if asked(HistKey::REMOTE) {
+                socket.remote[1]
+            } else {
+                0
+            },
+        ],
+        pid: told.map_or(0, |owner| owner.pid),
+        netns: if asked(HistKey::NETNS) {
+            socket.netns
         } else {
-            socket.remote_port
-        };
+            0
+        },
+        port,
+        family: if asked(HistKey::FAMILY) {
+            socket.family
+        } else {
+            0
+        },
+        owned: u32::from(owner.is_some()),
     }
-    if by & HistKey::NETNS != 0 {
-        key.netns = socket.netns;
-    }
-    if by & HistKey::FAMILY != 0 {
-        key.family = socket.family;
-    }
-    key
 }
 
 /// Whether the connection came in at a listener, or this is one.
 #[inline(always)]
-fn is_server(stay: &Stay<'_>) -> bool {
-    match stay.owner {
+fn is_server(socket: &WatchedSocket, owner: Option<&Owner>, state: u32) -> bool {
+    match owner {
         Some(owner) if owner.known_by == Owner::CONNECT => false,
         Some(owner) if owner.known_by != Owner::FD => true,
-        _ => {
-            stay.socket.flags & WatchedSocket::FROM_LISTENER != 0
-                || stay.state == TcpState::Listen as u32
-        }
+        _ => socket.flags & WatchedSocket::FROM_LISTENER != 0 || state == TcpState::Listen as u32,
     }
 }
 

@@ -144,6 +144,7 @@ pub fn hand_over(entry: &mut TrackedSocket, owner: &Owner) {
     unsafe {
         write_volatile(&mut entry.accepted, 0);
         write_volatile(&mut entry.owners[1], *owner);
+        write_volatile(&mut entry.key, 0);
         write_volatile(&mut entry.accepted, 1);
     }
 }

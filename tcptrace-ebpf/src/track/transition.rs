@@ -74,6 +74,9 @@ pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
 
 #[inline(always)]
 fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) {
+    if unowned::leaves_out(from) && unowned::leaves_out(to) {
+        return;
+    }
     let protocol = seen.protocol();
     // Closing what was shut down before sets the state that the socket is in already.
     if from == to || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
@@ -335,7 +338,7 @@ fn owned(entry: &TrackedSocket, seen: &impl Seen) -> u32 {
 /// Writes the record or counts the duration, if the filter lets it through. A function of its own,
 /// for it is long and called from several places.
 #[inline(never)]
-fn say(entry: &TrackedSocket, telling: &Telling<'_>, owned: u32) {
+fn say(entry: &mut TrackedSocket, telling: &Telling<'_>, owned: u32) {
     let Telling { step, past, caller } = telling;
     if !fits(step.from, step.to, &entry.socket) {
         return;
@@ -355,13 +358,13 @@ fn say(entry: &TrackedSocket, telling: &Telling<'_>, owned: u32) {
     };
     // What began before the start is told for user space to judge: it is rare.
     if setting!(hist.states) != 0 && past.since_ns != 0 && before == 0 {
-        hist::count(&Stay {
+        let stay = Stay {
             state: step.from,
             ns: step.now_ns.wrapping_sub(past.since_ns),
-            socket: &entry.socket,
-            owner,
+            owned: owned == OWNED,
             lane: step.lane,
-        });
+        };
+        hist::count(entry, &stay);
         return;
     }
     tell(&Told {

@@ -27,9 +27,6 @@ pub fn leaves_out(state: u32) -> bool {
 #[inline(always)]
 pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
     let (leaves, enters) = (!leaves_out(step.from), !leaves_out(step.to));
-    if !leaves && !enters {
-        return;
-    }
     let entry = known(table, seen);
     match entry {
         Some(entry) if entry.state == step.from => {
@@ -39,13 +36,13 @@ pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
                 describe(seen, step.to, true, &mut entry.socket);
             }
             if fits(step.from, step.to, &entry.socket) {
-                hist::count(&Stay {
+                let stay = Stay {
                     state: step.from,
                     ns: step.now_ns.wrapping_sub(past.since_ns),
-                    socket: &entry.socket,
-                    owner: None,
+                    owned: false,
                     lane: step.lane,
-                });
+                };
+                hist::count(entry, &stay);
             }
             if !enters {
                 let _ = table.remove(seen.sock() as u64);
