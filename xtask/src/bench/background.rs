@@ -1,10 +1,10 @@
 //! A program that runs while something else is measured.
 
-use super::cpu_time::CpuTime;
+use super::cpu_time::{self, CpuTime};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
     process::{Child, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -47,20 +47,18 @@ impl Background {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut background = Self::start(command)?;
         let out = background.child.stdout.take().context("it has no stdout")?;
-        let (times, receiver) = channel();
-        thread::spawn(move || {
-            let mut out = BufReader::new(out);
-            let mut line = Vec::new();
-            while out
-                .read_until(b'\n', &mut line)
-                .is_ok_and(|length| length > 0)
-            {
-                // Read on when nobody wants to know any more: a full pipe would hold the program up.
-                let _ = times.send(Instant::now());
-                line.clear();
-            }
-        });
-        Ok((background, receiver))
+        Ok((background, time_lines(out, "")))
+    }
+
+    /// Starts one and gives the time of each message that begins like that.
+    pub fn start_saying(
+        mut command: Command,
+        wanted: &'static str,
+    ) -> Result<(Self, Receiver<Instant>)> {
+        command.stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut background = Self::start(command)?;
+        let err = background.child.stderr.take().context("it has no stderr")?;
+        Ok((background, time_lines(err, wanted)))
     }
 
     pub fn pid(&self) -> u32 {
@@ -82,8 +80,9 @@ impl Background {
             .with_context(|| format!("{} says nothing", self.name))
     }
 
-    /// Ends it as Ctrl-C would, waits for it, and gives the time that it took on the CPUs.
-    pub fn stop(mut self) -> Result<CpuTime> {
+    /// Ends it as Ctrl-C would, waits for it, and gives the time that it took on the CPUs, and the seconds of that
+    /// exactly.
+    pub fn stop(mut self) -> Result<(CpuTime, f64)> {
         self.check()?;
         let pid = i32::try_from(self.pid())
             .ok()
@@ -101,9 +100,30 @@ impl Background {
             }
             thread::sleep(Duration::from_millis(5));
         };
+        let exact = cpu_time::so_far(self.pid())?;
         self.child.wait()?;
-        Ok(cpu)
+        Ok((cpu, exact))
     }
+}
+
+/// The times of lines that begin like that.
+fn time_lines(from: impl Read + Send + 'static, wanted: &'static str) -> Receiver<Instant> {
+    let (times, receiver) = channel();
+    thread::spawn(move || {
+        let mut from = BufReader::new(from);
+        let mut line = Vec::new();
+        while from
+            .read_until(b'\n', &mut line)
+            .is_ok_and(|length| length > 0)
+        {
+            if line.starts_with(wanted.as_bytes()) {
+                // Read on when nobody wants to know any more: a full pipe would hold the program up.
+                let _ = times.send(Instant::now());
+            }
+            line.clear();
+        }
+    });
+    receiver
 }
 
 impl Drop for Background {

@@ -12,12 +12,13 @@ use anyhow::{Context, Result};
 
 /// A lap is long enough that a live session looks at least once in it.
 const LAP_MS: u64 = 2100;
-/// With those that tell each transition every moment is like the other.
-const TELLING_LAP_MS: u64 = 1000;
+/// With those that see to each transition when it comes every moment is like the other.
+const STEADY_LAP_MS: u64 = 1000;
 const QUICK_LAP_MS: u64 = 500;
 /// Ratios to reach.
 const MOST_OF_STUCK: f64 = 1.05;
 const MOST_OF_LOG: f64 = 1.20;
+const MOST_OF_HIST: f64 = 1.15;
 
 /// What is compared with nothing, and how.
 struct Contest {
@@ -33,15 +34,17 @@ impl Contest {
             lap_ms: if plan.quick { QUICK_LAP_MS } else { lap_ms },
             most,
         };
-        let telling = |subject, most| contest(subject, TELLING_LAP_MS, most);
+        let steady = |subject, most| contest(subject, STEADY_LAP_MS, most);
         let mut all = vec![
             contest(Subject::nothing(), LAP_MS, None),
             contest(Subject::stuck(plan, "2s"), LAP_MS, Some(MOST_OF_STUCK)),
-            telling(Subject::log(plan), Some(MOST_OF_LOG)),
-            telling(Subject::log_json(plan), None),
-            telling(Subject::log_dir(plan), Some(MOST_OF_LOG)),
+            steady(Subject::hist(plan), Some(MOST_OF_HIST)),
+            steady(Subject::dearest_hist(plan), Some(MOST_OF_HIST)),
+            steady(Subject::log(plan), Some(MOST_OF_LOG)),
+            steady(Subject::log_json(plan), None),
+            steady(Subject::log_dir(plan), Some(MOST_OF_LOG)),
         ];
-        all.extend(others.into_iter().map(|other| telling(other, None)));
+        all.extend(others.into_iter().map(|other| steady(other, None)));
         all
     }
 }
@@ -52,7 +55,8 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         "A loop opens a connection over the loopback, exchanges a byte each way and closes it, as fast as it can: 10 \
          transitions a connection. Each turn runs it without and with the program attached, in alternating order; \
          the result is the ratio of the times for one connection. `tcptrace stuck` is a live session that looks \
-         every 2 s. All others tell every transition, and write it into a file.",
+         every 2 s. `tcptrace hist` counts in the kernel: how long sockets were in CLOSE_WAIT, or in each state by \
+         program, which is the dearest of its usual ways. All others tell every transition, and write it into a file.",
     );
     let (others, missing) = Subject::others();
     let contests = Contest::all(plan, others);

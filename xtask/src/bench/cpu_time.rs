@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result};
 use rustix::param::clock_ticks_per_second;
-use std::fs;
+use std::{fs, io};
 
-/// In seconds, as the kernel counts it: in ticks, of which there are 100 a second.
+/// In seconds, as the kernel tells it: in ticks, of which there are 100 a second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CpuTime {
     /// In its own code.
@@ -31,6 +31,27 @@ impl CpuTime {
     }
 }
 
+/// Seconds of a process until now (also of one that has ended and was not waited for), all of its threads, in its own
+/// code and in the kernel together: these the kernel knows to the nanosecond.
+pub fn so_far(pid: u32) -> Result<f64> {
+    let what = || format!("the kernel does not say what process {pid} took");
+    let mut clock = 0;
+    // SAFETY: the clock's number is written into a variable of its type.
+    let error = unsafe { libc::clock_getcpuclockid(i32::try_from(pid)?, &raw mut clock) };
+    if error != 0 {
+        return Err(io::Error::from_raw_os_error(error)).with_context(what);
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the time is written into a variable of its type.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return Err(io::Error::last_os_error()).with_context(what);
+    }
+    Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
+}
+
 /// State and times. The name, in parentheses, may have anything in it.
 fn parse(stat: &str, ticks: f64) -> Option<(&str, CpuTime)> {
     let (_, rest) = stat.rsplit_once(") ")?;
@@ -48,7 +69,20 @@ fn parse(stat: &str, ticks: f64) -> Option<(&str, CpuTime)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CpuTime, parse};
+    use super::{CpuTime, parse, so_far};
+    use std::{
+        process,
+        time::{Duration, Instant},
+    };
+
+    #[test]
+    fn a_process_that_computes_takes_time() {
+        let before = so_far(process::id()).expect("it is this process");
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_millis(20) {}
+        let after = so_far(process::id()).expect("it is this process");
+        assert!(after > before, "{after} after {before}");
+    }
 
     #[test]
     fn names_do_not_disturb() {

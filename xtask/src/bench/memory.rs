@@ -1,53 +1,54 @@
 //! Memory of a live session.
 
-use super::{Plan, background::Background, crowd::Crowd, report::Section};
+use super::{Plan, background::Background, crowd::Crowd, report::Section, subject::DEAREST};
 use anyhow::{Context, Result};
 use std::{fs, process::Command};
 
 const STUCK: usize = 1000;
 const LOOKS: usize = 3;
+/// In MiB.
+const MOST: f64 = 20.0;
 
 pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Memory");
     section.say(&format!(
         "Of a live session with {STUCK} sockets stuck, after {LOOKS} looks (`VmRSS`), and the most that it ever had \
-         (`VmHWM`, reached at start).",
+         (`VmHWM`, reached at start); for `tcptrace hist --all-states --by comm`, after as many reports. What the \
+         kernel takes for the BPF maps is not in it.",
     ));
     let crowd = Crowd::new(STUCK)?;
+    let stuck = ["stuck", "--older-than", "0s", "--all"];
+    let stuck_json = [&stuck[..], &["--json"]].concat();
+    let hist_json = [&DEAREST[..], &["--json"]].concat();
     let mut rows = Vec::new();
-    for (name, format) in [("text", &[][..]), ("JSON", &["--json"][..])] {
-        let (now, most) = session(plan, &crowd, format)?;
+    for (name, arguments, lines) in [
+        // A look in text is a line for each socket and some more.
+        ("text", &stuck[..], STUCK),
+        ("JSON", &stuck_json, 1),
+        ("`hist`, JSON", &hist_json, 1),
+    ] {
+        let (now, most) = session(plan, &crowd, arguments, lines)?;
         rows.push(vec![name.into(), format!("{now:.1}"), format!("{most:.1}")]);
-        section.at_most(
-            &format!("RSS with {STUCK} stuck, {name}"),
-            now,
-            20.0,
-            " MiB",
-        );
+        let what = format!("RSS with {STUCK} stuck, {name}");
+        section.at_most(&what, now, MOST, " MiB");
     }
     section.table(&["output", "RSS, MiB", "at most, MiB"], &rows);
     Ok(section)
 }
 
-/// MiB after some looks, and at most.
-fn session(plan: &Plan, crowd: &Crowd, format: &[&str]) -> Result<(f64, f64)> {
+/// MiB after some looks of so many lines each, and at most.
+fn session(
+    plan: &Plan,
+    crowd: &Crowd,
+    arguments: &[&str],
+    lines_of_a_look: usize,
+) -> Result<(f64, f64)> {
     let netns = crowd.netns().inode().to_string();
     let mut command = Command::new(&plan.program);
     command
-        .args([
-            "stuck",
-            "--older-than",
-            "0s",
-            "--interval",
-            "500ms",
-            "--all",
-            "--netns",
-            &netns,
-        ])
-        .args(format);
+        .args(arguments)
+        .args(["--interval", "500ms", "--netns", &netns]);
     let (tcptrace, lines) = Background::start_timed(command)?;
-    // A look in text is a line for each socket and some more.
-    let lines_of_a_look = if format.is_empty() { STUCK } else { 1 };
     for _ in 0..LOOKS * lines_of_a_look {
         tcptrace.line(&lines)?;
     }

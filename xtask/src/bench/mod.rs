@@ -8,6 +8,7 @@ mod background;
 mod churn;
 mod cpu_time;
 mod crowd;
+mod hist;
 mod kernel_time;
 mod log;
 mod machine;
@@ -38,6 +39,8 @@ pub enum Part {
     Kernel,
     /// Whether a log of every transition keeps up, and what it takes
     Log,
+    /// Whether histograms miss nothing, and what user space takes for them
+    Hist,
     /// One look beside many other sockets, against ss
     Once,
     /// From start to first report
@@ -47,10 +50,11 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Churn,
         Self::Kernel,
         Self::Log,
+        Self::Hist,
         Self::Once,
         Self::Start,
         Self::Memory,
@@ -106,6 +110,7 @@ pub fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
             Part::Churn => churn::measure(plan),
             Part::Kernel => kernel_time::measure(plan),
             Part::Log => log::measure(plan),
+            Part::Hist => hist::measure(plan),
             Part::Once => once::measure(plan),
             Part::Start => start::measure(plan),
             Part::Memory => memory::measure(plan),

@@ -1,6 +1,9 @@
 //! A program at work that writes into files, and what they hold in the end.
 
-use super::{background::Background, cpu_time::CpuTime};
+use super::{
+    background::Background,
+    cpu_time::{self, CpuTime},
+};
 use anyhow::{Context, Result};
 use std::{
     fs::{self, File},
@@ -55,11 +58,17 @@ impl Session {
         Ok(self.files.stderr()?.contains(text))
     }
 
+    /// Seconds that it has taken on the CPUs so far.
+    pub fn seconds(&self) -> Result<f64> {
+        cpu_time::so_far(self.pid())
+    }
+
     /// Ends it as Ctrl-C would: by then it has written everything.
     pub fn stop(self) -> Result<Ended> {
-        let cpu = self.background.stop()?;
+        let (cpu, seconds) = self.background.stop()?;
         Ok(Ended {
             cpu,
+            seconds,
             files: self.files,
         })
     }
@@ -69,6 +78,8 @@ impl Session {
 #[derive(Debug)]
 pub struct Ended {
     pub cpu: CpuTime,
+    /// All of that, exactly.
+    pub seconds: f64,
     files: Files,
 }
 
@@ -76,6 +87,11 @@ impl Ended {
     /// What it wrote to its standard error.
     pub fn stderr(&self) -> Result<String> {
         self.files.stderr()
+    }
+
+    /// What it wrote to its standard output.
+    pub fn stdout(&self) -> Result<String> {
+        self.files.read(STDOUT)
     }
 
     /// Lines that tell a transition.
@@ -115,7 +131,11 @@ impl Files {
     }
 
     fn stderr(&self) -> Result<String> {
-        let bytes = fs::read(self.path(STDERR)).context("cannot read a temporary file")?;
+        self.read(STDERR)
+    }
+
+    fn read(&self, name: &str) -> Result<String> {
+        let bytes = fs::read(self.path(name)).context("cannot read a temporary file")?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     }
 }

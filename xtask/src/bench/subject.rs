@@ -1,6 +1,7 @@
 //! What is attached while the churn runs: tcptrace, and what else is installed that watches TCP states.
 
 use super::{Plan, programs, session::Session};
+use crate::workload::Netns;
 use anyhow::{Result, bail};
 use std::{
     env,
@@ -24,6 +25,10 @@ const ATTACHED_WITHIN: Duration = Duration::from_millis(500);
 
 /// What `tcptrace log` says once it sees everything.
 const TRACING: &str = "tcptrace: tracing";
+/// What `tcptrace hist` says then.
+pub const COUNTING: &str = "tcptrace: counting";
+/// The usual way to count that has most to do: nearly every transition ends a duration, under an owner and a key.
+pub const DEAREST: [&str; 4] = ["hist", "--all-states", "--by", "comm"];
 
 /// Something to attach.
 #[derive(Debug)]
@@ -89,6 +94,34 @@ impl Subject {
             output: Some("--dir"),
             ..Self::log(plan)
         }
+    }
+
+    /// `tcptrace hist`: durations in CLOSE_WAIT, whoever's they are.
+    pub fn hist(plan: &Plan) -> Self {
+        Self {
+            name: "`tcptrace hist`",
+            program: Some(plan.program.clone()),
+            arguments: vec!["hist".into()],
+            output: None,
+            ready: Some(COUNTING),
+        }
+    }
+
+    /// `tcptrace hist` of every state, by program.
+    pub fn dearest_hist(plan: &Plan) -> Self {
+        Self {
+            name: "`tcptrace hist --all-states --by comm`",
+            arguments: DEAREST.map(String::from).to_vec(),
+            ..Self::hist(plan)
+        }
+    }
+
+    /// The same, of one network namespace, with what it prints in JSON.
+    pub fn of_netns_in_json(mut self, netns: &Netns) -> Self {
+        let netns = netns.inode().to_string();
+        self.arguments
+            .extend(["--json".into(), "--netns".into(), netns]);
+        self
     }
 
     /// The others that work here, and what to say of those that do not.

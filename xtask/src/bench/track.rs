@@ -11,7 +11,7 @@ use std::fs;
 pub struct Track {
     workers: Vec<Player>,
     // Last, so that it is dropped last.
-    _netns: Netns,
+    netns: Netns,
 }
 
 /// What a lap cost.
@@ -35,10 +35,12 @@ impl Track {
         let workers = (0..workers)
             .map(|_| Player::start(&netns, &["churn"]))
             .collect::<Result<_>>()?;
-        Ok(Self {
-            workers,
-            _netns: netns,
-        })
+        Ok(Self { workers, netns })
+    }
+
+    /// The namespace that nothing else is in.
+    pub fn netns(&self) -> &Netns {
+        &self.netns
     }
 
     /// All workers at once, for so many milliseconds; `close` is `orderly` or `reset`.
