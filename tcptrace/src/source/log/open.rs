@@ -31,6 +31,22 @@ pub struct Asked<'a> {
     pub states: &'a [TcpState],
     /// The only processes; none for all.
     pub pids: &'a [u32],
+    /// Whether nothing was lost so far: who is in a state is then in the table, or was before.
+    pub nothing_lost: bool,
+}
+
+impl Asked<'_> {
+    /// Whether it is known how the socket came into its state. Else it did so after what was seen
+    /// last, or it has left since it was listed.
+    fn accounts_for(&self, socket: &Socket, owners: &Owners<'_>, converter: &Converter) -> bool {
+        let before = || {
+            let earlier = converter.before.get(socket.cookie?)?;
+            (earlier.state == socket.state.number()).then_some(())
+        };
+        // Without cookies nothing tells which socket it is that has no port yet.
+        let unclear = socket.state == TcpState::SynSent || !self.nothing_lost;
+        unclear || owners.of(socket).is_some() || before().is_some()
+    }
 }
 
 /// Sockets in the states, the oldest of each state first: what the table and `sock_diag` both know.
@@ -91,7 +107,11 @@ pub fn still_open(
         let mut open: Vec<_> = Tracker::new(*state)
             .sockets(&look)
             .into_iter()
-            .filter_map(|socket| open(socket, &owners, converter, now, *state, asked.pids))
+            .filter_map(|socket| {
+                let known = asked.accounts_for(&socket, &owners, converter);
+                let open = || open(socket, &owners, converter, now, *state, asked.pids);
+                known.then(open).flatten()
+            })
             .collect();
         open.sort_by_key(|open| open.since.moment_ns());
         all.append(&mut open);

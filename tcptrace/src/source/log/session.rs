@@ -187,6 +187,7 @@ impl LiveLog {
             scope: &self.scope,
             states,
             pids: &self.pids,
+            nothing_lost: self.counted.unkept == 0 && self.skipped == 0,
         };
         open::still_open(&mut self.side, &mut self.converter, &asked)
     }
