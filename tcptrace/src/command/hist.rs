@@ -34,8 +34,10 @@ use crate::{
     },
 };
 
-/// How often it is said that it is alive, and what began before the start is taken in.
-const SAY: Duration = Duration::from_secs(1);
+/// How often what began before the start is taken in, and it is looked whether the kernel skips runs.
+const LOOK: Duration = Duration::from_millis(100);
+/// How many looks pass until it is said that it is alive.
+const SAY: u32 = 10;
 /// Room for what began before the start: some 7000 durations that come at once.
 const BUFFER: u32 = 1 << 20;
 
@@ -93,8 +95,9 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
         shows_life: io::stderr().is_terminal(),
     };
     session.say_hello(arguments.verbose, &notes)?;
-    let mut ticks = time::interval(SAY);
-    let mut intervals = arguments.interval.map(time::interval);
+    let mut looks = ticks(LOOK);
+    let mut looked: u32 = 0;
+    let mut intervals = arguments.interval.map(ticks);
     if let Some(intervals) = &mut intervals {
         intervals.tick().await; // the first is at once
     }
@@ -110,11 +113,23 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
             () = end.reached() => break,
             () = interval => session.report(Extent::Interval)?,
             () = session.live.much_waits() => session.read()?,
-            _ = ticks.tick() => session.read()?,
+            _ = looks.tick() => {
+                session.read()?;
+                looked = looked.wrapping_add(1);
+                if looked.is_multiple_of(SAY) {
+                    session.say_alive()?;
+                }
+            }
         }
-        session.say_alive()?;
     }
     session.finish()
+}
+
+/// Ticks that do not come in a burst when a report took long.
+fn ticks(period: Duration) -> time::Interval {
+    let mut ticks = time::interval(period);
+    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
+    ticks
 }
 
 fn options(arguments: &Hist) -> LogOptions {

@@ -31,8 +31,9 @@ pub struct Asked<'a> {
     pub states: &'a [TcpState],
     /// The only processes; none for all.
     pub pids: &'a [u32],
-    /// Whether nothing was lost so far: who is in a state is then in the table, or was before.
-    pub nothing_lost: bool,
+    /// When something was lost last, in ns of `CLOCK_MONOTONIC`: who is in a state is in the table, or
+    /// was in it before the start, or has been since that moment.
+    pub lost_ns: u64,
 }
 
 impl Asked<'_> {
@@ -44,7 +45,7 @@ impl Asked<'_> {
             (earlier.state == socket.state.number()).then_some(())
         };
         // Without cookies nothing tells which socket it is that has no port yet.
-        let unclear = socket.state == TcpState::SynSent || !self.nothing_lost;
+        let unclear = socket.state == TcpState::SynSent || socket.since.moment_ns() <= self.lost_ns;
         unclear || owners.of(socket).is_some() || before().is_some()
     }
 }

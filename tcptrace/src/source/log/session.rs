@@ -29,6 +29,8 @@ pub struct LiveLog {
     batch: Vec<TransitionRecord>,
     counted: LogCounters,
     skipped: u64,
+    /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`.
+    lost_ns: u64,
     /// Whether a second program runs where the kernel skips the first.
     stands_in: bool,
 }
@@ -78,6 +80,7 @@ impl LiveLog {
             batch: Vec::with_capacity(BATCH),
             counted: LogCounters::default(),
             skipped,
+            lost_ns: 0,
             stands_in: false,
         })
     }
@@ -152,6 +155,9 @@ impl LiveLog {
             runs: skipped.saturating_sub(self.skipped),
         };
         (self.counted, self.skipped) = (counted, skipped);
+        if loss.sockets + loss.runs > 0 {
+            self.lost_ns = now.monotonic_ns;
+        }
         let any = loss.transitions + loss.sockets + loss.runs > 0;
         Ok(any.then_some(loss))
     }
@@ -187,7 +193,7 @@ impl LiveLog {
             scope: &self.scope,
             states,
             pids: &self.pids,
-            nothing_lost: self.counted.unkept == 0 && self.skipped == 0,
+            lost_ns: self.lost_ns,
         };
         open::still_open(&mut self.side, &mut self.converter, &asked)
     }
