@@ -1,4 +1,4 @@
-use crate::WatchedSocket;
+use crate::{LANES, WatchedSocket};
 
 /// A process at the moment at which it got hold of a socket.
 #[repr(C)]
@@ -152,8 +152,17 @@ pub struct LogCounters {
     pub counted: u64,
     /// Of those, the ones whose key found no room, and are counted without it.
     pub keyless: u64,
-    /// Keys that this CPU has given numbers to.
-    pub numbered: u64,
+    /// Keys that each program has given numbers to on this CPU.
+    pub numbered: [u64; LANES as usize],
+    /// [`Self::NO_KEYS`] and [`Self::NO_DECADES`]: what there was no more room for.
+    pub full: u64,
+}
+
+impl LogCounters {
+    /// No more keys: none is ever removed.
+    pub const NO_KEYS: u64 = 1;
+    /// No more decades, likewise.
+    pub const NO_DECADES: u64 = 2;
 }
 
 // SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is

@@ -11,8 +11,8 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tcptrace_common::{
-    BUCKETS_PER_DECADE, Bucket, Decade, DecadeKey, HistKey, LANES, Owner, TcpState, TrackedSocket,
-    WatchedSocket, rest_index,
+    BUCKETS_PER_DECADE, Bucket, Decade, DecadeKey, HistKey, LANES, LogCounters, Owner, TcpState,
+    TrackedSocket, WatchedSocket, rest_index,
 };
 
 use crate::{settings::setting, track::table};
@@ -32,6 +32,9 @@ static REST: PerCpuArray<Decade> = PerCpuArray::with_max_entries(1, 0);
 /// What a decade begins as.
 // SAFETY: all zeros is a value of these integers.
 static EMPTY: Decade = unsafe { core::mem::zeroed() };
+
+/// `-E2BIG` of `include/uapi/asm-generic/errno-base.h`.
+const E2BIG: i32 = -7;
 
 /// Numbers of keys that one program may give on one CPU.
 const NUMBERS: u32 = 1 << 18;
@@ -93,8 +96,10 @@ fn keyed(entry: &mut TrackedSocket, stay: &Stay, bucket: Bucket) -> Option<&'sta
         Some(decade) => decade,
         None => {
             let empty: &Decade = &EMPTY;
-            // Another CPU may have been quicker.
-            let _ = DECADES.insert(key, empty, BPF_NOEXIST.into());
+            add(LogCounters::NO_DECADES, || {
+                DECADES.insert(key, empty, BPF_NOEXIST.into())
+            });
+            // It may be there without us: another CPU was quicker.
             DECADES.get_ptr_mut(key)?
         }
     };
@@ -131,14 +136,33 @@ fn number(key: &HistKey, lane: u32) -> Option<u32> {
     }
     // SAFETY: the helper takes nothing.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    table::count(|counters| {
-        let number = (cpu * LANES + lane) * NUMBERS + counters.numbered as u32;
-        if KEYS.insert(key, number, BPF_NOEXIST.into()).is_ok() {
-            counters.numbered += 1;
-        }
-    });
+    let lane = lane % LANES;
+    let mut numbered = 0;
+    table::count(|counters| numbered = counters.numbered[lane as usize] as u32);
+    let number = (cpu * LANES + lane) * NUMBERS + numbered;
+    if add(LogCounters::NO_KEYS, || {
+        KEYS.insert(key, number, BPF_NOEXIST.into())
+    }) {
+        table::count(|counters| counters.numbered[lane as usize] += 1);
+    }
     // SAFETY: as above. It may be there without us: another CPU was quicker.
     KEYS.get_ptr(key).map(|number| unsafe { *number })
+}
+
+/// Adds to a map from which nothing is removed; whether that was done. It is not tried again once
+/// the map is full, for then the kernel looks for room on every CPU.
+#[inline(always)]
+fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
+    let mut known = false;
+    table::count(|counters| known = counters.full & full != 0);
+    if known {
+        return false;
+    }
+    let result = insert();
+    if result == Err(E2BIG) {
+        table::count(|counters| counters.full |= full);
+    }
+    result.is_ok()
 }
 
 /// What it is counted by. Field by field: what the compiler makes of an empty one is a call to a loop

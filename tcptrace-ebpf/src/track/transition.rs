@@ -57,9 +57,8 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
         // What has just been closed may have no entry any more, and some never have one.
         None => to == CLOSE || unowned::leaves_out(to),
     };
-    if from != to && !told {
+    if from != to && !told && transition(table, &seen, from, to, AGAIN) {
         table::count(|counters| counters.rescued += 1);
-        transition(table, &seen, from, to, AGAIN);
     }
     0
 }
@@ -72,15 +71,16 @@ pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
     0
 }
 
+/// Takes a transition in; whether it was any of our business.
 #[inline(always)]
-fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) {
+fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) -> bool {
     if unowned::leaves_out(from) && unowned::leaves_out(to) {
-        return;
+        return false;
     }
     let protocol = seen.protocol();
     // Closing what was shut down before sets the state that the socket is in already.
     if from == to || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
-        return;
+        return false;
     }
     // SAFETY: the helper takes nothing and only reads the clock.
     let now_ns = unsafe { bpf_ktime_get_ns() };
@@ -92,8 +92,7 @@ fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) {
         lane,
     };
     if setting!(hist.unowned) != 0 {
-        unowned::changed(table, seen, &step);
-        return;
+        return unowned::changed(table, seen, &step);
     }
     if from == LISTEN && to == SYN_RECV {
         came_in(table, seen, now_ns);
@@ -104,6 +103,7 @@ fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) {
     if protocol == IPPROTO_MPTCP && to == CLOSE {
         let _ = table.remove(seen.sock() as u64);
     }
+    true
 }
 
 /// A new socket, made for a connection that came in at a listener. Its addresses are filled in
@@ -356,8 +356,10 @@ fn say(entry: &mut TrackedSocket, telling: &Telling<'_>, owned: u32) {
     } else {
         0
     };
-    // What began before the start is told for user space to judge: it is rare.
-    if setting!(hist.states) != 0 && past.since_ns != 0 && before == 0 {
+    // What began before the start is told for user space to judge, and what came in before and waits
+    // to be accepted, for it knows where: both are rare.
+    let waits = owned == UNACCEPTED && entry.held_from != LISTEN;
+    if setting!(hist.states) != 0 && past.since_ns != 0 && before == 0 && !waits {
         let stay = Stay {
             state: step.from,
             ns: step.now_ns.wrapping_sub(past.since_ns),

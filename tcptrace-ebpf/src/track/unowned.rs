@@ -1,7 +1,7 @@
 //! Histograms in which nothing depends on owners: only sockets in the states asked about are kept,
 //! and most transitions are none of our business.
 
-use tcptrace_common::{TcpState, TrackedSocket, WatchedSocket};
+use tcptrace_common::{TcpState, WatchedSocket};
 
 use super::{
     seen::Seen,
@@ -24,8 +24,9 @@ pub fn leaves_out(state: u32) -> bool {
     setting!(hist.unowned) != 0 && setting!(hist.states) & (1 << (state & 31)) == 0
 }
 
+/// Takes a transition in; whether it was of a socket that is asked about.
 #[inline(always)]
-pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
+pub fn changed(table: &Table, seen: &impl Seen, step: &Step) -> bool {
     let (leaves, enters) = (!leaves_out(step.from), !leaves_out(step.to));
     let entry = known(table, seen);
     match entry {
@@ -47,26 +48,28 @@ pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
             if !enters {
                 let _ = table.remove(seen.sock() as u64);
             }
+            true
         }
         entry => {
-            if leaves {
-                tell_of(seen, step);
-            }
+            let told = leaves && tell_of(seen, step);
             if enters {
-                enter(table, seen, step);
-            } else if entry.is_some() {
+                return enter(table, seen, step) || told;
+            }
+            if entry.is_some() {
                 let _ = table.remove(seen.sock() as u64);
             }
+            told
         }
     }
 }
 
 /// Since when is not known here: user space may know, for sockets that it listed at the start.
 #[inline(never)]
-fn tell_of(seen: &impl Seen, step: &Step) {
+fn tell_of(seen: &impl Seen, step: &Step) -> bool {
     let mut socket = WatchedSocket::default();
     describe(seen, step.to, false, &mut socket);
-    if fits(step.from, step.to, &socket) {
+    let wanted = fits(step.from, step.to, &socket);
+    if wanted {
         tell(&Told {
             time_ns: step.now_ns,
             socket: &socket,
@@ -79,25 +82,22 @@ fn tell_of(seen: &impl Seen, step: &Step) {
             caller: None,
         });
     }
+    wanted
 }
 
 #[inline(always)]
-fn enter(table: &Table, seen: &impl Seen, step: &Step) {
+fn enter(table: &Table, seen: &impl Seen, step: &Step) -> bool {
     let mut socket = WatchedSocket::default();
     // What has just come in does not even have a cookie of its own.
     if step.to != SYN_RECV {
         describe(seen, step.to, false, &mut socket);
     }
     if step.to != SYN_RECV && !filter::fits(&socket) {
-        return;
+        return false;
     }
     socket.since_ns = step.now_ns;
     if let Some(entry) = table::fresh(table, seen.sock()) {
-        put(entry, socket, step.to);
+        (entry.socket, entry.state) = (socket, step.to);
     }
-}
-
-#[inline(always)]
-fn put(entry: &mut TrackedSocket, socket: WatchedSocket, state: u32) {
-    (entry.socket, entry.state) = (socket, state);
+    true
 }

@@ -182,8 +182,8 @@ impl Report {
         }
         if let (Some(runs @ 1..), Some(_)) = (account.skipped, account.hook) {
             warnings.push(format!(
-                "the kernel skipped {runs} runs of the program: as many durations may be missing \
-                 or not known"
+                "the kernel skipped {runs} runs of the program: as many durations at the most are \
+                 missing or not known"
             ));
         }
         if account.unfollowed > 0 {

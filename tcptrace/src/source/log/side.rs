@@ -384,7 +384,7 @@ impl LogSide {
             sum.unfollowed += counters.unfollowed;
             sum.counted += counters.counted;
             sum.keyless += counters.keyless;
-            sum.numbered += counters.numbered;
+            sum.full |= counters.full;
         }
         Ok(sum)
     }
