@@ -162,8 +162,8 @@ impl Report {
         let account = &self.account;
         if account.keyless > 0 {
             warnings.push(format!(
-                "{} durations are of keys that came when there were {} already, and count as other \
-                 (--max-keys makes room)",
+                "{} durations found no room of their own and count as other (--max-keys, now {}, makes \
+                 room)",
                 account.keyless, self.asked.max_keys
             ));
         }

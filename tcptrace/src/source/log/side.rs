@@ -6,9 +6,11 @@ use aya::{
     Ebpf,
     maps::{Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, Program, ProgramError, ProgramFd, TracePoint},
+    util::nr_cpus,
 };
 use tcptrace_common::{
-    Filter, HistSettings, LogCounters, LogSettings, REST_DECADES, Settings, TcpState, TrackedSocket,
+    DECADES, Decade, Filter, HistSettings, LogCounters, LogSettings, REST_DECADES, Settings,
+    TcpState, TrackedSocket,
 };
 
 use super::{
@@ -63,11 +65,13 @@ pub struct LogOptions {
     pub messages: bool,
 }
 
-/// Decades of a histogram of one state that there is room for, for each key: most stays of one kind
-/// are of similar lengths.
+/// Keys of which there is room for every decade, in each state.
+const WIDE_KEYS: u32 = 64;
+/// Decades of the others: most stays of one kind are of similar lengths.
 const DECADES_OF_A_KEY: u32 = 4;
-/// As many as take 14 MiB for each CPU.
-const MOST_DECADES: u32 = 65_536;
+/// What decades may take on all CPUs together, in bytes, unless that would be too few.
+const DECADES_BYTES: usize = 64 << 20;
+const LEAST_DECADES: usize = 4096;
 
 impl LogOptions {
     /// Entries of the maps of histograms.
@@ -78,8 +82,12 @@ impl LogOptions {
         }
         let mut room = vec![("REST", REST_DECADES)];
         if by != 0 {
-            let decades = states.count_ones().saturating_mul(DECADES_OF_A_KEY);
-            let decades = decades.saturating_mul(self.max_keys).min(MOST_DECADES);
+            let wide = self.max_keys.min(WIDE_KEYS);
+            let each = wide * DECADES as u32 + (self.max_keys - wide) * DECADES_OF_A_KEY;
+            let cpus = nr_cpus().unwrap_or(1).max(1);
+            let most = (DECADES_BYTES / cpus / size_of::<Decade>()).max(LEAST_DECADES);
+            let most = u32::try_from(most).unwrap_or(u32::MAX);
+            let decades = states.count_ones().saturating_mul(each).min(most);
             room.extend([("KEYS", self.max_keys), ("DECADES", decades)]);
         }
         room
