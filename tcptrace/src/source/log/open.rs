@@ -144,7 +144,11 @@ fn open(
         (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
         (since, _) => since,
     };
-    let owner = owner.or_else(|| by_descriptor(&socket));
+    let owner = owner.or_else(|| by_descriptor(&socket)).or_else(|| {
+        let waits = socket.accepted() == Some(false);
+        let earlier = converter.before.get(socket.cookie.filter(|_| waits)?)?;
+        earlier.waits_at.clone()
+    });
     // The kernel side has decided about the processes that it knows, descendants included.
     let wanted = match (raw.filter(|raw| raw.known_by != 0), &owner) {
         _ if pids.is_empty() => true,
