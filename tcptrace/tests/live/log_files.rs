@@ -32,10 +32,10 @@ pub fn add(cases: &mut Cases) {
 }
 
 /// A folder that is removed when dropped.
-struct Scratch(PathBuf);
+pub struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("tcptrace-live-log-{}-{number}", std::process::id());
@@ -44,7 +44,7 @@ impl Scratch {
         Ok(Self(folder))
     }
 
-    fn file(&self, name: &str) -> String {
+    pub fn file(&self, name: &str) -> String {
         self.0.join(name).to_string_lossy().into_owned()
     }
 }

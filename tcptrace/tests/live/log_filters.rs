@@ -163,25 +163,32 @@ fn all_namespaces() -> Result<()> {
 }
 
 /// A control group, removed when dropped. Whoever is in it must have ended.
-struct Group {
+pub struct Group {
     folder: PathBuf,
-    path: String,
+    /// From the root of all groups.
+    pub path: String,
 }
 
 impl Group {
-    /// A new one, or why there can be none.
-    fn new() -> Result<Self> {
+    /// A new one, or why there can be none. Its name is its own in this run.
+    pub fn new(name: &str) -> Result<Self> {
         let mounts = std::fs::read_to_string("/proc/self/mounts")?;
         let mount = mounts.lines().find_map(|line| {
             let mut words = line.split(' ').skip(1);
             let (at, kind) = (words.next()?, words.next()?);
             (kind == "cgroup2").then(|| PathBuf::from(at))
         });
-        let path = format!("tcptrace-live-{}", std::process::id());
+        let path = format!("tcptrace-live-{}-{name}", std::process::id());
         let folder = mount.context("no cgroup v2 is mounted")?.join(&path);
         std::fs::create_dir(&folder).context("cannot make a control group")?;
         let path = format!("/{path}");
         Ok(Self { folder, path })
+    }
+
+    /// Has a process live in it.
+    pub fn take(&self, pid: u32) -> Result<()> {
+        let procs = self.folder.join("cgroup.procs");
+        std::fs::write(procs, pid.to_string()).context("cannot enter a control group")
     }
 }
 
@@ -198,7 +205,7 @@ impl Drop for Group {
 }
 
 fn cgroup() -> Result<()> {
-    let group = match Group::new() {
+    let group = match Group::new("log") {
         Ok(group) => group,
         Err(error) => {
             println!("skipped: {error:#}");
@@ -208,8 +215,7 @@ fn cgroup() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
     let mut inside = Actor::start(stage.netns(), "inside-group")?;
-    let procs = group.folder.join("cgroup.procs");
-    std::fs::write(procs, inside.pid().to_string()).context("cannot enter a control group")?;
+    group.take(inside.pid())?;
     let all = LogTool::watch(Place::Btf, netns, &[])?;
     let filtered = LogTool::watch(Place::Btf, netns, &["--cgroup", &group.path])?;
     let (address, count) = (stage.listener(Family::Ipv4).local, 1);

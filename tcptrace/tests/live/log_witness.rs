@@ -1,7 +1,9 @@
 //! Histories by another witness than the tool: what the kernel itself writes of its tracepoint, as text.
 
 use std::fs::{create_dir, read_to_string, remove_dir, write};
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, ensure};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
@@ -19,16 +21,16 @@ pub fn add(cases: &mut Cases) {
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// Ports that no other test's sockets have: the witness does not tell namespaces apart.
-const FIRST: u16 = 1100;
-const LAST: u16 = 2900;
-
 /// A buffer of the kernel's of its own. It is gone when this is dropped.
-struct Witness(PathBuf);
+pub struct Witness(PathBuf);
 
 impl Witness {
+    /// Sees sockets with these ports, which no other test's sockets must have: it does not tell namespaces apart.
+    ///
     /// Must be called, and used, in a thread of its own: its mounts become its own.
-    fn new() -> Result<Self> {
+    pub fn new(ports: &RangeInclusive<u16>) -> Result<Self> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // SAFETY: unshare of mounts has no bearing on memory or on descriptors; this thread's root stays the same.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
@@ -37,14 +39,15 @@ impl Witness {
             let flags = MountFlags::empty();
             mount(c"tracefs", TRACEFS, c"tracefs", flags, None)?;
         }
-        let name = format!("tcptrace-live-{}", std::process::id());
+        let name = format!("tcptrace-live-{}-{number}", std::process::id());
         let path = PathBuf::from(TRACEFS).join("instances").join(name);
         create_dir(&path).context("no buffer")?;
         let witness = Self(path);
         write(witness.0.join("trace_clock"), "mono")?;
         let event = witness.0.join("events/sock/inet_sock_set_state");
         // Nothing else that goes on here, which may be much.
-        let of = |port| format!("{port} >= {FIRST} && {port} <= {LAST}");
+        let (first, last) = (ports.start(), ports.end());
+        let of = |port| format!("{port} >= {first} && {port} <= {last}");
         write(
             event.join("filter"),
             format!("({}) || ({})", of("sport"), of("dport")),
@@ -53,7 +56,8 @@ impl Witness {
         Ok(witness)
     }
 
-    fn lines(&self) -> Result<Vec<Line>> {
+    /// What it has seen, in the order of time.
+    pub fn lines(&self) -> Result<Vec<Line>> {
         let text = read_to_string(self.0.join("trace"))?;
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
@@ -69,12 +73,15 @@ impl Drop for Witness {
     }
 }
 
+/// A transition.
 #[derive(Debug)]
-struct Line {
-    monotonic_ns: u64,
-    ports: (u16, u16),
-    from: String,
-    to: String,
+pub struct Line {
+    /// Rounded to a microsecond.
+    pub monotonic_ns: u64,
+    /// Local and remote.
+    pub ports: (u16, u16),
+    pub from: String,
+    pub to: String,
 }
 
 fn parse(line: &str) -> Option<Line> {
@@ -97,7 +104,7 @@ fn parse(line: &str) -> Option<Line> {
 fn histories() -> Result<()> {
     // A thread of its own, which may change its mounts.
     let thread = std::thread::spawn(|| -> Result<()> {
-        let witness = match Witness::new() {
+        let witness = match Witness::new(&(1100..=2900)) {
             Ok(witness) => witness,
             Err(error) => {
                 println!("skipped: the kernel cannot be asked: {error:#}");
@@ -105,7 +112,6 @@ fn histories() -> Result<()> {
             }
         };
         let stage = Stage::new()?;
-        // Ports that no other test's sockets have: the witness does not tell namespaces apart.
         stage.netns().set("ipv4/ip_local_port_range", "1100 2900")?;
         let mut scene = Scene::new(stage, Family::Ipv4)?;
         let dying = log_ways::begin_dying(&mut scene)?;

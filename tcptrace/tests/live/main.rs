@@ -11,7 +11,17 @@ mod check;
 mod doctor;
 mod endings;
 mod filters;
+mod hist_before;
 mod hist_buckets;
+mod hist_churn;
+mod hist_decades;
+mod hist_filters;
+mod hist_keys;
+mod hist_limits;
+mod hist_output;
+mod hist_replay;
+mod hist_tool;
+mod hist_truth;
 mod holders;
 mod kernel;
 mod leaks;
@@ -74,6 +84,14 @@ fn main() -> ExitCode {
     log_files::add(&mut cases);
     log_limits::add(&mut cases);
     hist_buckets::add(&mut cases);
+    hist_decades::add(&mut cases);
+    hist_churn::add(&mut cases);
+    hist_replay::add(&mut cases);
+    hist_before::add(&mut cases);
+    hist_keys::add(&mut cases);
+    hist_filters::add(&mut cases);
+    hist_limits::add(&mut cases);
+    hist_output::add(&mut cases);
     libtest_mimic::run(&arguments, cases.into_trials()).exit_code()
 }
 

@@ -41,8 +41,10 @@ impl Whose {
 
     /// A process that is there now, by its main thread.
     pub fn of(pid: u32, how: How) -> Result<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))
-            .with_context(|| format!("no process {pid}"))?;
+        let stat = std::fs::read(format!("/proc/{pid}/stat"));
+        let stat = stat.with_context(|| format!("no process {pid}"))?;
+        // A name may be any bytes.
+        let stat = String::from_utf8_lossy(&stat);
         let fields = || -> Option<(String, u64)> {
             let (comm, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
             // The state is the third field, the start is the 22nd.

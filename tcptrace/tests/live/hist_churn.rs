@@ -1,0 +1,156 @@
+//! Many connections at once, of which none may be missing.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+use xtask::workload::clock::{patience, slowness};
+use xtask::workload::{Actor, Netns, Order};
+
+use crate::case::Cases;
+use crate::hist_tool::{Report, end_all, judge, watch_all};
+use crate::place::{BOTH, Place};
+
+pub fn add(cases: &mut Cases) {
+    cases.add_in(BOTH, "hist_of_a_churn_misses_nothing", churn);
+}
+
+/// Stays of a connection of a churn, both ends'.
+const EACH: [(&str, u64); 9] = [
+    ("CLOSE_WAIT", 1),
+    ("ESTABLISHED", 2),
+    ("SYN_SENT", 1),
+    ("SYN_RECV", 1),
+    ("FIN_WAIT1", 1),
+    ("FIN_WAIT2", 1),
+    ("CLOSING", 0),
+    ("LAST_ACK", 1),
+    ("LISTEN", 0),
+];
+
+fn churn(place: Place) -> Result<()> {
+    let all = match place {
+        Place::Btf => 100_000,
+        _ => 20_000,
+    };
+    let count = all / 2 / u64::from(slowness());
+    let netns = Netns::new()?;
+    netns.set("ipv4/tcp_max_tw_buckets", "0")?;
+    let more = ["", "--all-states", "--all-states --by comm"];
+    let tools = watch_all(place, netns.inode(), &more)?;
+    // One pair for each core.
+    let mut pairs = Vec::new();
+    for number in ["one", "two"] {
+        let mut server = Actor::start(&netns, &format!("serve-{number}"))?;
+        let client = Actor::start(&netns, &format!("visit-{number}"))?;
+        let (address, backlog) = ("127.0.0.1:0".parse()?, 64);
+        let listener = server.socket(&Order::Listen { address, backlog })?;
+        pairs.push((client, server, listener));
+    }
+    let each = usize::try_from(count)?;
+    for (client, server, listener) in &mut pairs {
+        let (fd, address) = (listener.fd, listener.local);
+        server.begin(&Order::ChurnServe { fd, count: each })?;
+        let count = each;
+        client.begin(&Order::Churn { address, count })?;
+    }
+    for (client, server, _) in &mut pairs {
+        client.finish()?;
+        server.finish()?;
+    }
+    until_only(&netns, pairs.len())?;
+    let reports = end_all(place, tools)?;
+    for (report, more) in reports.iter().zip(more) {
+        all_accounted_for(report, 2 * count).with_context(|| format!("hist {more}"))?;
+    }
+    match place {
+        // A second program stands in where the kernel skips the first, from then on.
+        Place::Btf => judge(&reports, |reports| none_missing(reports, count)),
+        // Here nothing does: on a busy machine there is always something that was skipped.
+        _ => none_missing(&reports, count).or_else(|error| {
+            match reports[0].tracing.recursion_misses {
+                Some(0) => Err(error),
+                skipped => {
+                    println!("skipped: {skipped:?}");
+                    Ok(())
+                }
+            }
+        }),
+    }
+}
+
+fn none_missing(reports: &[Report], count: u64) -> Result<()> {
+    let [close_wait, all_states, by_comm] = reports else {
+        anyhow::bail!("not three reports");
+    };
+    for report in reports {
+        report.lossless()?;
+        for (state, each) in EACH {
+            let counted = report.sum(state, |one| one.finished.count);
+            let asked = report.states.iter().any(|asked| asked == state);
+            let expected = if asked { each * 2 * count } else { 0 };
+            ensure!(counted == expected, "{counted} of {state}: {report:#?}");
+        }
+    }
+    ensure!(close_wait.states == ["CLOSE_WAIT"], "{close_wait:#?}");
+    ensure!(all_states.states.len() == EACH.len(), "{all_states:#?}");
+    for number in ["one", "two"] {
+        let of = |role: &str, state: &str| -> Result<u64> {
+            let key = json!({ "comm": format!("{role}-{number}") });
+            Ok(by_comm.keyed(state, Some(&key))?.finished.count)
+        };
+        let found = [
+            of("serve", "CLOSE_WAIT")?,
+            of("serve", "ESTABLISHED")?,
+            of("serve", "LAST_ACK")?,
+            of("visit", "ESTABLISHED")?,
+            of("visit", "SYN_SENT")?,
+            of("visit", "FIN_WAIT1")?,
+            of("visit", "FIN_WAIT2")?,
+        ];
+        ensure!(found == [count; 7], "not {count} of each: {found:?}");
+    }
+    ensure!(by_comm.keys.other == 0, "{:?}", by_comm.keys);
+    Ok(())
+}
+
+/// Waits until no connection is left, only so many listeners.
+fn until_only(netns: &Netns, listeners: usize) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let table = || std::fs::read_to_string("/proc/thread-self/net/tcp");
+        let left = netns.run(table)??;
+        // Under a heading.
+        if left.lines().count() == 1 + listeners {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < patience(), "left over:\n{left}");
+    }
+}
+
+/// Every stay is counted, but for those that the kernel skipped, which it says; and none is invented.
+fn all_accounted_for(report: &Report, connections: u64) -> Result<()> {
+    let mut missing = 0;
+    for (state, each) in EACH {
+        if !report.states.iter().any(|asked| asked == state) {
+            continue;
+        }
+        let counted = report.sum(state, |one| one.finished.count);
+        let expected = each * connections;
+        ensure!(counted <= expected, "{counted} of {state}: {report:#?}");
+        missing += expected - counted;
+        let other = report.sum(state, |one| one.at_least.count);
+        ensure!(other == 0, "{state} from before: {report:#?}");
+    }
+    let Some(skipped) = report.tracing.recursion_misses else {
+        // This kernel does not count them.
+        return Ok(());
+    };
+    let unknown: u64 = report.histograms.iter().map(|one| one.unknown).sum();
+    // A skipped run is one duration that is missing, and one of which nobody knows when it began.
+    ensure!(
+        missing <= 2 * skipped && unknown <= skipped,
+        "{missing} missing, {unknown} unknown, {skipped} skipped: {report:#?}"
+    );
+    Ok(())
+}
