@@ -243,7 +243,7 @@ fn two_and_the_rest(report: &Report, text: &str, all: &[Stayed]) -> Result<()> {
             && report.histograms.len() == 3,
         "{report:#?}"
     );
-    let said = format!("{} durations are of keys", rest.len());
+    let said = format!("{} durations found no room", rest.len());
     let rest = format!("{} finished", rest.len());
     let mut below = text.lines().skip_while(|line| *line != "CLOSE_WAIT  other");
     ensure!(

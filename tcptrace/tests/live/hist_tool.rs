@@ -140,7 +140,7 @@ pub struct Durations {
     pub count: u64,
     pub sum_ns: u64,
     pub max_ns: Option<u64>,
-    pub max_exact: bool,
+    pub max_exact: Option<bool>,
     pub buckets: Vec<Bucket>,
 }
 
@@ -278,7 +278,7 @@ impl Durations {
         let sums = sum(|bucket| bucket.ge_ns)..=sum(|bucket| bucket.le_ns);
         if at_rest {
             let longest = (last.ge_ns..=last.le_ns).contains(&max_ns);
-            ensure!(longest && self.max_exact, "longest: {self:?}");
+            ensure!(longest && self.max_exact == Some(true), "longest: {self:?}");
             ensure!(sums.contains(&self.sum_ns), "sum: {self:?}");
         }
         Ok(())
