@@ -14,15 +14,21 @@ use tcptrace_common::TcpState;
 /// The kernel counts that time in whole ticks from the tick before, hence up to one tick too much.
 #[must_use]
 pub fn at_latest_ns(state: u8, last_ack_ms: Option<u32>, read_ns: u64, tick_ns: u64) -> u64 {
-    let entered_by_segment = matches!(
-        TcpState::from_number(state),
-        Some(TcpState::Established | TcpState::FinWait2 | TcpState::CloseWait | TcpState::Closing)
-    );
+    let by_segment = TcpState::from_number(state).is_some_and(entered_by_segment);
     let age_ns = match last_ack_ms {
-        Some(ms) if entered_by_segment => (u64::from(ms) * 1_000_000).saturating_sub(tick_ns),
+        Some(ms) if by_segment => (u64::from(ms) * 1_000_000).saturating_sub(tick_ns),
         _ => 0,
     };
     read_ns.saturating_sub(age_ns)
+}
+
+/// Whether a segment from the peer leads to the state.
+#[must_use]
+pub fn entered_by_segment(state: TcpState) -> bool {
+    matches!(
+        state,
+        TcpState::Established | TcpState::FinWait2 | TcpState::CloseWait | TcpState::Closing
+    )
 }
 
 #[cfg(test)]

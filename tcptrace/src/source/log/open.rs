@@ -15,6 +15,7 @@ use super::{
 };
 use crate::model::{
     look::{Look, Tracing},
+    since::entered_by_segment,
     socket::{Endpoint, Since, Socket},
     tracker::{Tracker, sort_held},
     transition::{Identity, KnownBy, Owner, Process, Protocol, StillOpen},
@@ -22,6 +23,9 @@ use crate::model::{
 
 /// A socket's place, for where it has no cookie.
 type Place = (Option<u32>, Endpoint, Endpoint);
+
+/// Far longer than listing takes, and than a tick.
+const SOON_NS: u64 = 1_000_000_000;
 
 /// Which sockets are asked about.
 pub struct Asked<'a> {
@@ -45,8 +49,18 @@ impl Asked<'_> {
             (earlier.state == socket.state.number()).then_some(())
         };
         // Without cookies nothing tells which socket it is that has no port yet.
-        let unclear = socket.state == TcpState::SynSent || socket.since.moment_ns() <= self.lost_ns;
+        let unclear = socket.state == TcpState::SynSent || self.may_have_missed(socket);
         unclear || owners.of(socket).is_some() || before().is_some()
+    }
+}
+
+impl Asked<'_> {
+    /// Whether it may have come into its state when something was lost. Of some states it is not
+    /// known when they were entered at the latest, of others it is, but for some ticks.
+    fn may_have_missed(&self, socket: &Socket) -> bool {
+        let vague = !entered_by_segment(socket.state);
+        let soon = self.lost_ns.saturating_add(SOON_NS);
+        self.lost_ns > 0 && (vague || socket.since.moment_ns() <= soon)
     }
 }
 
