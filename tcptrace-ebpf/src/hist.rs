@@ -29,6 +29,10 @@ static DECADES: PerCpuHashMap<DecadeKey, Decade> = PerCpuHashMap::with_max_entri
 #[map]
 static REST: PerCpuArray<Decade> = PerCpuArray::with_max_entries(1, 0);
 
+/// Where each program makes a key: on the stack there is no room for one.
+#[map]
+static SCRATCH: PerCpuArray<HistKey> = PerCpuArray::with_max_entries(LANES, 0);
+
 /// What a decade begins as.
 // SAFETY: all zeros is a value of these integers.
 static EMPTY: Decade = unsafe { core::mem::zeroed() };
@@ -119,7 +123,10 @@ fn known_number(entry: &mut TrackedSocket, stay: &Stay) -> Option<u32> {
     }
     let owner = &entry.owners[accepted as usize];
     let owner = if stay.owned { Some(owner) } else { None };
-    let number = number(&key(&entry.socket, owner, stay.state), stay.lane)?;
+    // SAFETY: this CPU's own copy, which no other program writes: each has its own lane.
+    let key = unsafe { &mut *SCRATCH.get_ptr_mut(stay.lane)? };
+    fill_in(key, &entry.socket, owner, stay.state);
+    let number = number(key, stay.lane)?;
     entry.key = valid | u64::from(number);
     Some(number)
 }
@@ -165,54 +172,41 @@ fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
     result.is_ok()
 }
 
-/// What it is counted by. Field by field: what the compiler makes of an empty one is a call to a loop
-/// over bytes.
+/// What it is counted by.
 #[inline(always)]
-fn key(socket: &WatchedSocket, owner: Option<&Owner>, state: u32) -> HistKey {
+fn fill_in(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&Owner>, state: u32) {
     let by = setting!(hist.by);
     let asked = |parts: u32| by & parts != 0;
-    let port = match asked(HistKey::PORT) {
-        true if is_server(socket, owner, state) => socket.local_port,
-        true => socket.remote_port,
-        false => 0,
-    };
-    let owner = owner.filter(|_| asked(HistKey::OF_OWNER));
-    let named = owner.filter(|_| asked(HistKey::COMM | HistKey::PID));
-    let told = owner.filter(|_| asked(HistKey::PID));
-    HistKey {
-        started_ns: told.map_or(0, |owner| owner.started_ns),
-        cgroup: owner
-            .filter(|_| asked(HistKey::CGROUP))
-            .map_or(0, |owner| owner.cgroup),
-        comm: [
-            named.map_or(0, |owner| owner.comm[0]),
-            named.map_or(0, |owner| owner.comm[1]),
-        ],
-        remote: [
-            if asked(HistKey::REMOTE) {
-                socket.remote[0]
-            } else {
-                0
-            },
-            if asked(HistKey::REMOTE) {
-                socket.remote[1]
-            } else {
-                0
-            },
-        ],
-        pid: told.map_or(0, |owner| owner.pid),
-        netns: if asked(HistKey::NETNS) {
-            socket.netns
+    if asked(HistKey::OF_OWNER) {
+        key.owned = u32::from(owner.is_some());
+    }
+    if asked(HistKey::COMM | HistKey::PID) {
+        // Word by word: as a whole it costs a call.
+        key.comm[0] = owner.map_or(0, |owner| owner.comm[0]);
+        key.comm[1] = owner.map_or(0, |owner| owner.comm[1]);
+    }
+    if asked(HistKey::PID) {
+        key.pid = owner.map_or(0, |owner| owner.pid);
+        key.started_ns = owner.map_or(0, |owner| owner.started_ns);
+    }
+    if asked(HistKey::CGROUP) {
+        key.cgroup = owner.map_or(0, |owner| owner.cgroup);
+    }
+    if asked(HistKey::REMOTE) {
+        key.remote = socket.remote;
+    }
+    if asked(HistKey::PORT) {
+        key.port = if is_server(socket, owner, state) {
+            socket.local_port
         } else {
-            0
-        },
-        port,
-        family: if asked(HistKey::FAMILY) {
-            socket.family
-        } else {
-            0
-        },
-        owned: u32::from(owner.is_some()),
+            socket.remote_port
+        };
+    }
+    if asked(HistKey::NETNS) {
+        key.netns = socket.netns;
+    }
+    if asked(HistKey::FAMILY) {
+        key.family = socket.family;
     }
 }
 

@@ -224,7 +224,16 @@ fn changed(table: &Table, seen: &impl Seen, step: &Step) {
         past,
         caller,
     };
-    say(entry, &telling, owned);
+    // Not from within, for both together would take too much of the stack.
+    if say(entry, &telling, owned) {
+        let stay = Stay {
+            state: from,
+            ns: now_ns.wrapping_sub(past.since_ns),
+            owned: owned == OWNED,
+            lane: step.lane,
+        };
+        hist::count(entry, &stay);
+    }
 }
 
 /// A transition, and who sees it.
@@ -335,19 +344,19 @@ fn owned(entry: &TrackedSocket, seen: &impl Seen) -> u32 {
     }
 }
 
-/// Writes the record or counts the duration, if the filter lets it through. A function of its own,
-/// for it is long and called from several places.
+/// Writes the record, if the filter lets it through; or says that the duration is to be counted
+/// instead. A function of its own, for it is long and called from several places.
 #[inline(never)]
-fn say(entry: &mut TrackedSocket, telling: &Telling<'_>, owned: u32) {
+fn say(entry: &TrackedSocket, telling: &Telling<'_>, owned: u32) -> bool {
     let Telling { step, past, caller } = telling;
     if !fits(step.from, step.to, &entry.socket) {
-        return;
+        return false;
     }
     let owner = &entry.owners[(entry.accepted & 1) as usize];
     let (flags, owner) = match owned {
-        OWNED if owner.wanted == 0 => return,
+        OWNED if owner.wanted == 0 => return false,
         OWNED => (0, Some(owner)),
-        _ if !owner::unknown_wanted() => return,
+        _ if !owner::unknown_wanted() => return false,
         UNACCEPTED => (TransitionRecord::UNACCEPTED, None),
         _ => (0, None),
     };
@@ -360,14 +369,7 @@ fn say(entry: &mut TrackedSocket, telling: &Telling<'_>, owned: u32) {
     // to be accepted, for it knows where: both are rare.
     let waits = owned == UNACCEPTED && entry.held_from != LISTEN;
     if setting!(hist.states) != 0 && past.since_ns != 0 && before == 0 && !waits {
-        let stay = Stay {
-            state: step.from,
-            ns: step.now_ns.wrapping_sub(past.since_ns),
-            owned: owned == OWNED,
-            lane: step.lane,
-        };
-        hist::count(entry, &stay);
-        return;
+        return true;
     }
     tell(&Told {
         time_ns: step.now_ns,
@@ -380,6 +382,7 @@ fn say(entry: &mut TrackedSocket, telling: &Telling<'_>, owned: u32) {
         owner,
         caller: *caller,
     });
+    false
 }
 
 /// Whether the filter wants such a transition of such a socket.

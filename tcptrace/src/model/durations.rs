@@ -103,6 +103,8 @@ pub struct Durations {
     keys: HashSet<Key>,
     /// Under no key: the rest.
     spreads: HashMap<(TcpState, Option<Key>), Spread>,
+    /// Of the rest, what was counted here.
+    crowded: u64,
 }
 
 impl Durations {
@@ -113,6 +115,7 @@ impl Durations {
             asked,
             keys: HashSet::new(),
             spreads: HashMap::new(),
+            crowded: 0,
         }
     }
 
@@ -126,6 +129,13 @@ impl Durations {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.keys.len()
+    }
+
+    /// How many durations and open sockets found no room for their key here; what the kernel counted
+    /// is not among them.
+    #[must_use]
+    pub fn crowded(&self) -> u64 {
+        self.crowded
     }
 
     /// Each state and key with its durations, in no order; without a key, the rest.
@@ -147,6 +157,7 @@ impl Durations {
             self.admit(&key);
         }
         let key = Some(key).filter(|key| self.keys.contains(key));
+        self.crowded += u64::from(key.is_none());
         self.spreads.entry((state, key)).or_default()
     }
 
@@ -202,6 +213,7 @@ impl Durations {
         Self {
             asked: self.asked.clone(),
             keys: self.keys.clone(),
+            crowded: self.crowded,
             spreads: spreads.filter(|(_, spread)| !spread.is_empty()).collect(),
         }
     }
@@ -286,6 +298,7 @@ mod tests {
         assert_eq!(count(Some("a")), Some(2));
         assert_eq!(count(Some("b")), Some(1));
         assert_eq!(count(None), Some(2));
+        assert_eq!(durations.crowded(), 2);
     }
 
     #[test]

@@ -123,7 +123,10 @@ impl Report {
             },
             asked,
             groups,
-            account,
+            account: Account {
+                keyless: account.keyless + durations.crowded(),
+                ..account
+            },
             notes: Vec::new(),
         }
     }

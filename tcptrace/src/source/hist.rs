@@ -11,7 +11,6 @@ use tcptrace_common::{
 
 use super::{
     ask::Scope,
-    clock::monotonic_ns,
     log::{LiveLog, LogOptions, name, some},
     watched,
 };
@@ -29,8 +28,31 @@ pub struct LiveHist {
     asked: Asked,
     /// What was told and not counted by the kernel.
     told: Durations,
+    missing: Missing,
+}
+
+/// What was neither counted nor told.
+#[derive(Debug, Default)]
+struct Missing {
     lost: u64,
     skipped: u64,
+}
+
+/// Takes a record in.
+fn take(
+    record: &Record,
+    told: &mut Durations,
+    missing: &mut Missing,
+    wanted: &dyn Fn(&Record) -> bool,
+) {
+    match record {
+        Record::Transition(seen) if wanted(record) => told.transition(seen),
+        Record::Loss(loss) => {
+            missing.lost += loss.transitions;
+            missing.skipped += loss.runs;
+        }
+        _ => {}
+    }
 }
 
 impl Part {
@@ -70,8 +92,7 @@ impl LiveHist {
             live: LiveLog::start(options, scope, notes)?,
             told: Durations::new(asked.clone()),
             asked,
-            lost: 0,
-            skipped: 0,
+            missing: Missing::default(),
         })
     }
 
@@ -90,16 +111,9 @@ impl LiveHist {
     /// # Errors
     /// When the kernel side cannot be read.
     pub fn read(&mut self, wanted: &dyn Fn(&Record) -> bool) -> io::Result<()> {
-        let (told, lost, skipped) = (&mut self.told, &mut self.lost, &mut self.skipped);
+        let (told, missing) = (&mut self.told, &mut self.missing);
         let mut each = |record: &Record| {
-            match record {
-                Record::Transition(seen) if wanted(record) => told.transition(seen),
-                Record::Loss(loss) => {
-                    *lost += loss.transitions;
-                    *skipped += loss.runs;
-                }
-                _ => {}
-            }
+            take(record, told, missing, wanted);
             Ok(())
         };
         while self.live.read(&mut each)? {}
@@ -111,8 +125,11 @@ impl LiveHist {
     /// # Errors
     /// When the kernel side cannot be read.
     pub fn stop(&mut self, wanted: &dyn Fn(&Record) -> bool) -> io::Result<()> {
-        self.live.side().stop();
-        self.read(wanted)
+        let (told, missing) = (&mut self.told, &mut self.missing);
+        self.live.stop(&mut |record| {
+            take(record, told, missing, wanted);
+            Ok(())
+        })
     }
 
     /// All durations until now, and the sockets that are open; `wanted` as above.
@@ -136,7 +153,7 @@ impl LiveHist {
                 && let Record::StillOpen(open) = &record
             {
                 let socket = Described::logged(&open.socket, open.owner.as_ref());
-                all.open(open.state, socket, open.since, monotonic_ns());
+                all.open(open.state, socket, open.since, open.monotonic_ns);
             }
         }
         Ok(all)
@@ -156,9 +173,9 @@ impl LiveHist {
         Account {
             hook: Some(side.hook()),
             keyless: counted.keyless,
-            lost: self.lost,
+            lost: self.missing.lost,
             unkept: counted.unkept,
-            skipped: side.skipped().map(|_| self.skipped),
+            skipped: side.skipped().map(|_| self.missing.skipped),
             unfollowed: counted.unfollowed,
         }
     }

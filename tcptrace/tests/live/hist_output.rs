@@ -1,5 +1,6 @@
 //! When reports come, where they go, and what they must not do to a terminal.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
@@ -7,10 +8,11 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use xtask::workload::clock::monotonic_ns;
 use xtask::workload::{Family, Order, Side, Stage};
 
 use crate::case::Cases;
-use crate::hist_tool::{READY, judge, last, reports, start_all};
+use crate::hist_tool::{Histogram, READY, Report, judge, last, reports, start_all};
 use crate::hist_truth::stays;
 use crate::log_files::Scratch;
 use crate::place::Place;
@@ -24,72 +26,79 @@ pub fn add(cases: &mut Cases) {
     cases.add("hist_as_text", text);
 }
 
-/// What each interval has is what all of it has.
+/// What the intervals have, together, is what all of it has.
 fn intervals() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
-    stage.server_leak(Family::Ipv4, 2)?;
-    let words =
-        format!("--json --netns {netns} --all-states --by comm --interval 500ms --duration 2100ms");
-    let tools = start_all(Place::AsIs, &[words])?;
-    // Until it ends, or nearly so: what comes after that is in no report.
+    let old = stage.server_leak(Family::Ipv4, 2)?;
+    let words = format!("--json --netns {netns} --all-states --by comm --interval 300ms");
+    let mut tool = start_all(Place::AsIs, &[words])?.pop().context("no tool")?;
     let mut made = 0;
     for _ in 0..8 {
         made += stays(&mut stage, Family::Ipv4, Side::Server, 2)?.len();
-        std::thread::sleep(Duration::from_millis(150));
+        std::thread::sleep(Duration::from_millis(100));
     }
-    let tool = tools.into_iter().next().context("no tool")?;
-    let outcome = tool.wait()?.success()?;
-    let mut all = reports(&outcome.stdout)?;
-    let whole = all.pop().context("no report")?;
-    ensure!(whole.covers == "whole", "{whole:#?}");
-    let interval = |report: &&crate::hist_tool::Report| report.covers == "interval";
-    ensure!(all.iter().filter(interval).count() == all.len(), "{all:#?}");
-    ensure!((3..=5).contains(&all.len()), "{} intervals", all.len());
-    let lengths: u64 = all.iter().map(|report| report.length_ns).sum();
-    ensure!(
-        lengths <= whole.length_ns && whole.length_ns >= 2_000_000_000,
-        "{lengths} of {}",
-        whole.length_ns
-    );
-    let moments: Vec<_> = all.iter().map(|report| report.monotonic_ns).collect();
-    ensure!(
-        moments.is_sorted() && moments.last() <= Some(&whole.monotonic_ns),
-        "{moments:?}"
-    );
-    // What comes after the last interval is only in the whole.
-    for one in &whole.histograms {
-        let counted = |report: &crate::hist_tool::Report| -> [u64; 3] {
-            let same = report.of(&one.state).filter(|other| other.key == one.key);
-            same.fold([0; 3], |sum, one| {
-                [
-                    sum[0] + one.finished.count,
-                    sum[1] + one.finished.sum_ns,
-                    sum[2] + one.at_least.count,
-                ]
-            })
-        };
-        let parts = all.iter().map(counted);
-        let sum = parts.fold([0; 3], |sum, part| [0, 1, 2].map(|n| sum[n] + part[n]));
-        let [count, sum_ns, at_least] =
-            [one.finished.count, one.finished.sum_ns, one.at_least.count];
-        ensure!(
-            sum[0] <= count && sum[1] <= sum_ns && sum[2] <= at_least,
-            "{sum:?} of {one:#?}"
-        );
-        if one.state == "CLOSE_WAIT" {
-            ensure!(count <= made as u64, "more than were made: {one:#?}");
-            // The last interval ends 100 ms before it does, if nothing kept it from that.
-            ensure!(sum[0] + 4 >= count, "{sum:?} of {one:#?}");
-            for report in &all {
-                let open = report.sum("CLOSE_WAIT", |one| one.so_far.at_least.count);
-                ensure!(open == 2, "two are open all the time: {report:#?}");
-            }
+    let (_, fd) = *old[0].holders.first().context("no holder")?;
+    stage.server.tell(&Order::Close { fds: vec![fd] })?;
+    let done = monotonic_ns();
+    // Nothing happens any more: after the next report, the last one has nothing to add.
+    let mut text = String::new();
+    loop {
+        let line = tool.line()? + "\n";
+        text += &line;
+        if reports(&line)?
+            .iter()
+            .any(|report| report.monotonic_ns > Some(done))
+        {
+            break;
         }
     }
-    let counted = whole.sum("CLOSE_WAIT", |one| one.finished.count);
-    ensure!(counted > 0, "nothing: {whole:#?}");
-    Ok(())
+    text += &tool.end()?.stdout;
+    judge(&reports(&text)?, |all| add_up(all, made as u64))
+}
+
+fn add_up(all: &[Report], made: u64) -> Result<()> {
+    let Some((whole, all)) = all.split_last() else {
+        anyhow::bail!("no report");
+    };
+    let intervals = all.iter().all(|report| report.covers == "interval");
+    ensure!(
+        whole.covers == "whole" && intervals && all.len() >= 2,
+        "{all:#?}"
+    );
+    let lengths: u64 = all.iter().map(|report| report.length_ns).sum();
+    ensure!(lengths <= whole.length_ns, "{lengths} in {whole:#?}");
+    let moments: Vec<_> = all.iter().map(|report| report.monotonic_ns).collect();
+    ensure!(moments.is_sorted(), "{moments:?}");
+    for one in &whole.histograms {
+        let same = |report: &Report| {
+            let mut of_state = report.of(&one.state);
+            of_state.find(|other| other.key == one.key).cloned()
+        };
+        let parts: Vec<_> = all.iter().filter_map(same).collect();
+        let sum = |of: fn(&Histogram) -> u64| parts.iter().map(of).sum::<u64>();
+        let mut buckets: BTreeMap<u64, u64> = BTreeMap::new();
+        for bucket in parts.iter().flat_map(|part| &part.finished.buckets) {
+            *buckets.entry(bucket.ge_ns).or_default() += bucket.count;
+        }
+        let whole = one.finished.buckets.iter();
+        let whole: BTreeMap<_, _> = whole.map(|bucket| (bucket.ge_ns, bucket.count)).collect();
+        ensure!(
+            sum(|part| part.finished.count) == one.finished.count
+                && sum(|part| part.finished.sum_ns) == one.finished.sum_ns
+                && sum(|part| part.at_least.count) == one.at_least.count
+                && buckets == whole,
+            "{parts:#?} are not {one:#?}"
+        );
+    }
+    let found = whole.only("CLOSE_WAIT")?;
+    let counts = [
+        found.finished.count,
+        found.at_least.count,
+        found.so_far.at_least.count,
+    ];
+    ensure!(counts == [made, 1, 1], "{counts:?} of {made}: {found:#?}");
+    whole.lossless()
 }
 
 /// Whatever ends it has it print what there is, as text and as JSON.

@@ -38,6 +38,8 @@ pub struct Asked<'a> {
     /// When something was lost last, in ns of `CLOCK_MONOTONIC`: who is in a state is in the table, or
     /// was in it before the start, or has been since that moment.
     pub lost_ns: u64,
+    /// The moment that is asked about.
+    pub now: Moment,
 }
 
 impl Asked<'_> {
@@ -73,7 +75,7 @@ pub fn still_open(
     converter: &mut Converter,
     asked: &Asked<'_>,
 ) -> io::Result<Vec<StillOpen>> {
-    let now = Moment::now();
+    let now = asked.now;
     let namespaces = netns::list()?;
     let answers = ask::in_states(asked.scope, asked.states, &namespaces);
     // Read after the list, so that what is listed is in it.

@@ -31,6 +31,8 @@ pub struct LiveLog {
     skipped: u64,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`.
     lost_ns: u64,
+    /// When it saw the last, once it sees no more.
+    stopped: Option<Moment>,
     /// Whether a second program runs where the kernel skips the first.
     stands_in: bool,
 }
@@ -81,6 +83,7 @@ impl LiveLog {
             counted: LogCounters::default(),
             skipped,
             lost_ns: 0,
+            stopped: None,
             stands_in: false,
         })
     }
@@ -180,11 +183,12 @@ impl LiveLog {
     pub fn stop(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
         // No more than there was room for: on a busy machine more would come for ever.
         self.side.stop();
+        self.stopped = Some(Moment::now());
         while self.read(each)? {}
         Ok(())
     }
 
-    /// The sockets that are in one of these states now.
+    /// The sockets that are in one of these states now, or were when the last was seen.
     ///
     /// # Errors
     /// When something cannot be read.
@@ -194,6 +198,7 @@ impl LiveLog {
             states,
             pids: &self.pids,
             lost_ns: self.lost_ns,
+            now: self.stopped.unwrap_or_else(Moment::now),
         };
         open::still_open(&mut self.side, &mut self.converter, &asked)
     }
