@@ -68,18 +68,19 @@ impl Sock {
         [self.load(offset), self.load(offset + 8)]
     }
 
-    /// The cookie, which the helper makes on first use; 0 where tracing may not call it.
+    /// The cookie, which the helper makes on first use; where tracing may not call it, the one that
+    /// somebody else had made, or 0.
     #[inline(always)]
     pub fn cookie(self) -> u64 {
-        if setting!(has_cookie) == 0 {
-            return 0;
-        }
         // It has been made already for all but a socket's first time.
         if setting!(sock.skc_cookie) != 0 {
             let made = self.load(setting!(sock.skc_cookie));
             if made != 0 {
                 return made;
             }
+        }
+        if setting!(has_cookie) == 0 {
+            return 0;
         }
         // SAFETY: the helper takes a `struct sock_common *`, which this points to.
         unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) }

@@ -26,6 +26,11 @@ pub enum Age {
 /// so this needs no allowance for slow machines.
 pub const EXACT_NS: u64 = 1_000_000;
 
+/// The same where several programs read the clock one after another, each of them as slowly as the machine is.
+pub fn exact_ns() -> u64 {
+    EXACT_NS * u64::from(slowness())
+}
+
 /// How far an age that is "at least" may fall short in the end. The kernel keeps that time in ticks of its timer. An
 /// emulated machine gets its timer interrupts late and needs more time for the dump that the age is read from, so
 /// there this limit is multiplied by the slowness.

@@ -8,7 +8,7 @@ use xtask::workload::clock::{monotonic_ns, slowness};
 use xtask::workload::{Family, Order, Side, Stage, Truth};
 
 use crate::case::Cases;
-use crate::check::{ABOVE_NS, EXACT_NS};
+use crate::check::{ABOVE_NS, exact_ns};
 use crate::hist_tool::{Durations, Report, end_all, judge, watch_all};
 use crate::hist_truth::{Stay, agrees, quantiles_agree, stays};
 use crate::place::{BOTH, Place};
@@ -68,7 +68,7 @@ fn from_before(place: Place) -> Result<()> {
     let leak = &stage.leak(&idle, Side::Client)?[0];
     let (_, fd) = *leak.holders.first().context("no holder")?;
     let before = stage.client.time(&Order::Close { fds: vec![fd] })?;
-    let exact = until(leak, (before, monotonic_ns())).give_or_take(EXACT_NS);
+    let exact = until(leak, (before, monotonic_ns())).give_or_take(exact_ns());
     let asked = monotonic_ns();
     let reports = end_all(place, tools)?;
     let end = (asked, monotonic_ns());
@@ -157,7 +157,7 @@ fn leak(place: Place) -> Result<()> {
             let now = report.monotonic_ns.context("no time")?;
             let ages = leaked
                 .iter()
-                .map(|truth| until(truth, (asked, now)).give_or_take(EXACT_NS));
+                .map(|truth| until(truth, (asked, now)).give_or_take(exact_ns()));
             let ages: Vec<_> = ages.collect();
             let found = report.keyed("CLOSE_WAIT", Some(&key))?;
             agrees(&found.finished, &finished)?;

@@ -7,7 +7,7 @@ use aya::{
 };
 use proptest::{
     prelude::*,
-    test_runner::{Config, TestRunner},
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 use tcptrace_common::Bucket;
 
@@ -47,10 +47,13 @@ fn the_same() -> Result<()> {
         compare(bucket.longest_ns())?;
     }
     let durations = (0u32..64, any::<u64>()).prop_map(|(shift, ns)| ns >> shift);
-    let mut runner = TestRunner::new(Config {
+    let config = Config {
         failure_persistence: None, // it would look for a source file by name
         ..Config::default()
-    });
+    };
+    // A machine that has just been started in an emulator may wait for chance for ever.
+    let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
+    let mut runner = TestRunner::new_with_rng(config, rng);
     runner.run(&durations, |ns| {
         compare(ns).map_err(|error| TestCaseError::fail(format!("{error:#}")))
     })?;

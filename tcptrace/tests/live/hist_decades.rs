@@ -11,7 +11,7 @@ use xtask::workload::clock::slowness;
 use xtask::workload::{Actor, How, Netns, Order, Whose};
 
 use crate::case::Cases;
-use crate::check::EXACT_NS;
+use crate::check::exact_ns;
 use crate::hist_tool::{Histogram, Report, end_all, judge, watch_all};
 use crate::hist_truth::{Stay, agrees, agrees_but_for, apart_ns, quantiles_agree};
 use crate::log_witness::Witness;
@@ -233,9 +233,9 @@ fn right(place: Place, found: &Histogram, truth: &[Stay]) -> Result<()> {
         agrees(&found.finished, &wider(1_000))?;
         return quantiles_agree(&found.quantiles, &wider(1_000));
     }
-    agrees(&found.finished, &wider(EXACT_NS))?;
+    agrees(&found.finished, &wider(exact_ns()))?;
     agrees_but_for(&found.finished, &wider(apart_ns()), 2 + truth.len() / 20)?;
-    quantiles_agree(&found.quantiles, &wider(EXACT_NS))
+    quantiles_agree(&found.quantiles, &wider(exact_ns()))
 }
 
 /// Stays in CLOSE_WAIT by the port of the server.

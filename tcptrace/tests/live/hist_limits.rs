@@ -5,7 +5,7 @@ use xtask::workload::clock::monotonic_ns;
 use xtask::workload::{Family, Order, Side, Stage};
 
 use crate::case::Cases;
-use crate::check::EXACT_NS;
+use crate::check::exact_ns;
 use crate::hist_tool::{Histogram, Report, end_all, judge, watch_all};
 use crate::hist_truth::Stay;
 use crate::place::{BOTH, Place};
@@ -33,8 +33,8 @@ fn many_sockets(place: Place) -> Result<()> {
     let left = monotonic_ns();
     let reports = end_all(place, tools)?;
     let ended = monotonic_ns();
-    let finished = Stay::between((first, last), (leaving, left)).give_or_take(EXACT_NS);
-    let open = Stay::between((first, last), (left, ended)).give_or_take(EXACT_NS);
+    let finished = Stay::between((first, last), (leaving, left)).give_or_take(exact_ns());
+    let open = Stay::between((first, last), (left, ended)).give_or_take(exact_ns());
     judge(&reports, |reports| {
         let [unowned, owned] = reports else {
             anyhow::bail!("not two reports");

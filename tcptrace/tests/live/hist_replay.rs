@@ -9,7 +9,7 @@ use xtask::workload::clock::patience;
 use xtask::workload::{Family, Order, Stage};
 
 use crate::case::Cases;
-use crate::check::EXACT_NS;
+use crate::check::exact_ns;
 use crate::hist_tool::{Report, end_all, judge, last, reports, watch_all};
 use crate::hist_truth::{Stay, agrees, agrees_but_for, apart_ns};
 use crate::log_files::Scratch;
@@ -177,7 +177,7 @@ fn close(live: &Report, log: &Log) -> Result<()> {
         let (Some(only), None) = (found.next(), found.next()) else {
             continue;
         };
-        agrees(&only.finished, &wider(EXACT_NS)).with_context(|| state.to_owned())?;
+        agrees(&only.finished, &wider(exact_ns())).with_context(|| state.to_owned())?;
         let outliers = 2 + stays.len() / 10;
         agrees_but_for(&only.finished, &wider(apart_ns()), outliers)
             .with_context(|| state.to_owned())?;

@@ -6,7 +6,7 @@ use xtask::workload::clock::{monotonic_ns, slowness};
 use xtask::workload::state::CLOSE_WAIT;
 use xtask::workload::{Actor, Family, How, Order, Side, Socket, Stage, Whose};
 
-use crate::check::EXACT_NS;
+use crate::check::exact_ns;
 use crate::hist_tool::{Durations, Quantile, Report};
 
 /// How long something lasted.
@@ -159,7 +159,7 @@ pub fn stay(peer: &mut Actor, its: i32, actor: &mut Actor, fd: i32) -> Result<St
     let leaving = actor.time(&Order::Close { fds: vec![fd] })?;
     let stay = Stay::between((before, entered), (leaving, monotonic_ns()));
     peer.tell(&Order::Close { fds: vec![its] })?;
-    Ok(stay.give_or_take(EXACT_NS))
+    Ok(stay.give_or_take(exact_ns()))
 }
 
 /// So many connections of a stage, of which the end on one side was in CLOSE_WAIT for a while.
