@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use serde::Serializer as _;
+use serde::{Serialize, Serializer as _};
 use serde_json::ser::{CompactFormatter, Formatter};
 
 /// JSON itself lets DEL and the C1 controls stand, but a terminal acts on them.
@@ -24,6 +24,28 @@ impl Formatter for Escaping {
         }
         CompactFormatter.write_string_fragment(writer, rest)
     }
+}
+
+/// The record as one line of JSON without its end.
+///
+/// # Errors
+/// Never for a buffer in memory; the serializer's type has them.
+pub fn line(record: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut line = Vec::new();
+    let mut serializer = serde_json::Serializer::with_formatter(&mut line, Escaping);
+    record.serialize(&mut serializer)?;
+    Ok(line)
+}
+
+/// Writes such a line to standard output, at once.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn print(mut line: Vec<u8>) -> io::Result<()> {
+    line.push(b'\n');
+    let mut out = io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
 }
 
 /// Appends the text with its quotes. Nearly all text needs no escape and is copied at once.

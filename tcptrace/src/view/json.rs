@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Serialize, Serializer};
 
-use super::{View, container, escaping::Escaping, text};
+use super::{View, container, escaping, text};
 use crate::model::{
     group::Group,
     look::{Hook, Tracing},
@@ -34,11 +34,7 @@ impl Json {
 
 impl View for Json {
     fn snapshot(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        let mut line = line(snapshot, self.limit)?;
-        line.push(b'\n');
-        let mut out = io::stdout().lock();
-        out.write_all(&line)?;
-        out.flush()
+        escaping::print(line(snapshot, self.limit)?)
     }
 
     fn summary(
@@ -56,10 +52,7 @@ impl View for Json {
 /// # Errors
 /// Never for a buffer in memory; the serializer's type has them.
 pub fn line(snapshot: &Snapshot, limit: usize) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut line, Escaping);
-    Record::new(snapshot, limit).serialize(&mut serializer)?;
-    Ok(line)
+    escaping::line(&Record::new(snapshot, limit))
 }
 
 #[derive(Serialize)]

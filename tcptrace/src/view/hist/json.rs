@@ -16,7 +16,7 @@ use crate::{
         report::{Extent, Group, Report},
         socket::Family,
     },
-    view::{clean::clean, escaping::Escaping},
+    view::{clean::clean, escaping},
 };
 
 /// Quantiles that are told, in thousandths.
@@ -44,11 +44,7 @@ impl View for Json {
                 writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
             }
         }
-        let mut line = line(report, self.top)?;
-        line.push(b'\n');
-        let mut out = io::stdout().lock();
-        out.write_all(&line)?;
-        out.flush()
+        escaping::print(line(report, self.top)?)
     }
 }
 
@@ -57,10 +53,7 @@ impl View for Json {
 /// # Errors
 /// Never for a buffer in memory; the serializer's type has them.
 pub fn line(report: &Report, top: usize) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut line, Escaping);
-    Record::new(report, top).serialize(&mut serializer)?;
-    Ok(line)
+    escaping::line(&Record::new(report, top))
 }
 
 #[derive(Serialize)]
