@@ -44,7 +44,7 @@ pub struct LogSettings {
     pub wake_bytes: u64,
     /// The filter's control group, or 0 for all.
     pub cgroup: u64,
-    /// How deep below the root that one is.
+    /// How deep below the root that one is, or [`Self::BY_LIST`].
     pub cgroup_level: u32,
     /// A bit for each state, by number: only transitions into or out of one of them; 0 for all.
     pub states: u32,
@@ -59,6 +59,11 @@ pub struct LogSettings {
     pub comm_count: u32,
     /// Names of processes of which one must match, NUL-padded.
     pub comms: [[u64; 2]; MAX_COMMS],
+}
+
+impl LogSettings {
+    /// The kernel cannot tell which groups a group is in: those on the list are wanted.
+    pub const BY_LIST: u32 = u32::MAX;
 }
 
 /// What only histograms need.

@@ -13,7 +13,7 @@ use aya_ebpf::{
     macros::map,
     maps::HashMap,
 };
-use tcptrace_common::{MAX_COMMS, Owner};
+use tcptrace_common::{LogSettings, MAX_COMMS, Owner};
 
 use crate::{
     settings::setting,
@@ -146,8 +146,7 @@ pub fn holder(task: *const u8) -> Owner {
     let group = peek::<u64>(groups, setting!(task.css_set_dfl_cgrp)) as *const u8;
     let node = peek::<u64>(group, setting!(task.cgroup_kn)) as *const u8;
     owner.cgroup = peek(node, setting!(task.kernfs_node_id));
-    // SAFETY: only whether there is an entry matters.
-    let in_cgroup = setting!(log.cgroup) == 0 || unsafe { CGROUPS.get(owner.cgroup) }.is_some();
+    let in_cgroup = setting!(log.cgroup) == 0 || on_list(owner.cgroup);
     owner.wanted = u32::from(wanted(&owner) && in_cgroup);
     owner
 }
@@ -184,8 +183,19 @@ fn comm_wanted(owner: &Owner) -> bool {
 #[inline(always)]
 fn current_in_cgroup() -> bool {
     let (wanted, level) = (setting!(log.cgroup), setting!(log.cgroup_level));
+    if wanted != 0 && level == LogSettings::BY_LIST {
+        // SAFETY: the helper takes nothing.
+        return on_list(unsafe { bpf_get_current_cgroup_id() });
+    }
     // SAFETY: the helper takes a number.
     wanted == 0 || unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) } == wanted
+}
+
+/// Whether the control group was among the wanted ones at the start.
+#[inline(always)]
+fn on_list(cgroup: u64) -> bool {
+    // SAFETY: only whether there is an entry matters.
+    unsafe { CGROUPS.get(cgroup) }.is_some()
 }
 
 /// Whether sockets of which the owner is not known are wanted.

@@ -111,7 +111,7 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
         tokio::select! {
             biased;
             () = end.reached() => break,
-            () = interval => session.report(Extent::Interval)?,
+            () = interval => session.interval()?,
             () = session.live.much_waits() => session.read()?,
             _ = looks.tick() => {
                 session.read()?;
@@ -122,7 +122,8 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
             }
         }
     }
-    session.finish()
+    session.finish(arguments.interval.is_some())?;
+    Ok(())
 }
 
 /// Ticks that do not come in a burst when a report took long.
@@ -183,15 +184,26 @@ impl Session {
             .read(&|record: &Record| filter.passes_record(record, &[]))
     }
 
-    /// Shows what has come since the last report, or everything.
-    fn report(&mut self, extent: Extent) -> io::Result<()> {
+    /// All durations until now.
+    fn durations(&mut self) -> io::Result<(Durations, u64)> {
         let filter = &self.filter;
         let wanted = |record: &Record| filter.passes_record(record, &[]);
         let all = self.live.durations(&wanted)?;
-        let now_ns = monotonic_ns();
-        let (durations, begin_ns) = match extent {
-            Extent::Interval => (&all.since(&self.last), self.last_ns),
-            Extent::Whole => (&all, self.begin_ns),
+        Ok((all, monotonic_ns()))
+    }
+
+    /// Shows what has come since the last report.
+    fn interval(&mut self) -> io::Result<()> {
+        let (all, now_ns) = self.durations()?;
+        self.show(&all.since(&self.last), Extent::Interval, now_ns)?;
+        (self.last, self.last_ns) = (all, now_ns);
+        Ok(())
+    }
+
+    fn show(&mut self, durations: &Durations, extent: Extent, now_ns: u64) -> io::Result<()> {
+        let begin_ns = match extent {
+            Extent::Interval => self.last_ns,
+            Extent::Whole => self.begin_ns,
         };
         let span = Span {
             time: Some(SystemTime::now()),
@@ -201,17 +213,20 @@ impl Session {
         };
         let account = self.live.account();
         let report = Report::new(durations, span, self.include_open, account);
-        (self.last, self.last_ns) = (all, now_ns);
         self.clear_line()?;
         self.view.report(&report)
     }
 
-    fn finish(mut self) -> anyhow::Result<()> {
+    /// Shows everything, and before it what is left of the last interval, so that these add up.
+    fn finish(mut self, intervals: bool) -> io::Result<()> {
         let filter = &self.filter;
-        self.live
-            .stop(&|record: &Record| filter.passes_record(record, &[]))?;
-        self.report(Extent::Whole)?;
-        Ok(())
+        let wanted = |record: &Record| filter.passes_record(record, &[]);
+        self.live.stop(&wanted)?;
+        let (all, now_ns) = self.durations()?;
+        if intervals {
+            self.show(&all.since(&self.last), Extent::Interval, now_ns)?;
+        }
+        self.show(&all, Extent::Whole, now_ns)
     }
 
     /// Says that everything from here on is counted.

@@ -94,21 +94,29 @@ fn none_missing(reports: &[Report], count: u64) -> Result<()> {
     }
     ensure!(close_wait.states == ["CLOSE_WAIT"], "{close_wait:#?}");
     ensure!(all_states.states.len() == EACH.len(), "{all_states:#?}");
+    // While a process is inside accept() the socket is the listener's no more, and not yet its own.
+    let unknown = |state: &str| {
+        let nobody = json!({ "comm": null });
+        let found = by_comm.keyed(state, Some(&nobody));
+        found.map_or(0, |one| one.finished.count)
+    };
     for number in ["one", "two"] {
         let of = |role: &str, state: &str| -> Result<u64> {
             let key = json!({ "comm": format!("{role}-{number}") });
             Ok(by_comm.keyed(state, Some(&key))?.finished.count)
         };
         let found = [
-            of("serve", "CLOSE_WAIT")?,
-            of("serve", "ESTABLISHED")?,
+            of("serve", "CLOSE_WAIT")? + unknown("CLOSE_WAIT"),
+            of("serve", "ESTABLISHED")? + unknown("ESTABLISHED"),
             of("serve", "LAST_ACK")?,
             of("visit", "ESTABLISHED")?,
             of("visit", "SYN_SENT")?,
             of("visit", "FIN_WAIT1")?,
             of("visit", "FIN_WAIT2")?,
         ];
-        ensure!(found == [count; 7], "not {count} of each: {found:?}");
+        // Those that are nobody's may be of either pair, and are few.
+        let close = |found: &u64| (count..=count + count / 100).contains(found);
+        ensure!(found.iter().all(close), "not {count} of each: {found:?}");
     }
     ensure!(by_comm.keys.other == 0, "{:?}", by_comm.keys);
     Ok(())

@@ -15,7 +15,7 @@ use super::{
     },
     accept::Accept,
     follow,
-    side::LogOptions,
+    options::LogOptions,
 };
 use crate::model::look::Hook;
 

@@ -9,6 +9,7 @@ mod convert_tests;
 mod follow;
 mod names;
 mod open;
+mod options;
 mod session;
 mod side;
 
@@ -16,5 +17,6 @@ pub use accept::Accept;
 pub use attach::accept_works;
 
 pub use names::{name, some};
+pub use options::LogOptions;
 pub use session::LiveLog;
-pub use side::{LogOptions, LogSide};
+pub use side::LogSide;

@@ -12,7 +12,8 @@ use super::{
     before::Before,
     convert::{Converter, Moment},
     open::{self, Asked},
-    side::{LogOptions, LogSide},
+    options::LogOptions,
+    side::LogSide,
 };
 use crate::model::transition::{Loss, Record, StillOpen};
 
@@ -56,6 +57,10 @@ impl LiveLog {
         let ring = ring.context("watching the ring buffer")?;
         // A list gives sockets their cookies, which the walk after it reads. Listeners must be
         // known before the first connection is told; what came meanwhile is found by a second walk.
+        if side.lists_cgroups() {
+            let made = "control groups that are made from now on are left out";
+            notes.push(format!("{made}: this kernel cannot tell what they are in"));
+        }
         let owned = side.is_owned();
         let walked = "finding whose the sockets from before are";
         if owned {

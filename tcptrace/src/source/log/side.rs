@@ -6,12 +6,8 @@ use aya::{
     Ebpf,
     maps::{Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, Program, ProgramError, ProgramFd, TracePoint},
-    util::nr_cpus,
 };
-use tcptrace_common::{
-    DECADES, Decade, Filter, HistSettings, LogCounters, LogSettings, REST_DECADES, Settings,
-    TcpState, TrackedSocket,
-};
+use tcptrace_common::{LogCounters, LogSettings, Settings, TrackedSocket};
 
 use super::{
     super::{
@@ -20,8 +16,7 @@ use super::{
         holder_iter::Found,
         kernel_log,
         load::{
-            self, AcceptChoice, HookChoice, SOCKETS, SOCKETS_PREALLOCATED, TRACEPOINT, TypeInfo,
-            program, refused,
+            self, HookChoice, SOCKETS, SOCKETS_PREALLOCATED, TRACEPOINT, TypeInfo, program, refused,
         },
         tracefs, tracepoint_format, watch_map,
     },
@@ -31,68 +26,9 @@ use super::{
         load_transition, put_cgroups, transition_program,
     },
     follow,
+    options::LogOptions,
 };
 use crate::model::look::Hook;
-
-/// What to load.
-#[derive(Debug, Clone)]
-pub struct LogOptions {
-    /// The hook.
-    pub hook: HookChoice,
-    /// How accepting is learnt.
-    pub accept: AcceptChoice,
-    /// What the kernel leaves out, by socket.
-    pub filter: Filter,
-    /// The same by owner and state.
-    pub log: LogSettings,
-    /// Durations that are counted instead of telling transitions.
-    pub hist: HistSettings,
-    /// How many keys they may be counted by.
-    pub max_keys: u32,
-    /// The only processes that are wanted; none for all.
-    pub pids: Vec<u32>,
-    /// Whether their descendants are wanted too.
-    pub children: bool,
-    /// Ids of the wanted control group and of those below it; none for all.
-    pub cgroups: Vec<u64>,
-    /// Bytes of the ring buffer, a power of 2.
-    pub buffer: u32,
-    /// How many sockets the table may hold; `None` for as many as is sensible.
-    pub max_sockets: Option<u32>,
-    /// The state whose sockets are listed at the end.
-    pub state: TcpState,
-    /// Whether the kernel side sends messages.
-    pub messages: bool,
-}
-
-/// Keys of which there is room for every decade, in each state.
-const WIDE_KEYS: u32 = 64;
-/// Decades of the others: most stays of one kind are of similar lengths.
-const DECADES_OF_A_KEY: u32 = 4;
-/// What decades may take on all CPUs together, in bytes, unless that would be too few.
-const DECADES_BYTES: usize = 64 << 20;
-const LEAST_DECADES: usize = 4096;
-
-impl LogOptions {
-    /// Entries of the maps of histograms.
-    fn room(&self) -> Vec<(&'static str, u32)> {
-        let HistSettings { states, by, .. } = self.hist;
-        if states == 0 {
-            return Vec::new();
-        }
-        let mut room = vec![("REST", REST_DECADES)];
-        if by != 0 {
-            let wide = self.max_keys.min(WIDE_KEYS);
-            let each = wide * DECADES as u32 + (self.max_keys - wide) * DECADES_OF_A_KEY;
-            let cpus = nr_cpus().unwrap_or(1).max(1);
-            let most = (DECADES_BYTES / cpus / size_of::<Decade>()).max(LEAST_DECADES);
-            let most = u32::try_from(most).unwrap_or(u32::MAX);
-            let decades = states.count_ones().saturating_mul(each).min(most);
-            room.extend([("KEYS", self.max_keys), ("DECADES", decades)]);
-        }
-        room
-    }
-}
 
 /// The kernel side, attached until dropped.
 pub struct LogSide {
@@ -103,6 +39,8 @@ pub struct LogSide {
     holders: HolderMethod,
     /// Whether owners matter.
     owned: bool,
+    /// Whether only those control groups are wanted that there were at the start.
+    lists_cgroups: bool,
     seeds: bool,
     /// The program that told transitions, when it does no more: its count stays.
     stopped: Option<ProgramFd>,
@@ -158,27 +96,36 @@ impl LogSide {
         let layout = tracefs::with(tracepoint_format::read_for_log);
         let layout = layout.map_err(|problem| StartError::of_tracepoint(problem, btf_problem))?;
         let settings = load::tracepoint_settings(types, layout);
-        Self::attach_first(options, settings, types, Hook::Tracepoint)
+        let outcome = Self::attach_first(options, settings, types, Hook::Tracepoint);
+        if options.log.cgroup == 0 || !matches!(outcome, Err(StartError::Refused { .. })) {
+            return outcome;
+        }
+        let options = LogOptions {
+            log: options.without_helper(),
+            ..options.clone()
+        };
+        Self::attach_first(&options, settings, types, Hook::Tracepoint)
     }
 
     fn attach_btf(options: &LogOptions, types: &TypeInfo) -> Result<Self, StartError> {
         // Kernels before 5.12 refuse a tracing program that asks for cookies or for a typed task,
         // some one that asks for the groups above a process's own, which the model then does.
-        let cgroup = options.log.cgroup;
-        let mut attempts = vec![(1, cgroup), (0, cgroup)];
-        // Nobody looks again at what is counted in the kernel.
-        if cgroup != 0 && options.hist.states == 0 {
-            attempts.extend([(1, 0), (0, 0)]);
+        let (log, without_helper) = (options.log, options.without_helper());
+        let mut attempts = vec![(1, log), (0, log)];
+        if log.cgroup != 0 {
+            attempts.extend([(1, without_helper), (0, without_helper)]);
         }
         let mut outcome = Err(StartError::Lockdown);
-        for (modern, cgroup) in attempts {
+        for (modern, log) in attempts {
             let settings = Settings {
                 has_cookie: modern,
                 has_task_type: modern,
                 ..types.settings
             };
-            let mut options = options.clone();
-            options.log.cgroup = cgroup;
+            let options = LogOptions {
+                log,
+                ..options.clone()
+            };
             outcome = Self::attach_first(&options, settings, Some(types), Hook::Btf);
             if !matches!(
                 outcome,
@@ -282,6 +229,8 @@ impl LogSide {
             preallocated,
             holders,
             owned,
+            lists_cgroups: options.log.cgroup != 0
+                && options.log.cgroup_level == LogSettings::BY_LIST,
             seeds,
             stopped: None,
         })
@@ -401,6 +350,12 @@ impl LogSide {
     #[must_use]
     pub fn map(&self, name: &str) -> Option<&Map> {
         self.ebpf.map(name)
+    }
+
+    /// Whether only those control groups are wanted that there were at the start.
+    #[must_use]
+    pub fn lists_cgroups(&self) -> bool {
+        self.lists_cgroups
     }
 
     /// Whether owners matter.
