@@ -81,9 +81,7 @@ impl Filters {
         }
         filter
     }
-}
 
-impl Filters {
     /// What of the filters the kernel applies beside [`Filters::kernel`] where it knows owners.
     #[must_use]
     pub fn kernel_by_owner(&self) -> LogSettings {

@@ -3,8 +3,14 @@
 use anyhow::Result;
 use libtest_mimic::{Failed, Trial};
 
+use std::sync::{PoisonError, RwLock};
+
 use crate::log_tool::Skipped;
 use crate::place::Place;
+
+/// What keeps the processors busy is alone: meanwhile the kernel skips other tests' programs, above all those on the
+/// classic tracepoint, which then have nothing to compare.
+static ALONE: RwLock<()> = RwLock::new(());
 
 /// The tests.
 pub struct Cases {
@@ -23,7 +29,24 @@ impl Cases {
 
     /// Adds a test.
     pub fn add(&mut self, name: &str, test: impl Fn() -> Result<()> + Send + 'static) {
+        self.add_as(name, false, test);
+    }
+
+    /// Adds a test during which no other one runs, once for each of the places.
+    pub fn add_alone_in(&mut self, places: &[Place], name: &str, test: fn(Place) -> Result<()>) {
+        for place in places {
+            let place = *place;
+            self.add_as(&format!("{name}::{}", place.name()), true, move || {
+                test(place)
+            });
+        }
+    }
+
+    fn add_as(&mut self, name: &str, alone: bool, test: impl Fn() -> Result<()> + Send + 'static) {
         let trial = Trial::test(name, move || {
+            // A test that has panicked has failed already.
+            let _alone = alone.then(|| ALONE.write().unwrap_or_else(PoisonError::into_inner));
+            let _beside = (!alone).then(|| ALONE.read().unwrap_or_else(PoisonError::into_inner));
             again_when_skipped(test).map_err(|error| {
                 // Without a backtrace: what is true and what was shown is what matters.
                 let chain: Vec<_> = error.chain().map(ToString::to_string).collect();

@@ -12,7 +12,7 @@ use crate::hist_tool::{Report, end_all, judge, watch_all};
 use crate::place::{BOTH, Place};
 
 pub fn add(cases: &mut Cases) {
-    cases.add_in(BOTH, "hist_of_a_churn_misses_nothing", churn);
+    cases.add_alone_in(BOTH, "hist_of_a_churn_misses_nothing", churn);
 }
 
 /// Stays of a connection of a churn, both ends'.
