@@ -148,7 +148,9 @@ fn all_accounted_for(report: &Report, connections: u64) -> Result<()> {
         ensure!(counted <= expected, "{counted} of {state}: {report:#?}");
         missing += expected - counted;
         let other = report.sum(state, |one| one.at_least.count);
-        ensure!(other == 0, "{state} from before: {report:#?}");
+        // Whoever accepts a socket whose coming in was skipped knows only since when it is his.
+        let excused = report.tracing.recursion_misses != Some(0) && other <= expected - counted;
+        ensure!(other == 0 || excused, "{state} from before: {report:#?}");
     }
     let Some(skipped) = report.tracing.recursion_misses else {
         // This kernel does not count them.
