@@ -14,11 +14,10 @@ use super::end::End;
 use crate::{
     cli::{Cli, Hist},
     model::{
-        durations::Durations,
+        durations::{Asked, Durations},
         filter::Filter,
         key::Part,
         report::{Extent, Report, Span},
-        transition::Record,
     },
     source::{
         ask::Scope,
@@ -63,35 +62,29 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
     let mut end = End::new(arguments.duration)?;
     let useful_missing = privileges::check()?;
     let show = &arguments.show;
+    let asked = show.asked();
+    let options = options(arguments, &asked);
     let scope = Scope {
-        state: show
-            .asked()
-            .states
-            .first()
-            .copied()
-            .unwrap_or(TcpState::CloseWait),
+        state: options.state,
         older_than_ns: 0,
         netns: show.filters.netns,
         family: show.filters.family,
     };
-    let mut notes = Vec::new();
-    if !useful_missing.is_empty() {
-        let missing = useful_missing.join(", ");
-        notes.push(format!("without {missing} some of this may be missing"));
-    }
-    let live = LiveHist::start(&options(arguments), scope, show.asked(), &mut notes)?;
+    // The kernel knows the processes, their descendants included.
+    let filter = Filter {
+        pids: Vec::new(),
+        ..show.filters.model()
+    };
+    let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
+    let live = LiveHist::start(&options, scope, asked.clone(), filter, &mut notes)?;
+    let begin_ns = monotonic_ns();
     let mut session = Session {
         live,
-        filter: Filter {
-            // The kernel knows the processes, their descendants included.
-            pids: Vec::new(),
-            ..show.filters.model()
-        },
         view: view::choose(show),
         include_open: show.include_open,
-        begin_ns: monotonic_ns(),
-        last: Durations::new(show.asked()),
-        last_ns: monotonic_ns(),
+        begin_ns,
+        last: Durations::new(asked),
+        last_ns: begin_ns,
         shows_life: io::stderr().is_terminal(),
     };
     session.say_hello(arguments.verbose, &notes)?;
@@ -112,9 +105,9 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
             biased;
             () = end.reached() => break,
             () = interval => session.interval()?,
-            () = session.live.much_waits() => session.read()?,
+            () = session.live.much_waits() => session.live.read()?,
             _ = looks.tick() => {
-                session.read()?;
+                session.live.read()?;
                 looked = looked.wrapping_add(1);
                 if looked.is_multiple_of(SAY) {
                     session.say_alive()?;
@@ -133,9 +126,8 @@ fn ticks(period: Duration) -> time::Interval {
     ticks
 }
 
-fn options(arguments: &Hist) -> LogOptions {
+fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
     let (show, filters) = (&arguments.show, &arguments.show.filters);
-    let asked = show.asked();
     let by_owner = [Part::Comm, Part::Pid, Part::Cgroup, Part::Port];
     let owned = asked.by.iter().any(|part| by_owner.contains(part))
         || !filters.pid.is_empty()
@@ -166,7 +158,6 @@ fn options(arguments: &Hist) -> LogOptions {
 
 struct Session {
     live: LiveHist,
-    filter: Filter,
     view: Box<dyn View>,
     include_open: bool,
     /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
@@ -178,18 +169,9 @@ struct Session {
 }
 
 impl Session {
-    fn read(&mut self) -> io::Result<()> {
-        let filter = &self.filter;
-        self.live
-            .read(&|record: &Record| filter.passes_record(record, &[]))
-    }
-
     /// All durations until now.
     fn durations(&mut self) -> io::Result<(Durations, u64)> {
-        let filter = &self.filter;
-        let wanted = |record: &Record| filter.passes_record(record, &[]);
-        let all = self.live.durations(&wanted)?;
-        Ok((all, monotonic_ns()))
+        Ok((self.live.durations()?, monotonic_ns()))
     }
 
     /// Shows what has come since the last report.
@@ -219,9 +201,7 @@ impl Session {
 
     /// Shows everything, and before it what is left of the last interval, so that these add up.
     fn finish(mut self, intervals: bool) -> io::Result<()> {
-        let filter = &self.filter;
-        let wanted = |record: &Record| filter.passes_record(record, &[]);
-        self.live.stop(&wanted)?;
+        self.live.stop()?;
         let (all, now_ns) = self.durations()?;
         if intervals {
             self.show(&all.since(&self.last), Extent::Interval, now_ns)?;

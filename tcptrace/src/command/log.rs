@@ -54,11 +54,7 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
         family: arguments.filters.family,
     };
     let mut out = Out::new(arguments, state)?;
-    let mut notes = Vec::new();
-    if !useful_missing.is_empty() {
-        let missing = useful_missing.join(", ");
-        notes.push(format!("without {missing} some of this may be missing"));
-    }
+    let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
     for pid in &arguments.filters.pid {
         if !Path::new("/proc").join(pid.to_string()).exists() {
             notes.push(format!("there is no process {pid} now"));
@@ -93,7 +89,7 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
         };
     }
     live.finish(&mut |record| out.record(record))?;
-    out.tally.unfollowed = live.unfollowed();
+    out.tally.unfollowed = live.counted().unfollowed;
     let finished = out.sink.finish();
     out.clear_line()?;
     writeln!(io::stderr(), "\n{}", summary(&out.tally, started.elapsed()))?;

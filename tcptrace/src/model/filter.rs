@@ -9,7 +9,7 @@ use tcptrace_common::TcpState;
 
 use super::{
     socket::{Endpoint, Family, Holder, Socket, common_form},
-    transition::{Identity, Owner, Record},
+    transition::{Identity, Owner, Record, StillOpen},
 };
 
 /// A filter; an empty part lets everything through, several values of one part mean "any of".
@@ -62,12 +62,17 @@ impl Filter {
                     && self.passes_identity(&seen.socket, seen.owner.as_ref(), &[])
             }
             Record::StillOpen(open) => {
-                let holders = open.holders.as_deref().unwrap_or_default();
-                any(states, |state| open.state == *state)
-                    && self.passes_identity(&open.socket, open.owner.as_ref(), holders)
+                any(states, |state| open.state == *state) && self.passes_open(open)
             }
             Record::Loss(_) => true,
         }
+    }
+
+    /// Whether a socket that stayed is wanted.
+    #[must_use]
+    pub fn passes_open(&self, open: &StillOpen) -> bool {
+        let holders = open.holders.as_deref().unwrap_or_default();
+        self.passes_identity(&open.socket, open.owner.as_ref(), holders)
     }
 
     /// Whether the socket of a line is wanted. An owner that is not known fits no process and no

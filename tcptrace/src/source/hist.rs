@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, io, net::IpAddr};
 
-use aya::maps::{HashMap as BpfHashMap, Map, MapData, PerCpuArray, PerCpuHashMap};
+use aya::maps::{HashMap as BpfHashMap, PerCpuArray, PerCpuHashMap};
 use tcptrace_common::{
     AF_INET, AF_INET6, DECADES, Decade, DecadeKey, HistKey, LANES, REST_DECADES, TcpState,
     rest_index,
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::model::{
     durations::{Asked, Durations},
+    filter::Filter,
     key::{Described, Key, Part},
     report::Account,
     socket::Family,
@@ -26,32 +27,33 @@ use crate::model::{
 pub struct LiveHist {
     live: LiveLog,
     asked: Asked,
-    /// What was told and not counted by the kernel.
-    told: Durations,
-    missing: Missing,
+    told: Told,
 }
 
-/// What was neither counted nor told.
-#[derive(Debug, Default)]
-struct Missing {
+/// What is known beside what the kernel counted.
+struct Told {
+    /// What was told.
+    durations: Durations,
+    /// Which of it is wanted.
+    filter: Filter,
+    /// Durations that found the buffer full.
     lost: u64,
+    /// Runs that the kernel skipped.
     skipped: u64,
 }
 
-/// Takes a record in.
-fn take(
-    record: &Record,
-    told: &mut Durations,
-    missing: &mut Missing,
-    wanted: &dyn Fn(&Record) -> bool,
-) {
-    match record {
-        Record::Transition(seen) if wanted(record) => told.transition(seen),
-        Record::Loss(loss) => {
-            missing.lost += loss.transitions;
-            missing.skipped += loss.runs;
+impl Told {
+    fn take(&mut self, record: &Record) {
+        match record {
+            Record::Transition(seen) if self.filter.passes_record(record, &[]) => {
+                self.durations.transition(seen);
+            }
+            Record::Loss(loss) => {
+                self.lost += loss.transitions;
+                self.skipped += loss.runs;
+            }
+            _ => {}
         }
-        _ => {}
     }
 }
 
@@ -77,8 +79,8 @@ pub fn bits(by: &[Part]) -> u32 {
 }
 
 impl LiveHist {
-    /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
-    /// found out.
+    /// Attaches the kernel side and finds out what is there already; `filter` is for what is told,
+    /// and `notes` gets what could not be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
@@ -86,13 +88,18 @@ impl LiveHist {
         options: &LogOptions,
         scope: Scope,
         asked: Asked,
+        filter: Filter,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             live: LiveLog::start(options, scope, notes)?,
-            told: Durations::new(asked.clone()),
+            told: Told {
+                durations: Durations::new(asked.clone()),
+                filter,
+                lost: 0,
+                skipped: 0,
+            },
             asked,
-            missing: Missing::default(),
         })
     }
 
@@ -106,14 +113,13 @@ impl LiveHist {
         self.live.much_waits().await;
     }
 
-    /// Takes in what waits to be read; `wanted` says what fits the filter.
+    /// Takes in what waits to be read.
     ///
     /// # Errors
     /// When the kernel side cannot be read.
-    pub fn read(&mut self, wanted: &dyn Fn(&Record) -> bool) -> io::Result<()> {
-        let (told, missing) = (&mut self.told, &mut self.missing);
+    pub fn read(&mut self) -> io::Result<()> {
         let mut each = |record: &Record| {
-            take(record, told, missing, wanted);
+            self.told.take(record);
             Ok(())
         };
         while self.live.read(&mut each)? {}
@@ -124,21 +130,20 @@ impl LiveHist {
     ///
     /// # Errors
     /// When the kernel side cannot be read.
-    pub fn stop(&mut self, wanted: &dyn Fn(&Record) -> bool) -> io::Result<()> {
-        let (told, missing) = (&mut self.told, &mut self.missing);
+    pub fn stop(&mut self) -> io::Result<()> {
         self.live.stop(&mut |record| {
-            take(record, told, missing, wanted);
+            self.told.take(record);
             Ok(())
         })
     }
 
-    /// All durations until now, and the sockets that are open; `wanted` as above.
+    /// All durations until now, and the sockets that are open.
     ///
     /// # Errors
     /// When something cannot be read.
-    pub fn durations(&mut self, wanted: &dyn Fn(&Record) -> bool) -> io::Result<Durations> {
-        self.read(wanted)?;
-        let mut all = self.told.clone();
+    pub fn durations(&mut self) -> io::Result<Durations> {
+        self.read()?;
+        let mut all = self.told.durations.clone();
         self.add_rest(&mut all)?;
         if !self.asked.by.is_empty() {
             self.add_keyed(&mut all)?;
@@ -148,10 +153,7 @@ impl LiveHist {
         let states = self.asked.states.iter().copied();
         let states: Vec<_> = states.filter(|state| !half_open(state)).collect();
         for open in self.live.still_open(&states)? {
-            let record = Record::StillOpen(open);
-            if wanted(&record)
-                && let Record::StillOpen(open) = &record
-            {
+            if self.told.filter.passes_open(&open) {
                 let socket = Described::logged(&open.socket, open.owner.as_ref());
                 all.open(open.state, socket, open.since, open.monotonic_ns);
             }
@@ -159,30 +161,29 @@ impl LiveHist {
         Ok(all)
     }
 
-    /// How many durations the kernel has counted, and how many were told.
+    /// How many durations the kernel has counted.
     #[must_use]
     pub fn counted(&self) -> u64 {
-        self.live.counted().0.counted
+        self.live.counted().counted
     }
 
     /// How it went.
     #[must_use]
     pub fn account(&mut self) -> Account {
-        let (counted, _) = self.live.counted();
+        let counted = self.live.counted();
         let side = self.live.side();
         Account {
             hook: Some(side.hook()),
             keyless: counted.keyless,
-            lost: self.missing.lost,
+            lost: self.told.lost,
             unkept: counted.unkept,
-            skipped: side.skipped().map(|_| self.missing.skipped),
+            skipped: side.skipped().map(|_| self.told.skipped),
             unfollowed: counted.unfollowed,
         }
     }
 
     /// What has no key, or none that found room.
     fn add_rest(&mut self, all: &mut Durations) -> io::Result<()> {
-        let decades = decades_of(&self.asked.states);
         let map = self
             .live
             .side()
@@ -190,8 +191,11 @@ impl LiveHist {
             .ok_or(io::ErrorKind::NotFound)?;
         let rest: PerCpuArray<_, Decade> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
         debug_assert_eq!(rest.len(), REST_DECADES);
-        for (state, decade) in decades {
-            for lane in 0..LANES {
+        #[allow(clippy::cast_possible_truncation)] // there are fourteen
+        let decades = 0..DECADES as u8;
+        let places = decades.flat_map(|decade| (0..LANES).map(move |lane| (decade, lane)));
+        for &state in &self.asked.states {
+            for (decade, lane) in places.clone() {
                 let index = rest_index(lane, state.number().into(), decade.into());
                 for cpu in rest.get(&index, 0).map_err(io::Error::other)?.iter() {
                     if *cpu != Decade::default() {
@@ -207,7 +211,9 @@ impl LiveHist {
         let side = self.live.side();
         let (keys, decades) = (side.map("KEYS"), side.map("DECADES"));
         let missing = || io::Error::from(io::ErrorKind::NotFound);
-        let keys: BpfHashMap<&MapData, HistKey, u32> = hash_map(keys.ok_or_else(missing)?)?;
+        let keys = keys.ok_or_else(missing)?;
+        let keys: BpfHashMap<_, HistKey, u32> =
+            BpfHashMap::try_from(keys).map_err(io::Error::other)?;
         let decades = decades.ok_or_else(missing)?;
         let decades: PerCpuHashMap<_, DecadeKey, Decade> =
             PerCpuHashMap::try_from(decades).map_err(io::Error::other)?;
@@ -260,22 +266,6 @@ impl LiveHist {
         }
         key
     }
-}
-
-/// Each decade of each state.
-fn decades_of(states: &[TcpState]) -> Vec<(TcpState, u8)> {
-    #[allow(clippy::cast_possible_truncation)] // there are fourteen
-    let decades = DECADES as u8;
-    let of = |state: &TcpState| {
-        (0..decades)
-            .map(|decade| (*state, decade))
-            .collect::<Vec<_>>()
-    };
-    states.iter().flat_map(of).collect()
-}
-
-fn hash_map(map: &Map) -> io::Result<BpfHashMap<&MapData, HistKey, u32>> {
-    BpfHashMap::try_from(map).map_err(io::Error::other)
 }
 
 fn canonical(words: [u64; 2]) -> IpAddr {

@@ -17,7 +17,7 @@ use super::{
     kernel::KernelSide,
     load::Options,
     netns::{self, Namespaces},
-    process, watched,
+    privileges, process, watched,
 };
 use crate::model::{
     look::{Entered, Held, Listed, Look, Tracing},
@@ -110,11 +110,7 @@ impl Live {
             notes: answers.notes,
         };
         self.find_holders(&mut look, ahead);
-        if !self.useful_missing.is_empty() {
-            let missing = self.useful_missing.join(", ");
-            look.notes
-                .push(format!("without {missing} some of this may be missing"));
-        }
+        look.notes.extend(privileges::note(&self.useful_missing));
         Ok(look)
     }
 

@@ -44,6 +44,13 @@ fn missing_from(held: CapabilitySet) -> Missing {
     missing
 }
 
+/// What to say of what is missing and useful, if anything is.
+#[must_use]
+pub fn note(missing: &[&str]) -> Option<String> {
+    let some = !missing.is_empty();
+    some.then(|| format!("without {} some of this may be missing", missing.join(", ")))
+}
+
 /// Refuses to go on without what is needed; gives what else is missing.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Loading and attaching the programs of a log, one by one.
 
 use aya::{
-    Ebpf,
+    Ebpf, Pod,
     maps::HashMap,
     programs::{BtfTracePoint, Iter, ProgramError, TracePoint},
 };
@@ -42,10 +42,7 @@ pub fn load_transition(
     hook: Hook,
 ) -> Result<(), ProgramError> {
     match (hook, types) {
-        (Hook::Btf, Some(types)) => {
-            let program: &mut BtfTracePoint = program(ebpf, BTF_PROGRAM)?.try_into()?;
-            program.load(TRACEPOINT, &types.aya)
-        }
+        (Hook::Btf, Some(types)) => load_btf(ebpf, BTF_PROGRAM, TRACEPOINT, types).map(drop),
         _ => {
             let program: &mut TracePoint = program(ebpf, TRACEPOINT_PROGRAM)?.try_into()?;
             program.load()
@@ -53,14 +50,29 @@ pub fn load_transition(
     }
 }
 
+/// Loads a program for typed arguments, to be attached.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn load_btf<'a>(
+    ebpf: &'a mut Ebpf,
+    name: &str,
+    tracepoint: &str,
+    types: &TypeInfo,
+) -> Result<&'a mut BtfTracePoint, ProgramError> {
+    let program: &mut BtfTracePoint = program(ebpf, name)?.try_into()?;
+    program.load(tracepoint, &types.aya)?;
+    Ok(program)
+}
+
 /// Attaches the program that stands in for the one that tells transitions.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn attach_again(ebpf: &mut Ebpf, types: &TypeInfo) -> Result<(), ProgramError> {
-    let program: &mut BtfTracePoint = program(ebpf, AGAIN_PROGRAM)?.try_into()?;
-    program.load(TRACEPOINT, &types.aya)?;
-    program.attach().map(drop)
+    load_btf(ebpf, AGAIN_PROGRAM, TRACEPOINT, types)?
+        .attach()
+        .map(drop)
 }
 
 /// Attaches to the end of sockets, so that no entry stays for ever.
@@ -73,11 +85,9 @@ pub fn attach_destroyed(
     hook: Hook,
 ) -> Result<(), ProgramError> {
     match (hook, types) {
-        (Hook::Btf, Some(types)) => {
-            let program: &mut BtfTracePoint = program(ebpf, "destroyed_btf")?.try_into()?;
-            program.load("tcp_destroy_sock", &types.aya)?;
-            program.attach().map(drop)
-        }
+        (Hook::Btf, Some(types)) => load_btf(ebpf, "destroyed_btf", "tcp_destroy_sock", types)?
+            .attach()
+            .map(drop),
         _ => tracefs::with(|| {
             let program: &mut TracePoint = program(ebpf, "destroyed_tracepoint")?.try_into()?;
             program.load()?;
@@ -113,7 +123,7 @@ pub fn follow_processes(
     let failed = |error: &dyn std::error::Error| StartError::Follow {
         reason: error.to_string(),
     };
-    follow::add(ebpf, options.pids.iter().copied()).map_err(|error| failed(&error))?;
+    put(ebpf, "PIDS", options.pids.iter().copied()).map_err(|error| failed(&error))?;
     let Some(types) = types.filter(|types| types.has_task_offsets) else {
         if options.children {
             let reason = "no type information".into();
@@ -127,21 +137,25 @@ pub fn follow_processes(
         // twice, for the children of those that were not yet.
         for _ in 0..2 {
             let found = follow::descendants(&options.pids);
-            follow::add(ebpf, found).map_err(|error| failed(&error))?;
+            put(ebpf, "PIDS", found).map_err(|error| failed(&error))?;
         }
     }
     Ok(())
 }
 
-/// Puts the wanted control groups on the list for sockets from before.
+/// Puts keys on a list that the kernel side asks only whether they are there.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn put_cgroups(ebpf: &mut Ebpf, ids: &[u64]) -> Result<(), ProgramError> {
-    let map = ebpf.map_mut("CGROUPS").ok_or(ProgramError::NotLoaded)?;
-    let mut map: HashMap<_, u64, u32> = HashMap::try_from(map).map_err(ProgramError::MapError)?;
-    for id in ids {
-        map.insert(id, 1, 0).map_err(ProgramError::MapError)?;
+pub fn put<K: Pod>(
+    ebpf: &mut Ebpf,
+    list: &str,
+    keys: impl IntoIterator<Item = K>,
+) -> Result<(), ProgramError> {
+    let map = ebpf.map_mut(list).ok_or(ProgramError::NotLoaded)?;
+    let mut map: HashMap<_, K, u32> = HashMap::try_from(map)?;
+    for key in keys {
+        map.insert(key, 1, 0)?;
     }
     Ok(())
 }

@@ -113,6 +113,13 @@ impl Before {
         self.0.get(&cookie)
     }
 
+    /// The latest moment at which the socket can have entered that state, if it was in it then.
+    #[must_use]
+    pub fn at_latest_ns(&self, cookie: u64, state: u8) -> Option<u64> {
+        let earlier = self.get(cookie).filter(|earlier| earlier.state == state);
+        earlier.map(|earlier| earlier.at_latest_ns)
+    }
+
     /// Forgets a socket: from its first transition on it is followed.
     pub fn forget(&mut self, cookie: u64) {
         if !self.0.is_empty() {

@@ -89,10 +89,7 @@ impl Converter {
     fn duration(&self, record: &TransitionRecord) -> Spent {
         let since_ns = record.socket.since_ns;
         let lasted = |since_ns: u64| record.time_ns.saturating_sub(since_ns);
-        let earlier = || {
-            let earlier = self.before.get(record.socket.cookie)?;
-            (earlier.state == record.from).then_some(earlier.at_latest_ns)
-        };
+        let earlier = || self.before.at_latest_ns(record.socket.cookie, record.from);
         if record.flags & TransitionRecord::OR_BEFORE != 0 {
             let bound = earlier().map_or(since_ns, |bound| bound.min(since_ns));
             return Spent::AtLeast(lasted(bound));

@@ -2,14 +2,10 @@
 
 use std::collections::HashSet;
 
-use aya::{
-    Ebpf,
-    maps::{HashMap, MapError},
-    programs::{BtfTracePoint, ProgramError},
-};
+use aya::{Ebpf, programs::ProgramError};
 use procfs::process::all_processes;
 
-use super::super::load::{TypeInfo, program};
+use super::{super::load::TypeInfo, attach::load_btf};
 
 /// Room for followed processes at a time.
 pub const MOST: u32 = 65_536;
@@ -19,30 +15,10 @@ pub const MOST: u32 = 65_536;
 /// # Errors
 /// When the kernel refuses.
 pub fn attach(ebpf: &mut Ebpf, types: &TypeInfo, children: bool) -> Result<(), ProgramError> {
-    let mut hook = |name, event| {
-        let program: &mut BtfTracePoint = program(ebpf, name)?.try_into()?;
-        program.load(event, &types.aya)?;
-        program.attach().map(drop)
-    };
+    let mut hook = |name, event| load_btf(ebpf, name, event, types)?.attach().map(drop);
     hook("process_freed", "sched_process_free")?;
     if children {
         hook("process_forked", "sched_process_fork")?;
-    }
-    Ok(())
-}
-
-/// Puts processes on the list.
-///
-/// # Errors
-/// When the kernel refuses.
-pub fn add(ebpf: &mut Ebpf, pids: impl IntoIterator<Item = u32>) -> Result<(), MapError> {
-    let map = ebpf.map_mut("PIDS");
-    let map = map.ok_or_else(|| MapError::InvalidName {
-        name: "PIDS".into(),
-    })?;
-    let mut map: HashMap<_, u32, u32> = HashMap::try_from(map)?;
-    for pid in pids {
-        map.insert(pid, 1, 0)?;
     }
     Ok(())
 }

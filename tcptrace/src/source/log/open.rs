@@ -46,17 +46,12 @@ impl Asked<'_> {
     /// Whether it is known how the socket came into its state. Else it did so after what was seen
     /// last, or it has left since it was listed.
     fn accounts_for(&self, socket: &Socket, owners: &Owners<'_>, converter: &Converter) -> bool {
-        let before = || {
-            let earlier = converter.before.get(socket.cookie?)?;
-            (earlier.state == socket.state.number()).then_some(())
-        };
+        let before = || bound(socket, converter).is_some();
         // Without cookies nothing tells which socket it is that has no port yet.
         let unclear = socket.state == TcpState::SynSent || self.may_have_missed(socket);
-        unclear || owners.of(socket).is_some() || before().is_some()
+        unclear || owners.of(socket).is_some() || before()
     }
-}
 
-impl Asked<'_> {
     /// Whether it may have come into its state when something was lost. Of some states it is not
     /// known when they were entered at the latest, of others it is, but for some ticks.
     fn may_have_missed(&self, socket: &Socket) -> bool {
@@ -92,41 +87,40 @@ pub fn still_open(
             held = Some(found.held);
         }
     }
+    let mut look = Look {
+        time: now.time,
+        monotonic_ns: now.monotonic_ns,
+        entered: Vec::new(),
+        younger: 0,
+        listed: Vec::new(),
+        asked: answers.asked,
+        listening: answers.listening,
+        held,
+        processes: HashMap::new(),
+        cgroups: HashMap::new(),
+        netns_names: namespaces.names,
+        tracing: Tracing::default(),
+        notes: Vec::new(),
+    };
+    let mut listed = answers.listed;
     let mut all = Vec::new();
     for state in asked.states {
         let number = state.number();
         let table = (table.iter()).filter(|entry| entry.state == u32::from(number));
-        let table: Vec<_> = table.copied().collect();
-        let seen = table
-            .iter()
-            .filter(|entry| entry.flags & TrackedSocket::BEFORE == 0);
-        let look = Look {
-            time: now.time,
-            monotonic_ns: now.monotonic_ns,
-            entered: seen
-                .filter_map(|entry| watched::entered(&entry.socket))
-                .collect(),
-            younger: 0,
-            listed: (answers.listed.iter())
-                .filter(|socket| socket.state == number)
-                .cloned()
-                .collect(),
-            asked: answers.asked.clone(),
-            listening: answers.listening.clone(),
-            held: held.clone(),
-            processes: HashMap::new(),
-            cgroups: HashMap::new(),
-            netns_names: namespaces.names.clone(),
-            tracing: Tracing::default(),
-            notes: Vec::new(),
-        };
-        let owners = Owners::new(&table);
+        let seen = (table.clone()).filter(|entry| entry.flags & TrackedSocket::BEFORE == 0);
+        look.entered = seen
+            .filter_map(|entry| watched::entered(&entry.socket))
+            .collect();
+        look.listed = listed
+            .extract_if(.., |socket| socket.state == number)
+            .collect();
+        let owners = Owners::new(table);
         let mut open: Vec<_> = Tracker::new(*state)
             .sockets(&look)
             .into_iter()
             .filter_map(|socket| {
                 let known = asked.accounts_for(&socket, &owners, converter);
-                let open = || open(socket, &owners, converter, now, *state, asked.pids);
+                let open = || open(socket, &owners, converter, now, asked.pids);
                 known.then(open).flatten()
             })
             .collect();
@@ -141,7 +135,6 @@ fn open(
     owners: &Owners<'_>,
     converter: &mut Converter,
     now: Moment,
-    state: TcpState,
     pids: &[u32],
 ) -> Option<StillOpen> {
     let entry = owners.of(&socket);
@@ -152,11 +145,7 @@ fn open(
         let outdated = owner.known_by == KnownBy::Listener && socket.accepted() == Some(true);
         (!outdated).then_some(owner)
     });
-    let bound = socket.cookie.and_then(|cookie| {
-        let earlier = converter.before.get(cookie)?;
-        (earlier.state == state.number()).then_some(earlier.at_latest_ns)
-    });
-    let since = match (socket.since, bound) {
+    let since = match (socket.since, bound(&socket, converter)) {
         (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
         (since, _) => since,
     };
@@ -175,7 +164,7 @@ fn open(
     wanted.then_some(StillOpen {
         time: now.time,
         monotonic_ns: now.monotonic_ns,
-        state,
+        state: socket.state,
         since,
         owner,
         socket: Identity {
@@ -189,6 +178,11 @@ fn open(
         },
         holders: socket.holders,
     })
+}
+
+/// The latest moment at which it can have entered its state, if it was in it before the start.
+fn bound(socket: &Socket, converter: &Converter) -> Option<u64> {
+    (converter.before).at_latest_ns(socket.cookie?, socket.state.number())
 }
 
 /// Whoever has it, or the listener where it waits.
@@ -214,9 +208,9 @@ struct Owners<'a> {
 }
 
 impl<'a> Owners<'a> {
-    fn new(table: &'a [TrackedSocket]) -> Self {
+    fn new(table: impl Iterator<Item = &'a TrackedSocket>) -> Self {
         let (with, without): (Vec<&TrackedSocket>, Vec<_>) =
-            table.iter().partition(|entry| entry.socket.cookie != 0);
+            table.partition(|entry| entry.socket.cookie != 0);
         let place = |entry: &'a TrackedSocket| {
             let socket = watched::entered(&entry.socket)?;
             Some(((socket.netns, socket.local, socket.remote), entry))

@@ -55,12 +55,12 @@ impl LiveLog {
         // with the registration.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
         let ring = ring.context("watching the ring buffer")?;
-        // A list gives sockets their cookies, which the walk after it reads. Listeners must be
-        // known before the first connection is told; what came meanwhile is found by a second walk.
         if side.lists_cgroups() {
             let made = "control groups that are made from now on are left out";
             notes.push(format!("{made}: this kernel cannot tell what they are in"));
         }
+        // A list gives sockets their cookies, which the walk after it reads. Listeners must be
+        // known before the first connection is told; what came meanwhile is found by a second walk.
         let owned = side.is_owned();
         let walked = "finding whose the sockets from before are";
         if owned {
@@ -91,12 +91,6 @@ impl LiveLog {
             stopped: None,
             stands_in: false,
         })
-    }
-
-    /// Descendants of followed processes that found no room on the list.
-    #[must_use]
-    pub fn unfollowed(&self) -> u64 {
-        self.counted.unfollowed
     }
 
     /// The kernel side.
@@ -208,10 +202,10 @@ impl LiveLog {
         open::still_open(&mut self.side, &mut self.converter, &asked)
     }
 
-    /// What was counted in the kernel, and the runs that it skipped.
+    /// What the kernel side had counted when it was read last.
     #[must_use]
-    pub fn counted(&self) -> (LogCounters, u64) {
-        (self.counted, self.skipped)
+    pub fn counted(&self) -> LogCounters {
+        self.counted
     }
 
     /// Paths of control groups.

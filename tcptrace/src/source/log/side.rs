@@ -23,7 +23,7 @@ use super::{
     accept::Accept,
     attach::{
         AGAIN_PROGRAM, attach_again, attach_destroyed, follow_processes, load_seed,
-        load_transition, put_cgroups, transition_program,
+        load_transition, put, transition_program,
     },
     follow,
     options::LogOptions,
@@ -215,7 +215,7 @@ impl LogSide {
             .map_err(Refusal::Accept)?;
         load_transition(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
         follow_processes(&mut ebpf, types, options)?;
-        put_cgroups(&mut ebpf, &options.cgroups).map_err(Refusal::Transition)?;
+        put(&mut ebpf, "CGROUPS", options.cgroups.iter().copied()).map_err(Refusal::Transition)?;
         let owned = options.hist.unowned == 0;
         if owned {
             attach_destroyed(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
