@@ -144,6 +144,8 @@ pub struct LogCounters {
     pub lost: u64,
     /// Sockets that found the table full or the kernel out of memory.
     pub unkept: u64,
+    /// The last of them, by the addresses of their `struct sock`. For the kernel side only.
+    pub unkept_socks: [u64; Self::UNKEPT_SOCKS],
     /// Transitions for which the program did not run, and the one that stands in for it did.
     pub rescued: u64,
     /// Children of followed processes that found the list full.
@@ -159,6 +161,8 @@ pub struct LogCounters {
 }
 
 impl LogCounters {
+    /// More than find no room while a program is interrupted once.
+    pub const UNKEPT_SOCKS: usize = 16;
     /// No more keys: none is ever removed.
     pub const NO_KEYS: u64 = 1;
     /// No more decades, likewise.

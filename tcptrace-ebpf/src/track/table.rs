@@ -58,10 +58,27 @@ pub fn fresh(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocke
     // By reference, for a copy would be on the stack.
     let empty: &TrackedSocket = &EMPTY;
     if table.insert(sock as u64, empty, BPF_ANY.into()).is_err() {
-        count(|counters| counters.unkept += 1);
+        count_unkept(sock);
         return None;
     }
     get(table, sock)
+}
+
+#[inline(always)]
+fn count_unkept(sock: *const u8) {
+    count(|counters| {
+        let place = counters.unkept as usize % LogCounters::UNKEPT_SOCKS;
+        counters.unkept_socks[place] = sock as u64;
+        counters.unkept += 1;
+    });
+}
+
+/// Whether it is among the last that found no room on this CPU.
+#[inline(always)]
+pub fn was_unkept(sock: *const u8) -> bool {
+    let mut found = false;
+    count(|counters| found = counters.unkept_socks.contains(&(sock as u64)));
+    found
 }
 
 /// Adds an empty entry unless there is one; `None` when there is, or no room, which is counted.
@@ -72,7 +89,7 @@ pub fn add(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
         Ok(()) => get(table, sock),
         Err(EEXIST) => None,
         Err(_) => {
-            count(|counters| counters.unkept += 1);
+            count_unkept(sock);
             None
         }
     }

@@ -54,8 +54,8 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
     let told = match table::get(table, seen.sock()) {
         Some(entry) => entry.state == to,
-        // What has just been closed may have no entry any more, and some never have one.
-        None => to == CLOSE || unowned::leaves_out(to),
+        // What has just been closed may have no entry any more, some never have one, and for some there was no room.
+        None => to == CLOSE || unowned::leaves_out(to) || table::was_unkept(seen.sock()),
     };
     if from != to && !told && transition(table, &seen, from, to, AGAIN) {
         table::count(|counters| counters.rescued += 1);
@@ -161,13 +161,12 @@ fn changed(table: &Table, seen: &impl Seen, step: &Step) {
         from, to, now_ns, ..
     } = *step;
     let opens = from == CLOSE && (to == SYN_SENT || to == LISTEN);
-    let (entry, new) = match known(table, seen) {
-        Some(entry) => (entry, false),
-        None => match table::fresh(table, seen.sock()) {
-            Some(entry) => (entry, true),
-            None => return unkept(seen, step, opens),
-        },
+    let entry = match known(table, seen).or_else(|| table::fresh(table, seen.sock())) {
+        Some(entry) => entry,
+        None => return unkept(seen, step, opens),
     };
+    // So is one that came in, until its next transition, whichever that is.
+    let new = entry.socket.family == 0;
     let mut space = MaybeUninit::uninit();
     let mut caller: Option<&Owner> = None;
     if opens {

@@ -1,13 +1,11 @@
 //! Many connections at once, of which none may be missing.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use xtask::workload::clock::{patience, slowness};
-use xtask::workload::{Actor, Netns, Order};
+use xtask::workload::clock::slowness;
 
 use crate::case::Cases;
+use crate::churn::{Churn, PAIRS};
 use crate::hist_tool::{Report, end_all, judge, watch_all};
 use crate::place::{BOTH, Place};
 
@@ -34,31 +32,11 @@ fn churn(place: Place) -> Result<()> {
         _ => 20_000,
     };
     let count = all / 2 / u64::from(slowness());
-    let netns = Netns::new()?;
-    netns.set("ipv4/tcp_max_tw_buckets", "0")?;
+    let netns = Churn::netns()?;
     let more = ["", "--all-states", "--all-states --by comm"];
     let tools = watch_all(place, netns.inode(), &more)?;
-    // One pair for each core.
-    let mut pairs = Vec::new();
-    for number in ["one", "two"] {
-        let mut server = Actor::start(&netns, &format!("serve-{number}"))?;
-        let client = Actor::start(&netns, &format!("visit-{number}"))?;
-        let (address, backlog) = ("127.0.0.1:0".parse()?, 64);
-        let listener = server.socket(&Order::Listen { address, backlog })?;
-        pairs.push((client, server, listener));
-    }
-    let each = usize::try_from(count)?;
-    for (client, server, listener) in &mut pairs {
-        let (fd, address) = (listener.fd, listener.local);
-        server.begin(&Order::ChurnServe { fd, count: each })?;
-        let count = each;
-        client.begin(&Order::Churn { address, count })?;
-    }
-    for (client, server, _) in &mut pairs {
-        client.finish()?;
-        server.finish()?;
-    }
-    until_only(&netns, pairs.len())?;
+    let mut churn = Churn::start(netns)?;
+    churn.run(usize::try_from(count)?)?;
     let reports = end_all(place, tools)?;
     for (report, more) in reports.iter().zip(more) {
         all_accounted_for(report, 2 * count).with_context(|| format!("hist {more}"))?;
@@ -102,7 +80,7 @@ fn none_missing(reports: &[Report], count: u64) -> Result<()> {
         let found = by_comm.keyed(state, Some(&nobody));
         found.map_or(0, |one| one.finished.count)
     };
-    for number in ["one", "two"] {
+    for number in PAIRS {
         let of = |role: &str, state: &str| -> Result<u64> {
             let key = json!({ "comm": format!("{role}-{number}") });
             Ok(by_comm.keyed(state, Some(&key))?.finished.count)
@@ -122,20 +100,6 @@ fn none_missing(reports: &[Report], count: u64) -> Result<()> {
     }
     ensure!(by_comm.keys.other == 0, "{:?}", by_comm.keys);
     Ok(())
-}
-
-/// Waits until no connection is left, only so many listeners.
-fn until_only(netns: &Netns, listeners: usize) -> Result<()> {
-    let start = Instant::now();
-    loop {
-        let table = || std::fs::read_to_string("/proc/thread-self/net/tcp");
-        let left = netns.run(table)??;
-        // Under a heading.
-        if left.lines().count() == 1 + listeners {
-            return Ok(());
-        }
-        ensure!(start.elapsed() < patience(), "left over:\n{left}");
-    }
 }
 
 /// Every stay is counted, but for those that the kernel skipped, which it says; and none is invented.

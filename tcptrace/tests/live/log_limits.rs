@@ -1,14 +1,14 @@
 //! More than there is room for, and the end at a bad moment: what is missing is counted, what is there is true.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use xtask::workload::clock::patience;
+use xtask::workload::clock::slowness;
 use xtask::workload::{Family, Order, Span, Stage, timed};
 
 use crate::case::Cases;
+use crate::churn::{Churn, PAIRS, until_only};
 use crate::log_check::within;
 use crate::log_tool::{Log, LogTool};
 use crate::place::{BOTH, Place};
@@ -18,6 +18,10 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "log_stopped_by_sigterm", sigterm);
     cases.add("log_with_a_full_buffer", full_buffer);
     cases.add_in(BOTH, "log_more_than_max_sockets", many_sockets);
+    cases.add_alone_in(BOTH, "log_of_a_churn", |place| of_churn(place, &[]));
+    cases.add_alone_in(BOTH, "log_of_a_churn_of_more_than_max_sockets", |place| {
+        of_churn(place, &["--max-sockets", "3"])
+    });
 }
 
 /// Transitions of a connection of a churn, both ends', as the kernel reports them.
@@ -31,16 +35,7 @@ fn churn(stage: &mut Stage, count: usize) -> Result<()> {
     let address = listener.local;
     stage.client.time(&Order::Churn { address, count })?;
     stage.server.finish()?;
-    let start = Instant::now();
-    loop {
-        let table = || std::fs::read_to_string("/proc/thread-self/net/tcp");
-        let left = stage.netns().run(table)??;
-        // A heading, and the one listener of IPv4.
-        if left.lines().count() == 2 {
-            return Ok(());
-        }
-        ensure!(start.elapsed() < patience(), "left over:\n{left}");
-    }
+    until_only(stage.netns(), 1)
 }
 
 fn churning() -> Result<Stage> {
@@ -82,18 +77,36 @@ fn sigterm(place: Place) -> Result<()> {
         "lost: {:#?}",
         log.lost
     );
-    let moves = [
-        ("CLOSE", "SYN_SENT"),
-        ("SYN_SENT", "ESTABLISHED"),
-        ("SYN_RECV", "ESTABLISHED"),
-        ("ESTABLISHED", "FIN_WAIT1"),
-        ("ESTABLISHED", "CLOSE_WAIT"),
-        ("FIN_WAIT1", "FIN_WAIT2"),
-        ("FIN_WAIT2", "CLOSE"),
-        ("CLOSE_WAIT", "LAST_ACK"),
-        ("LAST_ACK", "CLOSE"),
-    ];
-    each_told(&log, &moves, COUNT)?;
+    each_told(&log, &OF_BOTH_ENDS, COUNT)?;
+    chained(&log)
+}
+
+/// What both ends of a connection go through.
+const OF_BOTH_ENDS: [(&str, &str); 9] = [
+    ("CLOSE", "SYN_SENT"),
+    ("SYN_SENT", "ESTABLISHED"),
+    ("SYN_RECV", "ESTABLISHED"),
+    ("ESTABLISHED", "FIN_WAIT1"),
+    ("ESTABLISHED", "CLOSE_WAIT"),
+    ("FIN_WAIT1", "FIN_WAIT2"),
+    ("FIN_WAIT2", "CLOSE"),
+    ("CLOSE_WAIT", "LAST_ACK"),
+    ("LAST_ACK", "CLOSE"),
+];
+
+/// With every core busy the kernel skips runs, and with too many sockets there is no room: nothing is told twice, and
+/// what is missing is said to be.
+fn of_churn(place: Place, arguments: &[&str]) -> Result<()> {
+    let count = 4000 / usize::try_from(slowness())?;
+    let netns = Churn::netns()?;
+    // Room for all of it, however slowly it is read.
+    let arguments = [&["--buffer", "64MiB"], arguments].concat();
+    let tool = LogTool::watch(place, netns.inode(), &arguments)?;
+    let mut churn = Churn::start(netns)?;
+    churn.run(count)?;
+    let log = tool.end()?;
+    ensure!(log.lost_transitions() == 0, "{:?}", log.lost);
+    each_told(&log, &OF_BOTH_ENDS, PAIRS.len() * count)?;
     chained(&log)
 }
 
@@ -135,7 +148,7 @@ fn full_buffer() -> Result<()> {
     churn(&mut stage, 20)?;
     let log = tool.end()?;
     ensure!(!log.lost.is_empty(), "nothing is said to be lost");
-    let lost: u64 = log.lost.iter().map(|line| line.transitions).sum();
+    let lost = log.lost_transitions();
     let told = log.transitions.len() as u64;
     let all = 320 * EACH as u64;
     // Where a listener's copy is not told of, each connection has one less.
@@ -176,8 +189,7 @@ fn many_sockets(place: Place) -> Result<()> {
     let log = tool.end()?;
     let lost: u64 = log.lost.iter().map(|line| line.sockets).sum();
     ensure!(lost > 0, "no socket is said to be lost: {:?}", log.lost);
-    let transitions: u64 = log.lost.iter().map(|line| line.transitions).sum();
-    ensure!(transitions == 0, "transitions are lost: {:?}", log.lost);
+    ensure!(log.lost_transitions() == 0, "{:?}", log.lost);
     let (client, server) = (stage.client.pid(), stage.server.pid());
     let port = stage.listener(Family::Ipv4).local.port();
     for line in &log.transitions {

@@ -102,6 +102,11 @@ impl Log {
         self.lost.iter().map(|line| line.runs).sum()
     }
 
+    /// Transitions that found no room in the buffer.
+    pub fn lost_transitions(&self) -> u64 {
+        self.lost.iter().map(|line| line.transitions).sum()
+    }
+
     /// Checks that nothing is missing, and says so. What the kernel skipped is a [`Skipped`]: nobody can tell it then.
     pub fn lossless(self) -> Result<Self> {
         let only_skipped = |line: &Lost| line.transitions == 0 && line.sockets == 0;

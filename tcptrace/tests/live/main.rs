@@ -8,6 +8,7 @@
 
 mod case;
 mod check;
+mod churn;
 mod doctor;
 mod endings;
 mod filters;

@@ -1,9 +1,10 @@
 //! A log from start to end.
 
-use std::{io, mem};
+use std::{io, mem, thread, time::Duration};
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tcptrace_common::{LogCounters, TcpState, TransitionRecord};
 use tokio::io::{Interest, unix::AsyncFd};
 
@@ -19,6 +20,10 @@ use crate::model::transition::{Loss, Record, StillOpen};
 
 /// Records taken out of the buffer at once: they stay in the processor's cache.
 const BATCH: usize = 1024;
+/// How often it is looked whether a record is finished, and how long to wait in between: ten seconds
+/// in all, on a machine that hardly runs.
+const ATTEMPTS: u32 = 10_000;
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 
 /// A log that is being taken.
 pub struct LiveLog {
@@ -183,8 +188,25 @@ impl LiveLog {
         // No more than there was room for: on a busy machine more would come for ever.
         self.side.stop();
         self.stopped = Some(Moment::now());
-        while self.read(each)? {}
-        Ok(())
+        // A program that was detached may still be writing on another CPU, and what lies behind its
+        // record cannot be read before that one.
+        for _ in 0..ATTEMPTS {
+            while self.read(each)? {}
+            if !self.is_written_to()? {
+                return Ok(());
+            }
+            thread::sleep(BETWEEN_ATTEMPTS);
+        }
+        Err(io::Error::other(
+            "a record in the ring buffer is not finished: what follows it is lost",
+        ))
+    }
+
+    /// Whether there is something in the buffer that cannot be read yet.
+    fn is_written_to(&self) -> io::Result<bool> {
+        // The kernel counts what is reserved, too (`ringbuf_map_poll_kern`).
+        let mut ring = [PollFd::new(&self.ring, PollFlags::IN)];
+        Ok(poll(&mut ring, Some(&Timespec::default()))? > 0)
     }
 
     /// The sockets that are in one of these states now, or were when the last was seen.
