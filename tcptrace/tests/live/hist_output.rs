@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -16,7 +16,7 @@ use crate::hist_tool::{Histogram, READY, Report, judge, last, reports, start_all
 use crate::hist_truth::stays;
 use crate::log_files::Scratch;
 use crate::place::Place;
-use crate::tool::{Tool, binary};
+use crate::tool::{Ending, Tool, binary};
 
 pub fn add(cases: &mut Cases) {
     cases.add("hist_intervals_add_up", intervals);
@@ -142,17 +142,6 @@ fn ends() -> Result<()> {
         "{outcome:?}"
     );
     Ok(())
-}
-
-/// A process that is killed when this is dropped.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // It fails only for one that has been waited for, which is what is wanted.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// It writes into this file, until it is told to end: its exit code, and what it said.

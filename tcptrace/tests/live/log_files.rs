@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::log_scene::Scene;
 use crate::log_tool::{self, Log, LogTool};
 use crate::place::Place;
 use crate::report::{Line, Snapshot, Socket};
-use crate::tool::{Tool, binary};
+use crate::tool::{Ending, Tool, binary};
 
 pub fn add(cases: &mut Cases) {
     cases.add("log_folder", folder);
@@ -216,17 +216,6 @@ fn agree(replayed: &str, look: &Snapshot, exact: usize) -> Result<()> {
     let known = replayed.sockets.iter().filter(|s| s.age == "exact").count();
     ensure!(known == exact, "not {exact} are exact: {replayed:#?}");
     Ok(())
-}
-
-/// A process that is killed when this is dropped.
-struct Ending(Child);
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        // It fails only for one that has been waited for, which is what is wanted.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A log that cannot be written is a failure, and said: in a file and on standard output.

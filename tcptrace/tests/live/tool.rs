@@ -53,9 +53,20 @@ impl Outcome {
     }
 }
 
+/// A process that is killed when this is dropped.
+pub struct Ending(pub Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        // It fails only for one that has been waited for, which is what is wanted.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The tool, running. It is killed when dropped.
 pub struct Tool {
-    child: Child,
+    child: Ending,
     stdout: Receiver<String>,
     said: Arc<Mutex<String>>,
     stderr: Option<JoinHandle<()>>,
@@ -102,7 +113,7 @@ impl Tool {
             }
         });
         Ok(Self {
-            child,
+            child: Ending(child),
             stdout,
             said,
             stderr: Some(stderr),
@@ -150,7 +161,7 @@ impl Tool {
 
     /// Its PID.
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// What it has said on its standard error so far.
@@ -163,7 +174,7 @@ impl Tool {
     pub fn until_said(&mut self, beginning: &str) -> Result<()> {
         let start = Instant::now();
         while !self.said().lines().any(|line| line.starts_with(beginning)) {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.child.0.try_wait()? {
                 bail!("it ended, {status}:\n{}", self.finish()?.stderr);
             }
             ensure!(
@@ -242,7 +253,7 @@ impl Tool {
     fn finish(&mut self) -> Result<Outcome> {
         let start = Instant::now();
         let status = loop {
-            if let Some(status) = self.child.try_wait()? {
+            if let Some(status) = self.child.0.try_wait()? {
                 break status;
             }
             ensure!(start.elapsed() < patience(), "it does not end");
@@ -258,14 +269,6 @@ impl Tool {
             stdout,
             stderr: self.said(),
         })
-    }
-}
-
-impl Drop for Tool {
-    fn drop(&mut self) {
-        // It fails only for one that has ended, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
