@@ -1,6 +1,6 @@
 //! Handing transitions to user space.
 
-use core::ptr::write_volatile;
+use core::ptr::{copy_nonoverlapping, write_volatile};
 
 use aya_ebpf::{
     bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP},
@@ -68,12 +68,14 @@ pub fn tell(told: &Told<'_>) {
         (*record).protocol = told.protocol;
         (*record).reserved = 0;
         match told.owner {
-            Some(owner) => (*record).owner = *owner,
+            // An assignment might overlap for all the compiler knows, and becomes a call to a loop
+            // over bytes.
+            Some(owner) => copy_nonoverlapping(owner, &raw mut (*record).owner, 1),
             None => clear(&raw mut (*record).owner),
         }
         if let Some(caller) = told.caller {
             ((*record).caller_pid, (*record).caller_tid) = (caller.pid, caller.tid);
-            // Not as a whole: that might overlap for all the compiler knows, and costs a call.
+            // For the same reason not as a whole.
             (*record).caller_comm[0] = caller.comm[0];
             (*record).caller_comm[1] = caller.comm[1];
         } else {

@@ -4,7 +4,7 @@
 //! dependencies; every path that depends on the machine remapped; and the standard library's source inside the
 //! sysroot, so that cargo hashes no absolute path of it.
 
-use super::{PACKAGE, TARGET, flags, strip};
+use super::{PACKAGE, TARGET, byte_loops, flags, strip};
 use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
 use anyhow::{Context, Result};
 use std::{
@@ -29,6 +29,7 @@ pub fn object(workspace: &Workspace) -> Result<Vec<u8>> {
     process::run(&mut command, "build the BPF object")?;
     let path = workspace.bpf_target().join(TARGET).join("release/tcptrace");
     let full = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    byte_loops::refuse(&full)?;
     strip::strip_debug(&full).with_context(|| format!("cannot strip {}", path.display()))
 }
 

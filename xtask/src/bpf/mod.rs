@@ -3,6 +3,7 @@
 //! The object is committed, so it must be the same bytes wherever it is built: see [`build`] for what that takes.
 
 pub mod build;
+mod byte_loops;
 pub mod digest;
 pub mod flags;
 pub mod strip;
