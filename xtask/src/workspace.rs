@@ -53,12 +53,13 @@ impl Workspace {
 
     /// The committed BPF object.
     pub fn bpf_object(&self) -> PathBuf {
-        self.root.join("tcptrace/src/bpf/tcptrace.bpf.o")
+        self.root.join("tcptrace/src/source/bpf/tcptrace.bpf.o")
     }
 
     /// The committed digest of the sources that the object was made from.
     pub fn bpf_digest(&self) -> PathBuf {
-        self.root.join("tcptrace/src/bpf/tcptrace.bpf.digest")
+        self.root
+            .join("tcptrace/src/source/bpf/tcptrace.bpf.digest")
     }
 
     /// Copies what cargo needs to build any package of this workspace into `to`: the files at the top, cargo's

@@ -5,10 +5,10 @@ use ipnet::IpNet;
 use tcptrace_common::{LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES};
 
 use crate::{
+    cli::values,
     model::{filter::Filter, socket::Family},
-    parse,
-    source::cgroup,
-    view::clean::clean,
+    source::machine::cgroup,
+    view::parts::clean::clean,
 };
 
 /// Filters, the same on every command; several values of one mean "any of".
@@ -22,19 +22,19 @@ pub struct Filters {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     pub comm: Vec<String>,
     /// Local or remote port
-    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = parse::port)]
+    #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = values::port)]
     pub port: Vec<u16>,
     /// Remote address or range (CIDR); IPv4 ones include v4-mapped addresses
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = parse::remote)]
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::remote)]
     pub remote: Vec<IpNet>,
     /// Network namespace: inode number, name in /run/netns, or path
-    #[arg(long, value_name = "NETNS", value_parser = parse::namespace)]
+    #[arg(long, value_name = "NETNS", value_parser = values::namespace)]
     pub netns: Option<u32>,
     /// Control group and those below it, as a path from /sys/fs/cgroup
-    #[arg(long, value_name = "PATH", value_parser = parse::cgroup)]
+    #[arg(long, value_name = "PATH", value_parser = values::cgroup)]
     pub cgroup: Option<String>,
     /// Address family: ipv4 or ipv6
-    #[arg(long, value_name = "FAMILY", value_parser = parse::family)]
+    #[arg(long, value_name = "FAMILY", value_parser = values::family)]
     pub family: Option<Family>,
 }
 

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod filters;
+pub mod values;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -9,9 +10,8 @@ pub use filters::Filters;
 use tcptrace_common::{LogSettings, TcpState};
 
 use crate::{
-    model::{durations::Asked, key::Part},
-    parse,
-    source::load::{AcceptChoice, HookChoice},
+    model::hist::{durations::Asked, key::Part},
+    source::bpf::load::{AcceptChoice, HookChoice},
 };
 
 const EXAMPLES: &str = "\
@@ -102,7 +102,7 @@ pub enum Command {
 #[derive(Debug, Args)]
 pub struct Log {
     /// Only transitions into or out of this state (several: any of them)
-    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse::any_state)]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::any_state)]
     pub state: Vec<TcpState>,
     /// Write JSON, one line a transition (schema tcptrace.transition/1): a recording
     #[arg(long)]
@@ -115,13 +115,13 @@ pub struct Log {
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
     pub dir: Option<PathBuf>,
     /// Begin a new file when one has reached this size, such as 64MiB
-    #[arg(long, value_name = "SIZE", requires = "dir", value_parser = parse::size)]
+    #[arg(long, value_name = "SIZE", requires = "dir", value_parser = values::size)]
     pub rotate_size: Option<u64>,
     /// Keep so many old files of each process
     #[arg(long, value_name = "N", default_value_t = 5, requires = "rotate_size")]
     pub rotate_keep: u32,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
     /// Follow the descendants of the processes named by --pid too
     #[arg(long, requires = "pid")]
@@ -136,7 +136,7 @@ pub struct Log {
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     pub accept: AcceptChoice,
     /// Memory for transitions that are not read yet (a power of 2, 64KiB or more)
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = parse::buffer)]
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = values::buffer)]
     pub buffer: u64,
     /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
@@ -153,10 +153,10 @@ pub struct Hist {
     #[command(flatten)]
     pub show: Histograms,
     /// Print the histograms of each such time, and at the end those of all of it
-    #[arg(long, value_name = "DURATION", value_parser = parse::interval)]
+    #[arg(long, value_name = "DURATION", value_parser = values::interval)]
     pub interval: Option<Duration>,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
     /// Follow the descendants of the processes named by --pid too
     #[arg(long, requires = "pid")]
@@ -180,7 +180,7 @@ pub struct Hist {
 pub struct Histograms {
     /// The states in which to count
     #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "CLOSE_WAIT",
-          value_parser = parse::counted_state)]
+          value_parser = values::counted_state)]
     pub state: Vec<TcpState>,
     /// Count in every state
     #[arg(long, conflicts_with = "state")]
@@ -218,7 +218,7 @@ impl Histograms {
         by.sort_unstable();
         by.dedup();
         Asked {
-            states: parse::COUNTED.into_iter().filter(wanted).collect(),
+            states: values::COUNTED.into_iter().filter(wanted).collect(),
             by,
             max_keys: self.max_keys as usize,
         }
@@ -250,7 +250,7 @@ pub enum ReplayView {
 #[derive(Debug, Args)]
 pub struct ReplayLog {
     /// Only transitions into or out of this state (several: any of them)
-    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = parse::any_state)]
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::any_state)]
     pub state: Vec<TcpState>,
     /// Write JSON, one line a transition (schema tcptrace.transition/1)
     #[arg(long)]
@@ -278,10 +278,10 @@ pub struct Stuck {
     #[arg(long, conflicts_with_all = ["interval", "duration"])]
     pub once: bool,
     /// Time between looks
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = parse::interval)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = values::interval)]
     pub interval: Duration,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     pub duration: Option<Duration>,
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
@@ -298,10 +298,10 @@ pub struct Stuck {
 #[derive(Debug, Args)]
 pub struct Show {
     /// A socket is stuck when it has been in the state for this long; 0s shows all
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
     pub older_than: Duration,
     /// The state to watch
-    #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = parse::state)]
+    #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = values::state)]
     pub state: TcpState,
     /// Write JSON, one line a look (schema tcptrace.stuck/1)
     #[arg(long)]

@@ -7,7 +7,7 @@ use anyhow::bail;
 use crate::{
     cli::Doctor,
     model::finding::{Status, verdict},
-    source::examine,
+    source::doctor::examine,
     view::doctor,
 };
 

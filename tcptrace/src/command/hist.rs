@@ -10,26 +10,28 @@ use clap::{CommandFactory as _, error::ErrorKind};
 use tcptrace_common::{HistSettings, TcpState};
 use tokio::{runtime, time};
 
-use super::end::End;
 use crate::{
     cli::{Cli, Hist},
+    command::session::End,
     model::{
-        durations::{Asked, Durations},
         filter::Filter,
-        key::Part,
-        report::{Extent, Report, Span},
+        hist::{
+            durations::{Asked, Durations},
+            key::Part,
+            report::{Extent, Report, Span},
+        },
     },
     source::{
-        ask::Scope,
-        cgroup,
-        clock::monotonic_ns,
-        hist::{LiveHist, bits},
-        log::LogOptions,
-        privileges,
+        diag::ask::Scope,
+        machine::{cgroup, clock::monotonic_ns, privileges},
+        track::{
+            LogOptions,
+            histograms::{LiveHist, bits},
+        },
     },
     view::{
-        clean::clean,
         hist::{self as view, View},
+        parts::clean::clean,
     },
 };
 

@@ -10,17 +10,17 @@ use anyhow::Context as _;
 use tcptrace_common::{HistSettings, TcpState};
 use tokio::{runtime, task, time};
 
-use super::end::End;
 use crate::{
     cli::Log,
+    command::session::End,
     model::{filter::Filter, tally::Tally, transition::Record},
+    sink::{self, Sink},
     source::{
-        ask::Scope,
-        cgroup,
-        log::{LiveLog, LogOptions},
-        netns, privileges,
+        diag::ask::Scope,
+        machine::{cgroup, netns, privileges},
+        track::{LiveLog, LogOptions},
     },
-    view::log::{self as view, Sink, summary::summary},
+    view::log::summary::summary,
 };
 
 /// How often the buffer is read while there is something in it, and while there is nothing.
@@ -168,7 +168,7 @@ impl Out {
             ..arguments.filters.model()
         };
         Ok(Self {
-            sink: view::choose(arguments, own)?,
+            sink: sink::choose(arguments, own)?,
             filter,
             states: arguments.state.clone(),
             tally: Tally::new(state),

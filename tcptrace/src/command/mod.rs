@@ -1,10 +1,10 @@
 //! The subcommands: each chooses a source, feeds the model and hands snapshots to a view.
 
 mod doctor;
-mod end;
 mod hist;
 mod log;
 mod replay;
+mod session;
 mod stuck;
 
 use std::io;

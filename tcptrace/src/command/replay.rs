@@ -7,16 +7,14 @@ use std::{
 
 use anyhow::Context as _;
 
-use super::end::nanoseconds;
 use crate::{
     cli::{Histograms, Replay, ReplayLog, ReplayView, Show},
-    model::{
-        journal::Journal,
-        recorded_durations::RecordedDurations,
-        snapshot::{Snapshot, Watched},
-    },
-    source::recording::{Account, Item, Recording},
-    view::{self, clean::clean},
+    command::session::nanoseconds,
+    diagnosis::recording::{durations::RecordedDurations, journal::Journal},
+    model::stuck::snapshot::{Snapshot, Watched},
+    sink,
+    source::recording::reader::{Account, Item, Recording},
+    view::{self, parts::clean::clean},
 };
 
 /// Runs the command.
@@ -54,14 +52,14 @@ fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<
         warn(account)?; // on the screen, the view shows them
     }
     let snapshot = Snapshot::recorded(journal.finish(), &watched, account.notes());
-    view::choose(show, false).snapshot(&snapshot)?;
+    view::stuck::choose(show, false).snapshot(&snapshot)?;
     Ok(())
 }
 
 fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow::Result<()> {
     let filter = arguments.filters.model();
     // Of no namespace of this machine's can a recording be.
-    let mut sink = view::log::screen(arguments.json, None);
+    let mut sink = sink::screen(arguments.json, None);
     for item in &mut recording {
         if let Item::Record(_, record) = item.with_context(|| format!("reading {file}"))?
             && filter.passes_record(&record, &arguments.state)

@@ -11,16 +11,16 @@ use tokio::{
     time::{self, MissedTickBehavior},
 };
 
-use super::end::{End, nanoseconds};
 use crate::{
     cli::Stuck,
-    model::{
+    command::session::{End, nanoseconds},
+    diagnosis::stuck::tracker::Tracker,
+    model::stuck::{
         session::Session,
         snapshot::{Snapshot, Watched},
-        tracker::Tracker,
     },
-    source::{ask::Scope, live::Live, load::Options, privileges},
-    view::{self, View},
+    source::{bpf::load::Options, diag::ask::Scope, machine::privileges, watch::look::Live},
+    view::stuck::{self as view, View},
 };
 
 /// Room for sockets that enter the state during a single look.

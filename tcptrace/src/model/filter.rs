@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use tcptrace_common::TcpState;
 
-use super::{
+use crate::model::{
     socket::{Endpoint, Family, Holder, Socket, common_form},
     transition::{Identity, Owner, Record, StillOpen},
 };
@@ -138,10 +138,10 @@ mod tests {
     use tcptrace_common::TcpState;
 
     use super::*;
-    use crate::model::{
+    use crate::{
+        diagnosis::stuck::tracker::Tracker,
         fixtures::{busy_look, transition},
-        tracker::Tracker,
-        transition::Loss,
+        model::transition::Loss,
     };
 
     /// Cookies of the sockets that pass.

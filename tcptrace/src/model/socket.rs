@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tcptrace_common::TcpState;
 
-use super::transition::Owner;
+use crate::model::transition::Owner;
 
 /// An address and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

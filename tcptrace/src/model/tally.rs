@@ -2,7 +2,7 @@
 
 use tcptrace_common::TcpState;
 
-use super::transition::{Record, Spent};
+use crate::model::transition::{Record, Spent};
 
 /// A log in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use tcptrace_common::TcpState;
 
-use super::socket::{Endpoint, Family, Holder, Role, Since};
+use crate::model::socket::{Endpoint, Family, Holder, Role, Since};
 
 /// How long a socket was in the state that it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

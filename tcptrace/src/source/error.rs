@@ -2,7 +2,7 @@
 
 use aya::{EbpfError, programs::ProgramError};
 
-use super::tracepoint_format::Problem;
+use crate::source::bpf::tracepoint_format::Problem;
 
 /// A reason for which tracing cannot start.
 #[derive(Debug, thiserror::Error)]

@@ -5,8 +5,10 @@ use std::fmt::Write as _;
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
-use super::clean::clean;
-use crate::model::finding::{Finding, Status, verdict};
+use crate::{
+    model::finding::{Finding, Status, verdict},
+    view::parts::clean::clean,
+};
 
 /// Where details begin.
 const DETAIL: usize = 32;

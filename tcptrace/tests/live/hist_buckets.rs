@@ -13,7 +13,7 @@ use tcptrace_common::Bucket;
 
 use crate::case::Cases;
 
-static OBJECT: &[u8] = aya::include_bytes_aligned!("../../src/bpf/tcptrace.bpf.o");
+static OBJECT: &[u8] = aya::include_bytes_aligned!("../../src/source/bpf/tcptrace.bpf.o");
 
 /// Adds the test.
 pub fn add(cases: &mut Cases) {

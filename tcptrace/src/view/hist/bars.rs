@@ -1,6 +1,6 @@
 //! Bars of a histogram.
 
-use super::rows::Counts;
+use crate::view::hist::rows::Counts;
 
 /// Parts of a character's width, in eighths.
 const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"];

@@ -2,14 +2,18 @@
 
 use tcptrace_common::TcpState;
 
-use crate::model::{
-    durations::{Asked, Durations},
+use crate::{
     fixtures::{time, transition},
-    key::{Described, Part},
-    look::Hook,
-    report::{Account, Extent, Report, Span},
-    socket::Since,
-    transition::{Spent, Transition},
+    model::{
+        hist::{
+            durations::{Asked, Durations},
+            key::{Described, Part},
+            report::{Account, Extent, Report, Span},
+        },
+        socket::Since,
+        stuck::look::Hook,
+        transition::{Spent, Transition},
+    },
 };
 
 pub const MS: u64 = 1_000_000;

@@ -7,16 +7,20 @@ use std::{
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::View;
 use crate::{
     model::{
-        histogram::Histogram,
-        key::{Key, Part},
-        look::Hook,
-        report::{Extent, Group, Report},
+        hist::{
+            histogram::Histogram,
+            key::{Key, Part},
+            report::{Extent, Group, Report},
+        },
         socket::Family,
+        stuck::look::Hook,
     },
-    view::{clean::clean, escaping},
+    view::{
+        hist::View,
+        parts::{clean::clean, escaping},
+    },
 };
 
 /// Quantiles that are told, in thousandths.
@@ -305,7 +309,7 @@ mod tests {
             .collect();
         let java = r#"{"cgroup":"/system.slice/app.service","comm":"java","family":"ipv4","netns":4026531833}"#;
         assert_eq!(keys, [java, "null"]);
-        let unknown = crate::model::key::Key::default();
+        let unknown = crate::model::hist::key::Key::default();
         let mut with_unknown = report.clone();
         with_unknown.groups[0].key = Some(unknown);
         let value = self::value(&with_unknown, usize::MAX);

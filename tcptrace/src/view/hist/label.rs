@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use crate::{
     model::{
-        key::{Key, Part},
+        hist::key::{Key, Part},
         socket::Family,
     },
-    view::{age::age, clean::clean},
+    view::parts::{age::age, clean::clean},
 };
 
 /// A duration in three digits, and one of a minute or more in its two largest units: `812ns`,

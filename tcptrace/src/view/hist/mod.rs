@@ -10,7 +10,7 @@ mod text;
 
 use std::io;
 
-use crate::{cli::Histograms, model::report::Report};
+use crate::{cli::Histograms, model::hist::report::Report};
 
 /// Shows reports.
 pub trait View {

@@ -2,7 +2,7 @@
 
 use tcptrace_common::{LONGEST_NS, SHORTEST_NS};
 
-use crate::model::{durations::Spread, histogram::Histogram};
+use crate::model::hist::{durations::Spread, histogram::Histogram};
 
 /// Empty rows of which only the fact that they are there is shown, when there are more than so many.
 const MOST_EMPTY: usize = 2;

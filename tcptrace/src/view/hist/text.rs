@@ -9,21 +9,23 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use tcptrace_common::TcpState;
 
-use super::{
-    View, bars,
-    label::{self, ascii, round, short, wrapped},
-    rows::{Counts, Row, rows},
-};
 use crate::{
-    model::{
+    model::hist::{
         durations::Spread,
         histogram::Histogram,
         report::{Extent, Group, Report},
     },
     view::{
-        age::age,
-        clean::clean,
-        table::{self, left, right},
+        hist::{
+            View, bars,
+            label::{self, ascii, round, short, wrapped},
+            rows::{Counts, Row, rows},
+        },
+        parts::{
+            age::age,
+            clean::clean,
+            table::{self, left, right},
+        },
     },
 };
 
@@ -273,7 +275,7 @@ fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::{
-        model::key::Part,
+        model::hist::key::Part,
         view::hist::fixtures::{durations, report},
     };
 

@@ -1,14 +1,18 @@
 //! Records for tests.
 
+#![allow(missing_docs)]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tcptrace_common::TcpState;
 
-use crate::model::{
+use crate::{
     fixtures::{NETNS, end, holder},
-    socket::{Family, Role, Since},
-    transition::{
-        Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
+    model::{
+        socket::{Family, Role, Since},
+        transition::{
+            Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
+        },
     },
 };
 

@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use tcptrace_common::TcpState;
 
-use super::{Lines, put, stamp::Stamp};
 use crate::{
     model::{
         socket::{Endpoint, Family, Holder, Role, Since},
@@ -13,7 +12,10 @@ use crate::{
             Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
         },
     },
-    view::escaping,
+    view::{
+        log::Lines,
+        parts::{escaping, put, stamp::Stamp},
+    },
 };
 
 /// Makes lines of JSON.

@@ -2,8 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use super::super::age::age;
-use crate::model::tally::Tally;
+use crate::{model::tally::Tally, view::parts::age::age};
 
 /// The log in numbers, some lines without the last one's end.
 #[must_use]

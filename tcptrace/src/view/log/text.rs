@@ -6,7 +6,6 @@ use std::time::SystemTime;
 use anstyle::{AnsiColor, Style};
 use tcptrace_common::TcpState;
 
-use super::{Lines, put, stamp::Stamp};
 use crate::{
     model::{
         socket::{Endpoint, Since},
@@ -14,7 +13,10 @@ use crate::{
             Identity, KnownBy, Loss, Owner, Process, Record, Spent, StillOpen, Transition,
         },
     },
-    view::{age, clean},
+    view::{
+        log::Lines,
+        parts::{age, clean, put, stamp::Stamp},
+    },
 };
 
 const HEADING: Style = Style::new().bold();
@@ -299,7 +301,7 @@ fn endpoint(end: Endpoint, out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::fixtures::NETNS, view::log::fixtures};
+    use crate::{fixtures::NETNS, view::log::fixtures};
 
     fn text(look: Look, records: &[Record]) -> String {
         let mut lines = Text::new(look, Some(NETNS));

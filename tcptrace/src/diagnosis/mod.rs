@@ -1,0 +1,4 @@
+//! Pure rules, from facts to what is shown: no file is opened here and no clock is read.
+
+pub mod recording;
+pub mod stuck;

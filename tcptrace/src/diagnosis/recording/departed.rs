@@ -1,0 +1,37 @@
+//! Sockets that left lately. A record about such a socket that is told late, out of order, must not
+//! bring it back.
+
+use std::collections::{HashMap, VecDeque};
+
+use crate::diagnosis::recording::journal::{Key, REORDERING_NS};
+
+/// Remembers them for as long as records may be out of order.
+#[derive(Debug, Default)]
+pub struct Departed {
+    when: HashMap<Key, u64>,
+    queue: VecDeque<(u64, Key)>,
+}
+
+impl Departed {
+    /// Takes note that a socket left at `at_ns`; it is `now_ns` in the log.
+    pub fn add(&mut self, key: Key, at_ns: u64, now_ns: u64) {
+        let latest = self.when.entry(key).or_insert(at_ns);
+        *latest = at_ns.max(*latest);
+        self.queue.push_back((now_ns, key));
+        let old = |told_ns: u64| now_ns.saturating_sub(told_ns) > REORDERING_NS;
+        while let Some((told_ns, key)) = self.queue.front().copied()
+            && old(told_ns)
+        {
+            self.queue.pop_front();
+            if self.when.get(&key).is_some_and(|at_ns| old(*at_ns)) {
+                self.when.remove(&key);
+            }
+        }
+    }
+
+    /// Whether the socket is known to have left after `at_ns`.
+    #[must_use]
+    pub fn after(&self, key: &Key, at_ns: u64) -> bool {
+        self.when.get(key).is_some_and(|left_ns| *left_ns > at_ns)
+    }
+}

@@ -1,0 +1,194 @@
+//! Durations of a recording: the ends of stays, and what was open when it ended.
+
+use std::time::SystemTime;
+
+use crate::{
+    diagnosis::recording::journal::Journal,
+    model::{
+        filter::Filter,
+        hist::{
+            durations::{Asked, Durations},
+            key::Described,
+            report::{Account, Extent, Report, Span},
+        },
+        transition::Record,
+    },
+};
+
+/// Counts what a log tells.
+#[derive(Debug)]
+pub struct RecordedDurations {
+    filter: Filter,
+    durations: Durations,
+    /// One for each state that is asked about: who is in it at the end.
+    journals: Vec<Journal>,
+    begin: Option<SystemTime>,
+}
+
+impl RecordedDurations {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(asked: Asked, filter: Filter) -> Self {
+        Self {
+            journals: asked.states.iter().copied().map(Journal::new).collect(),
+            filter,
+            durations: Durations::new(asked),
+            begin: None,
+        }
+    }
+
+    /// Takes the next record in.
+    pub fn add(&mut self, record: &Record) {
+        for journal in &mut self.journals {
+            journal.add(record.clone());
+        }
+        let time = match record {
+            Record::Transition(seen) => seen.time,
+            Record::StillOpen(open) => open.time,
+            Record::Loss(loss) => loss.time,
+        };
+        self.begin.get_or_insert(time);
+        if let Record::Transition(seen) = record
+            && self.filter.passes_record(record, &[])
+        {
+            self.durations.transition(seen);
+        }
+    }
+
+    /// Takes note that something in this place cannot be read.
+    pub fn damaged(&mut self) {
+        self.journals.iter_mut().for_each(Journal::damaged);
+    }
+
+    /// The recording has ended.
+    #[must_use]
+    pub fn finish(mut self, include_open: bool) -> Report {
+        let mut notes: Vec<String> = Vec::new();
+        let mut end = None;
+        let mut account = Account::default();
+        for journal in self.journals {
+            let recorded = journal.finish();
+            let now_ns = recorded.end.map_or(0, |(ns, _)| ns);
+            let wanted = |socket: &&_| self.filter.passes(socket);
+            let open = recorded.sockets.iter().filter(wanted);
+            let mut any = false;
+            for socket in open {
+                any = true;
+                let described = Described::recorded(socket);
+                (self.durations).open(recorded.state, described, socket.since, now_ns);
+            }
+            let doubtful = recorded.doubtful.iter().filter(wanted).count();
+            if doubtful > 0 {
+                notes.push(format!(
+                    "{doubtful} more may still have been in {} at the end: what was lost may be \
+                     their leaving",
+                    recorded.state.name()
+                ));
+            }
+            let [lost, unkept, runs] = recorded.facts.lost;
+            (account.lost, account.unkept, account.skipped) = (lost, unkept, Some(runs));
+            for note in recorded.facts.notes(recorded.state, any) {
+                if !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
+            end = end.or(recorded.end);
+        }
+        let length = (self.begin.zip(end)).map(|(begin, (_, time))| time.duration_since(begin));
+        let length = length.and_then(Result::ok).unwrap_or_default();
+        let span = Span {
+            time: end.map(|(_, time)| time),
+            end_ns: end.map_or(0, |(ns, _)| ns),
+            length_ns: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX),
+            extent: Extent::Whole,
+        };
+        let mut report = Report::new(&self.durations, span, include_open, account);
+        report.notes = notes;
+        report
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tcptrace_common::TcpState;
+
+    use super::*;
+    use crate::{
+        fixtures::{time, transition},
+        model::{
+            hist::key::Part,
+            transition::{Loss, Spent, Transition},
+        },
+    };
+
+    const SECOND: u64 = 1_000_000_000;
+
+    fn enters(cookie: u64, at_ns: u64) -> Transition {
+        transition(cookie, TcpState::Established, TcpState::CloseWait, at_ns)
+    }
+
+    fn leaves(cookie: u64, at_ns: u64, duration: Spent) -> Transition {
+        let mut seen = transition(cookie, TcpState::CloseWait, TcpState::LastAck, at_ns);
+        seen.duration = duration;
+        seen
+    }
+
+    fn report(records: Vec<Record>, filter: Filter) -> Report {
+        let asked = Asked {
+            states: vec![TcpState::CloseWait],
+            by: vec![Part::Comm],
+            max_keys: 512,
+        };
+        let mut recorded = RecordedDurations::new(asked, filter);
+        records.iter().for_each(|record| recorded.add(record));
+        recorded.finish(false)
+    }
+
+    #[test]
+    fn what_ended_is_finished_and_what_did_not_is_so_far() {
+        let records = [
+            enters(1, SECOND),
+            enters(2, 2 * SECOND),
+            leaves(1, 4 * SECOND, Spent::Exact(3 * SECOND)),
+            leaves(9, 5 * SECOND, Spent::AtLeast(70)),
+        ];
+        let records = records.map(Record::Transition).to_vec();
+        let report = report(records.clone(), Filter::default());
+        let [group] = &report.groups[..] else {
+            panic!("one process: {:?}", report.groups)
+        };
+        assert_eq!(group.spread.finished.sum_ns(), 3 * SECOND);
+        assert_eq!(group.spread.at_least.sum_ns(), 70);
+        assert_eq!(group.spread.open.sum_ns(), 3 * SECOND);
+        assert_eq!(report.length_ns, 4 * SECOND);
+        let other = Filter {
+            comms: vec!["nginx".into()],
+            ..Filter::default()
+        };
+        assert_eq!(self::report(records, other).groups, []);
+    }
+
+    #[test]
+    fn what_was_lost_puts_in_doubt_who_is_still_open() {
+        let loss = Record::Loss(Loss {
+            time: time(3 * SECOND),
+            monotonic_ns: 3 * SECOND,
+            transitions: 2,
+            sockets: 0,
+            runs: 0,
+        });
+        let records = vec![
+            Record::Transition(enters(1, SECOND)),
+            loss,
+            Record::Transition(enters(2, 4 * SECOND)),
+        ];
+        let report = report(records, Filter::default());
+        assert_eq!(report.groups[0].spread.open.count(), 1);
+        let notes = report.warnings().join("\n");
+        assert!(
+            notes.contains("1 more may still have been in CLOSE_WAIT"),
+            "{notes}"
+        );
+        assert!(notes.contains("2 transitions were lost"), "{notes}");
+    }
+}

@@ -1,0 +1,8 @@
+//! From the records of a log to what was so when it ended.
+
+pub mod departed;
+pub mod durations;
+pub mod journal;
+#[cfg(test)]
+mod journal_tests;
+pub mod recorded;

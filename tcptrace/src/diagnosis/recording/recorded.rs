@@ -1,0 +1,126 @@
+//! What a log says of a state when it has been read to its end.
+
+use std::time::SystemTime;
+
+use tcptrace_common::TcpState;
+
+use crate::model::{socket::Socket, stuck::look::Tracing};
+
+/// What is to be said beside the sockets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facts {
+    /// Sockets that entered the state.
+    pub entered: u64,
+    /// Sockets that left it.
+    pub left: u64,
+    /// Lost transitions, sockets and runs, as the log counts them.
+    pub lost: [u64; 3],
+    /// Transitions that begin in another state than the socket was in.
+    pub contradictions: u64,
+    /// Transitions into the state of sockets that nothing identifies.
+    pub anonymous: u64,
+    /// How often the machine was started anew.
+    pub restarts: u64,
+    /// A bit for each state that all transitions have to do with.
+    common: u16,
+}
+
+/// The sockets when the log ended.
+#[derive(Debug, Clone)]
+pub struct Recorded {
+    /// The state that they are in.
+    pub state: TcpState,
+    /// The log's end: `CLOCK_MONOTONIC` in ns, and wall-clock time; `None` without any record.
+    pub end: Option<(u64, SystemTime)>,
+    /// Those that were in the state.
+    pub sockets: Vec<Socket>,
+    /// Those that may have been in it.
+    pub doubtful: Vec<Socket>,
+    /// The rest.
+    pub facts: Facts,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            entered: 0,
+            left: 0,
+            lost: [0; 3],
+            contradictions: 0,
+            anonymous: 0,
+            restarts: 0,
+            common: u16::MAX,
+        }
+    }
+}
+
+impl Facts {
+    /// Counts a transition, of which `state` is the one asked about.
+    pub fn count(&mut self, state: TcpState, from: TcpState, to: TcpState) {
+        self.entered += u64::from(to == state);
+        self.left += u64::from(from == state);
+        self.common &= bit(from) | bit(to);
+    }
+
+    /// In words, what makes the answer about sockets in `state` less than certain. `any` says
+    /// whether there are such sockets.
+    #[must_use]
+    pub fn notes(&self, state: TcpState, any: bool) -> Vec<String> {
+        let mut notes = Vec::new();
+        let [transitions, sockets, runs] = self.lost;
+        if transitions > 0 || sockets > 0 || runs > 0 {
+            notes.push(format!(
+                "while it was recorded, {transitions} transitions were lost, {sockets} sockets \
+                 were not kept, and the kernel skipped {runs} runs"
+            ));
+        }
+        if self.contradictions > 0 {
+            notes.push(format!(
+                "{} transitions do not begin where the one before ended: some are missing",
+                self.contradictions
+            ));
+        }
+        if self.anonymous > 0 {
+            notes.push(format!(
+                "{} sockets entered {} without a cookie or a port, and are not followed",
+                self.anonymous,
+                state.name()
+            ));
+        }
+        if self.restarts > 0 {
+            notes.push("the machine was started anew in between: what was open is gone".into());
+        }
+        let only = TcpState::ALL
+            .into_iter()
+            .find(|s| self.common & bit(*s) != 0);
+        if let Some(only) = only
+            && any
+            && self.common & bit(state) == 0
+        {
+            notes.push(format!(
+                "every transition in it is into or out of {}: if it was recorded with --state, it \
+                 does not tell which sockets have left {} since",
+                only.name(),
+                state.name()
+            ));
+        }
+        notes
+    }
+
+    /// The same as the counters of a live session.
+    #[must_use]
+    pub fn tracing(&self) -> Tracing {
+        let [transitions, sockets, runs] = self.lost;
+        Tracing {
+            hook: None,
+            entered: self.entered,
+            left: self.left,
+            lost: transitions.saturating_add(sockets),
+            recursion_misses: Some(runs),
+        }
+    }
+}
+
+fn bit(state: TcpState) -> u16 {
+    1 << state.number()
+}

@@ -1,0 +1,237 @@
+//! Joining what the kernel side saw enter with what `sock_diag` lists, each socket once.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::model::{
+    socket::{Endpoint, common_form},
+    stuck::look::{Asked, Entered, Listed},
+};
+
+/// One socket, as either side or both know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sighting {
+    /// Seen to enter, and listed.
+    Both(Entered, Listed),
+    /// Listed only: it was there before.
+    ListedOnly(Listed),
+    /// Seen to enter, but nobody could be asked for more.
+    EnteredOnly(Entered),
+}
+
+type Tuple = (Endpoint, Endpoint);
+
+fn tuple(local: Endpoint, remote: Endpoint) -> Tuple {
+    let common = |end: Endpoint| Endpoint {
+        address: common_form(end.address).into(),
+        port: end.port,
+    };
+    (common(local), common(remote))
+}
+
+/// Joins the two by cookie or, where the kernel side has none, by namespace and addresses.
+///
+/// An entered socket that should have been listed and was not has left unseen (the kernel may skip
+/// a run of the program) and is dropped. The entered must have been read before the listed.
+#[must_use]
+pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, asked: &Asked) -> Vec<Sighting> {
+    // A socket may have been asked for twice; its cookie tells.
+    let mut cookies = HashSet::new();
+    listed.retain(|socket| cookies.insert(socket.cookie));
+    let mut by_cookie: HashMap<u64, usize> = HashMap::new();
+    let mut by_tuple: HashMap<Tuple, Vec<usize>> = HashMap::new();
+    for (index, socket) in listed.iter().enumerate() {
+        by_cookie.insert(socket.cookie, index);
+        let key = tuple(socket.local, socket.remote);
+        by_tuple.entry(key).or_default().push(index);
+    }
+    let mut partners: Vec<Option<Entered>> = vec![None; listed.len()];
+    let mut alone = Vec::new();
+    for socket in entered {
+        let found = match socket.cookie {
+            Some(cookie) => by_cookie.get(&cookie).copied(),
+            None => only_match(&socket, &listed, &by_tuple),
+        };
+        match found {
+            Some(index) => partners[index] = Some(socket),
+            None if ought_to_be_listed(&socket, asked) => {}
+            None => alone.push(Sighting::EnteredOnly(socket)),
+        }
+    }
+    let joined = listed
+        .into_iter()
+        .zip(partners)
+        .map(|(listed, entered)| match entered {
+            Some(entered) => Sighting::Both(entered, listed),
+            None => Sighting::ListedOnly(listed),
+        });
+    let mut sightings: Vec<_> = joined.collect();
+    sightings.append(&mut alone);
+    sightings
+}
+
+/// The one listed socket with these addresses; none where several namespaces have such a socket
+/// and the right one is not known.
+fn only_match(
+    socket: &Entered,
+    listed: &[Listed],
+    by_tuple: &HashMap<Tuple, Vec<usize>>,
+) -> Option<usize> {
+    let candidates = by_tuple.get(&tuple(socket.local, socket.remote))?;
+    let mut fitting = candidates.iter().copied().filter(|index| {
+        socket
+            .netns
+            .is_none_or(|netns| netns == listed[*index].netns)
+    });
+    let first = fitting.next()?;
+    fitting.next().is_none().then_some(first)
+}
+
+/// Whether the answer would hold this socket if it still were in the watched state.
+fn ought_to_be_listed(socket: &Entered, asked: &Asked) -> bool {
+    let Some(netns) = socket.netns else {
+        // In which namespace it is, is not known: then all of them are dumped.
+        return !asked.dumped.is_empty();
+    };
+    asked.dumped.contains(&netns)
+        || (asked.queried.contains(&netns) && socket.interface.is_some() && socket.local.port != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fixtures::{NETNS, end, entered, listed};
+
+    fn one(cookie: u64) -> Listed {
+        let port = 1000 + u16::try_from(cookie).expect("small");
+        listed(cookie, end("10.0.0.1", port), end("10.0.0.2", 80), 60)
+    }
+
+    fn dumped() -> Asked {
+        Asked {
+            dumped: [NETNS].into(),
+            queried: [].into(),
+        }
+    }
+
+    fn queried() -> Asked {
+        Asked {
+            dumped: [].into(),
+            queried: [NETNS].into(),
+        }
+    }
+
+    #[test]
+    fn a_socket_that_both_know_is_listed_once() {
+        let (socket, seen) = (one(1), entered(&one(1), 50));
+        let joined = join(vec![seen.clone()], vec![socket.clone()], &dumped());
+        assert_eq!(joined, [Sighting::Both(seen, socket)]);
+    }
+
+    #[test]
+    fn without_a_cookie_addresses_and_namespace_tell() {
+        let mut seen = entered(&one(1), 50);
+        seen.cookie = None;
+        let elsewhere = Listed {
+            netns: 7,
+            cookie: 99,
+            ..one(1)
+        };
+        let joined = join(
+            vec![seen.clone()],
+            vec![elsewhere.clone(), one(1)],
+            &dumped(),
+        );
+        assert_eq!(
+            joined,
+            [
+                Sighting::ListedOnly(elsewhere.clone()),
+                Sighting::Both(seen.clone(), one(1))
+            ]
+        );
+        // Two namespaces with the same addresses and no knowing which: neither is dated.
+        seen.netns = None;
+        let joined = join(vec![seen], vec![elsewhere.clone(), one(1)], &dumped());
+        assert_eq!(
+            joined,
+            [
+                Sighting::ListedOnly(elsewhere),
+                Sighting::ListedOnly(one(1))
+            ]
+        );
+    }
+
+    #[test]
+    fn a_socket_that_was_asked_for_twice_is_still_the_only_match() {
+        let mut seen = entered(&one(1), 50);
+        seen.cookie = None;
+        let joined = join(vec![seen.clone()], vec![one(1), one(1)], &queried());
+        assert_eq!(joined, [Sighting::Both(seen, one(1))]);
+    }
+
+    #[test]
+    fn what_ought_to_be_listed_and_is_not_has_left() {
+        let seen = entered(&one(1), 50);
+        assert_eq!(join(vec![seen.clone()], vec![], &dumped()), []);
+        assert_eq!(join(vec![seen.clone()], vec![], &queried()), []);
+        let alone = [Sighting::EnteredOnly(seen.clone())];
+        assert_eq!(join(vec![seen], vec![], &Asked::default()), alone);
+    }
+
+    #[test]
+    fn a_query_without_the_interface_proves_nothing() {
+        let mut seen = entered(&one(1), 50);
+        seen.interface = None;
+        let alone = [Sighting::EnteredOnly(seen.clone())];
+        assert_eq!(join(vec![seen], vec![], &queried()), alone);
+    }
+
+    #[test]
+    fn v4_mapped_and_v4_addresses_are_the_same_place() {
+        let mut seen = entered(&one(1), 50);
+        seen.cookie = None;
+        let mapped = Listed {
+            family: crate::model::socket::Family::Ipv6,
+            local: end("::ffff:10.0.0.1", 1001),
+            remote: end("::ffff:10.0.0.2", 80),
+            ..one(1)
+        };
+        let joined = join(vec![seen.clone()], vec![mapped.clone()], &dumped());
+        assert_eq!(joined, [Sighting::Both(seen, mapped)]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_listed_socket_comes_out_once(
+            in_list in prop::collection::vec(0u64..20, 0..30),
+            in_map in prop::collection::hash_set(0u64..20, 0..20),
+            cookies in any::<bool>(),
+        ) {
+            let listed: Vec<_> = in_list.iter().map(|cookie| one(*cookie)).collect();
+            let seen: Vec<_> = in_map
+                .iter()
+                .map(|cookie| {
+                    let mut seen = entered(&one(*cookie), 50);
+                    if !cookies {
+                        seen.cookie = None;
+                    }
+                    seen
+                })
+                .collect();
+            let joined = join(seen, listed, &dumped());
+            let mut out: Vec<u64> = joined
+                .iter()
+                .map(|sighting| match sighting {
+                    Sighting::Both(_, socket) | Sighting::ListedOnly(socket) => socket.cookie,
+                    Sighting::EnteredOnly(_) => panic!("all were dumped"),
+                })
+                .collect();
+            out.sort_unstable();
+            let mut expected = in_list.clone();
+            expected.sort_unstable();
+            expected.dedup();
+            prop_assert_eq!(out, expected);
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! From looks to sockets: which are in the watched state, since when, whose, and which side of the
+//! connection they are.
+
+pub mod join;
+pub mod role;
+pub mod since;
+pub mod tracker;

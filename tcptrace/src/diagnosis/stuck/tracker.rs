@@ -1,0 +1,278 @@
+//! From looks to sockets. The only memory it has is of sockets that were there before the kernel
+//! side was attached: the best bound on their age so far.
+
+use std::collections::{HashMap, HashSet};
+
+use tcptrace_common::TcpState;
+
+use crate::{
+    diagnosis::stuck::{
+        join::{Sighting, join},
+        role::{listener_of, role_of},
+    },
+    model::{
+        socket::{Holder, Listener, Role, Since, Socket},
+        stuck::look::{Entered, Held, Listed, Look},
+    },
+};
+
+/// Follows the sockets in the watched state from look to look.
+#[derive(Debug)]
+pub struct Tracker {
+    state: TcpState,
+    /// By cookie: sockets whose entry was not seen.
+    earlier: HashMap<u64, u64>,
+    left_unseen: u64,
+    found: u64,
+}
+
+impl Tracker {
+    /// A tracker of sockets in `state`.
+    #[must_use]
+    pub fn new(state: TcpState) -> Self {
+        Self {
+            state,
+            earlier: HashMap::new(),
+            left_unseen: 0,
+            found: 0,
+        }
+    }
+
+    /// How many sockets were found in the state that nobody saw enter it.
+    #[must_use]
+    pub fn found(&self) -> u64 {
+        self.found
+    }
+
+    /// How many of those have left it.
+    #[must_use]
+    pub fn left_unseen(&self) -> u64 {
+        self.left_unseen
+    }
+
+    /// The sockets in the watched state at this look, of whatever age.
+    pub fn sockets(&mut self, look: &Look) -> Vec<Socket> {
+        let sightings = join(look.entered.clone(), look.listed.clone(), &look.asked);
+        let mut still = HashSet::new();
+        let sockets = sightings
+            .into_iter()
+            .map(|sighting| match sighting {
+                Sighting::Both(entered, listed) => {
+                    let since = Since::Exact(entered.since_ns);
+                    self.listed(look, since, listed, Some(&entered))
+                }
+                Sighting::ListedOnly(listed) => {
+                    still.insert(listed.cookie);
+                    let since = Since::AtLatest(self.earliest(&listed));
+                    self.listed(look, since, listed, None)
+                }
+                Sighting::EnteredOnly(entered) => self.unlisted(&entered),
+            })
+            .collect();
+        let before = self.earlier.len();
+        self.earlier.retain(|cookie, _| still.contains(cookie));
+        self.left_unseen += (before - self.earlier.len()) as u64;
+        sockets
+    }
+
+    /// Traffic on a socket makes its bound worse, so the best one is kept.
+    fn earliest(&mut self, listed: &Listed) -> u64 {
+        let found = &mut self.found;
+        let bound = self.earlier.entry(listed.cookie).or_insert_with(|| {
+            *found += 1;
+            listed.at_latest_ns
+        });
+        *bound = (*bound).min(listed.at_latest_ns);
+        *bound
+    }
+
+    fn listed(
+        &self,
+        look: &Look,
+        since: Since,
+        listed: Listed,
+        entered: Option<&Entered>,
+    ) -> Socket {
+        let inode = listed.details.inode;
+        let holders = holders_of(look, inode);
+        let mut socket = Socket {
+            state: self.state,
+            since,
+            role: role_of(look, &listed, entered),
+            family: listed.family,
+            local: listed.local,
+            remote: listed.remote,
+            netns: Some(listed.netns),
+            cookie: Some(listed.cookie),
+            cgroup: None,
+            opener: None,
+            listener: None,
+            details: Some(listed.details),
+            holders,
+        };
+        if socket.accepted() == Some(false) {
+            socket.listener =
+                listener_of(&look.listening, listed.netns, listed.local).map(|listening| {
+                    Listener {
+                        holders: holders_of(look, listening.inode),
+                        opener: None,
+                        queued: Some(listening.queued),
+                        backlog: Some(listening.backlog),
+                    }
+                });
+        }
+        socket.cgroup = cgroup_of(look, &socket);
+        socket
+    }
+
+    fn unlisted(&self, entered: &Entered) -> Socket {
+        Socket {
+            state: self.state,
+            since: Since::Exact(entered.since_ns),
+            role: match entered.from_listener {
+                Some(true) => Role::Server,
+                Some(false) => Role::Client,
+                None => Role::Unknown,
+            },
+            family: entered.family,
+            local: entered.local,
+            remote: entered.remote,
+            netns: entered.netns,
+            cookie: entered.cookie,
+            details: None,
+            holders: None,
+            opener: None,
+            listener: None,
+            cgroup: None,
+        }
+    }
+}
+
+/// Holders of the socket with this inode, the longest-running process first: after a fork that is
+/// the parent.
+fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
+    let held = look.held.as_ref()?;
+    // Sorted by inode, so that a thousand sockets do not each search them all.
+    let start = held.partition_point(|held| held.inode < u64::from(inode));
+    let mut holders: Vec<Holder> = held[start..]
+        .iter()
+        .take_while(|held| held.inode == u64::from(inode) && inode != 0)
+        .map(|held| held.holder.clone())
+        .collect();
+    let started = |holder: &Holder| look.processes.get(&holder.pid).map(|info| info.started);
+    holders.sort_by_key(|holder| (started(holder).unwrap_or(u64::MAX), holder.pid, holder.fd));
+    Some(holders)
+}
+
+/// The control group that made the socket or, on kernels that do not say, the one its owner is in.
+fn cgroup_of(look: &Look, socket: &Socket) -> Option<String> {
+    let id = socket
+        .details
+        .as_ref()
+        .and_then(|details| details.cgroup_id);
+    let by_id = id.and_then(|id| look.cgroups.get(&id)).cloned();
+    by_id.or_else(|| {
+        let (pid, _) = socket.owner()?;
+        look.processes.get(&pid)?.cgroup.clone()
+    })
+}
+
+/// Sorts holders as [`Look::held`] must be. A descriptor may have been come upon twice, by way of a
+/// thread or of another pass.
+pub fn sort_held(held: &mut Vec<Held>) {
+    held.sort_by(|a, b| (a.inode, &a.holder).cmp(&(b.inode, &b.holder)));
+    held.dedup();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{NOW_NS, SECOND, busy_look, end, entered, listed, look};
+
+    fn by_cookie(sockets: &[Socket], cookie: u64) -> &Socket {
+        let found = sockets.iter().find(|socket| socket.cookie == Some(cookie));
+        found.expect("the socket is there")
+    }
+
+    #[test]
+    fn seen_transitions_are_exact_and_others_lower_bounds() {
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        assert_eq!(sockets.len(), 4);
+        assert_eq!(
+            by_cookie(&sockets, 2).since,
+            Since::Exact(NOW_NS - 91 * SECOND)
+        );
+        assert_eq!(
+            by_cookie(&sockets, 1).since,
+            Since::AtLatest(NOW_NS - 700 * SECOND)
+        );
+    }
+
+    #[test]
+    fn the_longest_running_holder_comes_first() {
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let holders = by_cookie(&sockets, 2).holders.as_ref().expect("asked for");
+        let pids: Vec<_> = holders.iter().map(|holder| holder.pid).collect();
+        assert_eq!(pids, [4242, 4300]);
+    }
+
+    #[test]
+    fn nobody_accepted_a_socket_without_inode_and_its_listener_is_named() {
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let waiting = by_cookie(&sockets, 4);
+        assert_eq!(waiting.accepted(), Some(false));
+        assert_eq!(waiting.holders.as_deref(), Some(&[][..]));
+        assert_eq!(waiting.role, Role::Server);
+        assert_eq!(waiting.owner(), Some((80, "nginx")));
+        assert_eq!(by_cookie(&sockets, 3).accepted(), Some(true));
+    }
+
+    #[test]
+    fn a_closed_socket_in_a_closing_state_is_not_called_unaccepted() {
+        let mut sockets = Tracker::new(TcpState::LastAck).sockets(&busy_look());
+        let waiting = sockets.pop().expect("four sockets");
+        assert_eq!(waiting.accepted(), None);
+    }
+
+    #[test]
+    fn the_best_bound_is_kept_until_the_socket_goes() {
+        let mut tracker = Tracker::new(TcpState::CloseWait);
+        let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
+        let mut first = look();
+        first.listed = vec![socket.clone()];
+        tracker.sockets(&first);
+        // A keepalive probe was answered: the kernel now says 3 s.
+        let mut second = look();
+        second.listed = vec![Listed {
+            at_latest_ns: NOW_NS - 3 * SECOND,
+            ..socket
+        }];
+        let sockets = tracker.sockets(&second);
+        assert_eq!(sockets[0].since, Since::AtLatest(NOW_NS - 60 * SECOND));
+        assert_eq!((tracker.found(), tracker.left_unseen()), (1, 0));
+        tracker.sockets(&look());
+        assert_eq!((tracker.found(), tracker.left_unseen()), (1, 1));
+    }
+
+    #[test]
+    fn a_descriptor_counts_once() {
+        let mut held = busy_look().held.expect("asked for");
+        held.reverse();
+        held.extend_from_slice(&held.clone());
+        sort_held(&mut held);
+        assert_eq!(Some(held), busy_look().held);
+    }
+
+    #[test]
+    fn without_details_nothing_is_claimed() {
+        let mut look = look();
+        let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
+        look.entered = vec![entered(&socket, 60)];
+        look.asked = crate::model::stuck::look::Asked::default();
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&look);
+        assert_eq!(sockets[0].details, None);
+        assert_eq!(sockets[0].holders, None);
+        assert_eq!(sockets[0].accepted(), None);
+        assert_eq!(sockets[0].role, Role::Unknown);
+    }
+}

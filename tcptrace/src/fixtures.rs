@@ -1,0 +1,275 @@
+//! Sockets and looks for tests.
+
+#![allow(missing_docs)]
+
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tcptrace_common::TcpState;
+
+use crate::{
+    diagnosis::{recording::journal::Journal, stuck::tracker::Tracker},
+    model::{
+        filter::Filter,
+        socket::{Details, Endpoint, Family, Holder, Role, Since, Timer},
+        stuck::{
+            look::{Asked, Entered, Held, Hook, Listed, Listening, Look, ProcessInfo, Tracing},
+            snapshot::{Snapshot, Watched},
+        },
+        transition::{
+            Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
+        },
+    },
+};
+
+/// The namespace that all of these are in.
+pub const NETNS: u32 = 4_026_531_833;
+/// The moment of every look here: 1000 s after boot.
+pub const NOW_NS: u64 = 1_000_000_000_000;
+pub const SECOND: u64 = 1_000_000_000;
+
+pub fn end(address: &str, port: u16) -> Endpoint {
+    Endpoint {
+        address: address.parse().expect("tests give valid addresses"),
+        port,
+    }
+}
+
+pub fn holder(pid: u32, comm: &str, fd: u32) -> Holder {
+    Holder {
+        pid,
+        fd,
+        comm: comm.into(),
+    }
+}
+
+/// A socket with this cookie that `sock_diag` lists, last heard of `seconds` ago. Its inode is ten
+/// times the cookie.
+pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> Listed {
+    Listed {
+        netns: NETNS,
+        cookie,
+        interface: 0,
+        family: Family::of(local.address),
+        local,
+        remote,
+        state: TcpState::CloseWait.number(),
+        at_latest_ns: NOW_NS - seconds * SECOND,
+        details: Details {
+            inode: u32::try_from(cookie * 10).expect("tests give small cookies"),
+            uid: 1000,
+            recv_queue: 1,
+            send_queue: 0,
+            timer: Timer::None,
+            cgroup_id: None,
+            mptcp: false,
+        },
+    }
+}
+
+/// The same socket as the kernel side saw it enter, `seconds` ago.
+pub fn entered(listed: &Listed, seconds: u64) -> Entered {
+    Entered {
+        since_ns: NOW_NS - seconds * SECOND,
+        cookie: Some(listed.cookie),
+        netns: Some(listed.netns),
+        interface: Some(listed.interface),
+        from_listener: None,
+        family: listed.family,
+        local: listed.local,
+        remote: listed.remote,
+    }
+}
+
+pub fn held(listed: &Listed, backlog: Option<u32>, holder: Holder) -> Held {
+    Held {
+        inode: listed.details.inode.into(),
+        holder,
+        backlog,
+    }
+}
+
+pub fn listening(address: &str, port: u16, inode: u32, queued: u32) -> Listening {
+    Listening {
+        netns: NETNS,
+        local: end(address, port),
+        v6_only: None,
+        inode,
+        queued,
+        backlog: 128,
+    }
+}
+
+pub fn process(started: u64) -> ProcessInfo {
+    ProcessInfo {
+        state: 'S',
+        started,
+        cgroup: None,
+    }
+}
+
+/// A look at a machine without any socket.
+pub fn look() -> Look {
+    Look {
+        time: UNIX_EPOCH + Duration::from_nanos(1_795_000_000_123_456_789),
+        monotonic_ns: NOW_NS,
+        entered: Vec::new(),
+        younger: 0,
+        listed: Vec::new(),
+        asked: Asked {
+            dumped: [NETNS].into(),
+            queried: [].into(),
+        },
+        listening: Vec::new(),
+        held: Some(Vec::new()),
+        processes: HashMap::new(),
+        cgroups: HashMap::new(),
+        netns_names: HashMap::new(),
+        tracing: Tracing {
+            hook: Some(Hook::Btf),
+            ..Tracing::default()
+        },
+        notes: Vec::new(),
+    }
+}
+
+/// What is stuck for 30 s or longer at this look.
+pub fn snapshot(look: Look) -> Snapshot {
+    let watched = Watched {
+        state: TcpState::CloseWait,
+        older_than_ns: 30 * SECOND,
+        filter: Filter::default(),
+    };
+    Snapshot::new(look, &mut Tracker::new(TcpState::CloseWait), &watched)
+}
+
+/// A leaking HTTP client (`java`, two sockets, one of them also held by a child), a server that
+/// forgets to close (`nginx`) and has a connection waiting to be accepted.
+pub fn busy_look() -> Look {
+    let server = end("10.0.0.7", 8080);
+    let first = listed(1, end("10.0.0.2", 40001), server, 700);
+    let second = listed(2, end("10.0.0.2", 40002), server, 90);
+    let forgotten = listed(
+        3,
+        end("::ffff:10.0.0.2", 443),
+        end("::ffff:192.0.2.9", 51000),
+        65,
+    );
+    let mut waiting = listed(4, end("10.0.0.2", 443), end("192.0.2.8", 51001), 40);
+    waiting.details.inode = 0;
+    waiting.details.recv_queue = 78;
+    let mut look = look();
+    look.entered = vec![entered(&second, 91)];
+    look.held = Some(vec![
+        held(&first, Some(0), holder(4242, "java", 57)),
+        held(&second, Some(0), holder(4242, "java", 58)),
+        held(&second, Some(0), holder(4300, "sh", 58)),
+        held(&forgotten, Some(511), holder(80, "nginx", 9)),
+        Held {
+            inode: 990,
+            holder: holder(80, "nginx", 6),
+            backlog: Some(511),
+        },
+    ]);
+    look.listening = vec![listening("0.0.0.0", 443, 990, 1)];
+    look.listed = vec![first, second, forgotten, waiting];
+    look.processes = [
+        (4242, process(500)),
+        (4300, process(900)),
+        (80, process(100)),
+    ]
+    .into();
+    look.tracing.entered = 7;
+    look.tracing.left = 6;
+    look.tracing.recursion_misses = Some(0);
+    look
+}
+
+/// The wall-clock time when the monotonic one says `at_ns`.
+pub fn time(at_ns: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_795_000_000) + Duration::from_nanos(at_ns)
+}
+
+/// A transition of the socket with this cookie, which is also its port's last digits, at `at_ns`;
+/// `java` opened it.
+pub fn transition(cookie: u64, from: TcpState, to: TcpState, at_ns: u64) -> Transition {
+    let port = 40_000 + u16::try_from(cookie).expect("tests give small cookies");
+    Transition {
+        time: time(at_ns),
+        monotonic_ns: at_ns,
+        from,
+        to,
+        duration: Spent::Unknown,
+        socket: Identity {
+            protocol: Protocol::Tcp,
+            family: Family::Ipv4,
+            local: end("10.0.0.2", port),
+            remote: end("10.0.0.7", 8080),
+            netns: Some(NETNS),
+            cookie: Some(cookie),
+            role: Role::Client,
+        },
+        owner: Some(Owner {
+            process: Process {
+                pid: 4242,
+                tid: Some(4250),
+                comm: "java".into(),
+                started_ns: Some(81 * SECOND),
+            },
+            known_by: KnownBy::Connect,
+            cgroup: Some("/system.slice/app.service".into()),
+        }),
+        caller: None,
+    }
+}
+
+/// The end of a recording: a leak of `java`, a connection that nobody has accepted when the log
+/// ended, one that came in at a listener of which no more is known, and one in doubt.
+pub fn recorded() -> Snapshot {
+    let wait = |cookie, at| transition(cookie, TcpState::Established, TcpState::CloseWait, at);
+    let came_in = |cookie, at| {
+        let mut seen = wait(cookie, at);
+        seen.socket.role = Role::Server;
+        let owner = seen.owner.as_mut().expect("it has one");
+        (owner.process.pid, owner.process.comm) = (80, "nginx".into());
+        (owner.known_by, owner.cgroup) = (KnownBy::Listener, None);
+        seen
+    };
+    let mut journal = Journal::new(TcpState::CloseWait);
+    journal.add(Record::Transition(wait(1, 5 * SECOND)));
+    journal.add(Record::Loss(Loss {
+        time: time(6 * SECOND),
+        monotonic_ns: 6 * SECOND,
+        transitions: 12,
+        sockets: 3,
+        runs: 0,
+    }));
+    let sure = [wait(2, 10 * SECOND), came_in(3, 20 * SECOND)];
+    for seen in &sure {
+        journal.add(Record::Transition(seen.clone()));
+    }
+    for (seen, holders) in sure
+        .into_iter()
+        .zip([None, None])
+        .chain([(came_in(4, 0), Some(vec![]))])
+    {
+        journal.add(Record::StillOpen(StillOpen {
+            time: time(100 * SECOND),
+            monotonic_ns: 100 * SECOND,
+            state: TcpState::CloseWait,
+            since: Since::AtLatest(50 * SECOND),
+            socket: seen.socket,
+            owner: seen.owner,
+            holders,
+        }));
+    }
+    let watched = Watched {
+        state: TcpState::CloseWait,
+        older_than_ns: 30 * SECOND,
+        filter: Filter::default(),
+    };
+    let notes = vec!["line 3 is damaged and was left out (the first: not a JSON object)".into()];
+    Snapshot::recorded(journal.finish(), &watched, notes)
+}

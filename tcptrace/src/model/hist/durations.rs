@@ -1,0 +1,326 @@
+//! How long sockets stay in each state, by what is asked for.
+
+use std::collections::{HashMap, HashSet};
+
+use tcptrace_common::{Decade, TcpState};
+
+use crate::model::{
+    hist::{
+        histogram::Histogram,
+        key::{Described, Key, Part},
+    },
+    socket::Since,
+    transition::{Spent, Transition},
+};
+
+/// What to count, and how much of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The states, in the order in which they are shown.
+    pub states: Vec<TcpState>,
+    /// What they are split by.
+    pub by: Vec<Part>,
+    /// How many keys there may be; what has another one counts as the rest.
+    pub max_keys: usize,
+}
+
+impl Asked {
+    /// Whether the end of a stay in a state counts. A socket that comes in at a listener was never
+    /// in that one's state.
+    #[must_use]
+    pub fn counts(&self, from: TcpState, to: TcpState) -> bool {
+        let came_in = from == TcpState::Listen && to == TcpState::SynRecv;
+        self.states.contains(&from) && !came_in
+    }
+}
+
+/// Durations in one state, of one key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spread {
+    /// Stays that were seen from their beginning to their end.
+    pub finished: Histogram,
+    /// Those that began before anybody watched: so long at least.
+    pub at_least: Histogram,
+    /// Those of which nothing tells how long they were.
+    pub unknown: u64,
+    /// How long those have lasted that have not ended.
+    pub open: Histogram,
+    /// The same for those that began before: so long at least.
+    pub open_at_least: Histogram,
+}
+
+impl Spread {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unknown == 0
+            && [
+                &self.at_least,
+                &self.open_at_least,
+                &self.finished,
+                &self.open,
+            ]
+            .iter()
+            .all(|histogram| histogram.count() == 0)
+    }
+
+    /// How long all sockets together have been in the state, in ns, as far as it is known.
+    #[must_use]
+    pub fn total_ns(&self) -> u128 {
+        [
+            &self.at_least,
+            &self.open_at_least,
+            &self.finished,
+            &self.open,
+        ]
+        .iter()
+        .map(|histogram| u128::from(histogram.sum_ns()))
+        .sum()
+    }
+
+    /// Finished stays, and those that have not ended as if they did now.
+    #[must_use]
+    pub fn with_open(&self) -> Histogram {
+        let mut all = self.finished.clone();
+        all.merge(&self.open);
+        all.merge(&self.open_at_least);
+        all
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            finished: self.finished.since(&earlier.finished),
+            at_least: self.at_least.since(&earlier.at_least),
+            unknown: self.unknown.saturating_sub(earlier.unknown),
+            open: self.open.clone(),
+            open_at_least: self.open_at_least.clone(),
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Durations {
+    asked: Asked,
+    keys: HashSet<Key>,
+    /// Under no key: the rest.
+    spreads: HashMap<(TcpState, Option<Key>), Spread>,
+    /// Of the rest, what was counted here.
+    crowded: u64,
+}
+
+impl Durations {
+    /// None yet.
+    #[must_use]
+    pub fn new(asked: Asked) -> Self {
+        Self {
+            asked,
+            keys: HashSet::new(),
+            spreads: HashMap::new(),
+            crowded: 0,
+        }
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// How many durations and open sockets found no room for their key here; what the kernel counted
+    /// is not among them.
+    #[must_use]
+    pub fn crowded(&self) -> u64 {
+        self.crowded
+    }
+
+    /// Each state and key with its durations, in no order; without a key, the rest.
+    pub fn spreads(&self) -> impl Iterator<Item = (TcpState, Option<&Key>, &Spread)> {
+        let spreads = self.spreads.iter();
+        spreads.map(|((state, key), spread)| (*state, key.as_ref(), spread))
+    }
+
+    /// Makes room for a key whatever the bound: the kernel keeps that itself.
+    fn admit(&mut self, key: &Key) {
+        if !self.keys.contains(key) {
+            self.keys.insert(key.clone());
+        }
+    }
+
+    fn spread(&mut self, state: TcpState, socket: Described<'_>) -> &mut Spread {
+        let key = Key::of(&self.asked.by, socket);
+        if self.keys.len() < self.asked.max_keys || self.asked.by.is_empty() {
+            self.admit(&key);
+        }
+        let key = Some(key).filter(|key| self.keys.contains(key));
+        self.crowded += u64::from(key.is_none());
+        self.spreads.entry((state, key)).or_default()
+    }
+
+    /// Counts a transition: the end of a stay.
+    pub fn transition(&mut self, seen: &Transition) {
+        if !self.asked.counts(seen.from, seen.to) {
+            return;
+        }
+        let socket = Described::logged(&seen.socket, seen.owner.as_ref());
+        let spread = self.spread(seen.from, socket);
+        match seen.duration {
+            Spent::Exact(ns) => spread.finished.add(ns),
+            Spent::AtLeast(ns) => spread.at_least.add(ns),
+            Spent::Unknown => spread.unknown += 1,
+        }
+    }
+
+    /// Takes in what the kernel counted of one decade on one CPU; without a key, of the rest.
+    pub fn counted(&mut self, state: TcpState, key: Option<&Key>, number: u8, decade: &Decade) {
+        let key = if self.asked.by.is_empty() {
+            Some(Key::default())
+        } else {
+            key.cloned()
+        };
+        if let Some(key) = &key {
+            self.admit(key);
+        }
+        let spread = self.spreads.entry((state, key)).or_default();
+        spread.finished.add_decade(number, decade);
+    }
+
+    /// Counts a socket that is in the state at `now_ns` (`CLOCK_MONOTONIC`).
+    pub fn open(&mut self, state: TcpState, socket: Described<'_>, since: Since, now_ns: u64) {
+        if !self.asked.states.contains(&state) {
+            return;
+        }
+        let spread = self.spread(state, socket);
+        let age_ns = now_ns.saturating_sub(since.moment_ns());
+        match since {
+            Since::Exact(_) => spread.open.add(age_ns),
+            Since::AtLatest(_) => spread.open_at_least.add(age_ns),
+        }
+    }
+
+    /// What has been counted since it was as `earlier`, beside what is open now.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        let nothing = Spread::default();
+        let spreads = self.spreads.iter().map(|(place, spread)| {
+            let before = earlier.spreads.get(place).unwrap_or(&nothing);
+            (place.clone(), spread.since(before))
+        });
+        Self {
+            asked: self.asked.clone(),
+            keys: self.keys.clone(),
+            crowded: self.crowded,
+            spreads: spreads.filter(|(_, spread)| !spread.is_empty()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::transition;
+
+    const MS: u64 = 1_000_000;
+
+    fn asked(by: &[Part], max_keys: usize) -> Asked {
+        Asked {
+            states: vec![TcpState::CloseWait, TcpState::Listen],
+            by: by.to_vec(),
+            max_keys,
+        }
+    }
+
+    fn stay(comm: &str, duration: Spent) -> Transition {
+        let mut seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
+        seen.duration = duration;
+        if let Some(owner) = &mut seen.owner {
+            owner.process.comm = comm.into();
+        }
+        seen
+    }
+
+    fn of<'a>(durations: &'a Durations, comm: Option<&str>) -> Option<&'a Spread> {
+        let named = |key: Option<&Key>| key.map(|key| key.comm.as_deref()) == comm.map(Some);
+        let mut spreads = durations.spreads();
+        spreads.find_map(|(_, key, spread)| named(key).then_some(spread))
+    }
+
+    #[test]
+    fn kinds_of_durations_are_kept_apart() {
+        let mut durations = Durations::new(asked(&[], 1));
+        for duration in [Spent::Exact(MS), Spent::AtLeast(2 * MS), Spent::Unknown] {
+            durations.transition(&stay("java", duration));
+        }
+        let seen = stay("java", Spent::Unknown);
+        let described = Described::logged(&seen.socket, seen.owner.as_ref());
+        for since in [Since::Exact(10), Since::AtLatest(20)] {
+            durations.open(TcpState::CloseWait, described, since, 100);
+        }
+        let (_, _, spread) = durations.spreads().next().expect("one");
+        assert_eq!(spread.finished.sum_ns(), MS);
+        assert_eq!(spread.at_least.sum_ns(), 2 * MS);
+        assert_eq!(spread.unknown, 1);
+        assert_eq!(
+            (spread.open.sum_ns(), spread.open_at_least.sum_ns()),
+            (90, 80)
+        );
+        assert_eq!(spread.total_ns(), u128::from(3 * MS + 170));
+        assert_eq!(spread.with_open().count(), 3);
+    }
+
+    #[test]
+    fn only_the_ends_of_stays_in_the_states_count() {
+        let mut durations = Durations::new(asked(&[], 1));
+        let mut ends = |from, to| {
+            let mut seen = transition(1, from, to, 5);
+            seen.duration = Spent::Exact(1);
+            durations.transition(&seen);
+        };
+        ends(TcpState::Established, TcpState::CloseWait);
+        ends(TcpState::Listen, TcpState::SynRecv);
+        ends(TcpState::Listen, TcpState::Close);
+        let counted: Vec<_> = durations.spreads().map(|(state, ..)| state).collect();
+        assert_eq!(counted, [TcpState::Listen]);
+    }
+
+    #[test]
+    fn keys_without_room_are_the_rest() {
+        let mut durations = Durations::new(asked(&[Part::Comm], 2));
+        for comm in ["a", "b", "c", "a", "d"] {
+            durations.transition(&stay(comm, Spent::Exact(MS)));
+        }
+        let count = |comm| of(&durations, comm).map(|spread| spread.finished.count());
+        assert_eq!(durations.keys(), 2);
+        assert_eq!(count(Some("a")), Some(2));
+        assert_eq!(count(Some("b")), Some(1));
+        assert_eq!(count(None), Some(2));
+        assert_eq!(durations.crowded(), 2);
+    }
+
+    #[test]
+    fn an_interval_is_what_came_since() {
+        let mut earlier = Durations::new(asked(&[Part::Comm], 9));
+        earlier.transition(&stay("a", Spent::Exact(MS)));
+        earlier.transition(&stay("b", Spent::Unknown));
+        let mut now = earlier.clone();
+        now.transition(&stay("b", Spent::AtLeast(7 * MS)));
+        now.transition(&stay("c", Spent::Exact(3 * MS)));
+        let since = now.since(&earlier);
+        assert_eq!(of(&since, Some("a")), None);
+        let b = of(&since, Some("b")).expect("something came");
+        assert_eq!(
+            (b.unknown, b.at_least.count(), b.finished.count()),
+            (0, 1, 0)
+        );
+        assert_eq!(
+            of(&since, Some("c")).map(|c| c.finished.sum_ns()),
+            Some(3 * MS)
+        );
+    }
+}

@@ -1,0 +1,182 @@
+//! What durations are counted by.
+
+use std::{net::IpAddr, sync::Arc};
+
+use crate::model::{
+    socket::{Endpoint, Family, Role, Socket},
+    transition::{Identity, Owner},
+};
+
+/// A part of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+pub enum Part {
+    /// The owner's name
+    Comm,
+    /// The owner: one process, under one name
+    Pid,
+    /// The remote address
+    Remote,
+    /// The port connected to: the remote one of a client, the local one of a server
+    Port,
+    /// The owner's control group
+    Cgroup,
+    /// The network namespace
+    Netns,
+    /// The address family
+    Family,
+}
+
+impl Part {
+    /// How it is called in JSON and on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Comm => "comm",
+            Self::Pid => "pid",
+            Self::Remote => "remote",
+            Self::Port => "port",
+            Self::Cgroup => "cgroup",
+            Self::Netns => "netns",
+            Self::Family => "family",
+        }
+    }
+}
+
+/// What is asked for and known of a socket; the rest is `None`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// The owner's name: not yet fit for a terminal.
+    pub comm: Option<Arc<str>>,
+    /// The owner.
+    pub pid: Option<u32>,
+    /// When it began, in ns of `CLOCK_BOOTTIME`.
+    pub started_ns: Option<u64>,
+    /// The remote address; an IPv4 address in its own form, also where the socket has it v4-mapped.
+    pub remote: Option<IpAddr>,
+    /// The port that was connected to.
+    pub port: Option<u16>,
+    /// Path of the owner's control group, from the cgroup root: not yet fit for a terminal.
+    pub cgroup: Option<Arc<str>>,
+    /// Inode number of the network namespace.
+    pub netns: Option<u32>,
+    /// The socket's family.
+    pub family: Option<Family>,
+}
+
+/// What a key is made of.
+#[derive(Debug, Clone, Copy)]
+pub struct Described<'a> {
+    /// Whose the socket is.
+    pub owner: Option<&'a Owner>,
+    /// Its family.
+    pub family: Family,
+    /// This end.
+    pub local: Endpoint,
+    /// The other end.
+    pub remote: Endpoint,
+    /// Inode number of its network namespace.
+    pub netns: Option<u32>,
+    /// Which side it is.
+    pub role: Role,
+}
+
+impl<'a> Described<'a> {
+    /// A socket of a log.
+    #[must_use]
+    pub fn logged(socket: &Identity, owner: Option<&'a Owner>) -> Self {
+        Self {
+            owner,
+            family: socket.family,
+            local: socket.local,
+            remote: socket.remote,
+            netns: socket.netns,
+            role: socket.role,
+        }
+    }
+
+    /// A socket that was open when a recording ended.
+    #[must_use]
+    pub fn recorded(socket: &'a Socket) -> Self {
+        let listener = socket.listener.as_ref();
+        let waits = listener.and_then(|listener| listener.opener.as_ref());
+        Self {
+            owner: socket.opener.as_ref().or(waits),
+            family: socket.family,
+            local: socket.local,
+            remote: socket.remote,
+            netns: socket.netns,
+            role: socket.role,
+        }
+    }
+}
+
+impl Key {
+    /// That of a socket.
+    #[must_use]
+    pub fn of(by: &[Part], socket: Described<'_>) -> Self {
+        let mut key = Self::default();
+        let process = socket.owner.map(|owner| &owner.process);
+        for part in by {
+            match part {
+                Part::Comm => key.comm = process.map(|process| process.comm.clone()),
+                Part::Pid => {
+                    key.comm = process.map(|process| process.comm.clone());
+                    key.pid = process.map(|process| process.pid);
+                    key.started_ns = process.and_then(|process| process.started_ns);
+                }
+                Part::Remote => key.remote = Some(socket.remote.address.to_canonical()),
+                Part::Port => {
+                    // Whoever does not know that it came in at a listener takes it for a client.
+                    let end = match socket.role {
+                        Role::Server => socket.local,
+                        Role::Client | Role::Unknown => socket.remote,
+                    };
+                    key.port = Some(end.port).filter(|port| *port != 0);
+                }
+                Part::Cgroup => key.cgroup = socket.owner.and_then(|owner| owner.cgroup.clone()),
+                Part::Netns => key.netns = socket.netns,
+                Part::Family => key.family = Some(socket.family),
+            }
+        }
+        key
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tcptrace_common::TcpState;
+
+    use super::*;
+    use crate::fixtures::{end, transition};
+
+    #[test]
+    fn only_what_is_asked_for_is_in_it() {
+        let seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
+        let key = |by: &[Part], owner| Key::of(by, Described::logged(&seen.socket, owner));
+        let owner = seen.owner.as_ref();
+        assert_eq!(key(&[], owner), Key::default());
+        let comm = key(&[Part::Comm], owner);
+        assert_eq!((comm.comm.as_deref(), comm.pid), (Some("java"), None));
+        let pid = key(&[Part::Pid], owner);
+        assert_eq!((pid.comm.as_deref(), pid.pid), (Some("java"), Some(4242)));
+        assert!(pid.started_ns.is_some());
+        assert_eq!(key(&[Part::Pid, Part::Cgroup], None), Key::default());
+        let ends = key(&[Part::Remote, Part::Port], owner);
+        assert_eq!(ends.remote, Some("10.0.0.7".parse().expect("an address")));
+        assert_eq!(ends.port, Some(8080));
+    }
+
+    #[test]
+    fn a_server_has_its_own_port_and_mapped_addresses_are_one() {
+        let mut seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
+        seen.socket.role = Role::Server;
+        seen.socket.local.port = 443;
+        seen.socket.remote = end("::ffff:10.0.0.9", 51000);
+        let key = Key::of(
+            &[Part::Remote, Part::Port],
+            Described::logged(&seen.socket, None),
+        );
+        assert_eq!(key.port, Some(443));
+        assert_eq!(key.remote, Some("10.0.0.9".parse().expect("an address")));
+    }
+}

@@ -1,0 +1,156 @@
+//! What a source gives at one look.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::SystemTime,
+};
+
+use crate::model::socket::{Details, Endpoint, Family, Holder};
+
+/// A socket that the kernel side saw enter the watched state and has not seen leave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entered {
+    /// When, in ns of `CLOCK_MONOTONIC`.
+    pub since_ns: u64,
+    /// `None` where the kernel gives tracing programs no cookies.
+    pub cookie: Option<u64>,
+    /// `None` without type information.
+    pub netns: Option<u32>,
+    /// The interface that it is bound to, 0 for none; `None` where that is not known.
+    pub interface: Option<u32>,
+    /// Whether it came out of a listener; `None` where that is not known.
+    pub from_listener: Option<bool>,
+    /// Its family.
+    pub family: Family,
+    /// This end; port 0 where it had none yet.
+    pub local: Endpoint,
+    /// The other end.
+    pub remote: Endpoint,
+}
+
+/// A socket that `sock_diag` lists in the watched state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The namespace that was asked.
+    pub netns: u32,
+    /// Its cookie.
+    pub cookie: u64,
+    /// The interface that it is bound to, or 0.
+    pub interface: u32,
+    /// Its family.
+    pub family: Family,
+    /// This end.
+    pub local: Endpoint,
+    /// The other end.
+    pub remote: Endpoint,
+    /// The state's number.
+    pub state: u8,
+    /// The latest moment at which it can have entered the state, in ns of `CLOCK_MONOTONIC`.
+    pub at_latest_ns: u64,
+    /// The rest.
+    pub details: Details,
+}
+
+/// A socket in `LISTEN`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listening {
+    /// The namespace that was asked.
+    pub netns: u32,
+    /// Where it listens; an unspecified address stands for all.
+    pub local: Endpoint,
+    /// Whether an IPv6 wildcard leaves IPv4 out; `None` where that is not known.
+    pub v6_only: Option<bool>,
+    /// As in `socket:[…]`.
+    pub inode: u32,
+    /// Connections that wait to be accepted.
+    pub queued: u32,
+    /// How many may wait.
+    pub backlog: u32,
+}
+
+/// A holder and what its descriptor said of the socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The socket's inode.
+    pub inode: u64,
+    /// Who has it.
+    pub holder: Holder,
+    /// The backlog that the socket, or the listener it came from, was given; `None` where the way
+    /// of finding holders does not tell.
+    pub backlog: Option<u32>,
+}
+
+/// A process that has to do with some socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessInfo {
+    /// The letter of `/proc/PID/stat`: R, S, D, T, Z, …
+    pub state: char,
+    /// Clock ticks after boot at which it started.
+    pub started: u64,
+    /// Path of its cgroup (v2), from the cgroup root.
+    pub cgroup: Option<String>,
+}
+
+/// What the kernel side counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tracing {
+    /// Which hook is attached; `None` for a recording, which does not tell.
+    pub hook: Option<Hook>,
+    /// Sockets that entered the watched state.
+    pub entered: u64,
+    /// Of those, the ones that left it.
+    pub left: u64,
+    /// Sockets that entered and could not be kept: the map was full.
+    pub lost: u64,
+    /// Runs of the program that the kernel skipped; `None` where it does not count them.
+    pub recursion_misses: Option<u64>,
+}
+
+/// Where the kernel side is attached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hook {
+    /// `tp_btf`: typed arguments.
+    Btf,
+    /// The classic tracepoint.
+    Tracepoint,
+}
+
+/// Everything that a source gives at one look.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// Wall-clock time.
+    pub time: SystemTime,
+    /// The same moment of `CLOCK_MONOTONIC`, in ns.
+    pub monotonic_ns: u64,
+    /// What the kernel side has in its map, and was asked about.
+    pub entered: Vec<Entered>,
+    /// How many more it has that are too young to be asked about.
+    pub younger: usize,
+    /// What `sock_diag` listed.
+    pub listed: Vec<Listed>,
+    /// What was asked of `sock_diag`.
+    pub asked: Asked,
+    /// Listeners in the namespaces of stuck sockets.
+    pub listening: Vec<Listening>,
+    /// `None` where nobody was asked for.
+    pub held: Option<Vec<Held>>,
+    /// By pid.
+    pub processes: HashMap<u32, ProcessInfo>,
+    /// Paths of control groups by id.
+    pub cgroups: HashMap<u64, String>,
+    /// Names of network namespaces by inode number.
+    pub netns_names: HashMap<u32, String>,
+    /// The counters.
+    pub tracing: Tracing,
+    /// What the view should warn of.
+    pub notes: Vec<String>,
+}
+
+/// What was asked of `sock_diag`, so that "not listed" can be told from "not asked".
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Namespaces that were dumped whole.
+    pub dumped: HashSet<u32>,
+    /// Namespaces that were asked about single sockets.
+    pub queried: HashSet<u32>,
+}

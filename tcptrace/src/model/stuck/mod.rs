@@ -1,0 +1,6 @@
+//! What `stuck` sees and shows.
+
+pub mod group;
+pub mod look;
+pub mod session;
+pub mod snapshot;

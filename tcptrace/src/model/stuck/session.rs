@@ -1,0 +1,46 @@
+//! What is said of a whole session when it ends.
+
+use crate::{diagnosis::stuck::tracker::Tracker, model::stuck::snapshot::Snapshot};
+
+/// The session so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Session {
+    /// The most sockets that were stuck at one look.
+    pub most_at_once: usize,
+    /// The longest time in the state that was seen, in ns, and whether it is exact.
+    pub longest: Option<(u64, bool)>,
+    /// Sockets seen to enter the state.
+    pub entered: u64,
+    /// Sockets that were in it before.
+    pub found: u64,
+    /// Sockets that left it.
+    pub left: u64,
+    /// Sockets stuck at the last look.
+    pub still_stuck: usize,
+    /// Sockets that entered and could not be kept.
+    pub lost: u64,
+    /// Looks taken.
+    pub looks: u64,
+}
+
+impl Session {
+    /// Takes a look's result in.
+    pub fn add(&mut self, snapshot: &Snapshot, tracker: &Tracker) {
+        self.looks += 1;
+        self.most_at_once = self.most_at_once.max(snapshot.sockets.len());
+        self.still_stuck = snapshot.sockets.len();
+        if let Some(oldest) = snapshot.sockets.first() {
+            let seen = (
+                oldest.age_ns(snapshot.monotonic_ns),
+                oldest.since.is_exact(),
+            );
+            if self.longest.is_none_or(|(age, _)| seen.0 >= age) {
+                self.longest = Some(seen);
+            }
+        }
+        self.entered = snapshot.tracing.entered;
+        self.found = tracker.found();
+        self.left = snapshot.tracing.left + tracker.left_unseen();
+        self.lost = snapshot.tracing.lost;
+    }
+}

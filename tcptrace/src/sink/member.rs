@@ -1,0 +1,257 @@
+//! One process's file in a folder: its lines that wait, its size, what went wrong with it.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+use crate::sink::{
+    index::Entry,
+    rotate::{self, Rotate},
+    whole::Whole,
+};
+
+/// Lines are written when there are so many bytes of them, however soon the next flush comes.
+const ENOUGH: usize = 16 * 1024;
+/// Lines that cannot be written are kept up to this many bytes: the disk may have room again.
+const MOST: usize = 64 * 1024;
+/// How long after a failure it is tried again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What all files of a folder have in common.
+#[derive(Debug)]
+pub struct Common {
+    /// The first line of each, with its end; empty where there is none.
+    pub heading: Vec<u8>,
+    /// When a file is put aside.
+    pub rotate: Option<Rotate>,
+    /// What is to be told to the user.
+    pub reports: Vec<String>,
+}
+
+/// The file.
+#[derive(Debug)]
+pub struct Member {
+    /// What the index says of it.
+    pub entry: Entry,
+    /// When it was last in use: the larger, the later.
+    pub used: u64,
+    /// Lines missing since the session began.
+    pub missing: u64,
+    path: PathBuf,
+    lines_before: u64,
+    open: Option<Open>,
+    failed: Option<Instant>,
+    /// Numbers of the errors that have been reported.
+    reported: Vec<Option<i32>>,
+}
+
+/// Only an open file has lines that wait.
+#[derive(Debug)]
+struct Open {
+    whole: Whole,
+    buffer: Vec<u8>,
+    rotate_at: u64,
+}
+
+impl Member {
+    /// The file of this entry in the folder `dir`; it is not opened yet.
+    pub fn new(dir: &Path, entry: Entry) -> Self {
+        Self {
+            path: dir.join(&entry.file),
+            lines_before: entry.lines,
+            entry,
+            used: 0,
+            missing: 0,
+            open: None,
+            failed: None,
+            reported: Vec::new(),
+        }
+    }
+
+    /// Lines of this session.
+    pub fn lines(&self) -> u64 {
+        self.entry.lines - self.lines_before
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether it is open.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Whether it failed to open a moment ago.
+    pub fn must_wait(&self) -> bool {
+        self.failed.is_some_and(|failed| failed.elapsed() < AGAIN)
+    }
+
+    /// Opens the file; tells whether that succeeded.
+    pub fn open(&mut self, common: &mut Common) -> bool {
+        match Whole::append(&self.path) {
+            Ok(whole) => {
+                self.open = Some(Open {
+                    whole,
+                    buffer: Vec::new(),
+                    rotate_at: common.rotate.map_or(u64::MAX, |rotate| rotate.size),
+                });
+                true
+            }
+            Err(error) => {
+                self.fail(&error, "its lines are missing", common);
+                false
+            }
+        }
+    }
+
+    /// Counts a line that there is no place for.
+    pub fn miss(&mut self) {
+        self.missing += 1;
+        self.entry.missing += 1;
+    }
+
+    /// Takes the line that `append` makes, if the file is open.
+    pub fn take(
+        &mut self,
+        time: SystemTime,
+        common: &mut Common,
+        append: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let Some(open) = &mut self.open else {
+            return self.miss();
+        };
+        let start = open.buffer.len();
+        append(&mut open.buffer);
+        let length = open.buffer.len() - start;
+        if open.whole.size() + open.buffer.len() as u64 > open.rotate_at {
+            let line = open.buffer.split_off(start);
+            self.rotate(common);
+            if let Some(open) = &mut self.open {
+                open.buffer.extend_from_slice(&line);
+            }
+        }
+        self.entry.lines += 1;
+        self.entry.bytes += length as u64;
+        self.entry.first.get_or_insert(time);
+        self.entry.last = Some(time);
+        if self.waiting() >= ENOUGH {
+            self.write(common, false);
+        }
+        if self.waiting() >= MOST {
+            self.drop_after(self.waiting() - length);
+        }
+    }
+
+    /// Writes the lines that wait; after a failure not at once again, unless it is the `last` time.
+    pub fn write(&mut self, common: &mut Common, last: bool) {
+        let wait = self.must_wait() && !last;
+        let Some(open) = self.open.as_mut().filter(|open| !open.buffer.is_empty()) else {
+            return;
+        };
+        if wait {
+            return;
+        }
+        let heading = if open.whole.size() == 0 {
+            open.whole.write(&common.heading).1
+        } else {
+            Ok(())
+        };
+        let result = heading.and_then(|()| {
+            let (written, result) = open.whole.write(&open.buffer);
+            open.buffer.drain(..written);
+            result
+        });
+        match result {
+            Ok(()) => {
+                self.failed = None;
+                if self.missing == 0 {
+                    self.entry.error = None;
+                }
+            }
+            Err(error) => self.fail(&error, "lines of it will be missing", common),
+        }
+    }
+
+    /// Closes the file. Lines that still cannot be written are missing from now on.
+    pub fn close(&mut self, common: &mut Common) {
+        self.write(common, true);
+        self.drop_after(0);
+        self.open = None;
+    }
+
+    /// Bytes of the lines that wait.
+    fn waiting(&self) -> usize {
+        self.open.as_ref().map_or(0, |open| open.buffer.len())
+    }
+
+    /// Gives up lines that wait, from this byte on.
+    fn drop_after(&mut self, start: usize) {
+        let Some(open) = &mut self.open else {
+            return;
+        };
+        let given_up = &open.buffer[start..];
+        let lines = given_up.iter().filter(|byte| **byte == b'\n').count() as u64;
+        self.entry.lines -= lines;
+        self.entry.bytes -= given_up.len() as u64;
+        self.entry.missing += lines;
+        self.missing += lines;
+        open.buffer.truncate(start);
+    }
+
+    /// Puts the file aside and begins it anew, if there is a line in it and that can be done.
+    fn rotate(&mut self, common: &mut Common) {
+        self.write(common, false);
+        let (Some(open), Some(Rotate { size, keep })) = (&mut self.open, common.rotate) else {
+            return;
+        };
+        // Lines that cannot be written belong to this file; and one line there must be.
+        if !open.buffer.is_empty() || open.whole.size() <= common.heading.len() as u64 {
+            return;
+        }
+        let put_aside = rotate::put_aside(&self.path, keep);
+        match put_aside.and_then(|()| Whole::append(&self.path)) {
+            Ok(whole) => {
+                open.whole = whole;
+                open.rotate_at = size;
+                self.entry.rotated += 1;
+            }
+            Err(error) => {
+                open.rotate_at = open.whole.size() + size;
+                self.fail(&error, "it cannot be put aside and grows on", common);
+            }
+        }
+    }
+
+    /// Keeps the error, and reports it if it is the first of its kind.
+    fn fail(&mut self, error: &io::Error, effect: &str, common: &mut Common) {
+        self.failed = Some(Instant::now());
+        self.entry.error = Some(error.to_string());
+        let number = error.raw_os_error();
+        if !self.reported.contains(&number) {
+            self.reported.push(number);
+            let path = self.path.display();
+            common.reports.push(format!(
+                "{path}: {error}; {effect}. {}; it is tried again every second",
+                advice(error)
+            ));
+        }
+    }
+}
+
+/// What the user can do.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room there",
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            "Allow writing there, or choose another --dir"
+        }
+        io::ErrorKind::IsADirectory => "Remove or rename that folder",
+        io::ErrorKind::NotFound => "Make the folder again",
+        _ if error.raw_os_error() == Some(libc::EMFILE) => "Raise `ulimit -n`",
+        _ => "See what is wrong there, or choose another --dir",
+    }
+}

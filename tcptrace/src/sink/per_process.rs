@@ -1,0 +1,280 @@
+//! A log in a folder: one file for each process, and an index of them.
+
+use std::{
+    collections::HashMap,
+    fmt::Write as _,
+    fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+
+use crate::{
+    model::transition::{Owner, Process, Record},
+    sink::{
+        Finished, Sink,
+        index::{self, Entry, Lost},
+        member::{Common, Member},
+        names::Names,
+        rotate::Rotate,
+    },
+    view::log::Lines,
+};
+
+/// Files open at a time.
+const MOST_OPEN: usize = 128;
+/// Many files take many system calls, and nobody reads so many as they grow.
+const FLUSH: Duration = Duration::from_millis(250);
+/// How old the index may be.
+const INDEX: Duration = Duration::from_secs(10);
+/// Files that an error names.
+const NAMED: usize = 5;
+
+/// Which process a file is of: its number and when it began; `None` where no process is known.
+type Key = Option<(u32, Option<u64>)>;
+
+/// Tells the user at once what went wrong.
+pub type Tell = Box<dyn FnMut(&str)>;
+
+/// What the command line says.
+#[derive(Debug)]
+pub struct Options {
+    /// The folder.
+    pub dir: PathBuf,
+    /// What the files' names end in.
+    pub extension: &'static str,
+    /// When files are put aside.
+    pub rotate: Option<Rotate>,
+}
+
+/// Hands each record to the file of its process. A file that cannot be written does not stop the
+/// others: the user is told, and its missing lines are counted.
+pub struct PerProcess {
+    dir: PathBuf,
+    lines: Box<dyn Lines>,
+    common: Common,
+    names: Names,
+    /// What another kind of log has in the same folder.
+    others: Vec<Entry>,
+    members: Vec<Member>,
+    by_key: HashMap<Key, usize>,
+    /// Those of `members` that are open.
+    open: Vec<usize>,
+    records: u64,
+    lost: Lost,
+    flushed: Instant,
+    indexed: Instant,
+    /// Whether the index on disk is not true any more.
+    changed: bool,
+    index_reported: bool,
+    tell: Tell,
+}
+
+impl PerProcess {
+    /// Opens the folder, makes it where it does not exist, and continues what is there.
+    ///
+    /// # Errors
+    /// When it cannot be made, or its index cannot be read or written; the message is for the user.
+    pub fn open(options: Options, lines: Box<dyn Lines>, tell: Tell) -> anyhow::Result<Self> {
+        let Options {
+            dir,
+            extension,
+            rotate,
+        } = options;
+        // What processes talk to is not for everybody.
+        let mut builder = fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(&dir);
+        made.with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        let (index, note) = index::read(&dir)?;
+        let (lost, entries) = index.map_or_else(Default::default, |i| (i.lost, i.files));
+        let of_this_kind = |entry: &Entry| entry.file.ends_with(&format!(".{extension}"));
+        let (entries, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(of_this_kind);
+        let members: Vec<_> = entries
+            .into_iter()
+            .filter(|entry| !entry.file.contains('/'))
+            .map(|entry| Member::new(&dir, entry))
+            .collect();
+        let taken = members.iter().map(|member| member.entry.file.clone());
+        let heading = lines
+            .heading()
+            .map_or_else(String::new, |h| format!("{h}\n"));
+        let mut folder = Self {
+            names: Names::new(extension, taken),
+            by_key: (members.iter().enumerate())
+                .map(|(index, member)| (key_of(&member.entry), index))
+                .collect(),
+            dir,
+            lines,
+            common: Common {
+                heading: heading.into_bytes(),
+                rotate,
+                reports: Vec::from_iter(note),
+            },
+            others,
+            members,
+            open: Vec::new(),
+            records: 0,
+            lost,
+            flushed: Instant::now(),
+            indexed: Instant::now(),
+            changed: false,
+            index_reported: false,
+            tell,
+        };
+        folder.report();
+        folder.write_index().context("cannot write the index")?;
+        Ok(folder)
+    }
+
+    /// The file of this process, which need not exist yet.
+    fn member(&mut self, process: Option<&Process>) -> usize {
+        let key = process.map(|process| (process.pid, process.started_ns));
+        if let Some(index) = self.by_key.get(&key) {
+            return *index;
+        }
+        let file = match process {
+            Some(process) => self.names.give(process.pid, &process.comm),
+            None => self.names.unknown(),
+        };
+        let entry = Entry {
+            file,
+            pid: process.map(|process| process.pid),
+            comm: process.map(|process| process.comm.to_string()),
+            started_ns: process.and_then(|process| process.started_ns),
+            ..Entry::default()
+        };
+        self.members.push(Member::new(&self.dir, entry));
+        let index = self.members.len() - 1;
+        self.by_key.insert(key, index);
+        index
+    }
+
+    /// Opens a file unless it is open, and closes another one for it if need be.
+    fn make_open(&mut self, index: usize) {
+        if self.members[index].is_open() || self.members[index].must_wait() {
+            return;
+        }
+        if self.open.len() >= MOST_OPEN {
+            let used = |at: &usize| self.members[self.open[*at]].used;
+            if let Some(oldest) = (0..self.open.len()).min_by_key(used) {
+                let closed = self.open.swap_remove(oldest);
+                self.members[closed].close(&mut self.common);
+            }
+        }
+        if self.members[index].open(&mut self.common) {
+            self.open.push(index);
+        }
+    }
+
+    /// Hands on what there is to be told.
+    fn report(&mut self) {
+        for report in self.common.reports.drain(..) {
+            (self.tell)(&report);
+        }
+    }
+
+    fn write_index(&mut self) -> io::Result<()> {
+        self.indexed = Instant::now();
+        let members = self.members.iter().map(|member| &member.entry);
+        index::write(&self.dir, self.lost, self.others.iter().chain(members))?;
+        self.changed = false;
+        Ok(())
+    }
+
+    /// What is missing, in words; `None` where nothing is.
+    fn missing(&self) -> Option<String> {
+        let with_missing = self.members.iter().filter(|member| member.missing > 0);
+        let mut members: Vec<_> = with_missing.collect();
+        members.sort_by_key(|member| std::cmp::Reverse(member.missing));
+        let lines: u64 = members.iter().map(|member| member.missing).sum();
+        if lines == 0 {
+            return None;
+        }
+        let mut text = format!("{lines} lines could not be written:");
+        for member in members.iter().take(NAMED) {
+            let error = member.entry.error.as_deref().unwrap_or("unknown error");
+            let path = member.path().display();
+            let _ = write!(text, "\n  {} of {path} ({error})", member.missing);
+        }
+        if members.len() > NAMED {
+            let _ = write!(
+                text,
+                "\n  and those of {} more files",
+                members.len() - NAMED
+            );
+        }
+        Some(text)
+    }
+}
+
+fn key_of(entry: &Entry) -> Key {
+    entry.pid.map(|pid| (pid, entry.started_ns))
+}
+
+impl Sink for PerProcess {
+    fn record(&mut self, record: &Record) -> io::Result<()> {
+        let (owner, time): (Option<&Owner>, _) = match record {
+            Record::Transition(transition) => (transition.owner.as_ref(), transition.time),
+            Record::StillOpen(still) => (still.owner.as_ref(), still.time),
+            Record::Loss(loss) => {
+                self.lost.add(loss);
+                (None, loss.time)
+            }
+        };
+        let index = self.member(owner.map(|owner| &owner.process));
+        self.make_open(index);
+        self.records += 1;
+        self.changed = true;
+        let member = &mut self.members[index];
+        member.used = self.records;
+        let lines = &mut self.lines;
+        member.take(time, &mut self.common, |out| lines.line(record, out));
+        self.report();
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.flushed.elapsed() < FLUSH {
+            return Ok(());
+        }
+        for index in &self.open {
+            self.members[*index].write(&mut self.common, false);
+        }
+        self.flushed = Instant::now();
+        if self.changed && self.indexed.elapsed() >= INDEX {
+            match self.write_index() {
+                Err(error) if !self.index_reported => {
+                    self.index_reported = true;
+                    let report = format!("{error}; it is tried again every 10 s");
+                    self.common.reports.push(report);
+                }
+                _ => {}
+            }
+        }
+        self.report();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<Finished> {
+        for index in self.open.drain(..) {
+            self.members[index].close(&mut self.common);
+        }
+        self.report();
+        let index = self.write_index();
+        if let Some(missing) = self.missing() {
+            return Err(io::Error::other(missing));
+        }
+        index?;
+        let lines = self.members.iter().map(Member::lines);
+        Ok(Finished {
+            lines: lines.clone().sum(),
+            files: lines.filter(|lines| *lines > 0).count(),
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "per_process_tests.rs"]
+mod tests;

@@ -1,0 +1,157 @@
+//! Asking `sock_diag` in all namespaces: for everything, or for single sockets.
+
+use std::{collections::HashMap, io};
+
+use tcptrace_common::TcpState;
+
+use crate::{
+    model::{
+        socket::Family,
+        stuck::look::{Asked, Entered, Listed, Listening},
+    },
+    source::{
+        diag::{
+            sock_diag::{SockDiag, has_tcp_sockets},
+            wire::Wanted,
+        },
+        machine::netns::{self, Namespace, Namespaces},
+    },
+};
+
+/// What to look for.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// The watched state.
+    pub state: TcpState,
+    /// Sockets that have been in it for less, in ns, are counted but not looked into.
+    pub older_than_ns: u64,
+    /// The only namespace to look at.
+    pub netns: Option<u32>,
+    /// The only family to look at.
+    pub family: Option<Family>,
+}
+
+/// What `sock_diag` answered.
+#[derive(Debug, Default)]
+pub struct Answers {
+    /// Sockets in the watched state.
+    pub listed: Vec<Listed>,
+    /// Listeners in their namespaces.
+    pub listening: Vec<Listening>,
+    /// What was asked.
+    pub asked: Asked,
+    /// What could not be asked, in words.
+    pub notes: Vec<String>,
+}
+
+/// All sockets in one of the states, in every namespace in scope.
+#[must_use]
+pub fn in_states(scope: &Scope, states: &[TcpState], namespaces: &Namespaces) -> Answers {
+    dump_by(scope, namespaces, |diag| match states {
+        [only] => diag.in_state(*only, scope.family),
+        _ => diag.in_states(states, scope.family),
+    })
+}
+
+/// All sockets, whatever their state, in every namespace in scope.
+#[must_use]
+pub fn everything(scope: &Scope, namespaces: &Namespaces) -> Answers {
+    let states = TcpState::ALL.into_iter();
+    let states: Vec<_> = states
+        .filter(|state| !matches!(state, TcpState::TimeWait | TcpState::NewSynRecv))
+        .collect();
+    in_states(scope, &states, namespaces)
+}
+
+fn dump_by(
+    scope: &Scope,
+    namespaces: &Namespaces,
+    ask: impl Fn(&mut SockDiag) -> io::Result<Vec<Listed>> + Sync,
+) -> Answers {
+    let mut answers = Answers::default();
+    for (&inode, path) in &namespaces.paths {
+        if scope.netns.is_some_and(|only| only != inode) {
+            continue;
+        }
+        let path = path.clone();
+        let result = netns::inside(&Namespace { inode, path }, || {
+            if !has_tcp_sockets() {
+                return Ok(Default::default());
+            }
+            let mut diag = SockDiag::open(inode)?;
+            let listed = ask(&mut diag)?;
+            let listening = if listed.is_empty() {
+                Vec::new()
+            } else {
+                diag.listening()?
+            };
+            Ok((listed, listening))
+        });
+        if answers.take(inode, result) {
+            answers.asked.dumped.insert(inode);
+        }
+    }
+    // The only one that is asked about has been found.
+    let found = |only| namespaces.paths.contains_key(&only);
+    if !scope.netns.is_some_and(found) {
+        answers.notes.extend(namespaces.refusal());
+    }
+    answers
+}
+
+/// Those of the sockets that were seen to enter the state, and of those that were in it `earlier`,
+/// that are in it now.
+#[must_use]
+pub fn about(
+    scope: &Scope,
+    namespaces: &Namespaces,
+    entered: &[Entered],
+    earlier: &[Listed],
+) -> Answers {
+    let mut by_netns: HashMap<u32, Vec<Wanted>> = HashMap::new();
+    for socket in entered {
+        if let Some(netns) = socket.netns {
+            by_netns.entry(netns).or_default().push(socket.into());
+        }
+    }
+    for socket in earlier {
+        by_netns
+            .entry(socket.netns)
+            .or_default()
+            .push(socket.into());
+    }
+    let mut answers = Answers::default();
+    for (inode, wanted) in by_netns {
+        let Some(path) = namespaces.paths.get(&inode).cloned() else {
+            continue;
+        };
+        let result = netns::inside(&Namespace { inode, path }, || {
+            let mut diag = SockDiag::open(inode)?;
+            Ok((diag.ask(&wanted, scope.state)?, diag.listening()?))
+        });
+        if answers.take(inode, result) {
+            answers.asked.queried.insert(inode);
+        }
+    }
+    answers
+}
+
+impl Answers {
+    /// Takes a namespace's answer in; gives whether there was one. A namespace that is gone is no
+    /// error: its sockets are gone with it.
+    fn take(&mut self, netns: u32, result: io::Result<(Vec<Listed>, Vec<Listening>)>) -> bool {
+        match result {
+            Ok((listed, listening)) => {
+                self.listed.extend(listed);
+                self.listening.extend(listening);
+                return true;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                let note = format!("network namespace {netns} could not be asked: {error}");
+                self.notes.push(note);
+            }
+        }
+        false
+    }
+}

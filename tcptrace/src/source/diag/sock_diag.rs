@@ -1,0 +1,203 @@
+//! Asking `sock_diag` in one network namespace.
+
+use std::{collections::HashMap, fs, io};
+
+use bytes::{Bytes, BytesMut};
+use netlink_packet_sock_diag::inet::InetResponse;
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use tcptrace_common::TcpState;
+
+use crate::{
+    model::{
+        socket::Family,
+        stuck::look::{Listed, Listening},
+    },
+    source::{
+        diag::wire::{self, Answer, ReadAt, Wanted},
+        machine::clock::{monotonic_ns, tick_ns},
+    },
+};
+
+/// The kernel fills at most 32 KiB of a dump at a time.
+const DATAGRAM_BYTES: usize = 64 * 1024;
+/// Questions sent at once. The kernel queues every answer before the call returns, and the default
+/// receive buffer (208 KiB) must hold them all.
+const AT_ONCE: usize = 32;
+
+/// Whether the namespace that the calling thread is in has any TCP sockets, accepted or not. Asking
+/// is far cheaper than a dump, which walks the connections of all namespaces.
+#[must_use]
+pub fn has_tcp_sockets() -> bool {
+    let in_use = |file: &str, label: &str| {
+        let text = fs::read_to_string(format!("/proc/thread-self/net/{file}"));
+        // Unknown counts as some; without IPv6 there is no such file.
+        text.map_or(file == "sockstat", |text| {
+            let line = text.lines().find_map(|line| line.strip_prefix(label));
+            line.is_none_or(|line| line != "0" && !line.starts_with("0 "))
+        })
+    };
+    in_use("sockstat", "TCP: inuse ") || in_use("sockstat6", "TCP6: inuse ")
+}
+
+/// A connection to `sock_diag` in the namespace that the calling thread is in.
+pub struct SockDiag {
+    socket: Socket,
+    netns: u32,
+    sequence: u32,
+    buffer: BytesMut,
+}
+
+impl SockDiag {
+    /// Connects; `netns` is the inode number of the calling thread's namespace.
+    ///
+    /// # Errors
+    /// When the kernel offers no `sock_diag`.
+    pub fn open(netns: u32) -> io::Result<Self> {
+        let socket = Socket::new(NETLINK_SOCK_DIAG)?;
+        socket.connect(&SocketAddr::new(0, 0))?;
+        Ok(Self {
+            socket,
+            netns,
+            sequence: 0,
+            buffer: BytesMut::with_capacity(DATAGRAM_BYTES),
+        })
+    }
+
+    /// All sockets in `state`, of one family or of both.
+    ///
+    /// # Errors
+    /// When the kernel refuses or an answer goes missing.
+    pub fn in_state(&mut self, state: TcpState, family: Option<Family>) -> io::Result<Vec<Listed>> {
+        let started_ns = monotonic_ns();
+        let mut sockets = self.in_states(&[state], family)?;
+        if monotonic_ns().saturating_sub(started_ns) > tick_ns() {
+            self.ask_again(&mut sockets, state)?;
+        }
+        Ok(sockets)
+    }
+
+    /// All sockets in one of the `states`, of one family or of both.
+    ///
+    /// # Errors
+    /// As [`Self::in_state`].
+    pub fn in_states(
+        &mut self,
+        states: &[TcpState],
+        family: Option<Family>,
+    ) -> io::Result<Vec<Listed>> {
+        let tick_ns = tick_ns();
+        let netns = self.netns;
+        let mut sockets = Vec::new();
+        self.dump(states, family, |response, monotonic_ns| {
+            let read = ReadAt {
+                netns,
+                monotonic_ns,
+                tick_ns,
+            };
+            sockets.extend(wire::listed(response, read));
+        })?;
+        Ok(sockets)
+    }
+
+    /// Makes up for a long dump, in which nobody knows when a socket's turn was: single answers come
+    /// at once, and of two bounds the earlier one holds.
+    fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
+        let wanted: Vec<Wanted> = sockets.iter().map(Wanted::from).collect();
+        let answers = self.ask(&wanted, state)?.into_iter();
+        let bounds: HashMap<u64, u64> = answers
+            .map(|socket| (socket.cookie, socket.at_latest_ns))
+            .collect();
+        for socket in sockets {
+            if let Some(bound) = bounds.get(&socket.cookie) {
+                socket.at_latest_ns = socket.at_latest_ns.min(*bound);
+            }
+        }
+        Ok(())
+    }
+
+    /// All listeners.
+    ///
+    /// # Errors
+    /// As [`Self::in_state`].
+    pub fn listening(&mut self) -> io::Result<Vec<Listening>> {
+        let netns = self.netns;
+        let mut listeners = Vec::new();
+        self.dump(&[TcpState::Listen], None, |response, _| {
+            listeners.extend(wire::listening(response, netns));
+        })?;
+        Ok(listeners)
+    }
+
+    fn dump(
+        &mut self,
+        states: &[TcpState],
+        family: Option<Family>,
+        mut each: impl FnMut(&InetResponse, u64),
+    ) -> io::Result<()> {
+        self.sequence += 1;
+        let mut request = BytesMut::new();
+        let states = wire::mask(states);
+        match family {
+            Some(family) => wire::ask_for_all(&mut request, family, states, self.sequence),
+            None => wire::ask_for_both(&mut request, states, self.sequence),
+        }
+        self.socket.send(&request, 0)?;
+        loop {
+            // The kernel filled it during the call before this one.
+            let filled_ns = monotonic_ns();
+            let mut datagram = self.receive()?;
+            while let Some(answer) = wire::next_answer(&mut datagram) {
+                match answer {
+                    Answer::Socket(response) => each(&response, filled_ns),
+                    Answer::Done => return Ok(()),
+                    Answer::Error(errno) => return Err(io::Error::from_raw_os_error(errno)),
+                    Answer::Other => {}
+                }
+            }
+        }
+    }
+
+    /// Those of the wanted sockets that are in `state` now.
+    ///
+    /// # Errors
+    /// When the kernel refuses or an answer goes missing.
+    pub fn ask(&mut self, wanted: &[Wanted], state: TcpState) -> io::Result<Vec<Listed>> {
+        let tick_ns = tick_ns();
+        let mut found = Vec::with_capacity(wanted.len());
+        for batch in wanted.chunks(AT_ONCE) {
+            let mut requests = BytesMut::new();
+            for one in batch {
+                self.sequence += 1;
+                wire::ask_for_one(&mut requests, one, self.sequence);
+            }
+            self.socket.send(&requests, 0)?;
+            // The kernel has answered all of them by now.
+            let read = ReadAt {
+                netns: self.netns,
+                monotonic_ns: monotonic_ns(),
+                tick_ns,
+            };
+            let mut unanswered = batch.len();
+            while unanswered > 0 {
+                let mut datagram = self.receive()?;
+                while let Some(answer) = wire::next_answer(&mut datagram) {
+                    unanswered = unanswered.saturating_sub(1);
+                    if let Answer::Socket(response) = answer {
+                        let socket = wire::listed(&response, read);
+                        found.extend(socket.filter(|socket| socket.state == state.number()));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next datagram. All of an answer is there once the question is sent, so that waiting
+    /// would mean waiting for what has been lost.
+    fn receive(&mut self) -> io::Result<Bytes> {
+        self.buffer.clear();
+        self.buffer.reserve(DATAGRAM_BYTES);
+        self.socket.recv(&mut self.buffer, libc::MSG_DONTWAIT)?;
+        Ok(self.buffer.split().freeze())
+    }
+}

@@ -1,0 +1,3 @@
+//! What this machine allows.
+
+pub mod examine;

@@ -1,0 +1,114 @@
+//! What this process may do.
+
+use rustix::thread::{CapabilitySet, capabilities};
+
+use crate::source::error::StartError;
+
+/// What is missing, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// Without these nothing works.
+    pub needed: Vec<&'static str>,
+    /// Without these something is not seen.
+    pub useful: Vec<&'static str>,
+}
+
+/// Looks at this thread's effective capabilities.
+#[must_use]
+pub fn missing() -> Missing {
+    let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
+    missing_from(held)
+}
+
+fn missing_from(held: CapabilitySet) -> Missing {
+    // CAP_SYS_ADMIN stands in for what was split off it.
+    let admin = held.contains(CapabilitySet::SYS_ADMIN);
+    let mut missing = Missing::default();
+    for (capability, name) in [
+        (CapabilitySet::BPF, "CAP_BPF"),
+        (CapabilitySet::PERFMON, "CAP_PERFMON"),
+    ] {
+        if !admin && !held.contains(capability) {
+            missing.needed.push(name);
+        }
+    }
+    for (capability, name) in [
+        (CapabilitySet::NET_ADMIN, "CAP_NET_ADMIN"),
+        (CapabilitySet::SYS_PTRACE, "CAP_SYS_PTRACE"),
+        (CapabilitySet::SYS_ADMIN, "CAP_SYS_ADMIN"),
+    ] {
+        if !held.contains(capability) {
+            missing.useful.push(name);
+        }
+    }
+    missing
+}
+
+/// What to say of what is missing and useful, if anything is.
+#[must_use]
+pub fn note(missing: &[&str]) -> Option<String> {
+    let some = !missing.is_empty();
+    some.then(|| format!("without {} some of this may be missing", missing.join(", ")))
+}
+
+/// Refuses to go on without what is needed; gives what else is missing.
+///
+/// # Errors
+/// [`StartError::Privileges`], with the command line that would work.
+pub fn check() -> Result<Vec<&'static str>, StartError> {
+    let missing = missing();
+    if missing.needed.is_empty() {
+        return Ok(missing.useful);
+    }
+    let arguments = std::env::args().map(|argument| quoted(&argument));
+    Err(StartError::Privileges {
+        missing: [missing.needed, missing.useful].concat().join(", "),
+        command: format!("sudo {}", arguments.collect::<Vec<_>>().join(" ")),
+    })
+}
+
+/// The word as a shell would take it.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,%+@".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    let printable: String = word.chars().filter(|c| !c.is_control()).collect();
+    format!("'{}'", printable.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CapabilitySet, missing_from, quoted};
+
+    #[test]
+    fn root_lacks_nothing() {
+        let missing = missing_from(CapabilitySet::all());
+        assert!(missing.needed.is_empty() && missing.useful.is_empty());
+    }
+
+    #[test]
+    fn nobody_lacks_everything() {
+        let missing = missing_from(CapabilitySet::empty());
+        assert_eq!(missing.needed, ["CAP_BPF", "CAP_PERFMON"]);
+        assert_eq!(
+            missing.useful,
+            ["CAP_NET_ADMIN", "CAP_SYS_PTRACE", "CAP_SYS_ADMIN"]
+        );
+    }
+
+    #[test]
+    fn sys_admin_stands_in_for_bpf_and_perfmon() {
+        let missing = missing_from(CapabilitySet::SYS_ADMIN);
+        assert!(missing.needed.is_empty());
+        assert_eq!(missing.useful, ["CAP_NET_ADMIN", "CAP_SYS_PTRACE"]);
+    }
+
+    #[test]
+    fn words_are_quoted_for_a_shell() {
+        assert_eq!(quoted("--older-than=5s"), "--older-than=5s");
+        assert_eq!(quoted("it's"), r"'it'\''s'");
+        assert_eq!(quoted("a\x1b[31mb"), "'a[31mb'");
+        assert_eq!(quoted(""), "''");
+    }
+}

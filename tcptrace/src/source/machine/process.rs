@@ -1,0 +1,37 @@
+//! Processes that have to do with stuck sockets, from `/proc`.
+
+use std::collections::HashMap;
+
+use procfs::process::Process;
+
+use crate::model::stuck::look::ProcessInfo;
+
+/// What `/proc` says of the processes; those that are gone by now are left out.
+#[must_use]
+pub fn infos(pids: impl Iterator<Item = u32>) -> HashMap<u32, ProcessInfo> {
+    let mut infos = HashMap::new();
+    for pid in pids {
+        if let std::collections::hash_map::Entry::Vacant(entry) = infos.entry(pid)
+            && let Some(info) = info(pid)
+        {
+            entry.insert(info);
+        }
+    }
+    infos
+}
+
+fn info(pid: u32) -> Option<ProcessInfo> {
+    let process = Process::new(pid.cast_signed()).ok()?;
+    let stat = process.stat().ok()?;
+    let groups = process.cgroups().ok();
+    // The unified hierarchy has number 0 and no controllers.
+    let unified = groups.and_then(|groups| {
+        let group = groups.0.into_iter().find(|group| group.hierarchy == 0)?;
+        Some(group.pathname)
+    });
+    Some(ProcessInfo {
+        state: stat.state,
+        started: stat.starttime,
+        cgroup: unified,
+    })
+}

@@ -1,0 +1,8 @@
+//! A recording: a file of the same facts.
+
+pub mod line;
+#[cfg(test)]
+mod line_tests;
+pub mod reader;
+#[cfg(test)]
+mod reader_tests;

@@ -1,0 +1,240 @@
+//! Reads a recording: a log in JSON, line by line, compressed or not.
+//!
+//! Whatever the input is, no more than one line of it is kept, and what cannot be read is left out
+//! and named.
+
+use std::{
+    fmt,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::Path,
+};
+
+use crate::{model::transition::Record, source::recording::line};
+
+/// A longer line is taken for damage. The longest that a log has name the holders of one socket:
+/// this has room for more than 50 000.
+const LONGEST_LINE: u64 = 4 << 20;
+
+/// How many damaged lines are named by number.
+const NAMED_LINES: usize = 2;
+
+/// How a compressed stream begins: a frame, or a skippable one.
+const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+/// What comes next in a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// The record on the line with this number, the first being 1.
+    Record(u64, Box<Record>),
+    /// The line with this number cannot be read.
+    Damaged(u64),
+}
+
+/// What of a recording was read and what was not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Lines that are not empty.
+    pub lines: u64,
+    /// Those that hold a record.
+    pub records: u64,
+    /// Lines of kinds that a log has, but not known here.
+    pub unknown: u64,
+    /// Lines that could not be read.
+    pub damaged: u64,
+    /// The numbers of the first of them.
+    pub named: Vec<u64>,
+    /// What is wrong with the first one: not yet fit for a terminal.
+    pub reason: Option<String>,
+    /// Why a compressed stream could not be read to its end.
+    pub cut: Option<String>,
+}
+
+impl Account {
+    /// Whether there was something, but nothing of use. An empty log is one of a quiet session.
+    #[must_use]
+    pub fn is_useless(&self) -> bool {
+        self.records == 0 && (self.lines > 0 || self.cut.is_some())
+    }
+
+    /// What was left out, in words: not yet fit for a terminal.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.damaged > 0 {
+            let numbers: Vec<_> = self.named.iter().map(u64::to_string).collect();
+            let others = self.damaged.saturating_sub(self.named.len() as u64);
+            let lines = match (&numbers[..], others) {
+                ([one], 0) => format!("line {one} is damaged and was left out"),
+                (_, 0) => format!(
+                    "lines {} are damaged and were left out",
+                    numbers.join(" and ")
+                ),
+                _ => format!(
+                    "lines {} and {others} more are damaged and were left out",
+                    numbers.join(", ")
+                ),
+            };
+            let reason = self.reason.as_deref().unwrap_or_default();
+            notes.push(format!("{lines} (the first: {reason})"));
+        }
+        if let Some(why) = &self.cut {
+            notes.push(format!(
+                "the compressed stream breaks off in line {}: {why}",
+                self.lines.max(1)
+            ));
+        }
+        if self.unknown > 0 {
+            let lines = match self.unknown {
+                1 => "1 line is".to_owned(),
+                more => format!("{more} lines are"),
+            };
+            notes.push(format!("{lines} of a kind that is not known here"));
+        }
+        notes
+    }
+}
+
+/// A recording that is being read.
+pub struct Recording {
+    input: Box<dyn BufRead>,
+    compressed: bool,
+    line: Vec<u8>,
+    number: u64,
+    ended: bool,
+    account: Account,
+}
+
+impl fmt::Debug for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = f.debug_struct("Recording");
+        text.field("number", &self.number).finish_non_exhaustive()
+    }
+}
+
+impl Recording {
+    /// Opens the file, or standard input where it is called `-`.
+    ///
+    /// # Errors
+    /// When it cannot be opened or its beginning cannot be read.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        if path == Path::new("-") {
+            Self::new(io::stdin())
+        } else {
+            Self::new(File::open(path)?)
+        }
+    }
+
+    /// Reads from `input`, which is compressed or not.
+    ///
+    /// # Errors
+    /// When its beginning cannot be read.
+    pub fn new(mut input: impl Read + 'static) -> io::Result<Self> {
+        let mut magic = Vec::new();
+        (&mut input).take(4).read_to_end(&mut magic)?;
+        let skippable = matches!(&magic[..], [0x50..=0x5f, rest @ ..] if *rest == ZSTD_SKIPPABLE);
+        let compressed = magic == ZSTD_FRAME || skippable;
+        let input = BufReader::new(io::Cursor::new(magic).chain(input));
+        Ok(Self {
+            input: if compressed {
+                let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
+                Box::new(BufReader::with_capacity(1 << 17, decoder))
+            } else {
+                Box::new(input)
+            },
+            compressed,
+            line: Vec::new(),
+            number: 0,
+            ended: false,
+            account: Account::default(),
+        })
+    }
+
+    /// What was read so far and what was not.
+    #[must_use]
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Reads the next line into `self.line`; `None` at the end.
+    fn read_line(&mut self) -> io::Result<Option<Result<(), String>>> {
+        self.line.clear();
+        if self.ended {
+            return Ok(None);
+        }
+        self.read_part(LONGEST_LINE)?;
+        if self.line.is_empty() {
+            return Ok(None);
+        }
+        self.number += 1;
+        if self.line.last() == Some(&b'\n') || (self.line.len() as u64) < LONGEST_LINE {
+            return Ok(Some(Ok(())));
+        }
+        while !self.line.is_empty() && self.line.last() != Some(&b'\n') {
+            self.line.clear();
+            self.read_part(LONGEST_LINE)?;
+        }
+        Ok(Some(Err(format!("longer than {LONGEST_LINE} bytes"))))
+    }
+
+    /// Adds what comes up to the end of the line or the limit. A compressed stream that cannot be
+    /// read further ends here.
+    fn read_part(&mut self, limit: u64) -> io::Result<()> {
+        if self.ended {
+            return Ok(());
+        }
+        let mut part = (&mut self.input).take(limit);
+        match part.read_until(b'\n', &mut self.line) {
+            Ok(_) => Ok(()),
+            // Errors of the file itself have the system's number.
+            Err(error) if self.compressed && error.raw_os_error().is_none() => {
+                self.ended = true;
+                self.account.cut = Some(error.to_string());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn damaged(&mut self, reason: String) -> Item {
+        let account = &mut self.account;
+        account.damaged += 1;
+        if account.named.len() < NAMED_LINES {
+            account.named.push(self.number);
+        }
+        account.reason.get_or_insert(reason);
+        Item::Damaged(self.number)
+    }
+}
+
+impl Iterator for Recording {
+    type Item = io::Result<Item>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let fits = match self.read_line() {
+                Ok(read) => read?,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            };
+            if fits.is_ok() && self.line.iter().all(u8::is_ascii_whitespace) {
+                continue;
+            }
+            self.account.lines += 1;
+            return Some(Ok(match fits.and_then(|()| line::record(&self.line)) {
+                Ok(Some(record)) => {
+                    self.account.records += 1;
+                    Item::Record(self.number, Box::new(record))
+                }
+                Ok(None) => {
+                    self.account.unknown += 1;
+                    continue;
+                }
+                Err(reason) => self.damaged(reason),
+            }));
+        }
+    }
+}

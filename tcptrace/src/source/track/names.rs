@@ -1,0 +1,152 @@
+//! Processes as the model takes them. The same few come again and again, so the last ones are kept:
+//! making their texts anew would take longer than the rest of a record.
+
+use std::sync::Arc;
+
+use tcptrace_common::Owner as RawOwner;
+
+use crate::{
+    model::transition::{KnownBy, Owner, Process},
+    source::machine::cgroup::Cgroups,
+};
+
+/// Processes that are kept.
+const SLOTS: usize = 512;
+
+/// The last owners and callers.
+#[derive(Debug)]
+pub struct Names {
+    owners: Vec<Option<(RawOwner, Owner)>>,
+    callers: Vec<Option<(RawOwner, Process)>>,
+    cgroups: Cgroups,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self {
+            owners: vec![None; SLOTS],
+            callers: vec![None; SLOTS],
+            cgroups: Cgroups::default(),
+        }
+    }
+}
+
+fn slot(raw: &RawOwner) -> usize {
+    (raw.tid.wrapping_add(raw.pid.wrapping_mul(31)) as usize + raw.known_by as usize * 97) % SLOTS
+}
+
+impl Names {
+    /// Whose a socket is, by what the kernel side knows; `None` where that is nothing.
+    pub fn owner(&mut self, raw: &RawOwner) -> Option<Owner> {
+        let known_by = match raw.known_by {
+            RawOwner::CONNECT => KnownBy::Connect,
+            RawOwner::ACCEPT => KnownBy::Accept,
+            RawOwner::LISTEN => KnownBy::Listen,
+            RawOwner::LISTENER => KnownBy::Listener,
+            RawOwner::FD => KnownBy::Fd,
+            _ => return None,
+        };
+        let kept = &mut self.owners[slot(raw)];
+        if let Some((key, owner)) = kept
+            && key == raw
+        {
+            return Some(owner.clone());
+        }
+        let cgroup = some(raw.cgroup).and_then(|id| self.cgroups.path(id));
+        let owner = Owner {
+            process: Process {
+                pid: some(raw.pid)?,
+                tid: some(raw.tid),
+                comm: name(raw.comm),
+                started_ns: some(raw.started_ns),
+            },
+            known_by,
+            cgroup: cgroup.map(Arc::from),
+        };
+        *kept = Some((*raw, owner.clone()));
+        Some(owner)
+    }
+
+    /// Paths of control groups.
+    pub fn cgroups(&mut self) -> &mut Cgroups {
+        &mut self.cgroups
+    }
+
+    /// A process that made a call.
+    pub fn caller(&mut self, pid: u32, tid: u32, comm: [u64; 2]) -> Option<Process> {
+        let raw = RawOwner {
+            pid: some(pid)?,
+            tid,
+            comm,
+            ..RawOwner::default()
+        };
+        let kept = &mut self.callers[slot(&raw)];
+        if let Some((key, process)) = kept
+            && *key == raw
+        {
+            return Some(process.clone());
+        }
+        let process = Process {
+            pid,
+            tid: some(tid),
+            comm: name(comm),
+            started_ns: None,
+        };
+        *kept = Some((raw, process.clone()));
+        Some(process)
+    }
+}
+
+/// What is 0 is not known.
+pub fn some<T: Default + PartialEq>(number: T) -> Option<T> {
+    Some(number).filter(|number| *number != T::default())
+}
+
+/// A name up to its NUL.
+pub fn name(words: [u64; 2]) -> Arc<str> {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
+    bytes[8..].copy_from_slice(&words[1].to_ne_bytes());
+    let end = bytes.iter().position(|byte| *byte == 0);
+    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(pid: u32, comm: &[u8; 8]) -> RawOwner {
+        RawOwner {
+            pid,
+            tid: pid,
+            comm: [u64::from_ne_bytes(*comm), 0],
+            known_by: RawOwner::CONNECT,
+            ..RawOwner::default()
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_told_apart() {
+        let mut names = Names::default();
+        // As many more as share a slot.
+        let other = u32::try_from(SLOTS).expect("small") + 7;
+        for _ in 0..2 {
+            for (pid, comm) in [
+                (7, b"java\0\0\0\0"),
+                (other, b"nginx\0\0\0"),
+                (7, b"exec\0\0\0\0"),
+            ] {
+                let owner = names.owner(&raw(pid, comm)).expect("it is known");
+                let text = comm.split(|byte| *byte == 0).next().unwrap_or_default();
+                assert_eq!(owner.process.pid, pid);
+                assert_eq!(owner.process.comm.as_bytes(), text);
+                let caller = names
+                    .caller(pid, pid, raw(pid, comm).comm)
+                    .expect("it is known");
+                assert_eq!(caller.comm.as_bytes(), text);
+            }
+        }
+        assert_eq!(names.owner(&RawOwner::default()), None);
+        assert_eq!(names.caller(0, 0, [0; 2]), None);
+    }
+}

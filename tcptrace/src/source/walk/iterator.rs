@@ -1,0 +1,134 @@
+//! Holders by a BPF iterator: the kernel walks the descriptor tables and writes only what is of
+//! interest.
+
+use std::io::{self, Read};
+
+use aya::{Ebpf, maps::Array, programs::Iter};
+use bytes::Buf;
+use tcptrace_common::{HolderRecord, WalkState};
+
+use crate::model::{socket::Holder, stuck::look::Held};
+
+/// More passes than any process has descriptors for: a table that grows all the while must not
+/// keep us.
+const MAX_PASSES: usize = 4096;
+
+/// What the iterators found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The holders.
+    pub held: Vec<Held>,
+    /// Whether some were left out.
+    pub incomplete: bool,
+}
+
+/// Runs `walk_files`, pass after pass; with `mptcp`, MPTCP sockets of every state are found too.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn walk(ebpf: &mut Ebpf, mptcp: bool) -> io::Result<Found> {
+    let mut found = Found::default();
+    for pass in 0..MAX_PASSES {
+        let state = WalkState {
+            first_pass: u32::from(pass == 0),
+            mptcp: u32::from(mptcp),
+            ..WalkState::default()
+        };
+        set_state(ebpf, state)?;
+        found.held.append(&mut run(ebpf, "walk_files")?);
+        let state = read_state(ebpf)?;
+        found.incomplete |= state.cut_short > 0;
+        if state.more == 0 {
+            return Ok(found);
+        }
+    }
+    found.incomplete = true;
+    Ok(found)
+}
+
+/// Runs `each_file` once.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn each_file(ebpf: &mut Ebpf) -> io::Result<Found> {
+    Ok(Found {
+        held: run(ebpf, "each_file")?,
+        incomplete: false,
+    })
+}
+
+fn set_state(ebpf: &mut Ebpf, state: WalkState) -> io::Result<()> {
+    let map = ebpf.map_mut("WALK").ok_or(io::ErrorKind::NotFound)?;
+    let mut map: Array<_, WalkState> = Array::try_from(map).map_err(io::Error::other)?;
+    map.set(0, state, 0).map_err(io::Error::other)
+}
+
+fn read_state(ebpf: &Ebpf) -> io::Result<WalkState> {
+    let map = ebpf.map("WALK").ok_or(io::ErrorKind::NotFound)?;
+    let map: Array<_, WalkState> = Array::try_from(map).map_err(io::Error::other)?;
+    map.get(&0, 0).map_err(io::Error::other)
+}
+
+fn run(ebpf: &mut Ebpf, program: &str) -> io::Result<Vec<Held>> {
+    let program = ebpf.program_mut(program).ok_or(io::ErrorKind::NotFound)?;
+    let program: &mut Iter = program.try_into().map_err(io::Error::other)?;
+    let link = program.attach().map_err(io::Error::other)?;
+    let link = program.take_link(link).map_err(io::Error::other)?;
+    let mut output = Vec::new();
+    let mut file = link.into_file().map_err(io::Error::other)?;
+    file.read_to_end(&mut output)?;
+    Ok(parse(&output))
+}
+
+/// Reads [`HolderRecord`]s as they lie in memory; a last one that is cut off is left out.
+fn parse(output: &[u8]) -> Vec<Held> {
+    let records = output.chunks_exact(size_of::<HolderRecord>());
+    records
+        .map(|mut record| {
+            let inode = record.get_u64_ne();
+            let pid = record.get_u32_ne();
+            let fd = record.get_u32_ne();
+            let backlog = record.get_u32_ne();
+            let _state = record.get_u32_ne();
+            Held {
+                inode,
+                holder: Holder {
+                    pid,
+                    fd,
+                    comm: name(record),
+                },
+                backlog: Some(backlog),
+            }
+        })
+        .collect()
+}
+
+/// A name up to its NUL.
+fn name(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|byte| *byte == 0);
+    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn reads_whole_records_only() {
+        let mut output = Vec::new();
+        output.extend_from_slice(&77u64.to_ne_bytes());
+        for word in [1234u32, 5, 128, 8] {
+            output.extend_from_slice(&word.to_ne_bytes());
+        }
+        output.extend_from_slice(b"java\0\0\0\0\0\0\0\0\0\0\0\0");
+        let whole = parse(&output);
+        assert_eq!(whole.len(), 1);
+        assert_eq!(whole[0].inode, 77);
+        assert_eq!((whole[0].holder.pid, whole[0].holder.fd), (1234, 5));
+        assert_eq!(whole[0].holder.comm, "java");
+        assert_eq!(whole[0].backlog, Some(128));
+        output.extend_from_slice(&[1, 2, 3]);
+        assert_eq!(parse(&output), whole);
+        assert!(parse(&output[..20]).is_empty());
+    }
+}

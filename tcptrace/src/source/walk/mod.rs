@@ -1,0 +1,5 @@
+//! Who has which socket open: the ways to walk over descriptors.
+
+pub mod iterator;
+pub mod method;
+pub mod proc;

@@ -1,0 +1,216 @@
+//! The running machine as a source of looks.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    panic::resume_unwind,
+    thread,
+    time::SystemTime,
+};
+
+use crate::{
+    diagnosis::stuck::tracker::sort_held,
+    model::stuck::look::{Entered, Held, Listed, Look, Tracing},
+    source::{
+        bpf::{load::Options, socket},
+        diag::ask::{self, Answers, Scope},
+        error::StartError,
+        machine::{
+            cgroup::Cgroups,
+            clock::monotonic_ns,
+            netns::{self, Namespaces},
+            privileges, process,
+        },
+        walk::iterator::Found,
+        watch::side::KernelSide,
+    },
+};
+
+/// The running machine.
+pub struct Live {
+    kernel: KernelSide,
+    scope: Scope,
+    cgroups: Cgroups,
+    /// Sockets listed at the last look that nobody saw enter.
+    earlier: Vec<Listed>,
+    /// The counters when every namespace was last dumped; `None` before the first time.
+    dumped_at: Option<Tracing>,
+    useful_missing: Vec<&'static str>,
+}
+
+impl Live {
+    /// Attaches the kernel side; looks see everything from here on and what was there before.
+    ///
+    /// # Errors
+    /// When tracing cannot start.
+    pub fn start(
+        options: &Options,
+        scope: Scope,
+        useful_missing: Vec<&'static str>,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            kernel: KernelSide::attach(options)?,
+            scope,
+            cgroups: Cgroups::default(),
+            earlier: Vec::new(),
+            dumped_at: None,
+            useful_missing,
+        })
+    }
+
+    /// The kernel side.
+    pub fn kernel(&mut self) -> &mut KernelSide {
+        &mut self.kernel
+    }
+
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    /// When the map or `/proc` cannot be read; what only concerns single sockets, processes or
+    /// namespaces is left unknown.
+    pub fn look(&mut self) -> io::Result<Look> {
+        // What is so at this moment is in the look, for everything is read after it.
+        let (time, now_ns) = (SystemTime::now(), monotonic_ns());
+        let tracing = self.kernel.tracing()?;
+        // The map first, so that what is in it and then not listed has left.
+        let mut entered = self.entered(&tracing)?;
+        let mut younger = 0;
+        let mut namespaces = Namespaces::default();
+        let mut answers = Answers::default();
+        let mut ahead = None;
+        if self.must_dump(&tracing, &entered) {
+            namespaces = netns::list()?;
+            (answers, ahead) = self.dump(&namespaces);
+            self.dumped_at = Some(tracing);
+            // Sockets that entered between the two were seen to enter too.
+            entered = merge(entered, self.entered(&self.kernel.tracing()?)?);
+        } else {
+            let all = entered.len();
+            entered.retain(|socket| {
+                now_ns.saturating_sub(socket.since_ns) >= self.scope.older_than_ns
+            });
+            younger = all - entered.len();
+            if !entered.is_empty() || !self.earlier.is_empty() {
+                namespaces = netns::list()?;
+                answers = ask::about(&self.scope, &namespaces, &entered, &self.earlier);
+            }
+        }
+        self.remember_earlier(&entered, &answers.listed);
+        let mut look = Look {
+            time,
+            monotonic_ns: now_ns,
+            entered,
+            younger,
+            listed: answers.listed,
+            asked: answers.asked,
+            listening: answers.listening,
+            held: None,
+            processes: HashMap::new(),
+            cgroups: HashMap::new(),
+            netns_names: namespaces.names,
+            tracing: self.kernel.tracing()?,
+            notes: answers.notes,
+        };
+        self.find_holders(&mut look, ahead);
+        look.notes.extend(privileges::note(&self.useful_missing));
+        Ok(look)
+    }
+
+    fn entered(&self, tracing: &Tracing) -> io::Result<Vec<Entered>> {
+        // Walking a million empty buckets takes 4 ms.
+        if tracing.entered == tracing.left {
+            return Ok(Vec::new());
+        }
+        let sockets = self.kernel.watched()?;
+        Ok(sockets.iter().filter_map(socket::entered).collect())
+    }
+
+    /// Sockets that are in no map are found by dumping: those from before, and those that could not
+    /// be kept. A socket without a port or namespace cannot be asked for alone.
+    fn must_dump(&self, tracing: &Tracing, entered: &[Entered]) -> bool {
+        let Some(last) = &self.dumped_at else {
+            return true;
+        };
+        last.lost != tracing.lost
+            || last.recursion_misses != tracing.recursion_misses
+            || entered
+                .iter()
+                .any(|socket| socket.netns.is_none() || socket.local.port == 0)
+    }
+
+    /// Dumps every namespace and, where the kernel walks the descriptors, has it do so meanwhile:
+    /// both are long system calls.
+    fn dump(&mut self, namespaces: &Namespaces) -> (Answers, Option<io::Result<Found>>) {
+        let scope = &self.scope;
+        let kernel = &mut self.kernel;
+        thread::scope(|threads| {
+            let dump = threads.spawn(|| ask::in_states(scope, &[scope.state], namespaces));
+            let ahead = kernel.holders_ahead();
+            let answers = dump.join();
+            (answers.unwrap_or_else(|panic| resume_unwind(panic)), ahead)
+        })
+    }
+
+    /// Keeps the listed sockets that are not in the map, to ask for them at the next look.
+    fn remember_earlier(&mut self, entered: &[Entered], listed: &[Listed]) {
+        let cookies: HashSet<_> = entered.iter().filter_map(|socket| socket.cookie).collect();
+        let place = |socket: &Entered| (socket.netns, socket.local, socket.remote);
+        let without_cookie = entered.iter().filter(|socket| socket.cookie.is_none());
+        let places: HashSet<_> = without_cookie.map(place).collect();
+        let in_map = |socket: &&Listed| {
+            cookies.contains(&socket.cookie)
+                || places.contains(&(Some(socket.netns), socket.local, socket.remote))
+        };
+        let earlier = listed.iter().filter(|socket| !in_map(socket));
+        self.earlier = earlier.cloned().collect();
+    }
+
+    /// Fills in who holds the listed sockets and the listeners, and what is known of them.
+    fn find_holders(&mut self, look: &mut Look, ahead: Option<io::Result<Found>>) {
+        let stuck = look.listed.iter().map(|socket| socket.details.inode);
+        let listeners = look.listening.iter().map(|listening| listening.inode);
+        let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();
+        if look.listed.is_empty() {
+            look.held = Some(Vec::new());
+            return;
+        }
+        let mptcp = look.listed.iter().any(|socket| socket.details.mptcp);
+        let found = match ahead {
+            Some(found) if !mptcp => found,
+            _ => self.kernel.holders(&inodes, mptcp),
+        };
+        match found {
+            Ok(mut found) => {
+                found.held.retain(|held| inodes.contains(&held.inode));
+                sort_held(&mut found.held);
+                if found.incomplete {
+                    let note =
+                        "not every process's descriptors could be read: holders may be missing";
+                    look.notes.push(note.into());
+                }
+                look.held = Some(found.held);
+            }
+            Err(error) => look.notes.push(format!("holders are not known: {error}")),
+        }
+        let held: &[Held] = look.held.as_deref().unwrap_or_default();
+        look.processes = process::infos(held.iter().map(|held| held.holder.pid));
+        let ids = look
+            .listed
+            .iter()
+            .filter_map(|socket| socket.details.cgroup_id);
+        look.cgroups = self.cgroups.paths(ids);
+    }
+}
+
+/// Adds what the later reading has and the earlier one has not; what is only in the earlier one has
+/// left or will be found to have.
+fn merge(earlier: Vec<Entered>, later: Vec<Entered>) -> Vec<Entered> {
+    let key = |socket: &Entered| (socket.since_ns, socket.cookie, socket.local, socket.remote);
+    let had: HashSet<_> = earlier.iter().map(key).collect();
+    let new = later
+        .into_iter()
+        .filter(|socket| !had.contains(&key(socket)));
+    let mut merged: Vec<_> = new.collect();
+    merged.splice(0..0, earlier);
+    merged
+}

@@ -1,0 +1,4 @@
+//! The kernel side of `stuck`, and the looks that it gives.
+
+pub mod look;
+pub mod side;

@@ -1,0 +1,358 @@
+//! JSON Lines, as `docs/json.md` describes them.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+use serde::{Serialize, Serializer};
+
+use crate::{
+    model::{
+        socket::{Endpoint, Family, Holder, Listener, Role, Since, Socket, Timer},
+        stuck::{
+            group::Group,
+            look::{Hook, Tracing},
+            session::Session,
+            snapshot::{Snapshot, Watched},
+        },
+        transition::{KnownBy, Owner},
+    },
+    view::{
+        parts::{container, escaping},
+        stuck::View,
+        stuck::text,
+    },
+};
+
+/// Writes one line a snapshot to standard output, and the summary to standard error.
+pub struct Json {
+    limit: usize,
+}
+
+impl Json {
+    /// Writes so many sockets of a snapshot at most.
+    #[must_use]
+    pub fn new(limit: Option<usize>) -> Self {
+        Self {
+            limit: limit.unwrap_or(usize::MAX),
+        }
+    }
+}
+
+impl View for Json {
+    fn snapshot(&mut self, snapshot: &Snapshot) -> io::Result<()> {
+        escaping::print(line(snapshot, self.limit)?)
+    }
+
+    fn summary(
+        &mut self,
+        session: &Session,
+        watched: &Watched,
+        length: Duration,
+    ) -> io::Result<()> {
+        writeln!(io::stderr(), "{}", text::summary(session, watched, length))
+    }
+}
+
+/// The snapshot as one line without its end.
+///
+/// # Errors
+/// Never for a buffer in memory; the serializer's type has them.
+pub fn line(snapshot: &Snapshot, limit: usize) -> io::Result<Vec<u8>> {
+    escaping::line(&Record::new(snapshot, limit))
+}
+
+#[derive(Serialize)]
+struct Record<'a> {
+    schema: &'static str,
+    time: Option<String>,
+    monotonic_ns: Option<u64>,
+    watched: WatchedRecord,
+    sockets: Vec<SocketRecord<'a>>,
+    younger: usize,
+    groups: Vec<GroupRecord<'a>>,
+    tracing: TracingRecord,
+    notes: &'a [String],
+}
+
+#[derive(Serialize)]
+struct WatchedRecord {
+    state: &'static str,
+    older_than_ns: u64,
+}
+
+#[derive(Serialize)]
+struct SocketRecord<'a> {
+    state: &'static str,
+    age_ns: u64,
+    age: &'static str,
+    role: &'static str,
+    accepted: Option<bool>,
+    family: &'static str,
+    local: EndpointRecord,
+    remote: EndpointRecord,
+    netns: Option<u32>,
+    netns_name: Option<&'a str>,
+    cookie: Option<u64>,
+    inode: Option<u32>,
+    uid: Option<u32>,
+    recv_queue: Option<u32>,
+    send_queue: Option<u32>,
+    keepalive: Option<bool>,
+    timer: Option<&'static str>,
+    cgroup: Option<&'a str>,
+    container: Option<String>,
+    holders: Option<Vec<HolderRecord<'a>>>,
+    opener: Option<OpenerRecord<'a>>,
+    listener: Option<ListenerRecord<'a>>,
+}
+
+#[derive(Serialize)]
+struct EndpointRecord {
+    #[serde(serialize_with = "display")]
+    address: std::net::IpAddr,
+    port: Option<u16>,
+}
+
+#[derive(Serialize)]
+struct HolderRecord<'a> {
+    pid: u32,
+    comm: &'a str,
+    fd: u32,
+}
+
+#[derive(Serialize)]
+struct OpenerRecord<'a> {
+    pid: u32,
+    comm: &'a str,
+    known_by: &'static str,
+}
+
+#[derive(Serialize)]
+struct ListenerRecord<'a> {
+    pid: Option<u32>,
+    comm: Option<&'a str>,
+    holders: Option<Vec<HolderRecord<'a>>>,
+    queued: Option<u32>,
+    backlog: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct GroupRecord<'a> {
+    pid: Option<u32>,
+    comm: Option<&'a str>,
+    process_state: Option<char>,
+    remote: EndpointRecord,
+    sockets: usize,
+    unaccepted: usize,
+    oldest_ns: u64,
+    median_ns: u64,
+    recv_queue: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct TracingRecord {
+    hook: Option<&'static str>,
+    transitions: u64,
+    lost: u64,
+    recursion_misses: Option<u64>,
+}
+
+fn display<T: std::fmt::Display, S: Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
+    out.collect_str(value)
+}
+
+impl<'a> Record<'a> {
+    fn new(snapshot: &'a Snapshot, limit: usize) -> Self {
+        let sockets = snapshot.sockets.iter().take(limit);
+        let groups = snapshot.groups.iter();
+        Self {
+            schema: "tcptrace.stuck/1",
+            time: (snapshot.time).map(|time| humantime::format_rfc3339_nanos(time).to_string()),
+            monotonic_ns: snapshot.time.map(|_| snapshot.monotonic_ns),
+            watched: WatchedRecord {
+                state: snapshot.watched.state.name(),
+                older_than_ns: snapshot.watched.older_than_ns,
+            },
+            sockets: sockets
+                .map(|socket| socket_record(socket, snapshot))
+                .collect(),
+            younger: snapshot.younger,
+            groups: groups.map(|group| group_record(group, snapshot)).collect(),
+            tracing: tracing_record(&snapshot.tracing),
+            notes: &snapshot.notes,
+        }
+    }
+}
+
+fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord<'a> {
+    let details = socket.details.as_ref();
+    let name = |netns| snapshot.netns_names.get(&netns).map(String::as_str);
+    SocketRecord {
+        state: socket.state.name(),
+        age_ns: socket.age_ns(snapshot.monotonic_ns),
+        age: match socket.since {
+            Since::Exact(_) => "exact",
+            Since::AtLatest(_) => "at_least",
+        },
+        role: match socket.role {
+            Role::Client => "client",
+            Role::Server => "server",
+            Role::Unknown => "unknown",
+        },
+        accepted: socket.accepted(),
+        family: match socket.family {
+            Family::Ipv4 => "ipv4",
+            Family::Ipv6 => "ipv6",
+        },
+        local: endpoint(socket.local),
+        remote: endpoint(socket.remote),
+        netns: socket.netns,
+        netns_name: socket.netns.and_then(name),
+        cookie: socket.cookie,
+        inode: details.map(|details| details.inode),
+        uid: details.map(|details| details.uid),
+        recv_queue: details.map(|details| details.recv_queue),
+        send_queue: details.map(|details| details.send_queue),
+        keepalive: details.and_then(|details| details.keepalive()),
+        timer: details.map(|details| match details.timer {
+            Timer::None => "none",
+            Timer::Retransmit => "retransmit",
+            Timer::Keepalive => "keepalive",
+            Timer::ZeroWindowProbe => "zero_window_probe",
+        }),
+        cgroup: socket.cgroup.as_deref(),
+        container: socket.cgroup.as_deref().and_then(container::name),
+        holders: socket.holders.as_deref().map(holders),
+        opener: socket.opener.as_ref().map(opener),
+        listener: socket.listener.as_ref().map(listener),
+    }
+}
+
+fn endpoint(end: Endpoint) -> EndpointRecord {
+    EndpointRecord {
+        address: end.address,
+        port: Some(end.port).filter(|port| *port != 0),
+    }
+}
+
+fn holders(holders: &[Holder]) -> Vec<HolderRecord<'_>> {
+    holders
+        .iter()
+        .map(|holder| HolderRecord {
+            pid: holder.pid,
+            comm: &holder.comm,
+            fd: holder.fd,
+        })
+        .collect()
+}
+
+fn opener(opener: &Owner) -> OpenerRecord<'_> {
+    OpenerRecord {
+        pid: opener.process.pid,
+        comm: &opener.process.comm,
+        known_by: match opener.known_by {
+            KnownBy::Connect => "connect",
+            KnownBy::Accept => "accept",
+            KnownBy::Listen => "listen",
+            KnownBy::Listener => "listener",
+            KnownBy::Fd => "fd",
+        },
+    }
+}
+
+fn listener(listener: &Listener) -> ListenerRecord<'_> {
+    let owner = listener.owner();
+    ListenerRecord {
+        pid: owner.map(|(pid, _)| pid),
+        comm: owner.map(|(_, comm)| comm),
+        holders: listener.holders.as_deref().map(holders),
+        queued: listener.queued,
+        backlog: listener.backlog,
+    }
+}
+
+fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
+    let owner = group.owner.as_ref();
+    let process = owner.and_then(|owner| snapshot.processes.get(&owner.pid));
+    GroupRecord {
+        pid: owner.map(|owner| owner.pid),
+        comm: owner.map(|owner| owner.comm.as_str()),
+        process_state: process.map(|process| process.state),
+        remote: EndpointRecord {
+            address: group.remote,
+            port: group.port,
+        },
+        sockets: group.sockets,
+        unaccepted: group.unaccepted,
+        oldest_ns: snapshot
+            .monotonic_ns
+            .saturating_sub(group.oldest.moment_ns()),
+        median_ns: group.median_ns,
+        recv_queue: group.recv_queue,
+    }
+}
+
+fn tracing_record(tracing: &Tracing) -> TracingRecord {
+    TracingRecord {
+        hook: tracing.hook.map(|hook| match hook {
+            Hook::Btf => "btf",
+            Hook::Tracepoint => "tracepoint",
+        }),
+        transitions: tracing.entered + tracing.left,
+        lost: tracing.lost,
+        recursion_misses: tracing.recursion_misses,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{fixtures, model::stuck::look::Look};
+
+    fn json(look: Look) -> String {
+        let line = line(&fixtures::snapshot(look), usize::MAX).expect("memory takes it");
+        String::from_utf8(line).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn a_snapshot_is_one_line_of_the_schema() {
+        let line = json(fixtures::busy_look());
+        assert!(!line.contains('\n'));
+        let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
+        let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
+        insta::assert_snapshot!(pretty);
+    }
+
+    #[test]
+    fn a_recording_tells_openers_and_no_details() {
+        let line = line(&fixtures::recorded(), usize::MAX).expect("memory takes it");
+        let value: serde_json::Value = serde_json::from_slice(&line).expect("it is JSON");
+        let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
+        insta::assert_snapshot!(pretty);
+    }
+
+    #[test]
+    fn control_characters_are_escaped_and_survive() {
+        let mut look = fixtures::busy_look();
+        let comm = "a\x1b\x7f\u{9b}\"b";
+        for held in look.held.iter_mut().flatten() {
+            held.holder.comm = comm.into();
+        }
+        let line = json(look);
+        assert!(!line.contains(char::is_control), "{line}");
+        let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
+        assert_eq!(value["sockets"][0]["holders"][0]["comm"], comm);
+    }
+
+    #[test]
+    fn what_is_not_known_is_null() {
+        let mut look = fixtures::busy_look();
+        look.held = None;
+        look.tracing.recursion_misses = None;
+        let value: serde_json::Value = serde_json::from_str(&json(look)).expect("it is JSON");
+        assert!(value["sockets"][0]["holders"].is_null());
+        assert!(value["tracing"]["recursion_misses"].is_null());
+    }
+}
