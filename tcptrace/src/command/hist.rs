@@ -12,22 +12,20 @@ use tokio::{runtime, time};
 
 use crate::{
     cli::{Cli, Hist},
-    command::session::End,
+    command::{counting::Counting, session::End},
+    diagnosis::hist::report::report,
     model::{
         filter::Filter,
         hist::{
             durations::{Asked, Durations},
             key::Part,
-            report::{Extent, Report, Span},
+            report::{Extent, Span},
         },
     },
     source::{
         diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
-        track::{
-            LogOptions,
-            histograms::{LiveHist, bits},
-        },
+        track::{LogOptions, histograms::bits},
     },
     view::{
         hist::{self as view, View},
@@ -78,7 +76,7 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
         ..show.filters.model()
     };
     let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
-    let live = LiveHist::start(&options, scope, asked.clone(), filter, &mut notes)?;
+    let live = Counting::start(&options, scope, asked.clone(), filter, &mut notes)?;
     let begin_ns = monotonic_ns();
     let mut session = Session {
         live,
@@ -159,7 +157,7 @@ fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
 }
 
 struct Session {
-    live: LiveHist,
+    live: Counting,
     view: Box<dyn View>,
     include_open: bool,
     /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
@@ -196,7 +194,7 @@ impl Session {
             extent,
         };
         let account = self.live.account();
-        let report = Report::new(durations, span, self.include_open, account);
+        let report = report(durations, span, self.include_open, account);
         self.clear_line()?;
         self.view.report(&report)
     }

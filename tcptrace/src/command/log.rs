@@ -12,13 +12,13 @@ use tokio::{runtime, task, time};
 
 use crate::{
     cli::Log,
-    command::session::End,
+    command::{session::End, tracking::Tracking},
     model::{filter::Filter, tally::Tally, transition::Record},
     sink::{self, Sink},
     source::{
         diag::ask::Scope,
         machine::{cgroup, netns, privileges},
-        track::{LiveLog, LogOptions},
+        track::LogOptions,
     },
     view::log::summary::summary,
 };
@@ -60,7 +60,7 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
             notes.push(format!("there is no process {pid} now"));
         }
     }
-    let mut live = LiveLog::start(&options, scope, &mut notes)?;
+    let mut live = Tracking::start(&options, scope, &mut notes)?;
     if options.messages {
         live.side().print_log()?;
     }
@@ -133,7 +133,7 @@ fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
 }
 
 /// Says that everything from here on is seen.
-fn say_hello(live: &mut LiveLog, verbose: u8, notes: &[String]) -> io::Result<()> {
+fn say_hello(live: &mut Tracking, verbose: u8, notes: &[String]) -> io::Result<()> {
     let mut err = io::stderr().lock();
     for note in notes {
         writeln!(err, "tcptrace: {note}")?;

@@ -1,11 +1,13 @@
 //! The subcommands: each chooses a source, feeds the model and hands snapshots to a view.
 
+mod counting;
 mod doctor;
 mod hist;
 mod log;
 mod replay;
 mod session;
 mod stuck;
+mod tracking;
 
 use std::io;
 

@@ -7,4 +7,5 @@ pub mod hist;
 pub mod socket;
 pub mod stuck;
 pub mod tally;
+pub mod track;
 pub mod transition;

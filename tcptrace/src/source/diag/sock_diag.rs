@@ -104,12 +104,11 @@ impl SockDiag {
     fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
         let wanted: Vec<Wanted> = sockets.iter().map(Wanted::from).collect();
         let answers = self.ask(&wanted, state)?.into_iter();
-        let bounds: HashMap<u64, u64> = answers
-            .map(|socket| (socket.cookie, socket.at_latest_ns))
-            .collect();
+        let later: HashMap<u64, Listed> = answers.map(|socket| (socket.cookie, socket)).collect();
         for socket in sockets {
-            if let Some(bound) = bounds.get(&socket.cookie) {
-                socket.at_latest_ns = socket.at_latest_ns.min(*bound);
+            if let Some(again) = later.get(&socket.cookie) {
+                let bounds = [socket.last_ack_ns, again.last_ack_ns];
+                socket.last_ack_ns = bounds.into_iter().flatten().min();
             }
         }
         Ok(())
@@ -184,7 +183,7 @@ impl SockDiag {
                     unanswered = unanswered.saturating_sub(1);
                     if let Answer::Socket(response) = answer {
                         let socket = wire::listed(&response, read);
-                        found.extend(socket.filter(|socket| socket.state == state.number()));
+                        found.extend(socket.filter(|socket| socket.state == state));
                     }
                 }
             }

@@ -11,12 +11,9 @@ use netlink_packet_sock_diag::{
 };
 use tcptrace_common::{IPPROTO_TCP, TcpState};
 
-use crate::{
-    diagnosis::stuck::since::at_latest_ns,
-    model::{
-        socket::{Details, Endpoint, Family, Timer},
-        stuck::look::{Entered, Listed, Listening},
-    },
+use crate::model::{
+    socket::{Details, Endpoint, Family, Timer},
+    stuck::look::{Entered, Listed, Listening},
 };
 
 /// `TCPDIAG_GETSOCK`: the older request, which is for both families at once. Every dump walks the
@@ -265,8 +262,9 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
         family,
         local,
         remote,
-        state: header.state,
-        at_latest_ns: at_latest_ns(header.state, last_ack_ms, read.monotonic_ns, read.tick_ns),
+        state: TcpState::from_number(header.state)?,
+        listed_ns: read.monotonic_ns,
+        last_ack_ns: last_ack_ms.map(|ms| last_ack_ns(ms, read)),
         details: Details {
             inode: header.inode,
             uid: header.uid,
@@ -277,6 +275,13 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
             mptcp,
         },
     })
+}
+
+/// The latest moment at which the last acknowledgment can have come in, of which the kernel says that
+/// it did so many ms ago: it counts whole ticks from the tick before, hence up to one too much.
+fn last_ack_ns(ms: u32, read: ReadAt) -> u64 {
+    let ago_ns = (u64::from(ms) * 1_000_000).saturating_sub(read.tick_ns);
+    read.monotonic_ns.saturating_sub(ago_ns)
 }
 
 /// The listener that an answer tells of.
@@ -365,7 +370,7 @@ mod tests {
         assert_eq!(socket.local.address.to_string(), "10.0.0.1");
         assert_eq!(socket.details.cgroup_id, Some(77));
         // 5 s ago less a tick.
-        assert_eq!(socket.at_latest_ns, 95_004_000_000);
+        assert_eq!(socket.last_ack_ns, Some(95_004_000_000));
         assert!(matches!(
             next_answer(&mut datagram),
             Some(Answer::Socket(_))
@@ -385,7 +390,15 @@ mod tests {
         let mut response = response();
         response.nlas = [Nla::TcpInfo(vec![0; 20])].into_iter().collect();
         let socket = listed(&response, READ).expect("a socket");
-        assert_eq!(socket.at_latest_ns, READ.monotonic_ns);
+        assert_eq!(
+            (socket.listed_ns, socket.last_ack_ns),
+            (READ.monotonic_ns, None)
+        );
+    }
+
+    #[test]
+    fn an_ack_within_the_tick_gives_no_age() {
+        assert_eq!(last_ack_ns(2, READ), READ.monotonic_ns);
     }
 
     #[test]

@@ -2,14 +2,10 @@
 
 mod accept;
 mod attach;
-mod before;
-mod convert;
-#[cfg(test)]
-mod convert_tests;
+pub(crate) mod convert;
 mod follow;
 pub mod histograms;
-mod names;
-mod open;
+pub(crate) mod names;
 mod options;
 mod session;
 mod side;
@@ -17,7 +13,6 @@ mod side;
 pub use accept::Accept;
 pub use attach::accept_works;
 
-pub use names::{name, some};
 pub use options::LogOptions;
-pub use session::LiveLog;
+pub use session::{Batch, LiveTrack};
 pub use side::LogSide;

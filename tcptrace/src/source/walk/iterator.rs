@@ -7,7 +7,7 @@ use aya::{Ebpf, maps::Array, programs::Iter};
 use bytes::Buf;
 use tcptrace_common::{HolderRecord, WalkState};
 
-use crate::model::{socket::Holder, stuck::look::Held};
+use crate::model::{socket::Holder, stuck::look::Descriptor};
 
 /// More passes than any process has descriptors for: a table that grows all the while must not
 /// keep us.
@@ -17,7 +17,7 @@ const MAX_PASSES: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Found {
     /// The holders.
-    pub held: Vec<Held>,
+    pub held: Vec<Descriptor>,
     /// Whether some were left out.
     pub incomplete: bool,
 }
@@ -69,7 +69,7 @@ fn read_state(ebpf: &Ebpf) -> io::Result<WalkState> {
     map.get(&0, 0).map_err(io::Error::other)
 }
 
-fn run(ebpf: &mut Ebpf, program: &str) -> io::Result<Vec<Held>> {
+fn run(ebpf: &mut Ebpf, program: &str) -> io::Result<Vec<Descriptor>> {
     let program = ebpf.program_mut(program).ok_or(io::ErrorKind::NotFound)?;
     let program: &mut Iter = program.try_into().map_err(io::Error::other)?;
     let link = program.attach().map_err(io::Error::other)?;
@@ -81,7 +81,7 @@ fn run(ebpf: &mut Ebpf, program: &str) -> io::Result<Vec<Held>> {
 }
 
 /// Reads [`HolderRecord`]s as they lie in memory; a last one that is cut off is left out.
-fn parse(output: &[u8]) -> Vec<Held> {
+fn parse(output: &[u8]) -> Vec<Descriptor> {
     let records = output.chunks_exact(size_of::<HolderRecord>());
     records
         .map(|mut record| {
@@ -90,7 +90,7 @@ fn parse(output: &[u8]) -> Vec<Held> {
             let fd = record.get_u32_ne();
             let backlog = record.get_u32_ne();
             let _state = record.get_u32_ne();
-            Held {
+            Descriptor {
                 inode,
                 holder: Holder {
                     pid,

@@ -12,8 +12,12 @@ use tcptrace_common::{
 };
 
 use crate::{
-    model::transition::Spent,
-    source::track::convert::{Converter, Moment},
+    diagnosis::log::transitions::Transitions,
+    model::transition::{Loss, Spent},
+    source::track::{
+        convert::{self, Moment},
+        names::Names,
+    },
 };
 
 use TcpState::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent};
@@ -79,7 +83,8 @@ struct World {
     truths: HashMap<usize, Truth>,
     /// The kernel side's, by place: sockets made later take the place of destroyed ones.
     table: HashMap<usize, TrackedSocket>,
-    converter: Converter,
+    rules: Transitions,
+    names: Names,
     skipped: bool,
 }
 
@@ -116,17 +121,23 @@ impl World {
         let record = record?;
         // As reading does: what was skipped is noticed before the record is believed.
         if std::mem::take(&mut self.skipped) {
-            self.converter.in_doubt_before_ns = now_ns;
+            self.rules.doubt(&Loss {
+                time: UNIX_EPOCH,
+                monotonic_ns: now_ns,
+                transitions: 0,
+                sockets: 0,
+                runs: 1,
+            });
         }
         let now = Moment {
             time: UNIX_EPOCH,
             monotonic_ns: now_ns,
         };
-        let transition = self.converter.transition(&record, now)?;
-        Some((transition.duration, lasted))
+        let seen = convert::transition(&record, now, &mut self.names)?;
+        Some((self.rules.judge(seen).duration, lasted))
     }
 
-    /// What the program does (`log/transition.rs` of the kernel side).
+    /// What the program does (`track/transition.rs` of the kernel side).
     fn kernel(
         &mut self,
         step: Step,
