@@ -10,7 +10,10 @@ use std::{
 use tcptrace_common::TcpState;
 
 use crate::{
-    diagnosis::{recording::journal::Journal, stuck::tracker::Tracker},
+    diagnosis::{
+        recording::{self, journal::Journal},
+        stuck::{self, tracker::Tracker},
+    },
     model::{
         filter::Filter,
         socket::{Details, Endpoint, Family, Holder, Role, Since, Timer},
@@ -157,7 +160,7 @@ pub fn snapshot(look: Look) -> Snapshot {
         older_than_ns: 30 * SECOND,
         filter: Filter::default(),
     };
-    Snapshot::new(look, &mut Tracker::new(TcpState::CloseWait), &watched)
+    stuck::snapshot::snapshot(look, &mut Tracker::new(TcpState::CloseWait), &watched)
 }
 
 /// A leaking HTTP client (`java`, two sockets, one of them also held by a child), a server that
@@ -286,5 +289,5 @@ pub fn recorded() -> Snapshot {
         filter: Filter::default(),
     };
     let notes = vec!["line 3 is damaged and was left out (the first: not a JSON object)".into()];
-    Snapshot::recorded(journal.finish(), &watched, notes)
+    recording::snapshot::snapshot(journal.finish(), &watched, notes)
 }

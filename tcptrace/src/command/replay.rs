@@ -10,8 +10,8 @@ use anyhow::Context as _;
 use crate::{
     cli::{Histograms, Replay, ReplayLog, ReplayView, Show},
     command::session::nanoseconds,
-    diagnosis::recording::{durations::RecordedDurations, journal::Journal},
-    model::stuck::snapshot::{Snapshot, Watched},
+    diagnosis::recording::{self, durations::RecordedDurations, journal::Journal},
+    model::stuck::snapshot::Watched,
     sink,
     source::recording::reader::{Account, Item, Recording},
     view::{self, parts::clean::clean},
@@ -51,7 +51,7 @@ fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<
     if show.json {
         warn(account)?; // on the screen, the view shows them
     }
-    let snapshot = Snapshot::recorded(journal.finish(), &watched, account.notes());
+    let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, account.notes());
     view::stuck::choose(show, false).snapshot(&snapshot)?;
     Ok(())
 }

@@ -14,11 +14,8 @@ use tokio::{
 use crate::{
     cli::Stuck,
     command::session::{End, nanoseconds},
-    diagnosis::stuck::tracker::Tracker,
-    model::stuck::{
-        session::Session,
-        snapshot::{Snapshot, Watched},
-    },
+    diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
+    model::stuck::{session::Session, snapshot::Watched},
     source::{bpf::load::Options, diag::ask::Scope, machine::privileges, watch::look::Live},
     view::stuck::{self as view, View},
 };
@@ -78,8 +75,8 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     ticks.tick().await; // the first one is at once
     loop {
         let look = live.look().context("looking at the machine")?;
-        let snapshot = Snapshot::new(look, &mut tracker, &watched);
-        session.add(&snapshot, &tracker);
+        let snapshot = snapshot(look, &mut tracker, &watched);
+        session.add(&snapshot, tracker.found(), tracker.left_unseen());
         view.snapshot(&snapshot)?;
         if arguments.once {
             return Ok(());
