@@ -7,7 +7,10 @@ use std::{
 
 use tcptrace_common::TcpState;
 
-use crate::model::socket::{Details, Endpoint, Family, Holder};
+use crate::model::{
+    names::names,
+    socket::{Details, Endpoint, Family, Holder},
+};
 
 /// A socket that the kernel side saw enter the watched state and has not seen leave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -153,6 +156,11 @@ pub enum Hook {
     /// The classic tracepoint.
     Tracepoint,
 }
+
+names!(Hook {
+    Btf => "btf",
+    Tracepoint => "tracepoint",
+});
 
 /// Everything that a source gives at one look.
 #[derive(Debug, Clone)]
