@@ -1,9 +1,12 @@
 //! Many sockets in a namespace: some that are stuck, and any number that are well.
 
-use crate::{role::Player, workload::Netns};
 use anyhow::{Context, Result, bail};
 use rustix::process::Resource;
-use std::fs;
+use std::{fs, net::Ipv4Addr};
+use testbed::{
+    Netns,
+    part::{Part, Player},
+};
 
 /// Descriptors that a process needs beside those of its sockets, generously.
 const OTHER_DESCRIPTORS: u64 = 500;
@@ -55,10 +58,14 @@ impl Crowd {
 
     fn add(&mut self, comm: &str, established: usize, stuck: usize) -> Result<()> {
         // An address for each process, so that none runs out of ports.
-        let address = format!("127.0.1.{}", self.holders.len() + 1);
-        let (established, stuck) = (established.to_string(), stuck.to_string());
-        let player = Player::start(&self.netns, &["hold", comm, &address, &established, &stuck])?;
-        self.holders.push(player);
+        let number = u8::try_from(self.holders.len() + 1)?;
+        let part = Part::Hold {
+            comm: comm.into(),
+            address: Ipv4Addr::new(127, 0, 1, number).into(),
+            established,
+            stuck,
+        };
+        self.holders.push(Player::start(&self.netns, &part)?);
         Ok(())
     }
 

@@ -1,7 +1,6 @@
 //! What is attached while the churn runs: tcptrace, and what else is installed that watches TCP states.
 
 use super::{Plan, programs, session::Session};
-use crate::workload::Netns;
 use anyhow::{Result, bail};
 use std::{
     env,
@@ -9,6 +8,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+use testbed::Netns;
 
 /// What tcpstates does, for bpftrace: a line for each transition, with the time since the one before.
 const BPFTRACE: &str = "tracepoint:sock:inet_sock_set_state {

@@ -1,11 +1,11 @@
 //! Where the churn runs: some workers in a namespace of their own.
 
-use crate::{
-    role::{Player, churn::Lap},
-    workload::Netns,
-};
 use anyhow::{Context, Result};
 use std::fs;
+use testbed::{
+    Netns,
+    part::{Lap, Part, Player},
+};
 
 /// The workers.
 pub struct Track {
@@ -33,7 +33,7 @@ impl Track {
             .run(|| fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", "0"))?
             .context("cannot switch TIME_WAIT off in the namespace")?;
         let workers = (0..workers)
-            .map(|_| Player::start(&netns, &["churn"]))
+            .map(|_| Player::start(&netns, &Part::Churn))
             .collect::<Result<_>>()?;
         Ok(Self { workers, netns })
     }

@@ -5,8 +5,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-use super::actor::inherit;
-use super::{Netns, Order, Reply, Socket};
+use super::{Order, Reply, Socket, inherit};
+use crate::Netns;
 
 /// A process in a namespace that does as it is told. It is gone when this is dropped.
 #[derive(Debug)]

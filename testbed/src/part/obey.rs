@@ -1,15 +1,4 @@
-//! The processes of the demo and of the benchmarks: this program again, as one of a few plain parts.
-//!
-//! They are not the actors of the [workload](crate::workload): those note what is true of each socket and do one
-//! thing at a time as told, these run by themselves as a real program would, as fast or as many as can be.
-
-pub mod churn;
-pub mod hold;
-pub mod http;
-mod player;
-pub mod queue;
-
-pub use player::Player;
+//! What every part does: it goes by a name of its own, obeys a line at a time, and ends in time.
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};

@@ -12,10 +12,9 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
 use rustix::thread::UnshareFlags;
 
-use super::family::{Children, Mailboxes};
-use super::{dial, inherit};
-use crate::workload::state::FIN_WAIT2;
-use crate::workload::{Actor, Order, Reply, clock, netns, sockets};
+use super::{Actor, Order, Reply, children::Children, dial, inherit, mailboxes::Mailboxes};
+use crate::clock;
+use crate::network::{netns, sockets, state::FIN_WAIT2};
 
 /// An actor: what it has open and whom it started.
 #[derive(Default)]

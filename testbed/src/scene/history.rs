@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
-use super::clock::monotonic_ns;
-use super::{Role, Socket};
+use super::Role;
+use crate::{Socket, clock::monotonic_ns};
 
 /// How a process came by a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

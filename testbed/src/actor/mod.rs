@@ -1,9 +1,15 @@
-//! The process an actor is: it takes an order a line, and answers a line.
+//! Actors: processes that take an order a line and answer a line; and [`Actor`], the side that gives the orders.
 
 mod act;
+mod children;
 mod dial;
-mod family;
-pub(super) mod inherit;
+mod handle;
+mod inherit;
+mod mailboxes;
+mod orders;
+
+pub use handle::Actor;
+pub use orders::{Order, Reply, Socket};
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};
@@ -12,7 +18,6 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};
 
-use super::{Order, Reply};
 use act::Act;
 
 /// The name of an actor's other threads, which is not the actor's own.
@@ -20,7 +25,7 @@ pub const THREAD: &str = "leaky-thread";
 
 /// Is an actor when the arguments (without the program's name) say so, and returns when its orders end.
 ///
-/// An executable that uses the workload must call this before anything else: actors are that executable again.
+/// An executable that starts actors must call this before anything else: actors are that executable again.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
     if arguments.next()? != "actor" {
@@ -40,8 +45,8 @@ fn play(comm: &str, inherited: impl Iterator<Item = OsString>) -> Result<()> {
     // With whoever started us; if it is gone already then so are our orders, and reading them ends us.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_name(&CString::new(comm)?)?;
-    if comm == family::CHILD {
-        return family::wait_for_end();
+    if comm == children::CHILD {
+        return children::wait_for_end();
     }
     many_descriptors()?;
     let mut act = Act::new(inherit::adopt(inherited)?);

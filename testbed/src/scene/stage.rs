@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use anyhow::{Context, Result, bail};
 
-use super::state::CLOSE_WAIT;
-use super::{Actor, Netns, Order, Reply, Role, Side, Socket, Truth};
+use super::{Role, Side, Truth};
+use crate::{Actor, Netns, Order, Reply, Socket, state::CLOSE_WAIT};
 
 /// The three ways an address of a TCP socket can be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,7 +8,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-use crate::workload::{clock, sockets};
+use crate::{clock, network::sockets};
 
 /// A socket of the family of `local`, bound to it or not.
 pub fn open(local: &SocketAddr, bind: bool) -> Result<OwnedFd> {

@@ -1,6 +1,7 @@
 //! The side that starts a part and talks to it.
 
-use crate::workload::Netns;
+use super::{PLAY, Part};
+use crate::Netns;
 use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader, Write},
@@ -17,13 +18,12 @@ pub struct Player {
 }
 
 impl Player {
-    /// Starts the part that `arguments` (of `cargo xtask role`) name, and waits until it is ready.
-    pub fn start(netns: &Netns, arguments: &[&str]) -> Result<Self> {
-        let name = arguments.join(" ");
+    /// Starts one that plays this part, and waits until it is ready.
+    pub fn start(netns: &Netns, part: &Part) -> Result<Self> {
+        let name = serde_json::to_string(part)?;
         let mut command = Command::new("/proc/self/exe");
         command
-            .arg("role")
-            .args(arguments)
+            .args([PLAY, &name])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped());
         let mut child = netns
