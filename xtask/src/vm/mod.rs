@@ -9,7 +9,6 @@
 
 pub mod arch;
 pub mod console;
-pub mod cpio;
 pub mod guest;
 pub mod image;
 pub mod job;
