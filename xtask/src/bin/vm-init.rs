@@ -20,8 +20,8 @@ use std::{
     process::{Command, Stdio},
 };
 use xtask::vm::{
-    console::TESTS_BEGIN,
     job::{JOB, Job, MODULES, Notice, PROGRAMS},
+    outcome::console::TESTS_BEGIN,
 };
 
 /// Kinds of file systems and where to mount them, in order.

@@ -1,12 +1,11 @@
 //! From start to first report, and to when everything is counted.
 
-use super::{
+use crate::bench::{
     Plan,
-    background::Background,
-    crowd::Crowd,
+    gauge::stats::Spread,
+    load::crowd::Crowd,
     report::Section,
-    stats::Spread,
-    subject::{COUNTING, DEAREST},
+    subject::{COUNTING, DEAREST, background::Background},
 };
 use anyhow::Result;
 use std::{process::Command, sync::mpsc::Receiver, time::Instant};

@@ -1,6 +1,6 @@
 //! One look beside many other sockets: tcptrace against ss.
 
-use super::{Plan, crowd::Crowd, report::Section, stats::Spread, subject};
+use crate::bench::{Plan, gauge::stats::Spread, load::crowd::Crowd, report::Section, subject};
 use anyhow::{Context, Result, bail};
 use std::{
     path::PathBuf,

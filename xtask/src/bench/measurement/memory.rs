@@ -1,6 +1,11 @@
 //! Memory of a live session.
 
-use super::{Plan, background::Background, crowd::Crowd, report::Section, subject::DEAREST};
+use crate::bench::{
+    Plan,
+    load::crowd::Crowd,
+    report::Section,
+    subject::{DEAREST, background::Background},
+};
 use anyhow::{Context, Result};
 use std::{fs, process::Command};
 

@@ -1,12 +1,11 @@
 //! How much slower connections come and go while something watches.
 
-use super::{
+use crate::bench::{
     Plan,
+    gauge::stats::Spread,
+    load::track::{Cost, Track},
     report::Section,
-    session::Session,
-    stats::Spread,
-    subject::Subject,
-    track::{Cost, Track},
+    subject::{Subject, session::Session},
 };
 use anyhow::{Context, Result};
 

@@ -1,15 +1,15 @@
 //! Whether a log of every transition keeps up with the loop, and what user space takes for it.
 
-use super::{
-    Plan,
-    cpu_time::CpuTime,
-    report::Section,
-    stats::Spread,
-    subject::Subject,
-    summary::Summary,
-    track::{Cost, Track},
+use crate::{
+    bench::{
+        Plan,
+        gauge::{cpu_time::CpuTime, stats::Spread},
+        load::track::{Cost, Track},
+        report::Section,
+        subject::{Subject, summary::Summary},
+    },
+    interrupt,
 };
-use crate::interrupt;
 use anyhow::{Context, Result};
 use std::time::Duration;
 

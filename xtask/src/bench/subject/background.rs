@@ -1,6 +1,6 @@
 //! A program that runs while something else is measured.
 
-use super::cpu_time::{self, CpuTime};
+use crate::bench::gauge::cpu_time::{self, CpuTime};
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
 use std::{

@@ -1,7 +1,15 @@
 //! Whether `tcptrace hist` counts every duration, and what user space takes for it.
 
-use super::{Plan, report::Section, session::Ended, stats::Spread, subject::Subject, track::Track};
-use crate::interrupt;
+use crate::{
+    bench::{
+        Plan,
+        gauge::stats::Spread,
+        load::track::Track,
+        report::Section,
+        subject::{Subject, session::Ended},
+    },
+    interrupt,
+};
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use std::time::{Duration, Instant};

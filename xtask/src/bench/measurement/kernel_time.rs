@@ -1,6 +1,12 @@
 //! Time in the kernel for a transition, as the kernel itself takes it.
 
-use super::{Plan, programs, report::Section, stats::Spread, subject::Subject, track::Track};
+use crate::bench::{
+    Plan,
+    gauge::{bpf_runs, stats::Spread},
+    load::track::Track,
+    report::Section,
+    subject::Subject,
+};
 use anyhow::{Context, Result};
 
 /// Long enough for 100 000 transitions.
@@ -32,7 +38,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     .into_iter()
     .chain(others.into_iter().map(|other| (other, None)))
     .collect();
-    let timing = programs::time_them()?;
+    let timing = bpf_runs::time_programs()?;
     let mut track = Track::new(1)?;
     let mut rows = Vec::new();
     for (subject, most) in &subjects {
@@ -74,7 +80,7 @@ fn laps(
     close: &str,
 ) -> Result<(Spread, Spread)> {
     let attached = subject.attach()?.context("there is nothing to attach")?;
-    let runs = || programs::of(attached.pid())?.context("its programs are gone");
+    let runs = || bpf_runs::of(attached.pid())?.context("its programs are gone");
     let (mut means, mut transitions) = (Vec::new(), Vec::new());
     track.lap(close, 100)?;
     for _ in 0..plan.rounds(15) {

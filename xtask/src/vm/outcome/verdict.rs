@@ -1,9 +1,7 @@
 //! What a guest's end means.
 
-use super::{
-    guest::Ended,
-    report::{Outcome, Report},
-};
+use super::report::{Outcome, Report};
+use crate::vm::guest::Ended;
 use anyhow::Result;
 use std::time::Duration;
 
@@ -184,7 +182,10 @@ fn tail(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{End, Verdict};
-    use crate::vm::{console::health, guest::Ended, report::Report};
+    use crate::vm::{
+        guest::Ended,
+        outcome::{console::health, report::Report},
+    };
     use std::time::Duration;
 
     const PANIC: &str = "[ 9.0] Kernel panic - not syncing: Fatal exception\n";

@@ -1,7 +1,12 @@
 //! What is attached while the churn runs: tcptrace, and what else is installed that watches TCP states.
 
-use super::{Plan, programs, session::Session};
+pub mod background;
+pub mod session;
+pub mod summary;
+
+use super::{Plan, gauge::bpf_runs};
 use anyhow::{Result, bail};
+use session::Session;
 use std::{
     env,
     path::{Path, PathBuf},
@@ -184,7 +189,7 @@ impl Subject {
     fn is_ready(&self, session: &Session) -> Result<bool> {
         match self.ready {
             Some(text) => session.has_said(text),
-            None => Ok(programs::of(session.pid())?.is_some()),
+            None => Ok(bpf_runs::of(session.pid())?.is_some()),
         }
     }
 }

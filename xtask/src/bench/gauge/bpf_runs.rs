@@ -10,7 +10,7 @@ use std::{
 /// Has the kernel time every BPF program while the result lives.
 ///
 /// A descriptor and not the sysctl `kernel.bpf_stats_enabled`: it ends with this process, however that ends.
-pub fn time_them() -> Result<OwnedFd> {
+pub fn time_programs() -> Result<OwnedFd> {
     /// `BPF_ENABLE_STATS` and, all zeros, `BPF_STATS_RUN_TIME` (`include/uapi/linux/bpf.h`, Linux 5.8).
     const BPF_ENABLE_STATS: libc::c_int = 32;
     let what = [0u32; 4];

@@ -1,9 +1,7 @@
 //! A program at work that writes into files, and what they hold in the end.
 
-use super::{
-    background::Background,
-    cpu_time::{self, CpuTime},
-};
+use super::background::Background;
+use crate::bench::gauge::cpu_time::{self, CpuTime};
 use anyhow::{Context, Result};
 use std::{
     fs::{self, File},

@@ -1,6 +1,6 @@
 //! Reading what a guest reports: init's notices, and the results that the test program prints.
 
-use super::job::Notice;
+use crate::vm::job::Notice;
 use std::collections::BTreeMap;
 
 /// How a test ended.
