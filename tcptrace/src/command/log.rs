@@ -18,7 +18,7 @@ use crate::{
     source::{
         diag::ask::Scope,
         machine::{cgroup, netns, privileges},
-        track::{LiveLog, LogOptions},
+        track::{LiveTransitions, TrackOptions},
     },
     view::log::summary::summary,
 };
@@ -60,9 +60,9 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
             notes.push(format!("there is no process {pid} now"));
         }
     }
-    let mut live = LiveLog::start(&options, scope, &mut notes)?;
+    let mut live = LiveTransitions::start(&options, scope, &mut notes)?;
     if options.messages {
-        live.side().print_log()?;
+        live.side().print_messages()?;
     }
     let started = Instant::now();
     say_hello(&mut live, arguments.verbose, &notes)?;
@@ -114,8 +114,8 @@ fn watched_state(arguments: &Log) -> TcpState {
     }
 }
 
-fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
-    Ok(LogOptions {
+fn options(arguments: &Log, state: TcpState) -> anyhow::Result<TrackOptions> {
+    Ok(TrackOptions {
         hook: arguments.hook,
         accept: arguments.accept,
         filter: arguments.filters.kernel(),
@@ -133,7 +133,7 @@ fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
 }
 
 /// Says that everything from here on is seen.
-fn say_hello(live: &mut LiveLog, verbose: u8, notes: &[String]) -> io::Result<()> {
+fn say_hello(live: &mut LiveTransitions, verbose: u8, notes: &[String]) -> io::Result<()> {
     let mut err = io::stderr().lock();
     for note in notes {
         writeln!(err, "tcptrace: {note}")?;

@@ -15,7 +15,7 @@ use crate::{
     source::{
         diag::ask::{self, Scope},
         machine::netns,
-        track::side::LogSide,
+        track::kernel_side::KernelSide,
         walk::iterator::Found,
     },
 };
@@ -63,7 +63,7 @@ impl Before {
     /// Finds out who listens where the sockets that nobody has accepted wait.
     pub fn find_listeners(
         &mut self,
-        side: &mut LogSide,
+        side: &mut KernelSide,
         listed: &[Listed],
         listening: &[Listening],
     ) {

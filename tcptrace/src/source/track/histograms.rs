@@ -23,13 +23,13 @@ use crate::{
     source::{
         bpf::socket,
         diag::ask::Scope,
-        track::{LiveLog, LogOptions, name, some},
+        track::{LiveTransitions, TrackOptions, name, some},
     },
 };
 
 /// Durations that are being counted.
 pub struct LiveHist {
-    live: LiveLog,
+    live: LiveTransitions,
     asked: Asked,
     told: Told,
 }
@@ -89,14 +89,14 @@ impl LiveHist {
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &LogOptions,
+        options: &TrackOptions,
         scope: Scope,
         asked: Asked,
         filter: Filter,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            live: LiveLog::start(options, scope, notes)?,
+            live: LiveTransitions::start(options, scope, notes)?,
             told: Told {
                 durations: Durations::new(asked.clone()),
                 filter,
@@ -108,7 +108,7 @@ impl LiveHist {
     }
 
     /// The session that it is part of.
-    pub fn session(&mut self) -> &mut LiveLog {
+    pub fn session(&mut self) -> &mut LiveTransitions {
         &mut self.live
     }
 

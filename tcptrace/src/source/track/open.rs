@@ -21,7 +21,7 @@ use crate::{
         machine::netns,
         track::{
             convert::{Converter, Moment},
-            side::LogSide,
+            kernel_side::KernelSide,
         },
     },
 };
@@ -71,7 +71,7 @@ impl Asked<'_> {
 /// # Errors
 /// When the table or `/proc` cannot be read.
 pub fn still_open(
-    side: &mut LogSide,
+    side: &mut KernelSide,
     converter: &mut Converter,
     asked: &Asked<'_>,
 ) -> io::Result<Vec<StillOpen>> {
@@ -84,7 +84,7 @@ pub fn still_open(
         .map(|socket| u64::from(socket.details.inode))
         .collect();
     let mut held = None;
-    if side.is_owned() && !inodes.is_empty() {
+    if side.wants_owners() && !inodes.is_empty() {
         let mptcp = answers.listed.iter().any(|socket| socket.details.mptcp);
         if let Ok(mut found) = side.holders(&inodes, mptcp) {
             found.held.retain(|held| inodes.contains(&held.inode));

@@ -16,9 +16,8 @@ use crate::{
         track::{
             before::Before,
             convert::{Converter, Moment},
+            kernel_side::{KernelSide, TrackOptions},
             open::{self, Asked},
-            options::LogOptions,
-            side::LogSide,
         },
     },
 };
@@ -31,8 +30,8 @@ const ATTEMPTS: u32 = 10_000;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 
 /// A log that is being taken.
-pub struct LiveLog {
-    side: LogSide,
+pub struct LiveTransitions {
+    side: KernelSide,
     ring: AsyncFd<RingBuf<MapData>>,
     scope: Scope,
     pids: Vec<u32>,
@@ -48,18 +47,18 @@ pub struct LiveLog {
     stands_in: bool,
 }
 
-impl LiveLog {
+impl LiveTransitions {
     /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
     /// found out.
     ///
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &LogOptions,
+        options: &TrackOptions,
         scope: Scope,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Self> {
-        let mut side = LogSide::attach(options)?;
+        let mut side = KernelSide::attach(options)?;
         let ring = side.take_ring().context("taking the ring buffer")?;
         // SAFETY: the ring owns its descriptor, gives the same one each time, and is dropped only
         // with the registration.
@@ -71,17 +70,17 @@ impl LiveLog {
         }
         // A list gives sockets their cookies, which the walk after it reads. Listeners must be
         // known before the first connection is told; what came meanwhile is found by a second walk.
-        let owned = side.is_owned();
+        let owned = side.wants_owners();
         let walked = "finding whose the sockets from before are";
         if owned {
             Before::list(&scope, &mut Vec::new()).context("listing the sockets from before")?;
-            side.seed().context(walked)?;
+            side.add_open_sockets().context(walked)?;
         }
         side.begin()?;
         let (mut before, listed, listening) =
             Before::list(&scope, notes).context("listing the sockets from before")?;
         if owned {
-            side.seed().context(walked)?;
+            side.add_open_sockets().context(walked)?;
             before.find_listeners(&mut side, &listed, &listening);
         }
         let skipped = side.skipped().unwrap_or(0);
@@ -104,7 +103,7 @@ impl LiveLog {
     }
 
     /// The kernel side.
-    pub fn side(&mut self) -> &mut LogSide {
+    pub fn side(&mut self) -> &mut KernelSide {
         &mut self.side
     }
 
@@ -156,7 +155,7 @@ impl LiveLog {
         let skipped = self.side.skipped().unwrap_or(0);
         let counted = self.side.counters()?;
         if skipped > 0 && !mem::replace(&mut self.stands_in, true) {
-            self.side.stand_in();
+            self.side.attach_second_program();
         }
         let skipped = skipped.saturating_sub(counted.rescued).max(self.skipped);
         let loss = Loss {

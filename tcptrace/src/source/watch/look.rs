@@ -12,7 +12,7 @@ use crate::{
     diagnosis::stuck::tracker::sort_held,
     model::stuck::look::{Entered, Held, Listed, Look, Tracing},
     source::{
-        bpf::{load::Options, socket},
+        bpf::socket,
         diag::ask::{self, Answers, Scope},
         error::StartError,
         machine::{
@@ -22,7 +22,7 @@ use crate::{
             privileges, process,
         },
         walk::iterator::Found,
-        watch::side::KernelSide,
+        watch::{kernel_side::KernelSide, options::WatchOptions},
     },
 };
 
@@ -44,7 +44,7 @@ impl Live {
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &Options,
+        options: &WatchOptions,
         scope: Scope,
         useful_missing: Vec<&'static str>,
     ) -> Result<Self, StartError> {
