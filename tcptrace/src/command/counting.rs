@@ -15,7 +15,7 @@ use crate::{
         },
         transition::Record,
     },
-    source::{diag::ask::Scope, track::LogOptions},
+    source::{diag::ask::Scope, track::TrackOptions},
 };
 
 /// A session of `hist`.
@@ -32,7 +32,7 @@ impl Counting {
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &LogOptions,
+        options: &TrackOptions,
         scope: Scope,
         asked: Asked,
         filter: Filter,

@@ -25,7 +25,7 @@ use crate::{
     source::{
         diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
-        track::{LogOptions, histograms::bits},
+        track::{TrackOptions, histograms::bits},
     },
     view::{
         hist::{self as view, View},
@@ -126,7 +126,7 @@ fn ticks(period: Duration) -> time::Interval {
     ticks
 }
 
-fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
+fn options(arguments: &Hist, asked: &Asked) -> TrackOptions {
     let (show, filters) = (&arguments.show, &arguments.show.filters);
     let by_owner = [Part::Comm, Part::Pid, Part::Cgroup, Part::Port];
     let owned = asked.by.iter().any(|part| by_owner.contains(part))
@@ -134,7 +134,7 @@ fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
         || !filters.comm.is_empty()
         || filters.cgroup.is_some();
     let states = asked.states.iter();
-    LogOptions {
+    TrackOptions {
         hook: arguments.hook,
         accept: arguments.accept,
         filter: filters.kernel(),
@@ -212,7 +212,7 @@ impl Session {
     /// Says that everything from here on is counted.
     fn say_hello(&mut self, verbose: u8, notes: &[String]) -> anyhow::Result<()> {
         if verbose >= 2 {
-            self.live.session().side().print_log()?;
+            self.live.session().side().print_messages()?;
         }
         let mut err = io::stderr().lock();
         for note in notes {

@@ -18,7 +18,7 @@ use crate::{
     source::{
         diag::ask::Scope,
         machine::{cgroup, netns, privileges},
-        track::LogOptions,
+        track::TrackOptions,
     },
     view::log::summary::summary,
 };
@@ -62,7 +62,7 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
     }
     let mut live = Tracking::start(&options, scope, &mut notes)?;
     if options.messages {
-        live.side().print_log()?;
+        live.side().print_messages()?;
     }
     let started = Instant::now();
     say_hello(&mut live, arguments.verbose, &notes)?;
@@ -114,8 +114,8 @@ fn watched_state(arguments: &Log) -> TcpState {
     }
 }
 
-fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
-    Ok(LogOptions {
+fn options(arguments: &Log, state: TcpState) -> anyhow::Result<TrackOptions> {
+    Ok(TrackOptions {
         hook: arguments.hook,
         accept: arguments.accept,
         filter: arguments.filters.kernel(),

@@ -16,7 +16,11 @@ use crate::{
     command::session::{End, nanoseconds},
     diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
     model::stuck::{session::Session, snapshot::Watched},
-    source::{bpf::load::Options, diag::ask::Scope, machine::privileges, watch::look::Live},
+    source::{
+        diag::ask::Scope,
+        machine::privileges,
+        watch::{WatchOptions, look::Live},
+    },
     view::stuck::{self as view, View},
 };
 
@@ -44,13 +48,13 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
         older_than_ns: nanoseconds(arguments.show.older_than),
         filter: arguments.show.filters.model(),
     };
-    let options = Options {
+    let options = WatchOptions {
         state: arguments.show.state,
         hook: arguments.hook,
         filter: arguments.show.filters.kernel(),
         // One look has no time to fill a large map, and making one takes 5 ms.
         max_sockets: (arguments.max_sockets).or(arguments.once.then_some(SOCKETS_OF_ONE_LOOK)),
-        log: arguments.verbose >= 2,
+        messages: arguments.verbose >= 2,
     };
     let scope = Scope {
         state: arguments.show.state,
@@ -62,8 +66,8 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     if arguments.verbose >= 1 {
         writeln!(io::stderr(), "tcptrace: {}", live.kernel().describe())?;
     }
-    if options.log {
-        live.kernel().print_log()?;
+    if options.messages {
+        live.kernel().print_messages()?;
     }
 
     let started = Instant::now();

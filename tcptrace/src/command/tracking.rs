@@ -9,7 +9,7 @@ use crate::{
     model::transition::{Record, StillOpen},
     source::{
         diag::ask::Scope,
-        track::{Batch, LiveTrack, LogOptions, LogSide},
+        track::{Batch, KernelSide, LiveTransitions, TrackOptions},
     },
 };
 
@@ -18,7 +18,7 @@ pub type Each<'a> = dyn FnMut(&Record) -> io::Result<()> + 'a;
 
 /// Transitions that are being traced and judged.
 pub struct Tracking {
-    live: LiveTrack,
+    live: LiveTransitions,
     rules: Transitions,
     pids: Vec<u32>,
     /// The state whose sockets are listed at the end.
@@ -32,12 +32,12 @@ impl Tracking {
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &LogOptions,
+        options: &TrackOptions,
         scope: Scope,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<Self> {
         let state = scope.state;
-        let (live, before) = LiveTrack::start(options, scope, notes)?;
+        let (live, before) = LiveTransitions::start(options, scope, notes)?;
         Ok(Self {
             live,
             rules: Transitions::new(Before::new(&before)),
@@ -47,12 +47,12 @@ impl Tracking {
     }
 
     /// The source of the transitions.
-    pub fn live(&mut self) -> &mut LiveTrack {
+    pub fn live(&mut self) -> &mut LiveTransitions {
         &mut self.live
     }
 
     /// The kernel side.
-    pub fn side(&mut self) -> &mut LogSide {
+    pub fn side(&mut self) -> &mut KernelSide {
         self.live.side()
     }
 

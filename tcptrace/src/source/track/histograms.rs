@@ -18,7 +18,7 @@ use crate::{
         bpf::socket,
         track::{
             names::{name, some},
-            session::LiveTrack,
+            session::LiveTransitions,
         },
     },
 };
@@ -44,7 +44,7 @@ pub fn bits(by: &[Part]) -> u32 {
     by.iter().fold(0, |bits, part| bits | part.bit())
 }
 
-impl LiveTrack {
+impl LiveTransitions {
     /// Gives what the kernel has counted in these states, by these parts, to `each`.
     ///
     /// # Errors

@@ -19,9 +19,8 @@ use crate::{
         machine::{cgroup::Cgroups, netns},
         track::{
             convert::{self, Moment},
+            kernel_side::{KernelSide, TrackOptions},
             names::Names,
-            options::LogOptions,
-            side::LogSide,
         },
     },
 };
@@ -34,8 +33,8 @@ const ATTEMPTS: u32 = 10_000;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 
 /// Transitions that are being traced.
-pub struct LiveTrack {
-    side: LogSide,
+pub struct LiveTransitions {
+    side: KernelSide,
     ring: AsyncFd<RingBuf<MapData>>,
     scope: Scope,
     names: Names,
@@ -70,18 +69,18 @@ impl Batch<'_> {
     }
 }
 
-impl LiveTrack {
+impl LiveTransitions {
     /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
     /// found out.
     ///
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &LogOptions,
+        options: &TrackOptions,
         scope: Scope,
         notes: &mut Vec<String>,
     ) -> anyhow::Result<(Self, BeforeStart)> {
-        let mut side = LogSide::attach(options)?;
+        let mut side = KernelSide::attach(options)?;
         let ring = side.take_ring().context("taking the ring buffer")?;
         // SAFETY: the ring owns its descriptor, gives the same one each time, and is dropped only
         // with the registration.
@@ -93,19 +92,19 @@ impl LiveTrack {
         }
         // A list gives sockets their cookies, which the walk after it reads. Listeners must be
         // known before the first connection is told; what came meanwhile is found by a second walk.
-        let owned = side.is_owned();
+        let owned = side.wants_owners();
         let (listed, walked) = (
             "listing the sockets from before",
             "finding whose the sockets from before are",
         );
         if owned {
             list(&scope, &mut Vec::new()).context(listed)?;
-            side.seed().context(walked)?;
+            side.add_open_sockets().context(walked)?;
         }
         side.begin()?;
         let mut before = list(&scope, notes).context(listed)?;
         if owned {
-            side.seed().context(walked)?;
+            side.add_open_sockets().context(walked)?;
             before.descriptors = listeners_descriptors(&mut side, &before);
         }
         let skipped = side.skipped().unwrap_or(0);
@@ -125,7 +124,7 @@ impl LiveTrack {
     }
 
     /// The kernel side.
-    pub fn side(&mut self) -> &mut LogSide {
+    pub fn side(&mut self) -> &mut KernelSide {
         &mut self.side
     }
 
@@ -169,7 +168,7 @@ impl LiveTrack {
         let skipped = self.side.skipped().unwrap_or(0);
         let counted = self.side.counters()?;
         if skipped > 0 && !mem::replace(&mut self.stands_in, true) {
-            self.side.stand_in();
+            self.side.attach_second_program();
         }
         let skipped = skipped.saturating_sub(counted.rescued).max(self.skipped);
         let loss = Loss {
@@ -243,7 +242,7 @@ impl LiveTrack {
             .map(|socket| u64::from(socket.details.inode))
             .collect();
         let mut descriptors = None;
-        if self.side.is_owned() && !inodes.is_empty() {
+        if self.side.wants_owners() && !inodes.is_empty() {
             let mptcp = answers.listed.iter().any(|socket| socket.details.mptcp);
             if let Ok(mut found) = self.side.holders(&inodes, mptcp) {
                 found.held.retain(|held| inodes.contains(&held.inode));
@@ -288,7 +287,7 @@ fn list(scope: &Scope, notes: &mut Vec<String>) -> io::Result<BeforeStart> {
 }
 
 /// Who has listeners open, if there are sockets that nobody has accepted.
-fn listeners_descriptors(side: &mut LogSide, before: &BeforeStart) -> Option<Descriptors> {
+fn listeners_descriptors(side: &mut KernelSide, before: &BeforeStart) -> Option<Descriptors> {
     let unaccepted = |inode: u32| inode == 0;
     let waits = (before.listed.iter()).any(|socket| unaccepted(socket.details.inode));
     let listeners = before.listening.iter();

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     model::stuck::look::{Descriptor, Descriptors, Entered, Listed, Look, Tracing},
     source::{
-        bpf::{load::Options, socket},
+        bpf::socket,
         diag::ask::{self, Answers, Scope},
         error::StartError,
         machine::{
@@ -21,7 +21,7 @@ use crate::{
             privileges, process,
         },
         walk::iterator::Found,
-        watch::side::KernelSide,
+        watch::{kernel_side::KernelSide, options::WatchOptions},
     },
 };
 
@@ -43,7 +43,7 @@ impl Live {
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &Options,
+        options: &WatchOptions,
         scope: Scope,
         useful_missing: Vec<&'static str>,
     ) -> Result<Self, StartError> {

@@ -2,7 +2,7 @@
 
 use tcptrace_common::{SockOffsets, TaskOffsets};
 
-use crate::source::bpf::btf::Btf;
+use crate::source::bpf::types::btf::Btf;
 
 /// A member that this kernel lacks, or has in another size than the programs read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -77,9 +77,9 @@ pub fn task(btf: &Btf<'_>) -> Result<TaskOffsets, MissingMember> {
     })
 }
 
-/// Adds the members that a log reads beside those. A log does with less where the kernel lacks one,
+/// Adds the members that tracking reads beside those. It does with less where the kernel lacks one,
 /// but not without all of a way.
-pub fn add_log(btf: &Btf<'_>, sock: &mut SockOffsets, task: &mut TaskOffsets) {
+pub fn add_tracking(btf: &Btf<'_>, sock: &mut SockOffsets, task: &mut TaskOffsets) {
     let found = |owner, member, bytes| offset(btf, owner, member, bytes).unwrap_or(0);
     sock.skc_cookie = found("sock_common", "skc_cookie", 8);
     sock.sk_socket = found("sock", "sk_socket", 8);

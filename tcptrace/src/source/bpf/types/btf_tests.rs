@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use crate::source::bpf::btf::{Btf, BtfError, Member};
+use crate::source::bpf::types::btf::{Btf, BtfError, Member};
 
 /// Writes BTF: types are appended in order, the first has id 1.
 #[derive(Default)]
