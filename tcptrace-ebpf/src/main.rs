@@ -5,13 +5,11 @@
 #![no_main]
 
 mod filter;
-mod hist;
-mod holders;
 mod settings;
 mod sock;
-mod tell;
 mod tracepoint;
 mod track;
+mod walk;
 mod watch;
 
 #[cfg(not(test))]

@@ -25,9 +25,9 @@ use super::{
     table::{self, Table},
 };
 use crate::{
-    holders::socket_of_file,
     settings::setting,
     sock::{Sock, is_ip, peek},
+    walk::walk_files::socket_of_file,
 };
 
 /// Where a record of `sys_exit_…` has the result: after the common header (8 bytes) and the

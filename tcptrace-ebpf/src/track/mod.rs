@@ -7,9 +7,8 @@
 mod accept;
 mod destroy;
 mod follow;
-pub mod owner;
+mod owner;
 mod seed;
 mod seen;
-pub mod table;
+mod table;
 mod transition;
-mod unowned;

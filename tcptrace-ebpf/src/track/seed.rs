@@ -11,8 +11,8 @@ use super::{
     table,
 };
 use crate::{
-    holders::{Context, socket_of_file},
     sock::is_ip,
+    walk::walk_files::{Context, socket_of_file},
 };
 
 #[unsafe(link_section = "iter/task_file")]

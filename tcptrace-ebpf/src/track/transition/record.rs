@@ -9,7 +9,8 @@ use aya_ebpf::{
 };
 use tcptrace_common::{Owner, TransitionRecord, WatchedSocket};
 
-use crate::{settings::setting, track::table::count};
+use super::super::table::count;
+use crate::settings::setting;
 
 /// How many records a CPU writes until it asks how many wait: what tells is on memory that all CPUs
 /// and the reader write to.

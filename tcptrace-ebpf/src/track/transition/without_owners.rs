@@ -4,16 +4,16 @@
 use tcptrace_common::{TcpState, WatchedSocket};
 
 use super::{
-    seen::Seen,
-    table::{self, Table},
-    transition::{Step, describe, fits, known},
+    super::{
+        seen::Seen,
+        table::{self, Table},
+    },
+    Step,
+    count::{self, Stay},
+    describe, fits, known,
+    record::{Told, tell},
 };
-use crate::{
-    filter,
-    hist::{self, Stay},
-    settings::setting,
-    tell::{Told, tell},
-};
+use crate::{filter, settings::setting};
 
 const SYN_SENT: u32 = TcpState::SynSent as u32;
 const SYN_RECV: u32 = TcpState::SynRecv as u32;
@@ -43,7 +43,7 @@ pub fn changed(table: &Table, seen: &impl Seen, step: &Step) -> bool {
                     owned: false,
                     lane: step.lane,
                 };
-                hist::count(entry, &stay);
+                count::count(entry, &stay);
             }
             if !enters {
                 let _ = table.remove(seen.sock() as u64);

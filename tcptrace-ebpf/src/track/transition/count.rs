@@ -15,7 +15,8 @@ use tcptrace_common::{
     TrackedSocket, WatchedSocket, rest_index,
 };
 
-use crate::{settings::setting, track::table};
+use super::super::table;
+use crate::settings::setting;
 
 /// A number for each key that is counted by. All memory of these maps is taken at the start: what
 /// comes in bursts finds it there, and classic tracepoints allow nothing else up to 6.0.

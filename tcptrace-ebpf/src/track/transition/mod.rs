@@ -4,6 +4,10 @@
 //! `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)` for
 //! `inet_sock_set_state`.
 
+mod count;
+mod record;
+mod without_owners;
+
 use core::mem::MaybeUninit;
 
 use aya_ebpf::{
@@ -16,21 +20,17 @@ use tcptrace_common::{
     WatchedSocket,
 };
 
+use self::{
+    count::Stay,
+    record::{Told, tell},
+};
 use super::{
     accept::hand_over,
     owner,
     seen::{Seen, Typed},
     table::{self, Table},
-    unowned,
 };
-use crate::{
-    filter,
-    hist::{self, Stay},
-    settings::setting,
-    sock::peek,
-    tell::{Told, tell},
-    tracepoint::Record,
-};
+use crate::{filter, settings::setting, sock::peek, tracepoint::Record};
 
 const CLOSE: u32 = TcpState::Close as u32;
 const LISTEN: u32 = TcpState::Listen as u32;
@@ -55,7 +55,7 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     let told = match table::get(table, seen.sock()) {
         Some(entry) => entry.state == to,
         // What has just been closed may have no entry any more, some never have one, and for some there was no room.
-        None => to == CLOSE || unowned::leaves_out(to) || table::was_unkept(seen.sock()),
+        None => to == CLOSE || without_owners::leaves_out(to) || table::was_unkept(seen.sock()),
     };
     if from != to && !told && transition(table, &seen, from, to, AGAIN) {
         table::count(|counters| counters.rescued += 1);
@@ -74,7 +74,7 @@ pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
 /// Takes a transition in; whether it was any of our business.
 #[inline(always)]
 fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) -> bool {
-    if unowned::leaves_out(from) && unowned::leaves_out(to) {
+    if without_owners::leaves_out(from) && without_owners::leaves_out(to) {
         return false;
     }
     let protocol = seen.protocol();
@@ -92,7 +92,7 @@ fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) ->
         lane,
     };
     if setting!(hist.unowned) != 0 {
-        return unowned::changed(table, seen, &step);
+        return without_owners::changed(table, seen, &step);
     }
     if from == LISTEN && to == SYN_RECV {
         came_in(table, seen, now_ns);
@@ -231,7 +231,7 @@ fn changed(table: &Table, seen: &impl Seen, step: &Step) {
             owned: owned == OWNED,
             lane: step.lane,
         };
-        hist::count(entry, &stay);
+        count::count(entry, &stay);
     }
 }
 

@@ -1,0 +1,3 @@
+//! Which processes have a socket open, for `tcptrace stuck`.
+
+pub mod walk_files;
