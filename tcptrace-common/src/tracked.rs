@@ -56,7 +56,7 @@ pub struct TrackedSocket {
     /// When it entered `held_from`, or 0.
     pub held_since_ns: u64,
     /// The number of the key that its durations are counted by, once that is known: see
-    /// `track/transition/count.rs` of the kernel side.
+    /// `track/transitions/count.rs` of the kernel side.
     pub key: u64,
     /// Before and after it was accepted. One that connected or listens has its owner in the second.
     pub owners: [Owner; 2],

@@ -4,7 +4,9 @@
 #![no_std]
 #![no_main]
 
+mod file;
 mod filter;
+mod iterator;
 mod settings;
 mod sock;
 mod tracepoint;

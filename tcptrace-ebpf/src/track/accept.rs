@@ -6,28 +6,23 @@
 //! cannot be hooked, the system calls' results are descriptors, which are looked up in the table of
 //! the process.
 
-use core::ptr::write_volatile;
-
 use aya_ebpf::{
     EbpfContext,
-    helpers::{
-        bpf_ktime_get_ns,
-        generated::{bpf_get_current_task, bpf_get_current_task_btf},
-    },
+    helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf},
     macros::{fexit, tracepoint},
     programs::{FExitContext, TracePointContext},
 };
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner, TrackedSocket};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
 
 use super::{
     owner,
     seen::{Raw, Seen as _},
-    table::{self, Table},
+    table::{self, Table, found, hand_over},
 };
 use crate::{
+    file::socket_of_file,
     settings::setting,
     sock::{Sock, is_ip, peek},
-    walk::walk_files::socket_of_file,
 };
 
 /// Where a record of `sys_exit_…` has the result: after the common header (8 bytes) and the
@@ -122,29 +117,5 @@ fn accepted(table: &Table, sock: *const u8) {
     if let Some(entry) = table::add(table, sock.0) {
         found(entry, &sock);
         hand_over(entry, &owner::current(Owner::ACCEPT));
-    }
-}
-
-/// Fills in the entry of a socket that is in its state already.
-#[inline(always)]
-pub fn found(entry: &mut TrackedSocket, sock: &Raw) {
-    sock.describe_place(&mut entry.socket);
-    sock.describe_ends(&mut entry.socket);
-    entry.state = sock.state().into();
-    entry.flags = TrackedSocket::BEFORE;
-    // SAFETY: the helper takes nothing and only reads the clock.
-    entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
-}
-
-/// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
-/// writes stay in order.
-#[inline(always)]
-pub fn hand_over(entry: &mut TrackedSocket, owner: &Owner) {
-    // SAFETY: a reference is valid for writes.
-    unsafe {
-        write_volatile(&mut entry.accepted, 0);
-        write_volatile(&mut entry.owners[1], *owner);
-        write_volatile(&mut entry.key, 0);
-        write_volatile(&mut entry.accepted, 1);
     }
 }

@@ -6,7 +6,7 @@
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use super::{owner::PIDS, table};
+use super::{counters::count, owner::PIDS};
 use crate::{settings::setting, sock::Sock};
 
 #[btf_tracepoint(function = "sched_process_fork")]
@@ -16,7 +16,7 @@ pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
     // SAFETY: only whether there is an entry matters.
     let followed = parent != child && unsafe { PIDS.get(parent) }.is_some();
     if followed && PIDS.insert(child, 1, 0).is_err() {
-        table::count(|counters| counters.unfollowed += 1);
+        count(|counters| counters.unfollowed += 1);
     }
     0
 }

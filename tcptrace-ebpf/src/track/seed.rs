@@ -5,15 +5,11 @@ use aya_ebpf::cty::c_void;
 use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
 
 use super::{
-    accept::{found, hand_over},
     owner,
     seen::{Raw, Seen as _},
-    table,
+    table::{self, found, hand_over},
 };
-use crate::{
-    sock::is_ip,
-    walk::walk_files::{Context, socket_of_file},
-};
+use crate::{file::socket_of_file, iterator::Context, sock::is_ip};
 
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]

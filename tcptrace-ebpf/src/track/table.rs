@@ -1,12 +1,20 @@
 //! Sockets by the address of their `struct sock`, from their first transition until the kernel
 //! destroys them: a socket may be used again after CLOSE.
 
+use core::ptr::write_volatile;
+
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
+    helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::{HashMap, PerCpuArray},
+    maps::HashMap,
 };
-use tcptrace_common::{LogCounters, TrackedSocket};
+use tcptrace_common::{Owner, TrackedSocket};
+
+use super::{
+    counters::count_unkept,
+    seen::{Raw, Seen},
+};
 
 pub type Table = HashMap<u64, TrackedSocket>;
 
@@ -17,9 +25,6 @@ static TRACKED: Table = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 /// log) about a program on a classic tracepoint with any other kind.
 #[map]
 static TRACKED_PREALLOCATED: Table = HashMap::with_max_entries(1, 0);
-
-#[map]
-static LOG_COUNTERS: PerCpuArray<LogCounters> = PerCpuArray::with_max_entries(1, 0);
 
 /// What an entry begins as. It would take half of a program's stack.
 // SAFETY: all zeros is a value of these integers.
@@ -64,23 +69,6 @@ pub fn fresh(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocke
     get(table, sock)
 }
 
-#[inline(always)]
-fn count_unkept(sock: *const u8) {
-    count(|counters| {
-        let place = counters.unkept as usize % LogCounters::UNKEPT_SOCKS;
-        counters.unkept_socks[place] = sock as u64;
-        counters.unkept += 1;
-    });
-}
-
-/// Whether it is among the last that found no room on this CPU.
-#[inline(always)]
-pub fn was_unkept(sock: *const u8) -> bool {
-    let mut found = false;
-    count(|counters| found = counters.unkept_socks.contains(&(sock as u64)));
-    found
-}
-
 /// Adds an empty entry unless there is one; `None` when there is, or no room, which is counted.
 #[inline(always)]
 pub fn add(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
@@ -105,12 +93,35 @@ pub fn get(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
     Some(unsafe { &mut *entry })
 }
 
-/// Counts on this CPU.
+/// The socket's entry, unless it is that of an earlier socket in the same place.
 #[inline(always)]
-pub fn count(change: impl FnOnce(&mut LogCounters)) {
-    if let Some(counters) = LOG_COUNTERS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own copy. A program that interrupts another may make one count too
-        // few, never wrong by more.
-        change(unsafe { &mut *counters });
+pub fn known(table: &Table, seen: &impl Seen) -> Option<&'static mut TrackedSocket> {
+    let entry = get(table, seen.sock())?;
+    let cookie = seen.cookie();
+    let other = entry.socket.cookie != 0 && cookie != 0 && entry.socket.cookie != cookie;
+    if other { None } else { Some(entry) }
+}
+
+/// Fills in the entry of a socket that is in its state already.
+#[inline(always)]
+pub fn found(entry: &mut TrackedSocket, sock: &Raw) {
+    sock.describe_place(&mut entry.socket);
+    sock.describe_ends(&mut entry.socket);
+    entry.state = sock.state().into();
+    entry.flags = TrackedSocket::BEFORE;
+    // SAFETY: the helper takes nothing and only reads the clock.
+    entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
+}
+
+/// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
+/// writes stay in order.
+#[inline(always)]
+pub fn hand_over(entry: &mut TrackedSocket, owner: &Owner) {
+    // SAFETY: a reference is valid for writes.
+    unsafe {
+        write_volatile(&mut entry.accepted, 0);
+        write_volatile(&mut entry.owners[1], *owner);
+        write_volatile(&mut entry.key, 0);
+        write_volatile(&mut entry.accepted, 1);
     }
 }

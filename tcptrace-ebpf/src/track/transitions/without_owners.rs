@@ -1,22 +1,18 @@
 //! Histograms in which nothing depends on owners: only sockets in the states asked about are kept,
 //! and most transitions are none of our business.
 
-use tcptrace_common::{TcpState, WatchedSocket};
+use tcptrace_common::WatchedSocket;
 
 use super::{
     super::{
         seen::Seen,
-        table::{self, Table},
+        table::{self, Table, known},
     },
-    Step,
     count::{self, Stay},
-    describe, fits, known,
     record::{Told, tell},
+    transition::{SYN_RECV, SYN_SENT, Step, describe, fits},
 };
 use crate::{filter, settings::setting};
-
-const SYN_SENT: u32 = TcpState::SynSent as u32;
-const SYN_RECV: u32 = TcpState::SynRecv as u32;
 
 /// Whether sockets in that state are not kept.
 #[inline(always)]

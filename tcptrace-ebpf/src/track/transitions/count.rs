@@ -15,7 +15,7 @@ use tcptrace_common::{
     TrackedSocket, WatchedSocket, rest_index,
 };
 
-use super::super::table;
+use super::super::counters;
 use crate::settings::setting;
 
 /// A number for each key that is counted by. All memory of these maps is taken at the start: what
@@ -62,7 +62,7 @@ pub fn count(entry: &mut TrackedSocket, stay: &Stay) {
         rest(stay, bucket)
     } else {
         keyed(entry, stay, bucket).or_else(|| {
-            table::count(|counters| counters.keyless += 1);
+            counters::count(|counters| counters.keyless += 1);
             rest(stay, bucket)
         })
     };
@@ -76,7 +76,7 @@ pub fn count(entry: &mut TrackedSocket, stay: &Stay) {
         if stay.ns > decade.max_ns {
             decade.max_ns = stay.ns;
         }
-        table::count(|counters| counters.counted += 1);
+        counters::count(|counters| counters.counted += 1);
     }
 }
 
@@ -146,12 +146,12 @@ fn number(key: &HistKey, lane: u32) -> Option<u32> {
     let cpu = unsafe { bpf_get_smp_processor_id() };
     let lane = lane % LANES;
     let mut numbered = 0;
-    table::count(|counters| numbered = counters.numbered[lane as usize] as u32);
+    counters::count(|counters| numbered = counters.numbered[lane as usize] as u32);
     let number = (cpu * LANES + lane) * NUMBERS + numbered;
     if add(LogCounters::NO_KEYS, || {
         KEYS.insert(key, number, BPF_NOEXIST.into())
     }) {
-        table::count(|counters| counters.numbered[lane as usize] += 1);
+        counters::count(|counters| counters.numbered[lane as usize] += 1);
     }
     // SAFETY: as above. It may be there without us: another CPU was quicker.
     KEYS.get_ptr(key).map(|number| unsafe { *number })
@@ -162,13 +162,13 @@ fn number(key: &HistKey, lane: u32) -> Option<u32> {
 #[inline(always)]
 fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
     let mut known = false;
-    table::count(|counters| known = counters.full & full != 0);
+    counters::count(|counters| known = counters.full & full != 0);
     if known {
         return false;
     }
     let result = insert();
     if result == Err(E2BIG) {
-        table::count(|counters| counters.full |= full);
+        counters::count(|counters| counters.full |= full);
     }
     result.is_ok()
 }

@@ -9,7 +9,7 @@ use aya_ebpf::{
 };
 use tcptrace_common::{Owner, TransitionRecord, WatchedSocket};
 
-use super::super::table::count;
+use super::super::counters::count;
 use crate::settings::setting;
 
 /// How many records a CPU writes until it asks how many wait: what tells is on memory that all CPUs
