@@ -9,8 +9,8 @@ pub const CLOSE: u32 = TcpState::Close as u32;
 pub const LISTEN: u32 = TcpState::Listen as u32;
 pub const SYN_SENT: u32 = TcpState::SynSent as u32;
 pub const SYN_RECV: u32 = TcpState::SynRecv as u32;
-pub const FIN_WAIT1: u32 = TcpState::FinWait1 as u32;
-pub const LAST_ACK: u32 = TcpState::LastAck as u32;
+const FIN_WAIT1: u32 = TcpState::FinWait1 as u32;
+const LAST_ACK: u32 = TcpState::LastAck as u32;
 
 /// A transition, and who sees it.
 #[derive(Clone, Copy)]
@@ -21,6 +21,22 @@ pub struct Step {
     pub now_ns: u64,
     /// Which program.
     pub lane: u32,
+}
+
+// In these two a process brings the transition about by a call on the socket: the current task is
+// the one that calls. In others it is whoever was running.
+impl Step {
+    /// Whether it connects or listens.
+    #[inline(always)]
+    pub fn opens(&self) -> bool {
+        self.from == CLOSE && (self.to == SYN_SENT || self.to == LISTEN)
+    }
+
+    /// Whether it closes or shuts down.
+    #[inline(always)]
+    pub fn closes(&self) -> bool {
+        self.to == FIN_WAIT1 || self.to == LAST_ACK || (self.from == LISTEN && self.to == CLOSE)
+    }
 }
 
 /// Everything about the socket but the time.

@@ -12,72 +12,79 @@ use super::{
     },
     count::{self, Stay},
     record::{Told, tell},
-    transition::{
-        CLOSE, FIN_WAIT1, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT, Step, complete_port, describe, fits,
-    },
+    transition::{LISTEN, SYN_RECV, SYN_SENT, Step, complete_port, describe, fits},
 };
 use crate::{filter, settings::setting};
 
+/// Takes a transition in, in three steps: who brought it about, what the socket is now, and handing
+/// that on.
 #[inline(always)]
 pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
-    let Step {
-        from, to, now_ns, ..
-    } = *step;
-    let opens = from == CLOSE && (to == SYN_SENT || to == LISTEN);
-    let entry = match known(table, seen).or_else(|| table::fresh(table, seen.sock())) {
-        Some(entry) => entry,
-        None => return unkept(seen, step, opens),
+    let Some(entry) = known(table, seen).or_else(|| table::fresh(table, seen.sock())) else {
+        return unkept(seen, step);
     };
-    // So is one that came in, until its next transition, whichever that is.
-    let new = entry.socket.family == 0;
     let mut space = MaybeUninit::uninit();
-    let mut caller: Option<&Owner> = None;
-    if opens {
-        let opener = space.write(opener(to));
+    let caller = find_who(entry, seen, step, &mut space);
+    describe_what(entry, seen, step);
+    hand_on(entry, seen, step, caller);
+}
+
+/// Who: the process that opens or closes the socket by a call, which it may get by that.
+#[inline(always)]
+fn find_who<'a>(
+    entry: &mut TrackedSocket,
+    seen: &impl Seen,
+    step: &Step,
+    space: &'a mut MaybeUninit<Owner>,
+) -> Option<&'a Owner> {
+    if step.opens() {
+        let opener = space.write(opener(step.to));
         hand_over(entry, opener);
-        caller = Some(opener);
-    } else if called(from, to) && (setting!(hist.states) == 0 || entry.accepted == 0) {
+        Some(opener)
+    } else if step.closes() && (setting!(hist.states) == 0 || entry.accepted == 0) {
         let closer = space.write(owner::caller(&entry.owners[(entry.accepted & 1) as usize]));
         // Whoever closes a socket that nobody is known to have has it.
         if entry.accepted == 0 && closer.known_by == Owner::FD && owned(entry, seen) != OWNED {
             hand_over(entry, closer);
         }
-        caller = Some(closer);
+        Some(closer)
+    } else {
+        None
     }
-    // Its addresses are known from the second transition on, and forgotten in part at the last.
-    if new || opens || from == SYN_RECV {
+}
+
+/// What: the socket's addresses, which are known from the second transition on, and forgotten in
+/// part at the last.
+#[inline(always)]
+fn describe_what(entry: &mut TrackedSocket, seen: &impl Seen, step: &Step) {
+    // So is one that came in, until its next transition, whichever that is.
+    let new = entry.socket.family == 0;
+    if new || step.opens() || step.from == SYN_RECV {
         let since_ns = entry.socket.since_ns;
-        describe(seen, to, !new, &mut entry.socket);
+        describe(seen, step.to, !new, &mut entry.socket);
         entry.socket.since_ns = since_ns;
         if entry.held_from == LISTEN {
             entry.socket.flags |= WatchedSocket::FROM_LISTENER;
         }
-    } else if from == SYN_SENT {
+    } else if step.from == SYN_SENT {
         seen.describe_ends(&mut entry.socket);
-        complete_port(seen, to, true, &mut entry.socket);
+        complete_port(seen, step.to, true, &mut entry.socket);
     }
+}
+
+/// Hands on: tells what was held back, and then tells this one, counts it, or holds it back.
+#[inline(always)]
+fn hand_on(entry: &mut TrackedSocket, seen: &impl Seen, step: &Step, caller: Option<&Owner>) {
     let owned = owned(entry, seen);
     if entry.flags & TrackedSocket::HELD_BACK != 0 {
         entry.flags &= !TrackedSocket::HELD_BACK;
-        let held = Telling {
-            step: Step {
-                now_ns: entry.socket.since_ns,
-                from: entry.held_from,
-                to: entry.state,
-                ..*step
-            },
-            past: Past {
-                since_ns: entry.held_since_ns,
-                or_before: false,
-            },
-            caller: None,
-        };
+        let held = held_back(entry, step);
         say(entry, &held, owned);
     }
-    let past = entry.step(from, to, now_ns);
-    if opens && to == SYN_SENT && filter::port_undecided(&entry.socket) {
+    let past = entry.step(step.from, step.to, step.now_ns);
+    if step.opens() && step.to == SYN_SENT && filter::port_undecided(&entry.socket) {
         entry.flags |= TrackedSocket::HELD_BACK;
-        entry.held_from = from;
+        entry.held_from = step.from;
         entry.held_since_ns = past.since_ns;
         return;
     }
@@ -89,12 +96,30 @@ pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
     // Not from within, for both together would take too much of the stack.
     if say(entry, &telling, owned) {
         let stay = Stay {
-            state: from,
-            ns: now_ns.wrapping_sub(past.since_ns),
+            state: step.from,
+            ns: step.now_ns.wrapping_sub(past.since_ns),
             owned: owned == OWNED,
             lane: step.lane,
         };
         count::count(entry, &stay);
+    }
+}
+
+/// The transition that was held back until this next one.
+#[inline(always)]
+fn held_back(entry: &TrackedSocket, next: &Step) -> Telling<'static> {
+    Telling {
+        step: Step {
+            now_ns: entry.socket.since_ns,
+            from: entry.held_from,
+            to: entry.state,
+            ..*next
+        },
+        past: Past {
+            since_ns: entry.held_since_ns,
+            or_before: false,
+        },
+        caller: None,
     }
 }
 
@@ -107,9 +132,13 @@ pub struct Telling<'a> {
 
 /// A transition of a socket for which there is no room: what it says by itself.
 #[inline(always)]
-fn unkept(seen: &impl Seen, step: &Step, opens: bool) {
+fn unkept(seen: &impl Seen, step: &Step) {
     let Step { from, to, .. } = *step;
-    let owner = if opens { opener(to) } else { Owner::default() };
+    let owner = if step.opens() {
+        opener(to)
+    } else {
+        Owner::default()
+    };
     let mut socket = WatchedSocket::default();
     describe(seen, to, false, &mut socket);
     let wanted = owner.wanted != 0 || (owner.pid == 0 && owner::unknown_wanted());
@@ -136,13 +165,6 @@ fn opener(to: u32) -> Owner {
     } else {
         Owner::CONNECT
     })
-}
-
-/// Whether a process brings this about by a call on the socket: then the current task is the one
-/// that calls; in other transitions it is whoever was running.
-#[inline(always)]
-fn called(from: u32, to: u32) -> bool {
-    to == FIN_WAIT1 || to == LAST_ACK || (from == LISTEN && to == CLOSE)
 }
 
 /// Whether the entry's owner holds: not that of the listener once somebody has accepted unseen.
