@@ -1,6 +1,6 @@
 //! From an open file to its socket.
 
-use crate::{settings::setting, sock::peek};
+use crate::{memory::peek, settings::setting};
 
 /// The `struct sock` of an open file, if it is a socket.
 #[inline(always)]

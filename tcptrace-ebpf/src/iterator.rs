@@ -2,13 +2,13 @@
 
 use aya_ebpf::{bindings::seq_file, cty::c_void};
 
-use crate::sock::Sock;
+use crate::memory::TypedPtr;
 
 /// `struct bpf_iter__task { meta; task; }` and `struct bpf_iter__task_file { meta; task; fd; file; }`
 /// (`kernel/bpf/task_iter.c`): each member takes 8 bytes.
-pub struct Context(*const u64);
+pub struct IteratorContext(*const u64);
 
-impl Context {
+impl IteratorContext {
     #[inline(always)]
     pub fn new(ctx: *mut c_void) -> Self {
         Self(ctx.cast_const().cast())
@@ -23,11 +23,11 @@ impl Context {
     /// `meta->seq`, the first member of the first member.
     #[inline(always)]
     pub fn seq(&self) -> *mut seq_file {
-        Sock(self.word(0) as *const u8).load(0)
+        TypedPtr(self.word(0) as *const u8).load(0)
     }
 
     #[inline(always)]
-    pub fn task(&self) -> Sock {
-        Sock(self.word(1) as *const u8)
+    pub fn task(&self) -> TypedPtr {
+        TypedPtr(self.word(1) as *const u8)
     }
 }

@@ -7,6 +7,7 @@
 mod file;
 mod filter;
 mod iterator;
+mod memory;
 mod settings;
 mod sock;
 mod tracepoint;

@@ -16,13 +16,14 @@ use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
 
 use super::{
     owner,
-    seen::{Raw, Seen as _},
-    table::{self, Table, found, hand_over},
+    read_sock::{RawSock, ReadSock as _},
+    table::{self, Table, fill_in, hand_over},
 };
 use crate::{
     file::socket_of_file,
+    memory::{TypedPtr, peek},
     settings::setting,
-    sock::{Sock, is_ip, peek},
+    sock::is_ip,
 };
 
 /// Where a record of `sys_exit_…` has the result: after the common header (8 bytes) and the
@@ -77,9 +78,9 @@ fn descriptor_accepted(ctx: &TracePointContext, table: &Table) {
 fn descriptors() -> (u64, u32) {
     if setting!(has_task_type) != 0 {
         // SAFETY: the helper takes nothing; the verifier knows its result's type.
-        let task = Sock(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-        let files = Sock(task.load(setting!(task.task_files)));
-        let table = Sock(files.load(setting!(task.files_fdt)));
+        let task = TypedPtr(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        let files = TypedPtr(task.load(setting!(task.task_files)));
+        let table = TypedPtr(files.load(setting!(task.files_fdt)));
         return (
             table.load(setting!(task.fdt_fd)),
             table.load(setting!(task.fdt_max_fds)),
@@ -108,14 +109,14 @@ fn accepted(table: &Table, sock: *const u8) {
         }
         return;
     }
-    let sock = Raw(sock);
+    let sock = RawSock(sock);
     let protocol = sock.protocol();
     if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return;
     }
     // It came in before the start, or its coming in was missed.
     if let Some(entry) = table::add(table, sock.0) {
-        found(entry, &sock);
+        fill_in(entry, &sock);
         hand_over(entry, &owner::current(Owner::ACCEPT));
     }
 }

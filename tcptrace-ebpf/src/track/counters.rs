@@ -18,7 +18,7 @@ pub fn count(change: impl FnOnce(&mut LogCounters)) {
 
 /// Counts a socket that found no room, and keeps its address.
 #[inline(always)]
-pub fn count_unkept(sock: *const u8) {
+pub fn count_untracked(sock: *const u8) {
     count(|counters| {
         let place = counters.unkept as usize % LogCounters::UNKEPT_SOCKS;
         counters.unkept_socks[place] = sock as u64;
@@ -28,7 +28,7 @@ pub fn count_unkept(sock: *const u8) {
 
 /// Whether it is among the last that found no room on this CPU.
 #[inline(always)]
-pub fn was_unkept(sock: *const u8) -> bool {
+pub fn was_untracked(sock: *const u8) -> bool {
     let mut found = false;
     count(|counters| found = counters.unkept_socks.contains(&(sock as u64)));
     found

@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 
 use super::table;
-use crate::{settings::setting, sock::peek};
+use crate::{memory::peek, settings::setting};
 
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn destroyed_btf(ctx: BtfTracePointContext) -> i32 {

@@ -7,12 +7,12 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use super::{counters::count, owner::PIDS};
-use crate::{settings::setting, sock::Sock};
+use crate::{memory::TypedPtr, settings::setting};
 
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
-    let parent: u32 = Sock(ctx.arg(0)).load(setting!(task.task_tgid));
-    let child: u32 = Sock(ctx.arg(1)).load(setting!(task.task_tgid));
+    let parent: u32 = TypedPtr(ctx.arg(0)).load(setting!(task.task_tgid));
+    let child: u32 = TypedPtr(ctx.arg(1)).load(setting!(task.task_tgid));
     // SAFETY: only whether there is an entry matters.
     let followed = parent != child && unsafe { PIDS.get(parent) }.is_some();
     if followed && PIDS.insert(child, 1, 0).is_err() {
@@ -23,7 +23,7 @@ pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
 
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn process_freed(ctx: BtfTracePointContext) -> i32 {
-    let task = Sock(ctx.arg(0));
+    let task = TypedPtr(ctx.arg(0));
     let process: u32 = task.load(setting!(task.task_tgid));
     // The main thread goes last.
     if task.load::<u32>(setting!(task.task_pid)) == process {

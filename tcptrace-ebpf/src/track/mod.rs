@@ -9,7 +9,7 @@ mod counters;
 mod destroy;
 mod follow;
 mod owner;
+mod read_sock;
 mod seed;
-mod seen;
 mod table;
 mod transitions;

@@ -16,8 +16,8 @@ use aya_ebpf::{
 use tcptrace_common::{LogSettings, MAX_COMMS, Owner};
 
 use crate::{
+    memory::{TypedPtr, peek},
     settings::setting,
-    sock::{Sock, peek},
 };
 
 /// Processes whose sockets are wanted. All of its memory is taken at the start: up to 6.0 the kernel
@@ -54,7 +54,7 @@ pub fn current(known_by: u32) -> Owner {
         owner.comm = comm();
     } else if setting!(has_task_type) != 0 {
         // SAFETY: the helper takes nothing; the verifier knows its result's type.
-        let task = Sock(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        let task = TypedPtr(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
         if task.load::<u32>(setting!(task.task_flags)) & PF_KTHREAD != 0 {
             return Owner::default();
         }
@@ -146,7 +146,7 @@ pub fn holder(task: *const u8) -> Owner {
     let group = peek::<u64>(groups, setting!(task.css_set_dfl_cgrp)) as *const u8;
     let node = peek::<u64>(group, setting!(task.cgroup_kn)) as *const u8;
     owner.cgroup = peek(node, setting!(task.kernfs_node_id));
-    let in_cgroup = setting!(log.cgroup) == 0 || on_list(owner.cgroup);
+    let in_cgroup = setting!(log.cgroup) == 0 || is_listed(owner.cgroup);
     owner.wanted = u32::from(wanted(&owner) && in_cgroup);
     owner
 }
@@ -185,7 +185,7 @@ fn current_in_cgroup() -> bool {
     let (wanted, level) = (setting!(log.cgroup), setting!(log.cgroup_level));
     if wanted != 0 && level == LogSettings::BY_LIST {
         // SAFETY: the helper takes nothing.
-        return on_list(unsafe { bpf_get_current_cgroup_id() });
+        return is_listed(unsafe { bpf_get_current_cgroup_id() });
     }
     // SAFETY: the helper takes a number.
     wanted == 0 || unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) } == wanted
@@ -193,7 +193,7 @@ fn current_in_cgroup() -> bool {
 
 /// Whether the control group was among the wanted ones at the start.
 #[inline(always)]
-fn on_list(cgroup: u64) -> bool {
+fn is_listed(cgroup: u64) -> bool {
     // SAFETY: only whether there is an entry matters.
     unsafe { CGROUPS.get(cgroup) }.is_some()
 }

@@ -6,15 +6,15 @@ use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
 
 use super::{
     owner,
-    seen::{Raw, Seen as _},
-    table::{self, found, hand_over},
+    read_sock::{RawSock, ReadSock as _},
+    table::{self, fill_in, hand_over},
 };
-use crate::{file::socket_of_file, iterator::Context, sock::is_ip};
+use crate::{file::socket_of_file, iterator::IteratorContext, sock::is_ip};
 
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
-    let context = Context::new(ctx);
+    let context = IteratorContext::new(ctx);
     let (task, file) = (context.task(), context.word(3) as *const u8);
     if task.0.is_null() || file.is_null() {
         return 0;
@@ -22,7 +22,7 @@ pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
     let Some(sock) = socket_of_file(file) else {
         return 0;
     };
-    let sock = Raw(sock);
+    let sock = RawSock(sock);
     let protocol = sock.protocol();
     if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return 0;
@@ -32,7 +32,7 @@ pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
 }
 
 #[inline(always)]
-fn hold(sock: &Raw, holder: &Owner) {
+fn hold(sock: &RawSock, holder: &Owner) {
     let table = table::table!();
     if let Some(entry) = table::get(table, sock.0) {
         let [first, second] = &entry.owners;
@@ -45,7 +45,7 @@ fn hold(sock: &Raw, holder: &Owner) {
             hand_over(entry, holder);
         }
     } else if let Some(entry) = table::add(table, sock.0) {
-        found(entry, sock);
+        fill_in(entry, sock);
         hand_over(entry, holder);
     }
 }

@@ -12,8 +12,8 @@ use aya_ebpf::{
 use tcptrace_common::{Owner, TrackedSocket};
 
 use super::{
-    counters::count_unkept,
-    seen::{Raw, Seen},
+    counters::count_untracked,
+    read_sock::{RawSock, ReadSock},
 };
 
 pub type Table = HashMap<u64, TrackedSocket>;
@@ -59,11 +59,11 @@ pub(super) use table;
 
 /// An empty entry in place of whatever was there. It is counted when there is no room.
 #[inline(always)]
-pub fn fresh(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
+pub fn insert(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
     // By reference, for a copy would be on the stack.
     let empty: &TrackedSocket = &EMPTY;
     if table.insert(sock as u64, empty, BPF_ANY.into()).is_err() {
-        count_unkept(sock);
+        count_untracked(sock);
         return None;
     }
     get(table, sock)
@@ -77,7 +77,7 @@ pub fn add(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
         Ok(()) => get(table, sock),
         Err(EEXIST) => None,
         Err(_) => {
-            count_unkept(sock);
+            count_untracked(sock);
             None
         }
     }
@@ -95,16 +95,16 @@ pub fn get(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
 
 /// The socket's entry, unless it is that of an earlier socket in the same place.
 #[inline(always)]
-pub fn known(table: &Table, seen: &impl Seen) -> Option<&'static mut TrackedSocket> {
-    let entry = get(table, seen.sock())?;
-    let cookie = seen.cookie();
+pub fn known(table: &Table, sock: &impl ReadSock) -> Option<&'static mut TrackedSocket> {
+    let entry = get(table, sock.address())?;
+    let cookie = sock.cookie();
     let other = entry.socket.cookie != 0 && cookie != 0 && entry.socket.cookie != cookie;
     if other { None } else { Some(entry) }
 }
 
 /// Fills in the entry of a socket that is in its state already.
 #[inline(always)]
-pub fn found(entry: &mut TrackedSocket, sock: &Raw) {
+pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
     sock.describe_place(&mut entry.socket);
     sock.describe_ends(&mut entry.socket);
     entry.state = sock.state().into();

@@ -3,17 +3,13 @@
 use aya_ebpf::{cty::c_void, helpers::generated::bpf_sock_from_file};
 use tcptrace_common::HolderRecord;
 
-use super::record::{bytes, has_protocol, write};
-use crate::{
-    iterator::Context,
-    settings::setting,
-    sock::{Sock, is_ip},
-};
+use super::record::{bytes, is_told, write};
+use crate::{iterator::IteratorContext, memory::TypedPtr, settings::setting, sock::is_ip};
 
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
-    let context = Context::new(ctx);
+    let context = IteratorContext::new(ctx);
     let task = context.task();
     let file = context.word(3) as *const u8;
     if task.0.is_null() || file.is_null() {
@@ -24,17 +20,17 @@ pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
     if socket.is_null() {
         return 0;
     }
-    let sock = Sock(Sock(socket.cast_const().cast()).load(setting!(task.socket_sk)));
+    let sock = TypedPtr(TypedPtr(socket.cast_const().cast()).load(setting!(task.socket_sk)));
     if sock.0.is_null() {
         return 0;
     }
     let state: u8 = sock.load(setting!(sock.skc_state));
     if !is_ip(sock.load(setting!(sock.skc_family)))
-        || !has_protocol(state, sock.load(setting!(sock.sk_protocol)))
+        || !is_told(state, sock.load(setting!(sock.sk_protocol)))
     {
         return 0;
     }
-    let inode = Sock(Sock(file).load(setting!(task.file_inode)));
+    let inode = TypedPtr(TypedPtr(file).load(setting!(task.file_inode)));
     write(
         context.seq(),
         &HolderRecord {
@@ -51,8 +47,8 @@ pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
 
 /// The name of the thread group's leader, which is the process's name.
 #[inline(always)]
-fn comm(task: Sock) -> [u64; 2] {
-    let leader = Sock(task.load(setting!(task.task_group_leader)));
+fn comm(task: TypedPtr) -> [u64; 2] {
+    let leader = TypedPtr(task.load(setting!(task.task_group_leader)));
     let offset = setting!(task.task_comm);
     [leader.load(offset), leader.load(offset + 8)]
 }

@@ -5,15 +5,15 @@ use tcptrace_common::{HolderRecord, IPPROTO_MPTCP, IPPROTO_TCP, TcpState};
 
 use crate::settings::setting;
 
-/// Whether a socket in that state is told of, whatever MPTCP may be above it.
+/// Whether the state alone makes a socket one to tell of.
 #[inline(always)]
 pub fn of_interest(state: u8) -> bool {
     u32::from(state) == setting!(watched_state) || state == TcpState::Listen.number()
 }
 
-/// Whether a socket in that state is told of.
+/// Whether a socket in that state and of that protocol is told of.
 #[inline(always)]
-pub fn has_protocol(state: u8, protocol: u16) -> bool {
+pub fn is_told(state: u8, protocol: u16) -> bool {
     protocol == IPPROTO_MPTCP || (of_interest(state) && protocol == IPPROTO_TCP)
 }
 

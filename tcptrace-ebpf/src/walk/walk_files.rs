@@ -9,12 +9,13 @@ use aya_ebpf::{
 };
 use tcptrace_common::{HolderRecord, WalkState};
 
-use super::record::{bytes, has_protocol, of_interest, write};
+use super::record::{bytes, is_told, of_interest, write};
 use crate::{
     file::socket_of_file,
-    iterator::Context,
+    iterator::IteratorContext,
+    memory::{TypedPtr, peek},
     settings::setting,
-    sock::{Sock, is_ip, peek},
+    sock::is_ip,
 };
 
 #[map]
@@ -46,7 +47,7 @@ const STOP: c_long = 1;
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
-    let context = Context::new(ctx);
+    let context = IteratorContext::new(ctx);
     let task = context.task();
     if !task.0.is_null()
         && let Some(state) = WALK.get_ptr_mut(0)
@@ -59,7 +60,7 @@ pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
 /// The members are read as raw memory, which keeps the verifier from searching the kernel's types
 /// for each step.
 #[inline(always)]
-fn walk_task(context: &Context, task: Sock, state: *mut WalkState) {
+fn walk_task(context: &IteratorContext, task: TypedPtr, state: *mut WalkState) {
     let task = task.0;
     let files: u64 = peek(task, setting!(task.task_files));
     if files == 0 {
@@ -139,7 +140,7 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     // The protocol lies on another cache line than the state, so it is asked for last.
     if !is_ip(family)
         || !(of_interest(state) || in_doubt)
-        || !has_protocol(state, peek(sock, setting!(sock.sk_protocol)))
+        || !is_told(state, peek(sock, setting!(sock.sk_protocol)))
     {
         return NEXT;
     }

@@ -14,7 +14,7 @@ use aya_ebpf::{
 use aya_log_ebpf::{debug, warn};
 use tcptrace_common::{Counters, WatchedSocket};
 
-use crate::{filter, settings::setting, sock::Sock, tracepoint::Record};
+use crate::{filter, settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
 
 /// Sockets in the watched state, by the address of their `struct sock`.
 #[map]
@@ -33,9 +33,9 @@ static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
     let watched = setting!(watched_state) as i32;
     if ctx.arg::<i32>(2) == watched {
-        let sock = Sock(ctx.arg(0));
-        let protocol = sock.load(setting!(sock.sk_protocol));
-        enter(&ctx, &SOCKETS, sock.0, sock.describe(), protocol);
+        let sock = TypedSock::new(ctx.arg(0));
+        let protocol = sock.protocol();
+        enter(&ctx, &SOCKETS, sock.address(), sock.describe(), protocol);
     } else if ctx.arg::<i32>(1) == watched {
         leave(&ctx, &SOCKETS, ctx.arg(0));
     }
@@ -46,7 +46,7 @@ pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn set_state_tracepoint(ctx: TracePointContext) -> u32 {
     let watched = setting!(watched_state) as i32;
-    let record = Record::new(&ctx);
+    let record = TracepointRecord::new(&ctx);
     if record.new_state() == watched {
         let protocol = record.protocol();
         enter(

@@ -4,24 +4,24 @@ use tcptrace_common::{Owner, TrackedSocket};
 
 use super::{
     super::{
-        seen::Seen,
+        read_sock::ReadSock,
         table::{self, Table},
     },
     transition::{LISTEN, SYN_RECV},
 };
-use crate::{settings::setting, sock::peek};
+use crate::{memory::peek, settings::setting};
 
 /// A new socket, made for a connection that came in at a listener. Its addresses are filled in
 /// only afterwards (up to 6.12), and its cookie is the listener's until then: the transition is
 /// told with the next one, which follows at once.
 #[inline(always)]
-pub fn came_in(table: &Table, seen: &impl Seen, now_ns: u64) {
-    if let Some(entry) = table::fresh(table, seen.sock()) {
+pub fn came_in(table: &Table, sock: &impl ReadSock, now_ns: u64) {
+    if let Some(entry) = table::insert(table, sock.address()) {
         entry.state = SYN_RECV;
         entry.flags = TrackedSocket::HELD_BACK;
         entry.held_from = LISTEN;
         entry.socket.since_ns = now_ns;
-        copy_listener(table, seen.sock(), &mut entry.owners[0]);
+        copy_owner_of_listener(table, sock.address(), &mut entry.owners[0]);
     }
 }
 
@@ -31,7 +31,7 @@ pub fn came_in(table: &Table, seen: &impl Seen, now_ns: u64) {
 /// members yet. An empty list in the listener, whose head points to itself, still does so in the
 /// copy: `tsq_node` of `struct tcp_sock`, which `tcp_create_openreq_child` resets later.
 #[inline(always)]
-fn copy_listener(table: &Table, child: *const u8, owner: &mut Owner) {
+fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut Owner) {
     let offset = setting!(sock.tsq_node);
     if offset == 0 {
         return;

@@ -44,26 +44,27 @@ const E2BIG: i32 = -7;
 /// Numbers of keys that one program may give on one CPU.
 const NUMBERS: u32 = 1 << 18;
 
-/// A duration in a state.
-pub struct Stay {
+/// A state duration.
+pub struct StateDuration {
+    /// The state that was left.
     pub state: u32,
     pub ns: u64,
-    /// Whether the socket's owner holds.
-    pub owned: bool,
+    /// Whether the socket's owner is known.
+    pub owner_known: bool,
     /// Which program counts.
-    pub lane: u32,
+    pub program: u32,
 }
 
 /// Counts it. A function of its own, for it is long and called from several places.
 #[inline(never)]
-pub fn count(entry: &mut TrackedSocket, stay: &Stay) {
-    let bucket = Bucket::of(stay.ns);
+pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
+    let bucket = Bucket::of(duration.ns);
     let decade = if setting!(hist.by) == 0 {
-        rest(stay, bucket)
+        unkeyed(duration, bucket)
     } else {
-        keyed(entry, stay, bucket).or_else(|| {
+        keyed(entry, duration, bucket).or_else(|| {
             counters::count(|counters| counters.keyless += 1);
-            rest(stay, bucket)
+            unkeyed(duration, bucket)
         })
     };
     // As one value that is compared and then used: else the verifier sees two.
@@ -72,29 +73,33 @@ pub fn count(entry: &mut TrackedSocket, stay: &Stay) {
         && slot < BUCKETS_PER_DECADE
     {
         decade.counts[slot] += 1;
-        decade.sum_ns += stay.ns;
-        if stay.ns > decade.max_ns {
-            decade.max_ns = stay.ns;
+        decade.sum_ns += duration.ns;
+        if duration.ns > decade.max_ns {
+            decade.max_ns = duration.ns;
         }
         counters::count(|counters| counters.counted += 1);
     }
 }
 
 #[inline(always)]
-fn rest(stay: &Stay, bucket: Bucket) -> Option<&'static mut Decade> {
-    let index = rest_index(stay.lane, stay.state, bucket.decade.into());
+fn unkeyed(duration: &StateDuration, bucket: Bucket) -> Option<&'static mut Decade> {
+    let index = rest_index(duration.program, duration.state, bucket.decade.into());
     let decade = REST.get_ptr_mut(index)?;
-    // SAFETY: this CPU's own copy, which no other program writes: each has its own lane.
+    // SAFETY: this CPU's own copy, which no other program writes: each has its own.
     Some(unsafe { &mut *decade })
 }
 
 #[inline(always)]
-fn keyed(entry: &mut TrackedSocket, stay: &Stay, bucket: Bucket) -> Option<&'static mut Decade> {
+fn keyed(
+    entry: &mut TrackedSocket,
+    duration: &StateDuration,
+    bucket: Bucket,
+) -> Option<&'static mut Decade> {
     let key = DecadeKey {
-        key: known_number(entry, stay)?,
-        state: stay.state as u8,
+        key: known_number(entry, duration)?,
+        state: duration.state as u8,
         decade: bucket.decade,
-        lane: stay.lane as u8,
+        lane: duration.program as u8,
         reserved: 0,
     };
     let decade = match DECADES.get_ptr_mut(key) {
@@ -115,19 +120,23 @@ fn keyed(entry: &mut TrackedSocket, stay: &Stay, bucket: Bucket) -> Option<&'sta
 /// The number of the socket's key, which is kept with the socket: neither its owner nor its ends
 /// change but where that is forgotten, or an accepting process comes in between.
 #[inline(always)]
-fn known_number(entry: &mut TrackedSocket, stay: &Stay) -> Option<u32> {
+fn known_number(entry: &mut TrackedSocket, duration: &StateDuration) -> Option<u32> {
     let accepted = entry.accepted & 1;
-    let valid = KNOWN | u64::from(accepted) << 32 | u64::from(stay.owned) << 33;
+    let valid = KNOWN | u64::from(accepted) << 32 | u64::from(duration.owner_known) << 33;
     let known = entry.key;
     if known >> 32 == valid >> 32 {
         return Some(known as u32);
     }
     let owner = &entry.owners[accepted as usize];
-    let owner = if stay.owned { Some(owner) } else { None };
-    // SAFETY: this CPU's own copy, which no other program writes: each has its own lane.
-    let key = unsafe { &mut *SCRATCH.get_ptr_mut(stay.lane)? };
-    fill_in(key, &entry.socket, owner, stay.state);
-    let number = number(key, stay.lane)?;
+    let owner = if duration.owner_known {
+        Some(owner)
+    } else {
+        None
+    };
+    // SAFETY: this CPU's own copy, which no other program writes: each has its own.
+    let key = unsafe { &mut *SCRATCH.get_ptr_mut(duration.program)? };
+    fill_in_key(key, &entry.socket, owner, duration.state);
+    let number = number(key, duration.program)?;
     entry.key = valid | u64::from(number);
     Some(number)
 }
@@ -137,21 +146,21 @@ const KNOWN: u64 = 1 << 63;
 
 /// The key's number, which it gets when there is room for one more.
 #[inline(always)]
-fn number(key: &HistKey, lane: u32) -> Option<u32> {
+fn number(key: &HistKey, program: u32) -> Option<u32> {
     if let Some(number) = KEYS.get_ptr(key) {
-        // SAFETY: keys are never removed, and their numbers stay.
+        // SAFETY: keys are never removed, and their numbers duration.
         return Some(unsafe { *number });
     }
     // SAFETY: the helper takes nothing.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let lane = lane % LANES;
+    let program = program % LANES;
     let mut numbered = 0;
-    counters::count(|counters| numbered = counters.numbered[lane as usize] as u32);
-    let number = (cpu * LANES + lane) * NUMBERS + numbered;
+    counters::count(|counters| numbered = counters.numbered[program as usize] as u32);
+    let number = (cpu * LANES + program) * NUMBERS + numbered;
     if add(LogCounters::NO_KEYS, || {
         KEYS.insert(key, number, BPF_NOEXIST.into())
     }) {
-        counters::count(|counters| counters.numbered[lane as usize] += 1);
+        counters::count(|counters| counters.numbered[program as usize] += 1);
     }
     // SAFETY: as above. It may be there without us: another CPU was quicker.
     KEYS.get_ptr(key).map(|number| unsafe { *number })
@@ -175,7 +184,7 @@ fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
 
 /// What it is counted by.
 #[inline(always)]
-fn fill_in(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&Owner>, state: u32) {
+fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&Owner>, state: u32) {
     let by = setting!(hist.by);
     let asked = |parts: u32| by & parts != 0;
     if asked(HistKey::OF_OWNER) {

@@ -18,22 +18,28 @@ use aya_ebpf::{
 };
 use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP};
 
-use self::transition::{CLOSE, LISTEN, SYN_RECV, Step};
+use self::transition::{CLOSE, LISTEN, SYN_RECV, Transition};
 use super::{
     counters,
-    seen::{Seen, Typed},
+    read_sock::ReadSock,
     table::{self, Table},
 };
-use crate::{settings::setting, tracepoint::Record};
+use crate::{settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
 
-/// The program that runs at first, and the one that stands in for it.
+/// The program that tells transitions, and the one that stands in for it.
 const FIRST: u32 = 0;
-const AGAIN: u32 = 1;
+const STAND_IN: u32 = 1;
 
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn transition_btf(ctx: BtfTracePointContext) -> i32 {
     let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
-    transition(table::table!(), &Typed::new(&ctx), from, to, FIRST);
+    take_in(
+        table::table!(),
+        &TypedSock::new(ctx.arg(0)),
+        from,
+        to,
+        FIRST,
+    );
     0
 }
 
@@ -41,14 +47,16 @@ pub fn transition_btf(ctx: BtfTracePointContext) -> i32 {
 /// that one is interrupted on the same CPU, but then it runs this one.
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
-    let (table, seen) = (table::table!(), Typed::new(&ctx));
+    let (table, sock) = (table::table!(), TypedSock::new(ctx.arg(0)));
     let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
-    let told = match table::get(table, seen.sock()) {
+    let told = match table::get(table, sock.address()) {
         Some(entry) => entry.state == to,
         // What has just been closed may have no entry any more, some never have one, and for some there was no room.
-        None => to == CLOSE || without_owners::leaves_out(to) || counters::was_unkept(seen.sock()),
+        None => {
+            to == CLOSE || without_owners::leaves_out(to) || counters::was_untracked(sock.address())
+        }
     };
-    if from != to && !told && transition(table, &seen, from, to, AGAIN) {
+    if from != to && !told && take_in(table, &sock, from, to, STAND_IN) {
         counters::count(|counters| counters.rescued += 1);
     }
     0
@@ -56,43 +64,43 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
 
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
-    let record = Record::new(&ctx);
+    let record = TracepointRecord::new(&ctx);
     let (from, to) = (record.old_state() as u32, record.new_state() as u32);
-    transition(table::preallocated(), &record, from, to, FIRST);
+    take_in(table::preallocated(), &record, from, to, FIRST);
     0
 }
 
 /// Takes a transition in; whether it was any of our business.
 #[inline(always)]
-fn transition(table: &Table, seen: &impl Seen, from: u32, to: u32, lane: u32) -> bool {
+fn take_in(table: &Table, sock: &impl ReadSock, from: u32, to: u32, program: u32) -> bool {
     if without_owners::leaves_out(from) && without_owners::leaves_out(to) {
         return false;
     }
-    let protocol = seen.protocol();
+    let protocol = sock.protocol();
     // Closing what was shut down before sets the state that the socket is in already.
     if from == to || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return false;
     }
     // SAFETY: the helper takes nothing and only reads the clock.
     let now_ns = unsafe { bpf_ktime_get_ns() };
-    let step = Step {
+    let transition = Transition {
         protocol,
         from,
         to,
         now_ns,
-        lane,
+        program,
     };
     if setting!(hist.unowned) != 0 {
-        return without_owners::changed(table, seen, &step);
+        return without_owners::take_in(table, sock, &transition);
     }
     if from == LISTEN && to == SYN_RECV {
-        came_in::came_in(table, seen, now_ns);
+        came_in::came_in(table, sock, now_ns);
     } else {
-        with_owners::changed(table, seen, &step);
+        with_owners::take_in(table, sock, &transition);
     }
     // No one tells when an MPTCP connection as a whole is destroyed.
     if protocol == IPPROTO_MPTCP && to == CLOSE {
-        let _ = table.remove(seen.sock() as u64);
+        let _ = table.remove(sock.address() as u64);
     }
     true
 }

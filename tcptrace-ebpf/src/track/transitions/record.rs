@@ -19,8 +19,8 @@ const ASK_EVERY: u64 = 64;
 #[map]
 static TRANSITIONS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// What is told of a transition.
-pub struct Told<'a> {
+/// What a record says: [`TransitionRecord`] without copies.
+pub struct Contents<'a> {
     pub time_ns: u64,
     pub socket: &'a WatchedSocket,
     /// When it entered the state that it left, or 0.
@@ -51,7 +51,7 @@ unsafe fn clear(owner: *mut Owner) {
 /// Writes a record. The reader is not woken for each: it comes by itself, and is called when much
 /// waits.
 #[inline(always)]
-pub fn tell(told: &Told<'_>) {
+pub fn write(contents: &Contents<'_>) {
     let Some(mut entry) = TRANSITIONS.reserve::<TransitionRecord>(0) else {
         count(|counters| counters.lost += 1);
         return;
@@ -60,21 +60,21 @@ pub fn tell(told: &Told<'_>) {
     // SAFETY: the reserved memory has the record's size and alignment, and is ours until it is
     // submitted; every field is written.
     unsafe {
-        (*record).time_ns = told.time_ns;
-        (*record).socket = *told.socket;
-        (*record).socket.since_ns = told.since_ns;
-        (*record).from = told.from;
-        (*record).to = told.to;
-        (*record).flags = told.flags;
-        (*record).protocol = told.protocol;
+        (*record).time_ns = contents.time_ns;
+        (*record).socket = *contents.socket;
+        (*record).socket.since_ns = contents.since_ns;
+        (*record).from = contents.from;
+        (*record).to = contents.to;
+        (*record).flags = contents.flags;
+        (*record).protocol = contents.protocol;
         (*record).reserved = 0;
-        match told.owner {
+        match contents.owner {
             // An assignment might overlap for all the compiler knows, and becomes a call to a loop
             // over bytes.
             Some(owner) => copy_nonoverlapping(owner, &raw mut (*record).owner, 1),
             None => clear(&raw mut (*record).owner),
         }
-        if let Some(caller) = told.caller {
+        if let Some(caller) = contents.caller {
             ((*record).caller_pid, (*record).caller_tid) = (caller.pid, caller.tid);
             // For the same reason not as a whole.
             (*record).caller_comm[0] = caller.comm[0];

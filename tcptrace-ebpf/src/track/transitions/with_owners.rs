@@ -7,44 +7,47 @@ use tcptrace_common::{Owner, Past, TrackedSocket, TransitionRecord, WatchedSocke
 use super::{
     super::{
         owner,
-        seen::Seen,
+        read_sock::ReadSock,
         table::{self, Table, hand_over, known},
     },
-    count::{self, Stay},
-    record::{Told, tell},
-    transition::{LISTEN, SYN_RECV, SYN_SENT, Step, complete_port, describe, fits},
+    count::{self, StateDuration},
+    record::{self, Contents},
+    transition::{LISTEN, SYN_RECV, SYN_SENT, Transition, complete_port, describe},
 };
 use crate::{filter, settings::setting};
 
 /// Takes a transition in, in three steps: who brought it about, what the socket is now, and handing
 /// that on.
 #[inline(always)]
-pub fn changed(table: &Table, seen: &impl Seen, step: &Step) {
-    let Some(entry) = known(table, seen).or_else(|| table::fresh(table, seen.sock())) else {
-        return unkept(seen, step);
+pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) {
+    let Some(entry) = known(table, sock).or_else(|| table::insert(table, sock.address())) else {
+        return write_untracked(sock, transition);
     };
     let mut space = MaybeUninit::uninit();
-    let caller = find_who(entry, seen, step, &mut space);
-    describe_what(entry, seen, step);
-    hand_on(entry, seen, step, caller);
+    let caller = find_who(entry, sock, transition, &mut space);
+    describe_what(entry, sock, transition);
+    hand_on(entry, sock, transition, caller);
 }
 
 /// Who: the process that opens or closes the socket by a call, which it may get by that.
 #[inline(always)]
 fn find_who<'a>(
     entry: &mut TrackedSocket,
-    seen: &impl Seen,
-    step: &Step,
+    sock: &impl ReadSock,
+    transition: &Transition,
     space: &'a mut MaybeUninit<Owner>,
 ) -> Option<&'a Owner> {
-    if step.opens() {
-        let opener = space.write(opener(step.to));
+    if transition.opens() {
+        let opener = space.write(opener(transition.to));
         hand_over(entry, opener);
         Some(opener)
-    } else if step.closes() && (setting!(hist.states) == 0 || entry.accepted == 0) {
+    } else if transition.closes() && (setting!(hist.states) == 0 || entry.accepted == 0) {
         let closer = space.write(owner::caller(&entry.owners[(entry.accepted & 1) as usize]));
         // Whoever closes a socket that nobody is known to have has it.
-        if entry.accepted == 0 && closer.known_by == Owner::FD && owned(entry, seen) != OWNED {
+        if entry.accepted == 0
+            && closer.known_by == Owner::FD
+            && ownership(entry, sock) != Ownership::Known
+        {
             hand_over(entry, closer);
         }
         Some(closer)
@@ -56,66 +59,71 @@ fn find_who<'a>(
 /// What: the socket's addresses, which are known from the second transition on, and forgotten in
 /// part at the last.
 #[inline(always)]
-fn describe_what(entry: &mut TrackedSocket, seen: &impl Seen, step: &Step) {
+fn describe_what(entry: &mut TrackedSocket, sock: &impl ReadSock, transition: &Transition) {
     // So is one that came in, until its next transition, whichever that is.
     let new = entry.socket.family == 0;
-    if new || step.opens() || step.from == SYN_RECV {
+    if new || transition.opens() || transition.from == SYN_RECV {
         let since_ns = entry.socket.since_ns;
-        describe(seen, step.to, !new, &mut entry.socket);
+        describe(sock, transition.to, !new, &mut entry.socket);
         entry.socket.since_ns = since_ns;
         if entry.held_from == LISTEN {
             entry.socket.flags |= WatchedSocket::FROM_LISTENER;
         }
-    } else if step.from == SYN_SENT {
-        seen.describe_ends(&mut entry.socket);
-        complete_port(seen, step.to, true, &mut entry.socket);
+    } else if transition.from == SYN_SENT {
+        sock.describe_ends(&mut entry.socket);
+        complete_port(sock, transition.to, true, &mut entry.socket);
     }
 }
 
 /// Hands on: tells what was held back, and then tells this one, counts it, or holds it back.
 #[inline(always)]
-fn hand_on(entry: &mut TrackedSocket, seen: &impl Seen, step: &Step, caller: Option<&Owner>) {
-    let owned = owned(entry, seen);
+fn hand_on(
+    entry: &mut TrackedSocket,
+    sock: &impl ReadSock,
+    transition: &Transition,
+    caller: Option<&Owner>,
+) {
+    let ownership = ownership(entry, sock);
     if entry.flags & TrackedSocket::HELD_BACK != 0 {
         entry.flags &= !TrackedSocket::HELD_BACK;
-        let held = held_back(entry, step);
-        say(entry, &held, owned);
+        let held = held_back(entry, transition);
+        write_unless_counted(entry, &held, ownership);
     }
-    let past = entry.step(step.from, step.to, step.now_ns);
-    if step.opens() && step.to == SYN_SENT && filter::port_undecided(&entry.socket) {
+    let start = entry.step(transition.from, transition.to, transition.now_ns);
+    if transition.opens() && transition.to == SYN_SENT && filter::port_undecided(&entry.socket) {
         entry.flags |= TrackedSocket::HELD_BACK;
-        entry.held_from = step.from;
-        entry.held_since_ns = past.since_ns;
+        entry.held_from = transition.from;
+        entry.held_since_ns = start.since_ns;
         return;
     }
-    let telling = Telling {
-        step: *step,
-        past,
+    let details = Details {
+        transition: *transition,
+        start,
         caller,
     };
     // Not from within, for both together would take too much of the stack.
-    if say(entry, &telling, owned) {
-        let stay = Stay {
-            state: step.from,
-            ns: step.now_ns.wrapping_sub(past.since_ns),
-            owned: owned == OWNED,
-            lane: step.lane,
+    if write_unless_counted(entry, &details, ownership) {
+        let duration = StateDuration {
+            state: transition.from,
+            ns: transition.now_ns.wrapping_sub(start.since_ns),
+            owner_known: ownership == Ownership::Known,
+            program: transition.program,
         };
-        count::count(entry, &stay);
+        count::count(entry, &duration);
     }
 }
 
 /// The transition that was held back until this next one.
 #[inline(always)]
-fn held_back(entry: &TrackedSocket, next: &Step) -> Telling<'static> {
-    Telling {
-        step: Step {
+fn held_back(entry: &TrackedSocket, next: &Transition) -> Details<'static> {
+    Details {
+        transition: Transition {
             now_ns: entry.socket.since_ns,
             from: entry.held_from,
             to: entry.state,
             ..*next
         },
-        past: Past {
+        start: Past {
             since_ns: entry.held_since_ns,
             or_before: false,
         },
@@ -123,34 +131,33 @@ fn held_back(entry: &TrackedSocket, next: &Step) -> Telling<'static> {
     }
 }
 
-/// What is to be told of a transition beside the socket.
-pub struct Telling<'a> {
-    pub step: Step,
-    pub past: Past,
-    pub caller: Option<&'a Owner>,
+/// What a record says of a transition beside the socket.
+struct Details<'a> {
+    transition: Transition,
+    start: Past,
+    caller: Option<&'a Owner>,
 }
 
 /// A transition of a socket for which there is no room: what it says by itself.
 #[inline(always)]
-fn unkept(seen: &impl Seen, step: &Step) {
-    let Step { from, to, .. } = *step;
-    let owner = if step.opens() {
-        opener(to)
+fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
+    let owner = if transition.opens() {
+        opener(transition.to)
     } else {
         Owner::default()
     };
     let mut socket = WatchedSocket::default();
-    describe(seen, to, false, &mut socket);
+    describe(sock, transition.to, false, &mut socket);
     let wanted = owner.wanted != 0 || (owner.pid == 0 && owner::unknown_wanted());
-    if wanted && fits(from, to, &socket) {
-        tell(&Told {
-            time_ns: step.now_ns,
+    if wanted && transition.is_wanted(&socket) {
+        record::write(&Contents {
+            time_ns: transition.now_ns,
             socket: &socket,
             since_ns: 0,
-            from: from as u8,
-            to: to as u8,
+            from: transition.from as u8,
+            to: transition.to as u8,
             flags: 0,
-            protocol: step.protocol,
+            protocol: transition.protocol,
             owner: Some(&owner),
             caller: Some(&owner),
         });
@@ -167,62 +174,75 @@ fn opener(to: u32) -> Owner {
     })
 }
 
+/// What is known of a socket's owner.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u32)]
+enum Ownership {
+    /// It is the entry's.
+    Known,
+    /// Some process has a descriptor, it is not known which.
+    Unknown,
+    /// No process has one.
+    Unaccepted,
+}
+
 /// Whether the entry's owner holds: not that of the listener once somebody has accepted unseen.
 #[inline(always)]
-fn owned(entry: &TrackedSocket, seen: &impl Seen) -> u32 {
+fn ownership(entry: &TrackedSocket, sock: &impl ReadSock) -> Ownership {
     let owner = &entry.owners[(entry.accepted & 1) as usize];
     match owner.known_by {
-        Owner::UNKNOWN if seen.has_file() => NOBODY,
-        Owner::UNKNOWN => UNACCEPTED,
-        Owner::LISTENER if setting!(log.sees_accept) != 0 && seen.has_file() => NOBODY,
-        _ => OWNED,
+        Owner::UNKNOWN if sock.has_file() => Ownership::Unknown,
+        Owner::UNKNOWN => Ownership::Unaccepted,
+        Owner::LISTENER if setting!(log.sees_accept) != 0 && sock.has_file() => Ownership::Unknown,
+        _ => Ownership::Known,
     }
 }
 
-/// Writes the record, if the filter lets it through; or says that the duration is to be counted
-/// instead. A function of its own, for it is long and called from several places.
+/// Writes the record, if the filter lets it through; or gives true when the duration is to be
+/// counted instead. A function of its own, for it is long and called from several places.
 #[inline(never)]
-fn say(entry: &TrackedSocket, telling: &Telling<'_>, owned: u32) -> bool {
-    let Telling { step, past, caller } = telling;
-    if !fits(step.from, step.to, &entry.socket) {
+fn write_unless_counted(
+    entry: &TrackedSocket,
+    details: &Details<'_>,
+    ownership: Ownership,
+) -> bool {
+    let Details {
+        transition,
+        start,
+        caller,
+    } = details;
+    if !transition.is_wanted(&entry.socket) {
         return false;
     }
     let owner = &entry.owners[(entry.accepted & 1) as usize];
-    let (flags, owner) = match owned {
-        OWNED if owner.wanted == 0 => return false,
-        OWNED => (0, Some(owner)),
+    let (flags, owner) = match ownership {
+        Ownership::Known if owner.wanted == 0 => return false,
+        Ownership::Known => (0, Some(owner)),
         _ if !owner::unknown_wanted() => return false,
-        UNACCEPTED => (TransitionRecord::UNACCEPTED, None),
-        _ => (0, None),
+        Ownership::Unaccepted => (TransitionRecord::UNACCEPTED, None),
+        Ownership::Unknown => (0, None),
     };
-    let before = if past.or_before {
+    let before = if start.or_before {
         TransitionRecord::OR_BEFORE
     } else {
         0
     };
     // What began before the start is told for user space to judge, and what came in before and waits
     // to be accepted, for it knows where: both are rare.
-    let waits = owned == UNACCEPTED && entry.held_from != LISTEN;
-    if setting!(hist.states) != 0 && past.since_ns != 0 && before == 0 && !waits {
+    let waits = ownership == Ownership::Unaccepted && entry.held_from != LISTEN;
+    if setting!(hist.states) != 0 && start.since_ns != 0 && before == 0 && !waits {
         return true;
     }
-    tell(&Told {
-        time_ns: step.now_ns,
+    record::write(&Contents {
+        time_ns: transition.now_ns,
         socket: &entry.socket,
-        since_ns: past.since_ns,
-        from: step.from as u8,
-        to: step.to as u8,
+        since_ns: start.since_ns,
+        from: transition.from as u8,
+        to: transition.to as u8,
         flags: flags | before,
-        protocol: step.protocol,
+        protocol: transition.protocol,
         owner,
         caller: *caller,
     });
     false
 }
-
-/// The entry's owner holds.
-const OWNED: u32 = 0;
-/// It does not, and somebody has a descriptor.
-const NOBODY: u32 = 1;
-/// Nobody has one.
-const UNACCEPTED: u32 = 2;

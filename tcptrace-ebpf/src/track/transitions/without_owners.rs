@@ -5,12 +5,12 @@ use tcptrace_common::WatchedSocket;
 
 use super::{
     super::{
-        seen::Seen,
+        read_sock::ReadSock,
         table::{self, Table, known},
     },
-    count::{self, Stay},
-    record::{Told, tell},
-    transition::{SYN_RECV, SYN_SENT, Step, describe, fits},
+    count::{self, StateDuration},
+    record::{self, Contents},
+    transition::{SYN_RECV, SYN_SENT, Transition, describe},
 };
 use crate::{filter, settings::setting};
 
@@ -22,58 +22,59 @@ pub fn leaves_out(state: u32) -> bool {
 
 /// Takes a transition in; whether it was of a socket that is asked about.
 #[inline(always)]
-pub fn changed(table: &Table, seen: &impl Seen, step: &Step) -> bool {
-    let (leaves, enters) = (!leaves_out(step.from), !leaves_out(step.to));
-    let entry = known(table, seen);
+pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> bool {
+    let (leaves, enters) = (!leaves_out(transition.from), !leaves_out(transition.to));
+    let entry = known(table, sock);
     match entry {
-        Some(entry) if entry.state == step.from => {
-            let past = entry.step(step.from, step.to, step.now_ns);
+        Some(entry) if entry.state == transition.from => {
+            let start = entry.step(transition.from, transition.to, transition.now_ns);
             // Only now its addresses are known.
-            if step.from == SYN_SENT || step.from == SYN_RECV {
-                describe(seen, step.to, true, &mut entry.socket);
+            if transition.from == SYN_SENT || transition.from == SYN_RECV {
+                describe(sock, transition.to, true, &mut entry.socket);
             }
-            if fits(step.from, step.to, &entry.socket) {
-                let stay = Stay {
-                    state: step.from,
-                    ns: step.now_ns.wrapping_sub(past.since_ns),
-                    owned: false,
-                    lane: step.lane,
+            if transition.is_wanted(&entry.socket) {
+                let duration = StateDuration {
+                    state: transition.from,
+                    ns: transition.now_ns.wrapping_sub(start.since_ns),
+                    owner_known: false,
+                    program: transition.program,
                 };
-                count::count(entry, &stay);
+                count::count(entry, &duration);
             }
             if !enters {
-                let _ = table.remove(seen.sock() as u64);
+                let _ = table.remove(sock.address() as u64);
             }
             true
         }
         entry => {
-            let told = leaves && tell_of(seen, step);
+            let written = leaves && write_without_start(sock, transition);
             if enters {
-                return enter(table, seen, step) || told;
+                return enter(table, sock, transition) || written;
             }
             if entry.is_some() {
-                let _ = table.remove(seen.sock() as u64);
+                let _ = table.remove(sock.address() as u64);
             }
-            told
+            written
         }
     }
 }
 
-/// Since when is not known here: user space may know, for sockets that it listed at the start.
+/// Writes the record, if the filter wants it. Since when is not known here: user space may know, for
+/// sockets that it listed at the start.
 #[inline(never)]
-fn tell_of(seen: &impl Seen, step: &Step) -> bool {
+fn write_without_start(sock: &impl ReadSock, transition: &Transition) -> bool {
     let mut socket = WatchedSocket::default();
-    describe(seen, step.to, false, &mut socket);
-    let wanted = fits(step.from, step.to, &socket);
+    describe(sock, transition.to, false, &mut socket);
+    let wanted = transition.is_wanted(&socket);
     if wanted {
-        tell(&Told {
-            time_ns: step.now_ns,
+        record::write(&Contents {
+            time_ns: transition.now_ns,
             socket: &socket,
             since_ns: 0,
-            from: step.from as u8,
-            to: step.to as u8,
+            from: transition.from as u8,
+            to: transition.to as u8,
             flags: 0,
-            protocol: step.protocol,
+            protocol: transition.protocol,
             owner: None,
             caller: None,
         });
@@ -82,18 +83,18 @@ fn tell_of(seen: &impl Seen, step: &Step) -> bool {
 }
 
 #[inline(always)]
-fn enter(table: &Table, seen: &impl Seen, step: &Step) -> bool {
+fn enter(table: &Table, sock: &impl ReadSock, transition: &Transition) -> bool {
     let mut socket = WatchedSocket::default();
     // What has just come in does not even have a cookie of its own.
-    if step.to != SYN_RECV {
-        describe(seen, step.to, false, &mut socket);
+    if transition.to != SYN_RECV {
+        describe(sock, transition.to, false, &mut socket);
     }
-    if step.to != SYN_RECV && !filter::fits(&socket) {
+    if transition.to != SYN_RECV && !filter::fits(&socket) {
         return false;
     }
-    socket.since_ns = step.now_ns;
-    if let Some(entry) = table::fresh(table, seen.sock()) {
-        (entry.socket, entry.state) = (socket, step.to);
+    socket.since_ns = transition.now_ns;
+    if let Some(entry) = table::insert(table, sock.address()) {
+        (entry.socket, entry.state) = (socket, transition.to);
     }
     true
 }
