@@ -9,7 +9,9 @@ use crate::{
     sock::{flags, netns, v4_mapped},
 };
 
-/// The record of `inet_sock_set_state`.
+/// The record of `inet_sock_set_state` (`TP_STRUCT__entry` in `include/trace/events/sock.h`):
+/// `skaddr`, `oldstate`, `newstate`, `sport`, `dport`, `family`, `protocol`, `saddr`, `daddr`,
+/// `saddr_v6`, `daddr_v6`.
 pub struct TracepointRecord(*const u8);
 
 impl TracepointRecord {

@@ -1,10 +1,7 @@
 //! Who accepts a connection.
 //!
-//! Kernel prototypes: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`
-//! up to 6.9, `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)` from
-//! 6.10 on (`net/ipv4/inet_connection_sock.c`); the result follows the arguments. Where functions
-//! cannot be hooked, the system calls' results are descriptors, which are looked up in the table of
-//! the process.
+//! The kernel's function gives the new socket. Where functions cannot be hooked, the system calls'
+//! results are descriptors, which are looked up in the table of the process.
 
 use aya_ebpf::{
     EbpfContext,
@@ -26,28 +23,35 @@ use crate::{
     sock::is_ip,
 };
 
-/// Where a record of `sys_exit_…` has the result: after the common header (8 bytes) and the
-/// number of the call (`kernel/trace/trace_syscalls.c`).
+/// `struct syscall_trace_exit { struct trace_entry ent; int nr; long ret; }`
+/// (`kernel/trace/trace.h`): the result comes behind the common header (8 bytes) and the number of
+/// the call, which is padded.
 const SYSCALL_RESULT: u32 = 16;
 
+/// Up to 6.9: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`
+/// (`net/ipv4/inet_connection_sock.c`); the result follows the arguments.
 #[fexit(function = "inet_csk_accept")]
 pub fn accept_of_four(ctx: FExitContext) -> i32 {
     accepted(table::table!(), ctx.arg::<u64>(4) as *const u8);
     0
 }
 
+/// From 6.10 on: `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)`;
+/// likewise.
 #[fexit(function = "inet_csk_accept")]
 pub fn accept_of_two(ctx: FExitContext) -> i32 {
     accepted(table::table!(), ctx.arg::<u64>(2) as *const u8);
     0
 }
 
+/// Also attached to `sys_exit_accept`, whose record is the same: see [`SYSCALL_RESULT`].
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
 pub fn accept_syscall(ctx: TracePointContext) -> u32 {
     descriptor_accepted(&ctx, table::growing());
     0
 }
 
+/// The same for the table whose memory is taken at the start.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
 pub fn accept_syscall_preallocated(ctx: TracePointContext) -> u32 {
     descriptor_accepted(&ctx, table::preallocated());

@@ -1,14 +1,12 @@
 //! Which processes are followed: children of those that are, and none whose number is free again.
-//!
-//! Kernel prototypes (`include/trace/events/sched.h`):
-//! `TP_PROTO(struct task_struct *parent, struct task_struct *child)` for `sched_process_fork`,
-//! `TP_PROTO(struct task_struct *p)` for `sched_process_free`.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use super::{counters::count, owner::PIDS};
 use crate::{memory::TypedPtr, settings::setting};
 
+/// `TP_PROTO(struct task_struct *parent, struct task_struct *child)` (`sched_process_fork`,
+/// `include/trace/events/sched.h`); for every thread, too.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
     let parent: u32 = TypedPtr(ctx.arg(0)).load(setting!(task.task_tgid));
@@ -21,6 +19,7 @@ pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// `TP_PROTO(struct task_struct *p)` (`sched_process_free`, `include/trace/events/sched.h`).
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn process_freed(ctx: BtfTracePointContext) -> i32 {
     let task = TypedPtr(ctx.arg(0));

@@ -11,6 +11,8 @@ use super::{
 };
 use crate::{file::socket_of_file, iterator::IteratorContext, sock::is_ip};
 
+/// `int bpf_iter_task_file(struct bpf_iter_meta *meta, struct task_struct *task, u32 fd, struct file *file)`
+/// (`kernel/bpf/task_iter.c`).
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn seed(ctx: *mut c_void) -> i32 {

@@ -6,6 +6,8 @@ use tcptrace_common::HolderRecord;
 use super::record::{bytes, is_told, write};
 use crate::{iterator::IteratorContext, memory::TypedPtr, settings::setting, sock::is_ip};
 
+/// `int bpf_iter_task_file(struct bpf_iter_meta *meta, struct task_struct *task, u32 fd, struct file *file)`
+/// (`kernel/bpf/task_iter.c`).
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {

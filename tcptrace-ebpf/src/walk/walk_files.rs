@@ -44,6 +44,8 @@ struct Walk {
 const NEXT: c_long = 0;
 const STOP: c_long = 1;
 
+/// `int bpf_iter_task(struct bpf_iter_meta *meta, struct task_struct *task)`
+/// (`kernel/bpf/task_iter.c`).
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
@@ -121,7 +123,8 @@ fn walk_task(context: &IteratorContext, task: TypedPtr, state: *mut WalkState) {
 /// Stands in [`WalkState::written`] for: the buffer was full.
 const OVERFLOWN: u32 = u32::MAX;
 
-/// One descriptor.
+/// One descriptor: a callback of `bpf_loop`, `long (*callback_fn)(u64 index, void *ctx)`
+/// (`include/uapi/linux/bpf.h`).
 unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     // SAFETY: `walk_task` passes its own.
     let walk = unsafe { &*walk };

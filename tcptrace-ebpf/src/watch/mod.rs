@@ -1,7 +1,4 @@
 //! Following the watched state: in on the way in, out on the way out, nothing else.
-//!
-//! Kernel prototype (`include/trace/events/sock.h`):
-//! `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 
 use aya_ebpf::{
     EbpfContext,
@@ -29,6 +26,9 @@ static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_ent
 static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
 
 /// The cheap hook: typed loads, no record building.
+///
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
+/// (`inet_sock_set_state`, `include/trace/events/sock.h`).
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
     let watched = setting!(watched_state) as i32;
@@ -42,7 +42,8 @@ pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The hook for kernels without BTF.
+/// The hook for kernels without BTF: the same tracepoint's record, whose layout moves between
+/// kernels. See [`TracepointRecord`].
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn set_state_tracepoint(ctx: TracePointContext) -> u32 {
     let watched = setting!(watched_state) as i32;

@@ -232,6 +232,9 @@ fn is_server(socket: &WatchedSocket, owner: Option<&Owner>, state: u32) -> bool 
 
 /// The bucket of its argument, by which a test sees how this kernel computes it; never attached. By
 /// hand, for the macro drops what a program returns.
+///
+/// Run as one of `TP_PROTO(struct pt_regs *regs, long id)` (`sys_enter`,
+/// `include/trace/events/syscalls.h`), with any number in place of the first.
 #[unsafe(link_section = "raw_tp/sys_enter")]
 #[unsafe(no_mangle)]
 pub extern "C" fn bucket_of(ctx: *mut c_void) -> i32 {

@@ -1,8 +1,4 @@
 //! A socket goes from one state to another.
-//!
-//! Kernel prototype (`include/trace/events/sock.h`):
-//! `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)` for
-//! `inet_sock_set_state`.
 
 mod came_in;
 mod count;
@@ -30,6 +26,8 @@ use crate::{settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
 const FIRST: u32 = 0;
 const STAND_IN: u32 = 1;
 
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
+/// (`inet_sock_set_state`, `include/trace/events/sock.h`).
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn transition_btf(ctx: BtfTracePointContext) -> i32 {
     let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
@@ -45,6 +43,9 @@ pub fn transition_btf(ctx: BtfTracePointContext) -> i32 {
 
 /// The same once more, attached when the kernel is seen to skip runs of the other: it does so while
 /// that one is interrupted on the same CPU, but then it runs this one.
+///
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
+/// (`inet_sock_set_state`, `include/trace/events/sock.h`).
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     let (table, sock) = (table::table!(), TypedSock::new(ctx.arg(0)));
@@ -62,6 +63,7 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// The same tracepoint's record, whose layout moves between kernels: see [`TracepointRecord`].
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
     let record = TracepointRecord::new(&ctx);
