@@ -5,20 +5,22 @@
 
 mod buckets;
 mod histogram;
-mod records;
 mod settings;
 mod state;
-mod tracked;
+mod track;
+mod walk;
+mod watch;
 
 pub use buckets::{BUCKETS_PER_DECADE, Bucket, DECADES, LONGEST_NS, SHORTEST_NS};
 pub use histogram::{Decade, DecadeKey, HistKey, LANES, REST_DECADES, rest_index};
-pub use records::{Counters, HolderRecord, WalkState, WatchedSocket};
 pub use settings::{
     ADDRESS_BYTES, Filter, HistSettings, LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix,
     Settings, SockOffsets, TaskOffsets, TracepointOffsets,
 };
 pub use state::TcpState;
-pub use tracked::{LogCounters, Owner, Past, TrackedSocket, TransitionRecord};
+pub use track::{LogCounters, Owner, Past, TrackedSocket, TransitionRecord};
+pub use walk::{HolderRecord, WalkState};
+pub use watch::{Counters, WatchedSocket};
 
 /// `AF_INET` of `include/linux/socket.h`.
 pub const AF_INET: u16 = 2;
