@@ -37,7 +37,7 @@ impl WatchedSocket {
 /// What happened since the programs were attached, one copy for each CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
+pub struct WatchCounters {
     /// Sockets seen to enter the watched state (those that pass the filter).
     pub entered: u64,
     /// Sockets seen to leave it.
@@ -52,6 +52,6 @@ pub struct Counters {
 unsafe impl aya::Pod for WatchedSocket {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
-unsafe impl aya::Pod for Counters {}
+unsafe impl aya::Pod for WatchCounters {}
 
 const _: () = assert!(size_of::<WatchedSocket>() == 64);

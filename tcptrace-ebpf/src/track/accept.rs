@@ -9,7 +9,7 @@ use aya_ebpf::{
     macros::{fexit, tracepoint},
     programs::{FExitContext, TracePointContext},
 };
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, OwnerRecord};
 
 use super::{
     owner,
@@ -108,8 +108,8 @@ fn accepted(table: &Table, sock: *const u8) {
     }
     if let Some(entry) = table::get(table, sock) {
         // Somebody else may have put his own socket at that descriptor meanwhile.
-        if entry.accepted == 0 {
-            hand_over(entry, &owner::current(Owner::ACCEPT));
+        if entry.handed_over == 0 {
+            hand_over(entry, &owner::current(OwnerRecord::ACCEPT));
         }
         return;
     }
@@ -121,6 +121,6 @@ fn accepted(table: &Table, sock: *const u8) {
     // It came in before the start, or its coming in was missed.
     if let Some(entry) = table::add(table, sock.0) {
         fill_in(entry, &sock);
-        hand_over(entry, &owner::current(Owner::ACCEPT));
+        hand_over(entry, &owner::current(OwnerRecord::ACCEPT));
     }
 }

@@ -1,15 +1,15 @@
 //! What is counted beside durations, for user space to ask for.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
-use tcptrace_common::LogCounters;
+use tcptrace_common::TrackCounters;
 
 #[map]
-static LOG_COUNTERS: PerCpuArray<LogCounters> = PerCpuArray::with_max_entries(1, 0);
+static TRACK_COUNTERS: PerCpuArray<TrackCounters> = PerCpuArray::with_max_entries(1, 0);
 
 /// Counts on this CPU.
 #[inline(always)]
-pub fn count(change: impl FnOnce(&mut LogCounters)) {
-    if let Some(counters) = LOG_COUNTERS.get_ptr_mut(0) {
+pub fn count(change: impl FnOnce(&mut TrackCounters)) {
+    if let Some(counters) = TRACK_COUNTERS.get_ptr_mut(0) {
         // SAFETY: this CPU's own copy. A program that interrupts another may make one count too
         // few, never wrong by more.
         change(unsafe { &mut *counters });
@@ -20,9 +20,9 @@ pub fn count(change: impl FnOnce(&mut LogCounters)) {
 #[inline(always)]
 pub fn count_untracked(sock: *const u8) {
     count(|counters| {
-        let place = counters.unkept as usize % LogCounters::UNKEPT_SOCKS;
-        counters.unkept_socks[place] = sock as u64;
-        counters.unkept += 1;
+        let place = counters.untracked as usize % TrackCounters::UNTRACKED_SOCKS;
+        counters.untracked_socks[place] = sock as u64;
+        counters.untracked += 1;
     });
 }
 
@@ -30,6 +30,6 @@ pub fn count_untracked(sock: *const u8) {
 #[inline(always)]
 pub fn was_untracked(sock: *const u8) -> bool {
     let mut found = false;
-    count(|counters| found = counters.unkept_socks.contains(&(sock as u64)));
+    count(|counters| found = counters.untracked_socks.contains(&(sock as u64)));
     found
 }

@@ -2,7 +2,7 @@
 //! process that has it open.
 
 use aya_ebpf::cty::c_void;
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, OwnerRecord};
 
 use super::{
     owner,
@@ -34,14 +34,14 @@ pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
 }
 
 #[inline(always)]
-fn hold(sock: &RawSock, holder: &Owner) {
+fn hold(sock: &RawSock, holder: &OwnerRecord) {
     let table = table::table!();
     if let Some(entry) = table::get(table, sock.0) {
         let [first, second] = &entry.owners;
         // Of several holders the one that has run longest: after a fork, the parent.
-        let nobody = entry.accepted == 0 && first.known_by == Owner::UNKNOWN;
-        let younger = entry.accepted != 0
-            && second.known_by == Owner::FD
+        let nobody = entry.handed_over == 0 && first.known_by == OwnerRecord::UNKNOWN;
+        let younger = entry.handed_over != 0
+            && second.known_by == OwnerRecord::FD
             && second.started_ns > holder.started_ns;
         if nobody || younger {
             hand_over(entry, holder);

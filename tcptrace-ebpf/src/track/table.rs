@@ -9,7 +9,7 @@ use aya_ebpf::{
     macros::map,
     maps::HashMap,
 };
-use tcptrace_common::{Owner, TrackedSocket};
+use tcptrace_common::{OwnerRecord, TrackedSocket};
 
 use super::{
     counters::count_untracked,
@@ -48,7 +48,7 @@ pub fn preallocated() -> &'static Table {
 /// The table in use, for programs that may have either.
 macro_rules! table {
     () => {
-        if $crate::settings::setting!(log.preallocated) != 0 {
+        if $crate::settings::setting!(track.preallocated) != 0 {
             $crate::track::table::preallocated()
         } else {
             $crate::track::table::growing()
@@ -116,12 +116,12 @@ pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
 /// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
 /// writes stay in order.
 #[inline(always)]
-pub fn hand_over(entry: &mut TrackedSocket, owner: &Owner) {
+pub fn hand_over(entry: &mut TrackedSocket, owner: &OwnerRecord) {
     // SAFETY: a reference is valid for writes.
     unsafe {
-        write_volatile(&mut entry.accepted, 0);
+        write_volatile(&mut entry.handed_over, 0);
         write_volatile(&mut entry.owners[1], *owner);
         write_volatile(&mut entry.key, 0);
-        write_volatile(&mut entry.accepted, 1);
+        write_volatile(&mut entry.handed_over, 1);
     }
 }

@@ -9,7 +9,7 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::{debug, warn};
-use tcptrace_common::{Counters, WatchedSocket};
+use tcptrace_common::{WatchCounters, WatchedSocket};
 
 use crate::{filter, settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
 
@@ -23,7 +23,7 @@ static SOCKETS: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, BPF_F
 static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, 0);
 
 #[map]
-static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+static WATCH_COUNTERS: PerCpuArray<WatchCounters> = PerCpuArray::with_max_entries(1, 0);
 
 /// The cheap hook: typed loads, no record building.
 ///
@@ -105,8 +105,8 @@ fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedSocket>, sock: *c
 }
 
 #[inline(always)]
-fn count(change: impl FnOnce(&mut Counters)) {
-    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+fn count(change: impl FnOnce(&mut WatchCounters)) {
+    if let Some(counters) = WATCH_COUNTERS.get_ptr_mut(0) {
         // SAFETY: this CPU's own copy; a program of this kind does not nest on one CPU.
         change(unsafe { &mut *counters });
     }

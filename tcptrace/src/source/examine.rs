@@ -6,7 +6,7 @@ use rustix::{
     process::{Resource, getrlimit},
     system::uname,
 };
-use tcptrace_common::{Filter, Settings, TcpState};
+use tcptrace_common::{KernelFilter, Settings, TcpState};
 
 use super::{
     cgroup, load,
@@ -120,7 +120,7 @@ fn options() -> Options {
     Options {
         state: TcpState::CloseWait,
         hook: HookChoice::Auto,
-        filter: Filter::default(),
+        filter: KernelFilter::default(),
         // Small: the full size is tried once, by itself.
         max_sockets: Some(1024),
         log: false,

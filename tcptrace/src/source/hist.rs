@@ -5,8 +5,8 @@ use std::{collections::HashMap, io, net::IpAddr};
 
 use aya::maps::{HashMap as BpfHashMap, PerCpuArray, PerCpuHashMap};
 use tcptrace_common::{
-    AF_INET, AF_INET6, DECADES, Decade, DecadeKey, HistKey, LANES, REST_DECADES, TcpState,
-    rest_index,
+    AF_INET, AF_INET6, COUNTING_PROGRAMS, DECADES, Decade, DecadeKey, HistKey, TcpState,
+    UNKEYED_DECADES, unkeyed_index,
 };
 
 use super::{
@@ -174,9 +174,9 @@ impl LiveHist {
         let side = self.live.side();
         Account {
             hook: Some(side.hook()),
-            keyless: counted.keyless,
+            keyless: counted.unkeyed,
             lost: self.told.lost,
-            unkept: counted.unkept,
+            unkept: counted.untracked,
             skipped: side.skipped().map(|_| self.told.skipped),
             unfollowed: counted.unfollowed,
         }
@@ -187,16 +187,17 @@ impl LiveHist {
         let map = self
             .live
             .side()
-            .map("REST")
+            .map("UNKEYED_DECADES")
             .ok_or(io::ErrorKind::NotFound)?;
         let rest: PerCpuArray<_, Decade> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
-        debug_assert_eq!(rest.len(), REST_DECADES);
+        debug_assert_eq!(rest.len(), UNKEYED_DECADES);
         #[allow(clippy::cast_possible_truncation)] // there are fourteen
         let decades = 0..DECADES as u8;
-        let places = decades.flat_map(|decade| (0..LANES).map(move |lane| (decade, lane)));
+        let places =
+            decades.flat_map(|decade| (0..COUNTING_PROGRAMS).map(move |program| (decade, program)));
         for &state in &self.asked.states {
-            for (decade, lane) in places.clone() {
-                let index = rest_index(lane, state.number().into(), decade.into());
+            for (decade, program) in places.clone() {
+                let index = unkeyed_index(program, state.number().into(), decade.into());
                 for cpu in rest.get(&index, 0).map_err(io::Error::other)?.iter() {
                     if *cpu != Decade::default() {
                         all.counted(state, None, decade, cpu);
@@ -239,7 +240,7 @@ impl LiveHist {
     /// As the model has it.
     fn key(&mut self, raw: &HistKey) -> Key {
         let mut key = Key::default();
-        let owned = raw.owned != 0;
+        let owned = raw.owner_known != 0;
         for part in &self.asked.by {
             match part {
                 Part::Comm => key.comm = owned.then(|| name(raw.comm)),

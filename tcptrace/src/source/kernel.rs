@@ -6,7 +6,7 @@ use aya::{
     Ebpf,
     maps::{Map, PerCpuArray},
 };
-use tcptrace_common::{Counters, Settings, WatchedSocket};
+use tcptrace_common::{Settings, WatchCounters, WatchedSocket};
 
 use super::{
     error::StartError,
@@ -131,8 +131,12 @@ impl KernelSide {
     /// # Errors
     /// When the kernel refuses.
     pub fn tracing(&self) -> io::Result<Tracing> {
-        let map = self.ebpf.map("COUNTERS").ok_or(io::ErrorKind::NotFound)?;
-        let map: PerCpuArray<_, Counters> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
+        let map = self
+            .ebpf
+            .map("WATCH_COUNTERS")
+            .ok_or(io::ErrorKind::NotFound)?;
+        let map: PerCpuArray<_, WatchCounters> =
+            PerCpuArray::try_from(map).map_err(io::Error::other)?;
         let mut tracing = Tracing {
             hook: Some(self.hook),
             recursion_misses: self.recursion_misses(),

@@ -11,7 +11,7 @@ use aya::{
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, TracePoint},
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tcptrace_common::{Filter, Settings, TcpState, TracepointOffsets};
+use tcptrace_common::{KernelFilter, Settings, TcpState, TracepointOffsets};
 
 use super::{
     btf::Btf,
@@ -85,7 +85,7 @@ pub struct Options {
     /// The hook.
     pub hook: HookChoice,
     /// What the kernel leaves out.
-    pub filter: Filter,
+    pub filter: KernelFilter,
     /// How many sockets the map may hold; `None` for as many as is sensible.
     pub max_sockets: Option<u32>,
     /// Whether the kernel side sends messages.

@@ -1,6 +1,6 @@
 //! A connection comes in at a listener.
 
-use tcptrace_common::{Owner, TrackedSocket};
+use tcptrace_common::{OwnerRecord, TrackedSocket};
 
 use super::{
     super::{
@@ -31,7 +31,7 @@ pub fn came_in(table: &Table, sock: &impl ReadSock, now_ns: u64) {
 /// members yet. An empty list in the listener, whose head points to itself, still does so in the
 /// copy: `tsq_node` of `struct tcp_sock`, which `tcp_create_openreq_child` resets later.
 #[inline(always)]
-fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut Owner) {
+fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut OwnerRecord) {
     let offset = setting!(sock.tsq_node);
     if offset == 0 {
         return;
@@ -44,18 +44,18 @@ fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut Owner) {
     let Some(entry) = table::get(table, sock) else {
         return;
     };
-    let listens = &entry.owners[(entry.accepted & 1) as usize];
-    if entry.state != LISTEN || listens.known_by == Owner::UNKNOWN {
+    let listens = entry.owner();
+    if entry.state != LISTEN || listens.known_by == OwnerRecord::UNKNOWN {
         return;
     }
     // SAFETY: two entries of the map do not overlap, which the compiler would allow for by a call.
     unsafe { core::ptr::copy_nonoverlapping(listens, owner, 1) };
-    owner.known_by = Owner::LISTENER;
+    owner.known_by = OwnerRecord::LISTENER;
     // A listener that went away in between may have left its place to another socket.
     let cookie = entry.socket.cookie;
     if u32::from(peek::<u8>(sock, setting!(sock.skc_state))) != LISTEN
         || (cookie != 0 && cookie != peek::<u64>(sock, setting!(sock.skc_cookie)))
     {
-        owner.known_by = Owner::UNKNOWN;
+        owner.known_by = OwnerRecord::UNKNOWN;
     }
 }

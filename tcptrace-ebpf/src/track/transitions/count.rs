@@ -11,8 +11,8 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tcptrace_common::{
-    BUCKETS_PER_DECADE, Bucket, Decade, DecadeKey, HistKey, LANES, LogCounters, Owner, TcpState,
-    TrackedSocket, WatchedSocket, rest_index,
+    BUCKETS_PER_DECADE, Bucket, COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, OwnerRecord,
+    TcpState, TrackCounters, TrackedSocket, WatchedSocket, unkeyed_index,
 };
 
 use super::super::counters;
@@ -26,13 +26,13 @@ static KEYS: HashMap<HistKey, u32> = HashMap::with_max_entries(1, 0);
 #[map]
 static DECADES: PerCpuHashMap<DecadeKey, Decade> = PerCpuHashMap::with_max_entries(1, 0);
 
-/// What has no key, or none that found room: see `rest_index`.
+/// What has no key, or none that found room: see `unkeyed_index`.
 #[map]
-static REST: PerCpuArray<Decade> = PerCpuArray::with_max_entries(1, 0);
+static UNKEYED_DECADES: PerCpuArray<Decade> = PerCpuArray::with_max_entries(1, 0);
 
 /// Where each program makes a key: on the stack there is no room for one.
 #[map]
-static SCRATCH: PerCpuArray<HistKey> = PerCpuArray::with_max_entries(LANES, 0);
+static SCRATCH: PerCpuArray<HistKey> = PerCpuArray::with_max_entries(COUNTING_PROGRAMS, 0);
 
 /// What a decade begins as.
 // SAFETY: all zeros is a value of these integers.
@@ -63,7 +63,7 @@ pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
         unkeyed(duration, bucket)
     } else {
         keyed(entry, duration, bucket).or_else(|| {
-            counters::count(|counters| counters.keyless += 1);
+            counters::count(|counters| counters.unkeyed += 1);
             unkeyed(duration, bucket)
         })
     };
@@ -83,8 +83,8 @@ pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
 
 #[inline(always)]
 fn unkeyed(duration: &StateDuration, bucket: Bucket) -> Option<&'static mut Decade> {
-    let index = rest_index(duration.program, duration.state, bucket.decade.into());
-    let decade = REST.get_ptr_mut(index)?;
+    let index = unkeyed_index(duration.program, duration.state, bucket.decade.into());
+    let decade = UNKEYED_DECADES.get_ptr_mut(index)?;
     // SAFETY: this CPU's own copy, which no other program writes: each has its own.
     Some(unsafe { &mut *decade })
 }
@@ -99,14 +99,14 @@ fn keyed(
         key: known_number(entry, duration)?,
         state: duration.state as u8,
         decade: bucket.decade,
-        lane: duration.program as u8,
+        program: duration.program as u8,
         reserved: 0,
     };
     let decade = match DECADES.get_ptr_mut(key) {
         Some(decade) => decade,
         None => {
             let empty: &Decade = &EMPTY;
-            add(LogCounters::NO_DECADES, || {
+            add(TrackCounters::NO_DECADES, || {
                 DECADES.insert(key, empty, BPF_NOEXIST.into())
             });
             // It may be there without us: another CPU was quicker.
@@ -121,13 +121,13 @@ fn keyed(
 /// change but where that is forgotten, or an accepting process comes in between.
 #[inline(always)]
 fn known_number(entry: &mut TrackedSocket, duration: &StateDuration) -> Option<u32> {
-    let accepted = entry.accepted & 1;
-    let valid = KNOWN | u64::from(accepted) << 32 | u64::from(duration.owner_known) << 33;
+    let handed_over = entry.handed_over & 1;
+    let valid = KNOWN | u64::from(handed_over) << 32 | u64::from(duration.owner_known) << 33;
     let known = entry.key;
     if known >> 32 == valid >> 32 {
         return Some(known as u32);
     }
-    let owner = &entry.owners[accepted as usize];
+    let owner = &entry.owners[handed_over as usize];
     let owner = if duration.owner_known {
         Some(owner)
     } else {
@@ -153,11 +153,11 @@ fn number(key: &HistKey, program: u32) -> Option<u32> {
     }
     // SAFETY: the helper takes nothing.
     let cpu = unsafe { bpf_get_smp_processor_id() };
-    let program = program % LANES;
+    let program = program % COUNTING_PROGRAMS;
     let mut numbered = 0;
     counters::count(|counters| numbered = counters.numbered[program as usize] as u32);
-    let number = (cpu * LANES + program) * NUMBERS + numbered;
-    if add(LogCounters::NO_KEYS, || {
+    let number = (cpu * COUNTING_PROGRAMS + program) * NUMBERS + numbered;
+    if add(TrackCounters::NO_KEYS, || {
         KEYS.insert(key, number, BPF_NOEXIST.into())
     }) {
         counters::count(|counters| counters.numbered[program as usize] += 1);
@@ -184,11 +184,11 @@ fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
 
 /// What it is counted by.
 #[inline(always)]
-fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&Owner>, state: u32) {
+fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) {
     let by = setting!(hist.by);
     let asked = |parts: u32| by & parts != 0;
     if asked(HistKey::OF_OWNER) {
-        key.owned = u32::from(owner.is_some());
+        key.owner_known = u32::from(owner.is_some());
     }
     if asked(HistKey::COMM | HistKey::PID) {
         // Word by word: as a whole it costs a call.
@@ -222,10 +222,10 @@ fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&Owner>,
 
 /// Whether the connection came in at a listener, or this is one.
 #[inline(always)]
-fn is_server(socket: &WatchedSocket, owner: Option<&Owner>, state: u32) -> bool {
+fn is_server(socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) -> bool {
     match owner {
-        Some(owner) if owner.known_by == Owner::CONNECT => false,
-        Some(owner) if owner.known_by != Owner::FD => true,
+        Some(owner) if owner.known_by == OwnerRecord::CONNECT => false,
+        Some(owner) if owner.known_by != OwnerRecord::FD => true,
         _ => socket.flags & WatchedSocket::FROM_LISTENER != 0 || state == TcpState::Listen as u32,
     }
 }

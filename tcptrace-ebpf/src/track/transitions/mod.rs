@@ -58,7 +58,7 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
         }
     };
     if from != to && !told && take_in(table, &sock, from, to, STAND_IN) {
-        counters::count(|counters| counters.rescued += 1);
+        counters::count(|counters| counters.told_by_stand_in += 1);
     }
     0
 }
@@ -92,7 +92,7 @@ fn take_in(table: &Table, sock: &impl ReadSock, from: u32, to: u32, program: u32
         now_ns,
         program,
     };
-    if setting!(hist.unowned) != 0 {
+    if setting!(hist.without_owners) != 0 {
         return without_owners::take_in(table, sock, &transition);
     }
     if from == LISTEN && to == SYN_RECV {

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::map,
     maps::RingBuf,
 };
-use tcptrace_common::{Owner, TransitionRecord, WatchedSocket};
+use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
 
 use super::super::counters::count;
 use crate::settings::setting;
@@ -30,15 +30,15 @@ pub struct Contents<'a> {
     pub flags: u16,
     pub protocol: u16,
     /// `None` for nobody that is known.
-    pub owner: Option<&'a Owner>,
-    pub caller: Option<&'a Owner>,
+    pub owner: Option<&'a OwnerRecord>,
+    pub caller: Option<&'a OwnerRecord>,
 }
 
 /// Makes it nobody, word by word: what the compiler makes of an assignment is a call to a loop over
 /// bytes.
 #[inline(always)]
-unsafe fn clear(owner: *mut Owner) {
-    const WORDS: usize = size_of::<Owner>() / 8;
+unsafe fn clear(owner: *mut OwnerRecord) {
+    const WORDS: usize = size_of::<OwnerRecord>() / 8;
     let words = owner.cast::<u64>();
     let mut index = 0;
     while index < WORDS {
@@ -91,7 +91,7 @@ pub fn write(contents: &Contents<'_>) {
         counters.written += 1;
         asks = counters.written % ASK_EVERY == 0;
     });
-    let much = |waiting| waiting >= setting!(log.wake_bytes);
+    let much = |waiting| waiting >= setting!(track.wake_bytes);
     let flags = if asks && much(TRANSITIONS.query(BPF_RB_AVAIL_DATA.into())) {
         BPF_RB_FORCE_WAKEUP
     } else {

@@ -48,7 +48,7 @@ impl Transition {
             // A socket that comes in at a listener was never in that one's state.
             counted & (1 << (from & 31)) != 0 && !(from == LISTEN && to == SYN_RECV)
         } else {
-            let states = setting!(log.states);
+            let states = setting!(track.states);
             states == 0 || states & (1 << (from & 31) | 1 << (to & 31)) != 0
         };
         wanted && filter::fits(socket)

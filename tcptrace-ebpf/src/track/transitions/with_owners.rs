@@ -2,7 +2,7 @@
 
 use core::mem::MaybeUninit;
 
-use tcptrace_common::{Owner, Past, TrackedSocket, TransitionRecord, WatchedSocket};
+use tcptrace_common::{OwnerRecord, StateStart, TrackedSocket, TransitionRecord, WatchedSocket};
 
 use super::{
     super::{
@@ -35,17 +35,17 @@ fn find_who<'a>(
     entry: &mut TrackedSocket,
     sock: &impl ReadSock,
     transition: &Transition,
-    space: &'a mut MaybeUninit<Owner>,
-) -> Option<&'a Owner> {
+    space: &'a mut MaybeUninit<OwnerRecord>,
+) -> Option<&'a OwnerRecord> {
     if transition.opens() {
         let opener = space.write(opener(transition.to));
         hand_over(entry, opener);
         Some(opener)
-    } else if transition.closes() && (setting!(hist.states) == 0 || entry.accepted == 0) {
-        let closer = space.write(owner::caller(&entry.owners[(entry.accepted & 1) as usize]));
+    } else if transition.closes() && (setting!(hist.states) == 0 || entry.handed_over == 0) {
+        let closer = space.write(owner::caller(entry.owner()));
         // Whoever closes a socket that nobody is known to have has it.
-        if entry.accepted == 0
-            && closer.known_by == Owner::FD
+        if entry.handed_over == 0
+            && closer.known_by == OwnerRecord::FD
             && ownership(entry, sock) != Ownership::Known
         {
             hand_over(entry, closer);
@@ -81,7 +81,7 @@ fn hand_on(
     entry: &mut TrackedSocket,
     sock: &impl ReadSock,
     transition: &Transition,
-    caller: Option<&Owner>,
+    caller: Option<&OwnerRecord>,
 ) {
     let ownership = ownership(entry, sock);
     if entry.flags & TrackedSocket::HELD_BACK != 0 {
@@ -123,7 +123,7 @@ fn held_back(entry: &TrackedSocket, next: &Transition) -> Details<'static> {
             to: entry.state,
             ..*next
         },
-        start: Past {
+        start: StateStart {
             since_ns: entry.held_since_ns,
             or_before: false,
         },
@@ -134,8 +134,8 @@ fn held_back(entry: &TrackedSocket, next: &Transition) -> Details<'static> {
 /// What a record says of a transition beside the socket.
 struct Details<'a> {
     transition: Transition,
-    start: Past,
-    caller: Option<&'a Owner>,
+    start: StateStart,
+    caller: Option<&'a OwnerRecord>,
 }
 
 /// A transition of a socket for which there is no room: what it says by itself.
@@ -144,7 +144,7 @@ fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
     let owner = if transition.opens() {
         opener(transition.to)
     } else {
-        Owner::default()
+        OwnerRecord::default()
     };
     let mut socket = WatchedSocket::default();
     describe(sock, transition.to, false, &mut socket);
@@ -166,11 +166,11 @@ fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
 
 /// The process that connects or listens.
 #[inline(always)]
-fn opener(to: u32) -> Owner {
+fn opener(to: u32) -> OwnerRecord {
     owner::current(if to == LISTEN {
-        Owner::LISTEN
+        OwnerRecord::LISTEN
     } else {
-        Owner::CONNECT
+        OwnerRecord::CONNECT
     })
 }
 
@@ -189,11 +189,13 @@ enum Ownership {
 /// Whether the entry's owner holds: not that of the listener once somebody has accepted unseen.
 #[inline(always)]
 fn ownership(entry: &TrackedSocket, sock: &impl ReadSock) -> Ownership {
-    let owner = &entry.owners[(entry.accepted & 1) as usize];
+    let owner = entry.owner();
     match owner.known_by {
-        Owner::UNKNOWN if sock.has_file() => Ownership::Unknown,
-        Owner::UNKNOWN => Ownership::Unaccepted,
-        Owner::LISTENER if setting!(log.sees_accept) != 0 && sock.has_file() => Ownership::Unknown,
+        OwnerRecord::UNKNOWN if sock.has_file() => Ownership::Unknown,
+        OwnerRecord::UNKNOWN => Ownership::Unaccepted,
+        OwnerRecord::LISTENER if setting!(track.sees_accept) != 0 && sock.has_file() => {
+            Ownership::Unknown
+        }
         _ => Ownership::Known,
     }
 }
@@ -214,7 +216,7 @@ fn write_unless_counted(
     if !transition.is_wanted(&entry.socket) {
         return false;
     }
-    let owner = &entry.owners[(entry.accepted & 1) as usize];
+    let owner = entry.owner();
     let (flags, owner) = match ownership {
         Ownership::Known if owner.wanted == 0 => return false,
         Ownership::Known => (0, Some(owner)),

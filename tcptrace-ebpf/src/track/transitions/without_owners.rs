@@ -17,7 +17,7 @@ use crate::{filter, settings::setting};
 /// Whether sockets in that state are not kept.
 #[inline(always)]
 pub fn leaves_out(state: u32) -> bool {
-    setting!(hist.unowned) != 0 && setting!(hist.states) & (1 << (state & 31)) == 0
+    setting!(hist.without_owners) != 0 && setting!(hist.states) & (1 << (state & 31)) == 0
 }
 
 /// Takes a transition in; whether it was of a socket that is asked about.

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tcptrace_common::{
-    IPPROTO_MPTCP, Owner as RawOwner, TcpState, TransitionRecord, WatchedSocket,
-};
+use tcptrace_common::{IPPROTO_MPTCP, OwnerRecord, TcpState, TransitionRecord, WatchedSocket};
 
 use super::{
     super::{clock::monotonic_ns, watched},
@@ -106,14 +104,14 @@ impl Converter {
 pub fn identity(
     socket: &WatchedSocket,
     protocol: u16,
-    owner: &RawOwner,
+    owner: &OwnerRecord,
     from: TcpState,
     to: TcpState,
 ) -> Option<Identity> {
     let family = watched::family(socket)?;
     let role = match owner.known_by {
-        RawOwner::CONNECT => Role::Client,
-        RawOwner::ACCEPT | RawOwner::LISTEN | RawOwner::LISTENER => Role::Server,
+        OwnerRecord::CONNECT => Role::Client,
+        OwnerRecord::ACCEPT | OwnerRecord::LISTEN | OwnerRecord::LISTENER => Role::Server,
         _ if from == TcpState::Listen || to == TcpState::Listen => Role::Server,
         _ if from == TcpState::SynSent || to == TcpState::SynSent => Role::Client,
         _ if socket.flags & WatchedSocket::FROM_LISTENER != 0 => Role::Server,

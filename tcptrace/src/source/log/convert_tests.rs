@@ -8,7 +8,7 @@ use std::{
 
 use proptest::prelude::*;
 use tcptrace_common::{
-    AF_INET, IPPROTO_TCP, Past, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
+    AF_INET, IPPROTO_TCP, StateStart, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
 };
 
 use super::convert::{Converter, Moment};
@@ -157,7 +157,7 @@ impl World {
                         },
                     );
                 }
-                Past::default()
+                StateStart::default()
             }
         };
         (step.fate != Fate::Lost).then(|| TransitionRecord {

@@ -138,7 +138,7 @@ fn open(
     pids: &[u32],
 ) -> Option<StillOpen> {
     let entry = owners.of(&socket);
-    let raw = entry.map(|entry| &entry.owners[(entry.accepted & 1) as usize]);
+    let raw = entry.map(|entry| entry.owner());
     let owner = raw.and_then(|raw| {
         let owner = converter.names.owner(raw)?;
         // Somebody has accepted it unseen.

@@ -1,7 +1,9 @@
 //! What to load, and how much room its maps need.
 
 use aya::util::nr_cpus;
-use tcptrace_common::{DECADES, Decade, Filter, HistSettings, LogSettings, REST_DECADES, TcpState};
+use tcptrace_common::{
+    DECADES, Decade, HistSettings, KernelFilter, TcpState, TrackSettings, UNKEYED_DECADES,
+};
 
 use super::super::load::{AcceptChoice, HookChoice};
 
@@ -13,9 +15,9 @@ pub struct LogOptions {
     /// How accepting is learnt.
     pub accept: AcceptChoice,
     /// What the kernel leaves out, by socket.
-    pub filter: Filter,
+    pub filter: KernelFilter,
     /// The same by owner and state.
-    pub log: LogSettings,
+    pub log: TrackSettings,
     /// Durations that are counted instead of telling transitions.
     pub hist: HistSettings,
     /// How many keys they may be counted by.
@@ -46,16 +48,16 @@ const LEAST_DECADES: usize = 4096;
 
 impl LogOptions {
     /// The filter where the kernel cannot tell which groups a control group is in.
-    pub(super) fn without_helper(&self) -> LogSettings {
+    pub(super) fn without_helper(&self) -> TrackSettings {
         if self.hist.states == 0 {
             // The model looks at each record again.
-            return LogSettings {
+            return TrackSettings {
                 cgroup: 0,
                 ..self.log
             };
         }
-        LogSettings {
-            cgroup_level: LogSettings::BY_LIST,
+        TrackSettings {
+            cgroup_level: TrackSettings::BY_LIST,
             ..self.log
         }
     }
@@ -66,7 +68,7 @@ impl LogOptions {
         if states == 0 {
             return Vec::new();
         }
-        let mut room = vec![("REST", REST_DECADES)];
+        let mut room = vec![("UNKEYED_DECADES", UNKEYED_DECADES)];
         if by != 0 {
             let wide = self.max_keys.min(WIDE_KEYS);
             let each = wide * DECADES as u32 + (self.max_keys - wide) * DECADES_OF_A_KEY;

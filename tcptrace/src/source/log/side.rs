@@ -7,7 +7,7 @@ use aya::{
     maps::{Map, MapData, PerCpuArray, RingBuf},
     programs::{BtfTracePoint, Iter, Program, ProgramError, ProgramFd, TracePoint},
 };
-use tcptrace_common::{LogCounters, LogSettings, Settings, TrackedSocket};
+use tcptrace_common::{Settings, TrackCounters, TrackSettings, TrackedSocket};
 
 use super::{
     super::{
@@ -146,7 +146,7 @@ impl LogSide {
     ) -> Result<Self, StartError> {
         let name = transition_program(hook);
         let mut problem = None;
-        let candidates = match options.hist.unowned {
+        let candidates = match options.hist.without_owners {
             0 => Accept::candidates(options.accept),
             // It makes no difference.
             _ => &[Accept::Listener],
@@ -184,7 +184,7 @@ impl LogSide {
             watched_state: options.state.number().into(),
             filter: options.filter,
             hist: options.hist,
-            log: LogSettings {
+            track: TrackSettings {
                 by_pid: u32::from(!options.pids.is_empty()),
                 preallocated: u32::from(preallocated),
                 sees_accept: u32::from(accept != Accept::Listener),
@@ -216,7 +216,7 @@ impl LogSide {
         load_transition(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
         follow_processes(&mut ebpf, types, options)?;
         put(&mut ebpf, "CGROUPS", options.cgroups.iter().copied()).map_err(Refusal::Transition)?;
-        let owned = options.hist.unowned == 0;
+        let owned = options.hist.without_owners == 0;
         if owned {
             attach_destroyed(&mut ebpf, types, hook).map_err(Refusal::Transition)?;
         }
@@ -230,7 +230,7 @@ impl LogSide {
             holders,
             owned,
             lists_cgroups: options.log.cgroup != 0
-                && options.log.cgroup_level == LogSettings::BY_LIST,
+                && options.log.cgroup_level == TrackSettings::BY_LIST,
             seeds,
             stopped: None,
         })
@@ -327,20 +327,20 @@ impl LogSide {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn counters(&self) -> io::Result<LogCounters> {
-        let map = self.ebpf.map("LOG_COUNTERS");
+    pub fn counters(&self) -> io::Result<TrackCounters> {
+        let map = self.ebpf.map("TRACK_COUNTERS");
         let map = map.ok_or(io::ErrorKind::NotFound)?;
-        let map: PerCpuArray<_, LogCounters> =
+        let map: PerCpuArray<_, TrackCounters> =
             PerCpuArray::try_from(map).map_err(io::Error::other)?;
-        let mut sum = LogCounters::default();
+        let mut sum = TrackCounters::default();
         for counters in map.get(&0, 0).map_err(io::Error::other)?.iter() {
             sum.written += counters.written;
             sum.lost += counters.lost;
-            sum.unkept += counters.unkept;
-            sum.rescued += counters.rescued;
+            sum.untracked += counters.untracked;
+            sum.told_by_stand_in += counters.told_by_stand_in;
             sum.unfollowed += counters.unfollowed;
             sum.counted += counters.counted;
-            sum.keyless += counters.keyless;
+            sum.unkeyed += counters.unkeyed;
             sum.full |= counters.full;
         }
         Ok(sum)
