@@ -3,6 +3,7 @@
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tcptrace_common::TrackCounters;
 
+/// One entry.
 #[map]
 static TRACK_COUNTERS: PerCpuArray<TrackCounters> = PerCpuArray::with_max_entries(1, 0);
 

@@ -16,8 +16,10 @@ use super::{
     read_sock::{RawSock, ReadSock},
 };
 
+/// Either of the two maps below.
 pub type Table = HashMap<u64, TrackedSocket>;
 
+/// The sockets that are followed.
 #[map]
 static TRACKED: Table = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 

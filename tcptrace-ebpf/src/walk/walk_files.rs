@@ -18,6 +18,7 @@ use crate::{
     sock::is_ip,
 };
 
+/// How the walk stands.
 #[map]
 static WALK: Array<WalkState> = Array::with_max_entries(1, 0);
 

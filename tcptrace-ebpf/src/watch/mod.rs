@@ -22,6 +22,7 @@ static SOCKETS: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, BPF_F
 #[map]
 static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, 0);
 
+/// One entry.
 #[map]
 static WATCH_COUNTERS: PerCpuArray<WatchCounters> = PerCpuArray::with_max_entries(1, 0);
 

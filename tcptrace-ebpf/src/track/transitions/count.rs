@@ -23,6 +23,7 @@ use crate::settings::setting;
 #[map]
 static KEYS: HashMap<HistKey, u32> = HashMap::with_max_entries(1, 0);
 
+/// What is counted under a key.
 #[map]
 static DECADES: PerCpuHashMap<DecadeKey, Decade> = PerCpuHashMap::with_max_entries(1, 0);
 
@@ -48,10 +49,11 @@ const NUMBERS: u32 = 1 << 18;
 pub struct StateDuration {
     /// The state that was left.
     pub state: u32,
+    /// How long the socket was in it.
     pub ns: u64,
     /// Whether the socket's owner is known.
     pub owner_known: bool,
-    /// Which program counts.
+    /// Which program counts: each has its own decades and keys, for one may interrupt the other.
     pub program: u32,
 }
 
@@ -85,7 +87,7 @@ pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
 fn unkeyed(duration: &StateDuration, bucket: Bucket) -> Option<&'static mut Decade> {
     let index = unkeyed_index(duration.program, duration.state, bucket.decade.into());
     let decade = UNKEYED_DECADES.get_ptr_mut(index)?;
-    // SAFETY: this CPU's own copy, which no other program writes: each has its own.
+    // SAFETY: this CPU's own copy, which no other program writes: see [`StateDuration::program`].
     Some(unsafe { &mut *decade })
 }
 
@@ -133,7 +135,7 @@ fn known_number(entry: &mut TrackedSocket, duration: &StateDuration) -> Option<u
     } else {
         None
     };
-    // SAFETY: this CPU's own copy, which no other program writes: each has its own.
+    // SAFETY: this CPU's own copy, which no other program writes: see [`StateDuration::program`].
     let key = unsafe { &mut *SCRATCH.get_ptr_mut(duration.program)? };
     fill_in_key(key, &entry.socket, owner, duration.state);
     let number = number(key, duration.program)?;

@@ -14,17 +14,13 @@ use aya_ebpf::{
 };
 use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP};
 
-use self::transition::{CLOSE, LISTEN, SYN_RECV, Transition};
+use self::transition::{CLOSE, FIRST, LISTEN, STAND_IN, SYN_RECV, Transition};
 use super::{
     counters,
     read_sock::ReadSock,
     table::{self, Table},
 };
 use crate::{settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
-
-/// The program that tells transitions, and the one that stands in for it.
-const FIRST: u32 = 0;
-const STAND_IN: u32 = 1;
 
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 /// (`inet_sock_set_state`, `include/trace/events/sock.h`).

@@ -12,25 +12,30 @@ use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
 use super::super::counters::count;
 use crate::settings::setting;
 
-/// How many records a CPU writes until it asks how many wait: what tells is on memory that all CPUs
-/// and the reader write to.
+/// How many records a CPU writes until it asks how many wait: the answer lies in memory that all
+/// CPUs and the reader write to.
 const ASK_EVERY: u64 = 64;
 
+/// Records on their way to the reader.
 #[map]
 static TRANSITIONS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
 /// What a record says: [`TransitionRecord`] without copies.
 pub struct Contents<'a> {
+    /// When, in ns of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
     pub socket: &'a WatchedSocket,
-    /// When it entered the state that it left, or 0.
+    /// When it entered the state that it left, likewise, or 0.
     pub since_ns: u64,
     pub from: u8,
     pub to: u8,
+    /// [`TransitionRecord::OR_BEFORE`] and [`TransitionRecord::UNACCEPTED`].
     pub flags: u16,
+    /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
     /// `None` for nobody that is known.
     pub owner: Option<&'a OwnerRecord>,
+    /// The process that brought it about by a call, if one did.
     pub caller: Option<&'a OwnerRecord>,
 }
 

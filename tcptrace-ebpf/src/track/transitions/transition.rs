@@ -12,6 +12,11 @@ pub const SYN_RECV: u32 = TcpState::SynRecv as u32;
 const FIN_WAIT1: u32 = TcpState::FinWait1 as u32;
 const LAST_ACK: u32 = TcpState::LastAck as u32;
 
+/// The program that tells transitions.
+pub const FIRST: u32 = 0;
+/// The one that stands in for it.
+pub const STAND_IN: u32 = 1;
+
 /// A transition, and the program that takes it in.
 #[derive(Clone, Copy)]
 pub struct Transition {
@@ -21,7 +26,7 @@ pub struct Transition {
     pub to: u32,
     /// When, in ns of `CLOCK_MONOTONIC`.
     pub now_ns: u64,
-    /// [`FIRST`](super::FIRST) or [`STAND_IN`](super::STAND_IN).
+    /// [`FIRST`] or [`STAND_IN`].
     pub program: u32,
 }
 
