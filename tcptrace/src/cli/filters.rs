@@ -2,7 +2,7 @@
 
 use clap::Args;
 use ipnet::IpNet;
-use tcptrace_common::{LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES};
+use tcptrace_common::{MAX_COMMS, MAX_PORTS, MAX_REMOTES, TrackSettings};
 
 use crate::{
     cli::values,
@@ -56,14 +56,14 @@ impl Filters {
     /// The part of it that the kernel applies. A list that is too long for the kernel is left to
     /// the model alone.
     #[must_use]
-    pub fn kernel(&self) -> tcptrace_common::Filter {
-        let mut filter = tcptrace_common::Filter {
+    pub fn kernel(&self) -> tcptrace_common::KernelFilter {
+        let mut filter = tcptrace_common::KernelFilter {
             netns: self.netns.unwrap_or(0),
             family: self.family.map_or(0, |family| match family {
                 Family::Ipv4 => tcptrace_common::AF_INET.into(),
                 Family::Ipv6 => tcptrace_common::AF_INET6.into(),
             }),
-            ..tcptrace_common::Filter::default()
+            ..tcptrace_common::KernelFilter::default()
         };
         if self.port.len() <= MAX_PORTS {
             #[allow(clippy::cast_possible_truncation)] // just compared
@@ -84,8 +84,8 @@ impl Filters {
 
     /// What of the filters the kernel applies beside [`Filters::kernel`] where it knows owners.
     #[must_use]
-    pub fn kernel_by_owner(&self) -> LogSettings {
-        let mut settings = LogSettings::default();
+    pub fn kernel_by_owner(&self) -> TrackSettings {
+        let mut settings = TrackSettings::default();
         let comms = &self.comm;
         if comms.len() <= MAX_COMMS && comms.iter().all(|comm| comm.len() < COMM_BYTES) {
             #[allow(clippy::cast_possible_truncation)] // just compared

@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args, FromArgMatches as _, Parser, Subcommand};
 pub use filters::Filters;
-use tcptrace_common::{LogSettings, TcpState};
+use tcptrace_common::{TcpState, TrackSettings};
 
 use crate::{
     model::hist::{durations::Asked, key::Part},
@@ -331,9 +331,9 @@ impl Default for Show {
 impl Log {
     /// What of the filters the kernel applies beside [`Filters::kernel`].
     #[must_use]
-    pub fn kernel_log(&self) -> LogSettings {
+    pub fn kernel_log(&self) -> TrackSettings {
         let states = self.state.iter();
-        LogSettings {
+        TrackSettings {
             states: states.fold(0, |mask, state| mask | 1 << state.number()),
             ..self.filters.kernel_by_owner()
         }

@@ -111,9 +111,9 @@ impl Counting {
         let side = self.tracking.side();
         Account {
             hook: Some(side.hook()),
-            keyless: counted.keyless,
+            keyless: counted.unkeyed,
             lost: self.durations.lost,
-            unkept: counted.unkept,
+            unkept: counted.untracked,
             skipped: side.skipped().map(|_| self.durations.skipped),
             unfollowed: counted.unfollowed,
         }

@@ -142,7 +142,7 @@ fn options(arguments: &Hist, asked: &Asked) -> TrackOptions {
         hist: HistSettings {
             states: states.fold(0, |mask, state| mask | 1 << state.number()),
             by: bits(&asked.by),
-            unowned: u32::from(!owned),
+            without_owners: u32::from(!owned),
             reserved: 0,
         },
         max_keys: show.max_keys,

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use tcptrace_common::{LogCounters, TcpState};
+use tcptrace_common::{TcpState, TrackCounters};
 
 use crate::{
     diagnosis::log::{before::Before, open, transitions::Transitions},
@@ -102,7 +102,7 @@ impl Tracking {
 
     /// What the kernel side had counted when it was read last.
     #[must_use]
-    pub fn counted(&self) -> LogCounters {
+    pub fn counted(&self) -> TrackCounters {
         self.live.counted()
     }
 }

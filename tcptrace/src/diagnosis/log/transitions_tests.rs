@@ -8,7 +8,7 @@ use std::{
 
 use proptest::prelude::*;
 use tcptrace_common::{
-    AF_INET, IPPROTO_TCP, Past, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
+    AF_INET, IPPROTO_TCP, StateStart, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
 };
 
 use crate::{
@@ -137,7 +137,7 @@ impl World {
         Some((self.rules.judge(seen).duration, lasted))
     }
 
-    /// What the program does (`track/transition.rs` of the kernel side).
+    /// What the program does (`track/transitions/with_owners.rs` of the kernel side).
     fn kernel(
         &mut self,
         step: Step,
@@ -170,7 +170,7 @@ impl World {
                         },
                     );
                 }
-                Past::default()
+                StateStart::default()
             }
         };
         (step.fate != Fate::Lost).then(|| TransitionRecord {

@@ -1,6 +1,6 @@
 //! What the kernel lets programs do, found out by loading and attaching them.
 
-use tcptrace_common::{Filter, Settings, TcpState};
+use tcptrace_common::{KernelFilter, Settings, TcpState};
 
 use crate::{
     model::{finding::Finding, stuck::look::Hook},
@@ -58,7 +58,7 @@ fn options() -> WatchOptions {
     WatchOptions {
         state: TcpState::CloseWait,
         hook: HookChoice::Auto,
-        filter: Filter::default(),
+        filter: KernelFilter::default(),
         // Small: the full size is tried once, by itself.
         max_sockets: Some(1024),
         messages: false,

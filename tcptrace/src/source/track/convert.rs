@@ -2,9 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tcptrace_common::{
-    IPPROTO_MPTCP, Owner as RawOwner, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
-};
+use tcptrace_common::{IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket};
 
 use crate::{
     model::{
@@ -95,7 +93,7 @@ fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
 
 /// The table's entry in the model's words; `None` where nothing tells which socket it is.
 pub fn entry(raw: &TrackedSocket, names: &mut Names) -> Option<TableEntry> {
-    let owner: &RawOwner = &raw.owners[(raw.accepted & 1) as usize];
+    let owner = raw.owner();
     Some(TableEntry {
         entered: socket::entered(&raw.socket)?,
         state: TcpState::from_number(u8::try_from(raw.state).ok()?)?,

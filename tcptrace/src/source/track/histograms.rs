@@ -4,8 +4,8 @@ use std::{collections::HashMap, io, net::IpAddr};
 
 use aya::maps::{HashMap as BpfHashMap, PerCpuArray, PerCpuHashMap};
 use tcptrace_common::{
-    AF_INET, AF_INET6, DECADES, Decade, DecadeKey, HistKey, LANES, REST_DECADES, TcpState,
-    rest_index,
+    AF_INET, AF_INET6, COUNTING_PROGRAMS, DECADES, Decade, DecadeKey, HistKey, TcpState,
+    UNKEYED_DECADES, unkeyed_index,
 };
 
 use crate::{
@@ -68,15 +68,19 @@ impl LiveTransitions {
         states: &[TcpState],
         each: &mut dyn FnMut(&Count),
     ) -> io::Result<()> {
-        let map = self.side().map("REST").ok_or(io::ErrorKind::NotFound)?;
+        let map = self
+            .side()
+            .map("UNKEYED_DECADES")
+            .ok_or(io::ErrorKind::NotFound)?;
         let rest: PerCpuArray<_, Decade> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
-        debug_assert_eq!(rest.len(), REST_DECADES);
+        debug_assert_eq!(rest.len(), UNKEYED_DECADES);
         #[allow(clippy::cast_possible_truncation)] // there are fourteen
         let decades = 0..DECADES as u8;
-        let places = decades.flat_map(|number| (0..LANES).map(move |lane| (number, lane)));
+        let places =
+            decades.flat_map(|number| (0..COUNTING_PROGRAMS).map(move |program| (number, program)));
         for &state in states {
-            for (number, lane) in places.clone() {
-                let index = rest_index(lane, state.number().into(), number.into());
+            for (number, program) in places.clone() {
+                let index = unkeyed_index(program, state.number().into(), number.into());
                 for cpu in rest.get(&index, 0).map_err(io::Error::other)?.iter() {
                     if *cpu != Decade::default() {
                         each(&Count {
@@ -129,7 +133,7 @@ impl LiveTransitions {
     /// As the model has it.
     fn key(&mut self, raw: &HistKey, by: &[Part]) -> Key {
         let mut key = Key::default();
-        let owned = raw.owned != 0;
+        let owned = raw.owner_known != 0;
         for part in by {
             match part {
                 Part::Comm => key.comm = owned.then(|| name(raw.comm)),

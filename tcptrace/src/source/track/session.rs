@@ -5,7 +5,7 @@ use std::{collections::HashSet, io, mem, thread, time::Duration};
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tcptrace_common::{LogCounters, TcpState, TransitionRecord};
+use tcptrace_common::{TcpState, TrackCounters, TransitionRecord};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
@@ -39,7 +39,7 @@ pub struct LiveTransitions {
     scope: Scope,
     names: Names,
     batch: Vec<TransitionRecord>,
-    counted: LogCounters,
+    counted: TrackCounters,
     skipped: u64,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`.
     lost_ns: u64,
@@ -114,7 +114,7 @@ impl LiveTransitions {
             scope,
             names: Names::default(),
             batch: Vec::with_capacity(BATCH),
-            counted: LogCounters::default(),
+            counted: TrackCounters::default(),
             skipped,
             lost_ns: 0,
             stopped: None,
@@ -170,12 +170,14 @@ impl LiveTransitions {
         if skipped > 0 && !mem::replace(&mut self.stands_in, true) {
             self.side.attach_second_program();
         }
-        let skipped = skipped.saturating_sub(counted.rescued).max(self.skipped);
+        let skipped = skipped
+            .saturating_sub(counted.told_by_stand_in)
+            .max(self.skipped);
         let loss = Loss {
             time: now.time,
             monotonic_ns: now.monotonic_ns,
             transitions: counted.lost.saturating_sub(self.counted.lost),
-            sockets: counted.unkept.saturating_sub(self.counted.unkept),
+            sockets: counted.untracked.saturating_sub(self.counted.untracked),
             runs: skipped.saturating_sub(self.skipped),
         };
         (self.counted, self.skipped) = (counted, skipped);
@@ -264,7 +266,7 @@ impl LiveTransitions {
 
     /// What the kernel side had counted when it was read last.
     #[must_use]
-    pub fn counted(&self) -> LogCounters {
+    pub fn counted(&self) -> TrackCounters {
         self.counted
     }
 

@@ -6,7 +6,7 @@ use aya::{
     Ebpf,
     maps::{Map, PerCpuArray},
 };
-use tcptrace_common::{Counters, Settings, WatchedSocket};
+use tcptrace_common::{Settings, WatchCounters, WatchedSocket};
 
 use crate::{
     model::stuck::look::{Hook, Tracing},
@@ -144,8 +144,12 @@ impl KernelSide {
     /// # Errors
     /// When the kernel refuses.
     pub fn tracing(&self) -> io::Result<Tracing> {
-        let map = self.ebpf.map("COUNTERS").ok_or(io::ErrorKind::NotFound)?;
-        let map: PerCpuArray<_, Counters> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
+        let map = self
+            .ebpf
+            .map("WATCH_COUNTERS")
+            .ok_or(io::ErrorKind::NotFound)?;
+        let map: PerCpuArray<_, WatchCounters> =
+            PerCpuArray::try_from(map).map_err(io::Error::other)?;
         let mut tracing = Tracing {
             hook: Some(self.hook),
             recursion_misses: program::recursion_misses(&self.ebpf, program_of(self.hook)),

@@ -1,6 +1,6 @@
 //! What to watch, and the configurations that may serve it.
 
-use tcptrace_common::{Filter, TcpState};
+use tcptrace_common::{KernelFilter, TcpState};
 
 use crate::source::bpf::{
     attach::{Accept, Candidate, hooks, modern_first},
@@ -15,7 +15,7 @@ pub struct WatchOptions {
     /// The hook.
     pub hook: HookChoice,
     /// What the kernel leaves out.
-    pub filter: Filter,
+    pub filter: KernelFilter,
     /// How many sockets the map may hold; `None` for as many as is sensible.
     pub max_sockets: Option<u32>,
     /// Whether the kernel side sends messages.
@@ -41,7 +41,7 @@ impl WatchOptions {
 
 #[cfg(test)]
 mod tests {
-    use tcptrace_common::{Filter, TcpState};
+    use tcptrace_common::{KernelFilter, TcpState};
 
     use super::WatchOptions;
     use crate::{
@@ -53,7 +53,7 @@ mod tests {
         let options = WatchOptions {
             state: TcpState::CloseWait,
             hook,
-            filter: Filter::default(),
+            filter: KernelFilter::default(),
             max_sockets: None,
             messages: false,
         };

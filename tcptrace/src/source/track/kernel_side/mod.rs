@@ -17,7 +17,7 @@ use aya::{
     programs::{ProgramError, ProgramFd},
 };
 pub use options::TrackOptions;
-use tcptrace_common::{LogCounters, LogSettings, TrackedSocket};
+use tcptrace_common::{TrackCounters, TrackSettings, TrackedSocket};
 
 use crate::{
     model::stuck::look::Hook,
@@ -103,7 +103,7 @@ impl KernelSide {
         let holders = HolderMethod::choose(&mut ebpf, types);
         let adds_open_sockets = wants_owners
             && types.is_some_and(|types| programs::load_open_sockets(&mut ebpf, types).is_ok());
-        let log = settings.log;
+        let log = settings.track;
         Ok(Self {
             ebpf,
             hook,
@@ -111,7 +111,7 @@ impl KernelSide {
             preallocated,
             holders,
             wants_owners,
-            lists_cgroups: log.cgroup != 0 && log.cgroup_level == LogSettings::BY_LIST,
+            lists_cgroups: log.cgroup != 0 && log.cgroup_level == TrackSettings::BY_LIST,
             adds_open_sockets,
             stopped: None,
         })
@@ -191,20 +191,20 @@ impl KernelSide {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn counters(&self) -> io::Result<LogCounters> {
-        let map = self.ebpf.map("LOG_COUNTERS");
+    pub fn counters(&self) -> io::Result<TrackCounters> {
+        let map = self.ebpf.map("TRACK_COUNTERS");
         let map = map.ok_or(io::ErrorKind::NotFound)?;
-        let map: PerCpuArray<_, LogCounters> =
+        let map: PerCpuArray<_, TrackCounters> =
             PerCpuArray::try_from(map).map_err(io::Error::other)?;
-        let mut sum = LogCounters::default();
+        let mut sum = TrackCounters::default();
         for counters in map.get(&0, 0).map_err(io::Error::other)?.iter() {
             sum.written += counters.written;
             sum.lost += counters.lost;
-            sum.unkept += counters.unkept;
-            sum.rescued += counters.rescued;
+            sum.untracked += counters.untracked;
+            sum.told_by_stand_in += counters.told_by_stand_in;
             sum.unfollowed += counters.unfollowed;
             sum.counted += counters.counted;
-            sum.keyless += counters.keyless;
+            sum.unkeyed += counters.unkeyed;
             sum.full |= counters.full;
         }
         Ok(sum)

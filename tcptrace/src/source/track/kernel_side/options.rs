@@ -1,7 +1,9 @@
 //! What to track, how much room it takes, and the configurations that may serve it.
 
 use aya::util::nr_cpus;
-use tcptrace_common::{DECADES, Decade, Filter, HistSettings, LogSettings, REST_DECADES, TcpState};
+use tcptrace_common::{
+    DECADES, Decade, HistSettings, KernelFilter, TcpState, TrackSettings, UNKEYED_DECADES,
+};
 
 use crate::source::bpf::{
     attach::{Accept, Candidate, hooks, modern_first},
@@ -16,9 +18,9 @@ pub struct TrackOptions {
     /// How accepting is learnt.
     pub accept: AcceptChoice,
     /// What the kernel leaves out, by socket.
-    pub filter: Filter,
+    pub filter: KernelFilter,
     /// The same by owner and state.
-    pub log: LogSettings,
+    pub log: TrackSettings,
     /// Durations that are counted instead of telling transitions.
     pub hist: HistSettings,
     /// How many keys they may be counted by.
@@ -51,7 +53,7 @@ impl TrackOptions {
     /// Whether owners matter.
     #[must_use]
     pub fn wants_owners(&self) -> bool {
-        self.hist.unowned == 0
+        self.hist.without_owners == 0
     }
 
     /// The configurations to try, in order; `has_types`: whether there is type information.
@@ -90,16 +92,16 @@ impl TrackOptions {
     }
 
     /// The filter where the kernel cannot tell which groups a control group is in.
-    pub fn without_helper(&self) -> LogSettings {
+    pub fn without_helper(&self) -> TrackSettings {
         if self.hist.states == 0 {
             // The model looks at each record again.
-            return LogSettings {
+            return TrackSettings {
                 cgroup: 0,
                 ..self.log
             };
         }
-        LogSettings {
-            cgroup_level: LogSettings::BY_LIST,
+        TrackSettings {
+            cgroup_level: TrackSettings::BY_LIST,
             ..self.log
         }
     }
@@ -110,7 +112,7 @@ impl TrackOptions {
         if states == 0 {
             return Vec::new();
         }
-        let mut sizes = vec![("REST", REST_DECADES)];
+        let mut sizes = vec![("UNKEYED_DECADES", UNKEYED_DECADES)];
         if by != 0 {
             let wide = self.max_keys.min(WIDE_KEYS);
             let each = wide * DECADES as u32 + (self.max_keys - wide) * DECADES_OF_A_KEY;
@@ -126,7 +128,7 @@ impl TrackOptions {
 
 #[cfg(test)]
 mod tests {
-    use tcptrace_common::{Filter, HistSettings, LogSettings, TcpState};
+    use tcptrace_common::{HistSettings, KernelFilter, TcpState, TrackSettings};
 
     use super::TrackOptions;
     use crate::{
@@ -143,8 +145,8 @@ mod tests {
         TrackOptions {
             hook,
             accept,
-            filter: Filter::default(),
-            log: LogSettings::default(),
+            filter: KernelFilter::default(),
+            log: TrackSettings::default(),
             hist: HistSettings::default(),
             max_keys: 0,
             pids: Vec::new(),
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn without_owners_accepting_is_not_learnt() {
         let mut options = options(HookChoice::Tracepoint, AcceptChoice::Fexit);
-        options.hist.unowned = 1;
+        options.hist.without_owners = 1;
         let tracepoint = [(Tracepoint, false, true, Listener)];
         assert_eq!(tried(&options, true), tracepoint);
     }
@@ -254,7 +256,7 @@ mod tests {
         assert_eq!(options.without_helper().cgroup, 0);
         options.hist.states = 1;
         let listed = options.without_helper();
-        let by_list = (4242, LogSettings::BY_LIST);
+        let by_list = (4242, TrackSettings::BY_LIST);
         assert_eq!((listed.cgroup, listed.cgroup_level), by_list);
     }
 }

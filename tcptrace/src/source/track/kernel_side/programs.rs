@@ -4,7 +4,7 @@ use aya::{
     Ebpf,
     programs::{Program, ProgramError},
 };
-use tcptrace_common::{LogSettings, Settings};
+use tcptrace_common::{Settings, TrackSettings};
 
 use crate::{
     model::stuck::look::Hook,
@@ -52,7 +52,7 @@ pub fn settings(
         watched_state: options.state.number().into(),
         filter: options.filter,
         hist: options.hist,
-        log: LogSettings {
+        track: TrackSettings {
             by_pid: u32::from(!options.pids.is_empty()),
             preallocated: u32::from(preallocated(candidate, types)),
             sees_accept: u32::from(candidate.accept != Accept::Listener),

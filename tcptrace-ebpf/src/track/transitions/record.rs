@@ -7,37 +7,43 @@ use aya_ebpf::{
     macros::map,
     maps::RingBuf,
 };
-use tcptrace_common::{Owner, TransitionRecord, WatchedSocket};
+use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
 
-use crate::{settings::setting, track::table::count};
+use super::super::counters::count;
+use crate::settings::setting;
 
-/// How many records a CPU writes until it asks how many wait: what tells is on memory that all CPUs
-/// and the reader write to.
+/// How many records a CPU writes until it asks how many wait: the answer lies in memory that all
+/// CPUs and the reader write to.
 const ASK_EVERY: u64 = 64;
 
+/// Records on their way to the reader.
 #[map]
 static TRANSITIONS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// What is told of a transition.
-pub struct Told<'a> {
+/// What a record says: [`TransitionRecord`] without copies.
+pub struct Contents<'a> {
+    /// When, in ns of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
     pub socket: &'a WatchedSocket,
-    /// When it entered the state that it left, or 0.
+    /// When it entered the state that it left, likewise, or 0.
     pub since_ns: u64,
     pub from: u8,
     pub to: u8,
+    /// [`TransitionRecord::OR_BEFORE`] and [`TransitionRecord::UNACCEPTED`].
     pub flags: u16,
+    /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
     /// `None` for nobody that is known.
-    pub owner: Option<&'a Owner>,
-    pub caller: Option<&'a Owner>,
+    pub owner: Option<&'a OwnerRecord>,
+    /// The process that brought it about by a call, if one did.
+    pub caller: Option<&'a OwnerRecord>,
 }
 
 /// Makes it nobody, word by word: what the compiler makes of an assignment is a call to a loop over
 /// bytes.
 #[inline(always)]
-unsafe fn clear(owner: *mut Owner) {
-    const WORDS: usize = size_of::<Owner>() / 8;
+unsafe fn clear(owner: *mut OwnerRecord) {
+    const WORDS: usize = size_of::<OwnerRecord>() / 8;
     let words = owner.cast::<u64>();
     let mut index = 0;
     while index < WORDS {
@@ -50,7 +56,7 @@ unsafe fn clear(owner: *mut Owner) {
 /// Writes a record. The reader is not woken for each: it comes by itself, and is called when much
 /// waits.
 #[inline(always)]
-pub fn tell(told: &Told<'_>) {
+pub fn write(contents: &Contents<'_>) {
     let Some(mut entry) = TRANSITIONS.reserve::<TransitionRecord>(0) else {
         count(|counters| counters.lost += 1);
         return;
@@ -59,21 +65,21 @@ pub fn tell(told: &Told<'_>) {
     // SAFETY: the reserved memory has the record's size and alignment, and is ours until it is
     // submitted; every field is written.
     unsafe {
-        (*record).time_ns = told.time_ns;
-        (*record).socket = *told.socket;
-        (*record).socket.since_ns = told.since_ns;
-        (*record).from = told.from;
-        (*record).to = told.to;
-        (*record).flags = told.flags;
-        (*record).protocol = told.protocol;
+        (*record).time_ns = contents.time_ns;
+        (*record).socket = *contents.socket;
+        (*record).socket.since_ns = contents.since_ns;
+        (*record).from = contents.from;
+        (*record).to = contents.to;
+        (*record).flags = contents.flags;
+        (*record).protocol = contents.protocol;
         (*record).reserved = 0;
-        match told.owner {
+        match contents.owner {
             // An assignment might overlap for all the compiler knows, and becomes a call to a loop
             // over bytes.
             Some(owner) => copy_nonoverlapping(owner, &raw mut (*record).owner, 1),
             None => clear(&raw mut (*record).owner),
         }
-        if let Some(caller) = told.caller {
+        if let Some(caller) = contents.caller {
             ((*record).caller_pid, (*record).caller_tid) = (caller.pid, caller.tid);
             // For the same reason not as a whole.
             (*record).caller_comm[0] = caller.comm[0];
@@ -90,7 +96,7 @@ pub fn tell(told: &Told<'_>) {
         counters.written += 1;
         asks = counters.written % ASK_EVERY == 0;
     });
-    let much = |waiting| waiting >= setting!(log.wake_bytes);
+    let much = |waiting| waiting >= setting!(track.wake_bytes);
     let flags = if asks && much(TRANSITIONS.query(BPF_RB_AVAIL_DATA.into())) {
         BPF_RB_FORCE_WAKEUP
     } else {

@@ -1,18 +1,18 @@
-//! A socket at hand, however the hook gives it.
+//! Reading the socket at hand, however the hook gives it.
 
-use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_common::{AF_INET6, WatchedSocket};
 
 use crate::{
+    memory::peek,
     settings::setting,
-    sock::{Sock, flags, netns, peek, v4_mapped},
-    tracepoint::Record,
+    sock::{TypedSock, flags, netns, v4_mapped},
+    tracepoint::TracepointRecord,
 };
 
 /// What a hook tells of a socket.
-pub trait Seen {
+pub trait ReadSock {
     /// The address of its `struct sock`.
-    fn sock(&self) -> *const u8;
+    fn address(&self) -> *const u8;
     /// `IPPROTO_…`.
     fn protocol(&self) -> u16;
     /// The cookie, or 0.
@@ -26,52 +26,42 @@ pub trait Seen {
     fn has_file(&self) -> bool;
 }
 
-/// The typed argument of a `tp_btf` program.
-pub struct Typed(Sock);
-
-impl Typed {
+impl ReadSock for TypedSock {
     #[inline(always)]
-    pub fn new(ctx: &BtfTracePointContext) -> Self {
-        Self(Sock(ctx.arg(0)))
-    }
-}
-
-impl Seen for Typed {
-    #[inline(always)]
-    fn sock(&self) -> *const u8 {
-        self.0.0
+    fn address(&self) -> *const u8 {
+        TypedSock::address(*self)
     }
 
     #[inline(always)]
     fn protocol(&self) -> u16 {
-        self.0.load(setting!(sock.sk_protocol))
+        TypedSock::protocol(*self)
     }
 
     #[inline(always)]
     fn cookie(&self) -> u64 {
-        self.0.cookie()
+        TypedSock::cookie(*self)
     }
 
     #[inline(always)]
     fn describe_place(&self, socket: &mut WatchedSocket) {
-        self.0.describe_place(socket);
+        TypedSock::describe_place(*self, socket);
     }
 
     #[inline(always)]
     fn describe_ends(&self, socket: &mut WatchedSocket) {
-        self.0.describe_ends(socket);
+        TypedSock::describe_ends(*self, socket);
     }
 
     #[inline(always)]
     fn has_file(&self) -> bool {
-        // Not as a typed pointer: see `Sock::netns`.
-        peek::<u64>(self.0.0, setting!(sock.sk_socket)) != 0
+        // Not as a typed pointer: see `TypedSock::netns`.
+        peek::<u64>(TypedSock::address(*self), setting!(sock.sk_socket)) != 0
     }
 }
 
-impl Seen for Record {
+impl ReadSock for TracepointRecord {
     #[inline(always)]
-    fn sock(&self) -> *const u8 {
+    fn address(&self) -> *const u8 {
         self.sock()
     }
 
@@ -105,9 +95,9 @@ impl Seen for Record {
 }
 
 /// A socket that is only known by its address: all of it is read as raw memory.
-pub struct Raw(pub *const u8);
+pub struct RawSock(pub *const u8);
 
-impl Raw {
+impl RawSock {
     /// The state that it is in.
     #[inline(always)]
     pub fn state(&self) -> u8 {
@@ -120,9 +110,9 @@ impl Raw {
     }
 }
 
-impl Seen for Raw {
+impl ReadSock for RawSock {
     #[inline(always)]
-    fn sock(&self) -> *const u8 {
+    fn address(&self) -> *const u8 {
         self.0
     }
 

@@ -1,7 +1,4 @@
 //! Following the watched state: in on the way in, out on the way out, nothing else.
-//!
-//! Kernel prototype (`include/trace/events/sock.h`):
-//! `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 
 use aya_ebpf::{
     EbpfContext,
@@ -12,9 +9,9 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::{debug, warn};
-use tcptrace_common::{Counters, WatchedSocket};
+use tcptrace_common::{WatchCounters, WatchedSocket};
 
-use crate::{filter, settings::setting, sock::Sock, tracepoint::Record};
+use crate::{filter, settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
 
 /// Sockets in the watched state, by the address of their `struct sock`.
 #[map]
@@ -25,28 +22,33 @@ static SOCKETS: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, BPF_F
 #[map]
 static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, 0);
 
+/// One entry.
 #[map]
-static COUNTERS: PerCpuArray<Counters> = PerCpuArray::with_max_entries(1, 0);
+static WATCH_COUNTERS: PerCpuArray<WatchCounters> = PerCpuArray::with_max_entries(1, 0);
 
 /// The cheap hook: typed loads, no record building.
+///
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
+/// (`inet_sock_set_state`, `include/trace/events/sock.h`).
 #[btf_tracepoint(function = "inet_sock_set_state")]
 pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
     let watched = setting!(watched_state) as i32;
     if ctx.arg::<i32>(2) == watched {
-        let sock = Sock(ctx.arg(0));
-        let protocol = sock.load(setting!(sock.sk_protocol));
-        enter(&ctx, &SOCKETS, sock.0, sock.describe(), protocol);
+        let sock = TypedSock::new(ctx.arg(0));
+        let protocol = sock.protocol();
+        enter(&ctx, &SOCKETS, sock.address(), sock.describe(), protocol);
     } else if ctx.arg::<i32>(1) == watched {
         leave(&ctx, &SOCKETS, ctx.arg(0));
     }
     0
 }
 
-/// The hook for kernels without BTF.
+/// The hook for kernels without BTF: the same tracepoint's record, whose layout moves between
+/// kernels. See [`TracepointRecord`].
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn set_state_tracepoint(ctx: TracePointContext) -> u32 {
     let watched = setting!(watched_state) as i32;
-    let record = Record::new(&ctx);
+    let record = TracepointRecord::new(&ctx);
     if record.new_state() == watched {
         let protocol = record.protocol();
         enter(
@@ -104,8 +106,8 @@ fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedSocket>, sock: *c
 }
 
 #[inline(always)]
-fn count(change: impl FnOnce(&mut Counters)) {
-    if let Some(counters) = COUNTERS.get_ptr_mut(0) {
+fn count(change: impl FnOnce(&mut WatchCounters)) {
+    if let Some(counters) = WATCH_COUNTERS.get_ptr_mut(0) {
         // SAFETY: this CPU's own copy; a program of this kind does not nest on one CPU.
         change(unsafe { &mut *counters });
     }

@@ -1,9 +1,9 @@
-use crate::{LANES, WatchedSocket};
+use crate::{COUNTING_PROGRAMS, WatchedSocket};
 
 /// A process at the moment at which it got hold of a socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Owner {
+pub struct OwnerRecord {
     /// The process (thread group), as the initial PID namespace numbers it; 0 for nobody.
     pub pid: u32,
     /// The thread; 0 where none did it.
@@ -20,7 +20,7 @@ pub struct Owner {
     pub wanted: u32,
 }
 
-impl Owner {
+impl OwnerRecord {
     /// It is not known.
     pub const UNKNOWN: u32 = 0;
     /// It connected.
@@ -39,7 +39,7 @@ impl Owner {
 /// kernel's `struct sock`.
 ///
 /// Transitions of one socket never run at the same time, for the kernel holds its lock. Only an
-/// accepting process may come in between: it writes `owners[1]` and then `accepted`.
+/// accepting process may come in between: it writes `owners[1]` and then `handed_over`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackedSocket {
@@ -51,20 +51,20 @@ pub struct TrackedSocket {
     pub flags: u32,
     /// The state that it left by the transition that is held back.
     pub held_from: u32,
-    /// Which of the owners holds.
-    pub accepted: u32,
+    /// Which of the owners holds: 1 once the second one does.
+    pub handed_over: u32,
     /// When it entered `held_from`, or 0.
     pub held_since_ns: u64,
     /// The number of the key that its durations are counted by, once that is known: see
-    /// `hist.rs` of the kernel side.
+    /// `track/transitions/count.rs` of the kernel side.
     pub key: u64,
     /// Before and after it was accepted. One that connected or listens has its owner in the second.
-    pub owners: [Owner; 2],
+    pub owners: [OwnerRecord; 2],
 }
 
 /// When a socket entered the state that it leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct StateStart {
     /// In ns of `CLOCK_MONOTONIC`; 0 where it is not known.
     pub since_ns: u64,
     /// Whether it may have been earlier.
@@ -78,19 +78,26 @@ impl TrackedSocket {
     /// Its first transition has not been told yet, for its addresses were not known.
     pub const HELD_BACK: u32 = 2;
 
+    /// The one of the owners that holds.
+    #[inline(always)]
+    #[must_use]
+    pub fn owner(&self) -> &OwnerRecord {
+        &self.owners[(self.handed_over & 1) as usize]
+    }
+
     /// Takes a transition in, and gives what is known of the state that it leaves.
     ///
     /// When the socket was thought to be in another state than it leaves, a transition was missed,
     /// and so was the time at which it entered this one.
     #[inline(always)]
-    pub fn step(&mut self, from: u32, to: u32, now_ns: u64) -> Past {
+    pub fn step(&mut self, from: u32, to: u32, now_ns: u64) -> StateStart {
         let past = if self.state == from {
-            Past {
+            StateStart {
                 since_ns: self.socket.since_ns,
                 or_before: self.flags & Self::BEFORE != 0,
             }
         } else {
-            Past::default()
+            StateStart::default()
         };
         self.state = to;
         self.flags &= !Self::BEFORE;
@@ -118,7 +125,7 @@ pub struct TransitionRecord {
     /// Nothing.
     pub reserved: u16,
     /// Whose it is.
-    pub owner: Owner,
+    pub owner: OwnerRecord,
     /// Process and thread that brought it about by a call; 0 where none did.
     pub caller_pid: u32,
     /// See `caller_pid`.
@@ -137,32 +144,32 @@ impl TransitionRecord {
 /// What a log and histograms count, one copy for each CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogCounters {
+pub struct TrackCounters {
     /// Transitions written.
     pub written: u64,
     /// Transitions that found the ring buffer full.
     pub lost: u64,
     /// Sockets that found the table full or the kernel out of memory.
-    pub unkept: u64,
+    pub untracked: u64,
     /// The last of them, by the addresses of their `struct sock`. For the kernel side only.
-    pub unkept_socks: [u64; Self::UNKEPT_SOCKS],
+    pub untracked_socks: [u64; Self::UNTRACKED_SOCKS],
     /// Transitions for which the program did not run, and the one that stands in for it did.
-    pub rescued: u64,
+    pub told_by_stand_in: u64,
     /// Children of followed processes that found the list full.
     pub unfollowed: u64,
     /// Durations counted in histograms.
     pub counted: u64,
     /// Of those, the ones whose key found no room, and are counted without it.
-    pub keyless: u64,
+    pub unkeyed: u64,
     /// Keys that each program has given numbers to on this CPU.
-    pub numbered: [u64; LANES as usize],
+    pub numbered: [u64; COUNTING_PROGRAMS as usize],
     /// [`Self::NO_KEYS`] and [`Self::NO_DECADES`]: what there was no more room for.
     pub full: u64,
 }
 
-impl LogCounters {
+impl TrackCounters {
     /// More than find no room while a program is interrupted once.
-    pub const UNKEPT_SOCKS: usize = 16;
+    pub const UNTRACKED_SOCKS: usize = 16;
     /// No more keys: none is ever removed.
     pub const NO_KEYS: u64 = 1;
     /// No more decades, likewise.
@@ -178,8 +185,8 @@ unsafe impl aya::Pod for TrackedSocket {}
 unsafe impl aya::Pod for TransitionRecord {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
-unsafe impl aya::Pod for LogCounters {}
+unsafe impl aya::Pod for TrackCounters {}
 
-const _: () = assert!(size_of::<Owner>() == 48);
+const _: () = assert!(size_of::<OwnerRecord>() == 48);
 const _: () = assert!(size_of::<TrackedSocket>() == 64 + 16 + 16 + 2 * 48);
 const _: () = assert!(size_of::<TransitionRecord>() == 8 + 64 + 8 + 48 + 24);

@@ -1,25 +1,24 @@
-//! Who has the sockets open: two iterators that write one [`HolderRecord`] for each descriptor of
-//! a socket in the watched state, of a listener, or of MPTCP (whose state says nothing about its
-//! subflows).
-//!
-//! `walk_files` runs once a process and walks its descriptor table inside the kernel (needs
-//! `bpf_loop`, 5.17). `each_file` is run by the kernel for every descriptor (needs
-//! `bpf_sock_from_file`, 5.11); it is the slower one.
+//! An iterator that the kernel runs once a process, whose descriptor table it walks.
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, seq_file},
     cty::{c_long, c_void},
-    helpers::generated::{bpf_loop, bpf_seq_write, bpf_sock_from_file},
+    helpers::generated::bpf_loop,
     macros::map,
     maps::{Array, HashMap},
 };
-use tcptrace_common::{HolderRecord, IPPROTO_MPTCP, IPPROTO_TCP, TcpState, WalkState};
+use tcptrace_common::{HolderRecord, WalkState};
 
+use super::record::{bytes, is_told, of_interest, write};
 use crate::{
+    file::socket_of_file,
+    iterator::IteratorContext,
+    memory::{TypedPtr, peek},
     settings::setting,
-    sock::{Sock, is_ip, peek},
+    sock::is_ip,
 };
 
+/// How the walk stands.
 #[map]
 static WALK: Array<WalkState> = Array::with_max_entries(1, 0);
 
@@ -32,34 +31,6 @@ const PASS_DESCRIPTORS: u32 = 8192;
 /// Records of one process in one pass: the kernel gives an iterator a buffer of 8 pages, and what
 /// one call writes must fit in it.
 const PASS_RECORDS: u32 = 700;
-
-/// `struct bpf_iter__task { meta; task; }` and `struct bpf_iter__task_file { meta; task; fd; file; }`
-/// (`kernel/bpf/task_iter.c`): each member takes 8 bytes.
-pub struct Context(*const u64);
-
-impl Context {
-    #[inline(always)]
-    pub fn new(ctx: *mut c_void) -> Self {
-        Self(ctx.cast_const().cast())
-    }
-
-    #[inline(always)]
-    pub fn word(&self, index: usize) -> u64 {
-        // SAFETY: the verifier knows the context's size and types.
-        unsafe { self.0.add(index).read_volatile() }
-    }
-
-    /// `meta->seq`, the first member of the first member.
-    #[inline(always)]
-    fn seq(&self) -> *mut seq_file {
-        Sock(self.word(0) as *const u8).load(0)
-    }
-
-    #[inline(always)]
-    pub fn task(&self) -> Sock {
-        Sock(self.word(1) as *const u8)
-    }
-}
 
 struct Walk {
     seq: *mut seq_file,
@@ -74,10 +45,12 @@ struct Walk {
 const NEXT: c_long = 0;
 const STOP: c_long = 1;
 
+/// `int bpf_iter_task(struct bpf_iter_meta *meta, struct task_struct *task)`
+/// (`kernel/bpf/task_iter.c`).
 #[unsafe(link_section = "iter/task")]
 #[unsafe(no_mangle)]
 pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
-    let context = Context::new(ctx);
+    let context = IteratorContext::new(ctx);
     let task = context.task();
     if !task.0.is_null()
         && let Some(state) = WALK.get_ptr_mut(0)
@@ -90,7 +63,7 @@ pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
 /// The members are read as raw memory, which keeps the verifier from searching the kernel's types
 /// for each step.
 #[inline(always)]
-fn walk_task(context: &Context, task: Sock, state: *mut WalkState) {
+fn walk_task(context: &IteratorContext, task: TypedPtr, state: *mut WalkState) {
     let task = task.0;
     let files: u64 = peek(task, setting!(task.task_files));
     if files == 0 {
@@ -151,7 +124,8 @@ fn walk_task(context: &Context, task: Sock, state: *mut WalkState) {
 /// Stands in [`WalkState::written`] for: the buffer was full.
 const OVERFLOWN: u32 = u32::MAX;
 
-/// One descriptor.
+/// One descriptor: a callback of `bpf_loop`, `long (*callback_fn)(u64 index, void *ctx)`
+/// (`include/uapi/linux/bpf.h`).
 unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     // SAFETY: `walk_task` passes its own.
     let walk = unsafe { &*walk };
@@ -170,7 +144,7 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     // The protocol lies on another cache line than the state, so it is asked for last.
     if !is_ip(family)
         || !(of_interest(state) || in_doubt)
-        || !has_protocol(state, peek(sock, setting!(sock.sk_protocol)))
+        || !is_told(state, peek(sock, setting!(sock.sk_protocol)))
     {
         return NEXT;
     }
@@ -192,70 +166,7 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     if *count < PASS_RECORDS { NEXT } else { STOP }
 }
 
-#[unsafe(link_section = "iter/task_file")]
-#[unsafe(no_mangle)]
-pub extern "C" fn each_file(ctx: *mut c_void) -> i32 {
-    let context = Context::new(ctx);
-    let task = context.task();
-    let file = context.word(3) as *const u8;
-    if task.0.is_null() || file.is_null() {
-        return 0;
-    }
-    // SAFETY: the verifier checks that the argument is a `struct file *`.
-    let socket = unsafe { bpf_sock_from_file(file.cast_mut().cast()) };
-    if socket.is_null() {
-        return 0;
-    }
-    let sock = Sock(Sock(socket.cast_const().cast()).load(setting!(task.socket_sk)));
-    if sock.0.is_null() {
-        return 0;
-    }
-    let state: u8 = sock.load(setting!(sock.skc_state));
-    if !is_ip(sock.load(setting!(sock.skc_family)))
-        || !has_protocol(state, sock.load(setting!(sock.sk_protocol)))
-    {
-        return 0;
-    }
-    let inode = Sock(Sock(file).load(setting!(task.file_inode)));
-    write(
-        context.seq(),
-        &HolderRecord {
-            inode: inode.load(setting!(task.inode_ino)),
-            pid: task.load(setting!(task.task_tgid)),
-            fd: context.word(2) as u32,
-            backlog: sock.load(setting!(sock.sk_max_ack_backlog)),
-            state: state.into(),
-            comm: bytes(comm(task)),
-        },
-    );
-    0
-}
-
-/// The `struct sock` of an open file, if it is a socket.
-#[inline(always)]
-pub fn socket_of_file(file: *const u8) -> Option<*const u8> {
-    let socket = peek::<u64>(file, setting!(task.file_private_data)) as *const u8;
-    if socket.is_null() {
-        return None;
-    }
-    let (back, sock) = file_and_sock(socket);
-    // A socket points back to its file; no other private data does.
-    (back == file as u64 && !sock.is_null()).then_some(sock)
-}
-
-/// `socket->file` and `socket->sk`, which are neighbours on every kernel so far.
-#[inline(always)]
-fn file_and_sock(socket: *const u8) -> (u64, *const u8) {
-    let (file, sk) = (setting!(task.socket_file), setting!(task.socket_sk));
-    if sk == file + 8 {
-        let [file, sk] = peek::<[u64; 2]>(socket, file);
-        (file, sk as *const u8)
-    } else {
-        (peek(socket, file), peek::<u64>(socket, sk) as *const u8)
-    }
-}
-
-/// `sk->skc_family` and `sk->skc_state`, likewise.
+/// `sk->skc_family` and `sk->skc_state`, which are neighbours on every kernel so far.
 #[inline(always)]
 fn family_and_state(sock: *const u8) -> (u16, u8) {
     let (family, state) = (setting!(sock.skc_family), setting!(sock.skc_state));
@@ -265,43 +176,4 @@ fn family_and_state(sock: *const u8) -> (u16, u8) {
     } else {
         (peek(sock, family), peek(sock, state))
     }
-}
-
-#[inline(always)]
-fn of_interest(state: u8) -> bool {
-    u32::from(state) == setting!(watched_state) || state == TcpState::Listen.number()
-}
-
-#[inline(always)]
-fn has_protocol(state: u8, protocol: u16) -> bool {
-    protocol == IPPROTO_MPTCP || (of_interest(state) && protocol == IPPROTO_TCP)
-}
-
-/// The name of the thread group's leader, which is the process's name.
-#[inline(always)]
-fn comm(task: Sock) -> [u64; 2] {
-    let leader = Sock(task.load(setting!(task.task_group_leader)));
-    let offset = setting!(task.task_comm);
-    [leader.load(offset), leader.load(offset + 8)]
-}
-
-#[inline(always)]
-fn bytes(words: [u64; 2]) -> [u8; 16] {
-    // SAFETY: both are 16 bytes of plain data.
-    unsafe { core::mem::transmute(words) }
-}
-
-/// Whether the record fitted. When it did not, the kernel takes back what this call wrote and calls
-/// again for the same object.
-#[inline(always)]
-fn write(seq: *mut seq_file, record: &HolderRecord) -> bool {
-    // SAFETY: the record is plain data of exactly this size.
-    let result = unsafe {
-        bpf_seq_write(
-            seq,
-            core::ptr::from_ref(record).cast(),
-            size_of::<HolderRecord>() as u32,
-        )
-    };
-    result == 0
 }
