@@ -6,23 +6,26 @@ use std::{
 };
 
 use anyhow::Context as _;
-use clap::{CommandFactory as _, error::ErrorKind};
 use tcptrace_common::{HistSettings, TcpState};
 use tokio::{runtime, time};
 
 use crate::{
-    cli::{Cli, Hist},
-    command::{counting::Counting, session::End},
+    command::{
+        counting::Counting,
+        session::{End, resolve},
+    },
     diagnosis::hist::report::report,
     model::{
         filter::Filter,
         hist::{
-            durations::{Asked, Durations},
+            durations::Durations,
             key::Part,
             report::{Extent, Span},
         },
+        request::{HistRequest, UsageError},
     },
     source::{
+        bpf::filter,
         diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
         track::{LogOptions, histograms::bits},
@@ -44,36 +47,33 @@ const BUFFER: u32 = 1 << 20;
 ///
 /// # Errors
 /// When tracing cannot start, or something cannot be read or written.
-pub fn run(arguments: &Hist) -> anyhow::Result<()> {
-    if let Err(reason) = arguments.show.filters.fits_kernel() {
-        Cli::command()
-            .error(ErrorKind::ValueValidation, reason)
-            .exit();
-    }
+pub fn run(request: &HistRequest) -> anyhow::Result<()> {
+    let filter = resolve(&request.show.filters)?;
+    filter::fits(&filter).map_err(|reason| UsageError::Request(clean(&reason)))?;
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the event loop")?;
-    runtime.block_on(session(arguments))
+    runtime.block_on(session(request, filter))
 }
 
-async fn session(arguments: &Hist) -> anyhow::Result<()> {
+async fn session(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always ends in a last report.
-    let mut end = End::new(arguments.duration)?;
+    let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
-    let show = &arguments.show;
-    let asked = show.asked();
-    let options = options(arguments, &asked);
+    let show = &request.show;
+    let asked = &show.asked;
+    let options = options(request, &filter);
     let scope = Scope {
         state: options.state,
         older_than_ns: 0,
-        netns: show.filters.netns,
-        family: show.filters.family,
+        netns: filter.netns,
+        family: filter.family,
     };
     // The kernel knows the processes, their descendants included.
     let filter = Filter {
         pids: Vec::new(),
-        ..show.filters.model()
+        ..filter
     };
     let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
     let live = Counting::start(&options, scope, asked.clone(), filter, &mut notes)?;
@@ -83,14 +83,14 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
         view: view::choose(show),
         include_open: show.include_open,
         begin_ns,
-        last: Durations::new(asked),
+        last: Durations::new(asked.clone()),
         last_ns: begin_ns,
         shows_life: io::stderr().is_terminal(),
     };
-    session.say_hello(arguments.verbose, &notes)?;
+    session.say_hello(request.verbose, &notes)?;
     let mut looks = ticks(LOOK);
     let mut looked: u32 = 0;
-    let mut intervals = arguments.interval.map(ticks);
+    let mut intervals = request.interval.map(ticks);
     if let Some(intervals) = &mut intervals {
         intervals.tick().await; // the first is at once
     }
@@ -115,7 +115,7 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
             }
         }
     }
-    session.finish(arguments.interval.is_some())?;
+    session.finish(request.interval.is_some())?;
     Ok(())
 }
 
@@ -126,33 +126,32 @@ fn ticks(period: Duration) -> time::Interval {
     ticks
 }
 
-fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
-    let (show, filters) = (&arguments.show, &arguments.show.filters);
+fn options(request: &HistRequest, filter: &Filter) -> LogOptions {
+    let asked = &request.show.asked;
     let by_owner = [Part::Comm, Part::Pid, Part::Cgroup, Part::Port];
     let owned = asked.by.iter().any(|part| by_owner.contains(part))
-        || !filters.pid.is_empty()
-        || !filters.comm.is_empty()
-        || filters.cgroup.is_some();
-    let states = asked.states.iter();
+        || !filter.pids.is_empty()
+        || !filter.comms.is_empty()
+        || filter.cgroup.is_some();
     LogOptions {
-        hook: arguments.hook,
-        accept: arguments.accept,
-        filter: filters.kernel(),
-        log: filters.kernel_by_owner(),
+        hook: request.hook,
+        accept: request.accept,
+        filter: filter::by_socket(filter),
+        log: filter::by_owner(filter, &[]),
         hist: HistSettings {
-            states: states.fold(0, |mask, state| mask | 1 << state.number()),
+            states: filter::mask(&asked.states),
             by: bits(&asked.by),
             unowned: u32::from(!owned),
             reserved: 0,
         },
-        max_keys: show.max_keys,
-        pids: filters.pid.clone(),
-        children: arguments.children,
-        cgroups: (filters.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
+        max_keys: u32::try_from(asked.max_keys).unwrap_or(u32::MAX),
+        pids: filter.pids.clone(),
+        children: request.children,
+        cgroups: (filter.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
         buffer: BUFFER,
-        max_sockets: arguments.max_sockets,
+        max_sockets: request.max_sockets,
         state: asked.states.first().copied().unwrap_or(TcpState::CloseWait),
-        messages: arguments.verbose >= 2,
+        messages: request.verbose >= 2,
     }
 }
 

@@ -11,11 +11,14 @@ use tcptrace_common::{HistSettings, TcpState};
 use tokio::{runtime, task, time};
 
 use crate::{
-    cli::Log,
-    command::{session::End, tracking::Tracking},
-    model::{filter::Filter, tally::Tally, transition::Record},
+    command::{
+        session::{End, resolve},
+        tracking::Tracking,
+    },
+    model::{filter::Filter, request::LogRequest, tally::Tally, transition::Record},
     sink::{self, Sink},
     source::{
+        bpf::filter,
         diag::ask::Scope,
         machine::{cgroup, netns, privileges},
         track::LogOptions,
@@ -33,29 +36,30 @@ const SAY: Duration = Duration::from_secs(1);
 ///
 /// # Errors
 /// When tracing cannot start, or something cannot be read or written.
-pub fn run(arguments: &Log) -> anyhow::Result<()> {
+pub fn run(request: &LogRequest) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the event loop")?;
-    runtime.block_on(session(arguments))
+    runtime.block_on(session(request))
 }
 
-async fn session(arguments: &Log) -> anyhow::Result<()> {
+async fn session(request: &LogRequest) -> anyhow::Result<()> {
+    let filter = resolve(&request.show.filters.sockets)?;
     // Before anything is attached, so that a signal always ends in a summary.
-    let mut end = End::new(arguments.duration)?;
+    let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
-    let state = watched_state(arguments);
-    let options = options(arguments, state)?;
+    let state = watched_state(request);
+    let options = options(request, &filter, state);
     let scope = Scope {
         state,
         older_than_ns: 0,
-        netns: arguments.filters.netns,
-        family: arguments.filters.family,
+        netns: filter.netns,
+        family: filter.family,
     };
-    let mut out = Out::new(arguments, state)?;
+    let mut out = Out::new(request, filter, state)?;
     let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
-    for pid in &arguments.filters.pid {
+    for pid in &options.pids {
         if !Path::new("/proc").join(pid.to_string()).exists() {
             notes.push(format!("there is no process {pid} now"));
         }
@@ -65,7 +69,7 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
         live.side().print_log()?;
     }
     let started = Instant::now();
-    say_hello(&mut live, arguments.verbose, &notes)?;
+    say_hello(&mut live, request.verbose, &notes)?;
     let mut wait = QUIET;
     loop {
         tokio::select! {
@@ -107,29 +111,29 @@ async fn session(arguments: &Log) -> anyhow::Result<()> {
 }
 
 /// The state whose sockets are listed at the end.
-fn watched_state(arguments: &Log) -> TcpState {
-    match arguments.state[..] {
+fn watched_state(request: &LogRequest) -> TcpState {
+    match request.show.filters.states[..] {
         [only] => only,
         _ => TcpState::CloseWait,
     }
 }
 
-fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
-    Ok(LogOptions {
-        hook: arguments.hook,
-        accept: arguments.accept,
-        filter: arguments.filters.kernel(),
-        log: arguments.kernel_log(),
+fn options(request: &LogRequest, filter: &Filter, state: TcpState) -> LogOptions {
+    LogOptions {
+        hook: request.hook,
+        accept: request.accept,
+        filter: filter::by_socket(filter),
+        log: filter::by_owner(filter, &request.show.filters.states),
         hist: HistSettings::default(),
         max_keys: 0,
-        pids: arguments.filters.pid.clone(),
-        children: arguments.children,
-        cgroups: (arguments.filters.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
-        buffer: u32::try_from(arguments.buffer).context("--buffer")?,
-        max_sockets: arguments.max_sockets,
+        pids: filter.pids.clone(),
+        children: request.show.filters.children,
+        cgroups: (filter.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
+        buffer: request.buffer,
+        max_sockets: request.max_sockets,
         state,
-        messages: arguments.verbose >= 2,
-    })
+        messages: request.verbose >= 2,
+    }
 }
 
 /// Says that everything from here on is seen.
@@ -159,18 +163,18 @@ struct Out {
 }
 
 impl Out {
-    fn new(arguments: &Log, state: TcpState) -> anyhow::Result<Self> {
+    fn new(request: &LogRequest, filter: Filter, state: TcpState) -> anyhow::Result<Self> {
         let own = netns::inode_of(Path::new("/proc/self/ns/net")).ok();
-        let place = arguments.dir.as_ref().or(arguments.output.as_ref());
+        let place = request.dir.as_ref().or(request.output.as_ref());
         let filter = Filter {
             // The kernel knows the processes, their descendants included.
             pids: Vec::new(),
-            ..arguments.filters.model()
+            ..filter
         };
         Ok(Self {
-            sink: sink::choose(arguments, own)?,
+            sink: sink::choose(request, own)?,
             filter,
-            states: arguments.state.clone(),
+            states: request.show.filters.states.clone(),
             tally: Tally::new(state),
             place: place.map(|place| place.display().to_string()),
             shows_life: place.is_some() && io::stderr().is_terminal(),

@@ -1,4 +1,4 @@
-//! What ends a session.
+//! What the commands share.
 
 use std::time::Duration;
 
@@ -7,6 +7,34 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time,
 };
+
+use crate::{
+    model::{
+        filter::Filter,
+        request::{Filters, Netns, UsageError},
+    },
+    source::machine::netns,
+};
+
+/// The filters, with the namespace that they name looked up on this machine.
+///
+/// # Errors
+/// When there is no such namespace.
+pub fn resolve(filters: &Filters) -> Result<Filter, UsageError> {
+    let netns = match &filters.netns {
+        None => None,
+        Some(Netns::Inode(inode)) => Some(*inode),
+        Some(Netns::Name(name)) => {
+            let refused = |reason| UsageError::Value {
+                option: "netns",
+                value: name.clone(),
+                reason,
+            };
+            Some(netns::named(name).map_err(refused)?)
+        }
+    };
+    Ok(filters.resolved(netns))
+}
 
 /// The duration in ns; one that is too long for that counts as the longest.
 pub fn nanoseconds(duration: Duration) -> u64 {

@@ -12,11 +12,18 @@ use tokio::{
 };
 
 use crate::{
-    cli::Stuck,
-    command::session::{End, nanoseconds},
+    command::session::{End, nanoseconds, resolve},
     diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
-    model::stuck::{session::Session, snapshot::Watched},
-    source::{bpf::load::Options, diag::ask::Scope, machine::privileges, watch::look::Live},
+    model::{
+        request::StuckRequest,
+        stuck::{session::Session, snapshot::Watched},
+    },
+    source::{
+        bpf::{filter, load::Options},
+        diag::ask::Scope,
+        machine::privileges,
+        watch::look::Live,
+    },
     view::stuck::{self as view, View},
 };
 
@@ -27,39 +34,40 @@ const SOCKETS_OF_ONE_LOOK: u32 = 65_536;
 ///
 /// # Errors
 /// When tracing cannot start or a look fails.
-pub fn run(arguments: &Stuck) -> anyhow::Result<()> {
+pub fn run(request: &StuckRequest) -> anyhow::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the event loop")?;
-    runtime.block_on(session(arguments))
+    runtime.block_on(session(request))
 }
 
-async fn session(arguments: &Stuck) -> anyhow::Result<()> {
+async fn session(request: &StuckRequest) -> anyhow::Result<()> {
+    let filter = resolve(&request.show.filters)?;
     // Before anything is attached, so that a signal always ends in a summary.
-    let mut end = End::new(arguments.duration)?;
+    let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
     let watched = Watched {
-        state: arguments.show.state,
-        older_than_ns: nanoseconds(arguments.show.older_than),
-        filter: arguments.show.filters.model(),
+        state: request.show.state,
+        older_than_ns: nanoseconds(request.show.older_than),
+        filter,
     };
     let options = Options {
-        state: arguments.show.state,
-        hook: arguments.hook,
-        filter: arguments.show.filters.kernel(),
+        state: request.show.state,
+        hook: request.hook,
+        filter: filter::by_socket(&watched.filter),
         // One look has no time to fill a large map, and making one takes 5 ms.
-        max_sockets: (arguments.max_sockets).or(arguments.once.then_some(SOCKETS_OF_ONE_LOOK)),
-        log: arguments.verbose >= 2,
+        max_sockets: (request.max_sockets).or(request.once.then_some(SOCKETS_OF_ONE_LOOK)),
+        log: request.verbose >= 2,
     };
     let scope = Scope {
-        state: arguments.show.state,
+        state: request.show.state,
         older_than_ns: watched.older_than_ns,
-        netns: arguments.show.filters.netns,
-        family: arguments.show.filters.family,
+        netns: watched.filter.netns,
+        family: watched.filter.family,
     };
     let mut live = Live::start(&options, scope, useful_missing)?;
-    if arguments.verbose >= 1 {
+    if request.verbose >= 1 {
         writeln!(io::stderr(), "tcptrace: {}", live.kernel().describe())?;
     }
     if options.log {
@@ -67,10 +75,10 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     }
 
     let started = Instant::now();
-    let mut view: Box<dyn View> = view::choose(&arguments.show, !arguments.once);
-    let mut tracker = Tracker::new(arguments.show.state);
+    let mut view: Box<dyn View> = view::choose(&request.show, !request.once);
+    let mut tracker = Tracker::new(request.show.state);
     let mut session = Session::default();
-    let mut ticks = time::interval(arguments.interval);
+    let mut ticks = time::interval(request.interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await; // the first one is at once
     loop {
@@ -78,7 +86,7 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
         let snapshot = snapshot(look, &mut tracker, &watched);
         session.add(&snapshot, tracker.found(), tracker.left_unseen());
         view.snapshot(&snapshot)?;
-        if arguments.once {
+        if request.once {
             return Ok(());
         }
         tokio::select! {

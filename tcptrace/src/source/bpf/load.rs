@@ -13,6 +13,7 @@ use aya::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tcptrace_common::{Filter, Settings, TcpState, TracepointOffsets};
 
+pub use crate::model::request::{AcceptChoice, HookChoice};
 use crate::{
     model::stuck::look::Hook,
     source::{
@@ -53,30 +54,6 @@ pub(crate) const SOCKETS_PREALLOCATED: u32 = 65_536;
 const NO_LOG_BYTES: u32 = 4096;
 /// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
 const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
-
-/// Which hook to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum HookChoice {
-    /// The cheaper one that works: btf, else tracepoint
-    Auto,
-    /// `tp_btf` (Linux 5.8 or later with BTF)
-    Btf,
-    /// The classic tracepoint (needs tracefs; works without BTF)
-    Tracepoint,
-}
-
-/// How to learn who accepts a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AcceptChoice {
-    /// The first that works: fexit, else syscall, else listener
-    Auto,
-    /// The return of `inet_csk_accept` (trampolines)
-    Fexit,
-    /// The return of the accept system calls (tracefs and type information; not io_uring's accepts)
-    Syscall,
-    /// Not at all: a connection counts as its listener's
-    Listener,
-}
 
 /// What to load.
 #[derive(Debug, Clone)]

@@ -3,6 +3,7 @@
 pub mod btf;
 #[cfg(test)]
 mod btf_tests;
+pub mod filter;
 pub mod load;
 pub mod messages;
 pub mod offsets;

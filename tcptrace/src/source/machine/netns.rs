@@ -114,15 +114,12 @@ fn mounted() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The inode number of the namespace that the user names: by that number, by the name that
-/// `ip netns` knows it by, or by a path.
+/// The inode number of the namespace that the user names: by the name that `ip netns` knows it by,
+/// or by a path.
 ///
 /// # Errors
 /// When there is none, with what was looked for.
 pub fn named(text: &str) -> Result<u32, String> {
-    if let Ok(inode) = text.parse() {
-        return Ok(inode);
-    }
     let path = Path::new(NAMED).join(text);
     inode_of(&path).map_err(|error| {
         format!(
