@@ -1,18 +1,16 @@
 //! `tcptrace hist`: how long sockets stay in each state.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io,
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context as _;
 use tcptrace_common::{HistSettings, TcpState};
-use tokio::{runtime, time};
 
 use crate::{
     command::{
         counting::Counting,
-        session::{End, resolve},
+        session::{self, End, Progress, ticks},
     },
     diagnosis::hist::report::report,
     model::{
@@ -38,8 +36,6 @@ use crate::{
 
 /// How often what began before the start is taken in, and it is looked whether the kernel skips runs.
 const LOOK: Duration = Duration::from_millis(100);
-/// How many looks pass until it is said that it is alive.
-const SAY: u32 = 10;
 /// Room for what began before the start: some 7000 durations that come at once.
 const BUFFER: u32 = 1 << 20;
 
@@ -48,51 +44,21 @@ const BUFFER: u32 = 1 << 20;
 /// # Errors
 /// When tracing cannot start, or something cannot be read or written.
 pub fn run(request: &HistRequest) -> anyhow::Result<()> {
-    let filter = resolve(&request.show.filters)?;
+    let filter = session::resolve(&request.show.filters)?;
     filter::fits(&filter).map_err(|reason| UsageError::Request(clean(&reason)))?;
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the event loop")?;
-    runtime.block_on(session(request, filter))
+    session::run(count(request, filter))
 }
 
-async fn session(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
+async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always ends in a last report.
     let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
-    let show = &request.show;
-    let asked = &show.asked;
-    let options = options(request, &filter);
-    let scope = Scope {
-        state: options.state,
-        older_than_ns: 0,
-        netns: filter.netns,
-        family: filter.family,
-    };
-    // The kernel knows the processes, their descendants included.
-    let filter = Filter {
-        pids: Vec::new(),
-        ..filter
-    };
-    let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
-    let live = Counting::start(&options, scope, asked.clone(), filter, &mut notes)?;
-    let begin_ns = monotonic_ns();
-    let mut session = Session {
-        live,
-        view: view::choose(show),
-        include_open: show.include_open,
-        begin_ns,
-        last: Durations::new(asked.clone()),
-        last_ns: begin_ns,
-        shows_life: io::stderr().is_terminal(),
-    };
-    session.say_hello(request.verbose, &notes)?;
+    let notes = privileges::note(&useful_missing).into_iter().collect();
+    let mut session = Session::start(request, filter, notes)?;
     let mut looks = ticks(LOOK);
-    let mut looked: u32 = 0;
     let mut intervals = request.interval.map(ticks);
     if let Some(intervals) = &mut intervals {
-        intervals.tick().await; // the first is at once
+        intervals.tick().await;
     }
     loop {
         let interval = async {
@@ -108,22 +74,12 @@ async fn session(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
             () = session.live.much_waits() => session.live.read()?,
             _ = looks.tick() => {
                 session.live.read()?;
-                looked = looked.wrapping_add(1);
-                if looked.is_multiple_of(SAY) {
-                    session.say_alive()?;
-                }
+                session.say_alive()?;
             }
         }
     }
     session.finish(request.interval.is_some())?;
     Ok(())
-}
-
-/// Ticks that do not come in a burst when a report took long.
-fn ticks(period: Duration) -> time::Interval {
-    let mut ticks = time::interval(period);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    ticks
 }
 
 fn options(request: &HistRequest, filter: &Filter) -> LogOptions {
@@ -164,10 +120,50 @@ struct Session {
     last_ns: u64,
     /// What that report was made of.
     last: Durations,
-    shows_life: bool,
+    progress: Progress,
 }
 
 impl Session {
+    /// Attaches the kernel side, and says that everything is counted from here on, and what is not.
+    fn start(
+        request: &HistRequest,
+        filter: Filter,
+        mut notes: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let asked = &request.show.asked;
+        let options = options(request, &filter);
+        let scope = Scope {
+            state: options.state,
+            older_than_ns: 0,
+            netns: filter.netns,
+            family: filter.family,
+        };
+        // The kernel knows the processes, their descendants included.
+        let filter = Filter {
+            pids: Vec::new(),
+            ..filter
+        };
+        let mut live = Counting::start(&options, scope, asked.clone(), filter, &mut notes)?;
+        let begin_ns = monotonic_ns();
+        if options.messages {
+            live.session().side().print_log()?;
+        }
+        let how = match request.verbose {
+            0 => "Ctrl-C ends and shows".to_owned(),
+            _ => live.session().side().describe(),
+        };
+        session::say_hello(&notes, &format!("counting; {how}"))?;
+        Ok(Self {
+            live,
+            view: view::choose(&request.show),
+            include_open: request.show.include_open,
+            begin_ns,
+            last: Durations::new(asked.clone()),
+            last_ns: begin_ns,
+            progress: Progress::new(true),
+        })
+    }
+
     /// All durations until now.
     fn durations(&mut self) -> io::Result<(Durations, u64)> {
         Ok((self.live.durations()?, monotonic_ns()))
@@ -194,7 +190,7 @@ impl Session {
         };
         let account = self.live.account();
         let report = report(durations, span, self.include_open, account);
-        self.clear_line()?;
+        self.progress.clear()?;
         self.view.report(&report)
     }
 
@@ -208,36 +204,11 @@ impl Session {
         self.show(&all, Extent::Whole, now_ns)
     }
 
-    /// Says that everything from here on is counted.
-    fn say_hello(&mut self, verbose: u8, notes: &[String]) -> anyhow::Result<()> {
-        if verbose >= 2 {
-            self.live.session().side().print_log()?;
+    fn say_alive(&mut self) -> io::Result<()> {
+        if !self.progress.is_due() {
+            return Ok(());
         }
-        let mut err = io::stderr().lock();
-        for note in notes {
-            writeln!(err, "tcptrace: {}", clean(note))?;
-        }
-        if verbose >= 1 {
-            let how = self.live.session().side().describe();
-            writeln!(err, "tcptrace: counting; {how}")?;
-        } else {
-            writeln!(err, "tcptrace: counting; Ctrl-C ends and shows")?;
-        }
-        Ok(())
-    }
-
-    fn say_alive(&self) -> io::Result<()> {
-        if self.shows_life {
-            let counted = self.live.counted();
-            write!(io::stderr(), "\r\x1b[K{counted} durations")?;
-        }
-        Ok(())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        if self.shows_life {
-            write!(io::stderr(), "\r\x1b[K")?;
-        }
-        Ok(())
+        self.progress
+            .show(format_args!("{} durations", self.live.counted()))
     }
 }
