@@ -5,8 +5,10 @@ use std::io::Write as _;
 use anyhow::bail;
 
 use crate::{
-    cli::Doctor,
-    model::finding::{Status, verdict},
+    model::{
+        finding::{Status, verdict},
+        request::DoctorRequest,
+    },
     source::doctor::examine,
     view::doctor,
 };
@@ -15,10 +17,10 @@ use crate::{
 ///
 /// # Errors
 /// When the output cannot be written, or when `tcptrace` does not work here.
-pub fn run(arguments: &Doctor) -> anyhow::Result<()> {
+pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
     let findings = examine::all();
     let mut out = anstream::stdout().lock();
-    if arguments.json {
+    if request.json {
         writeln!(out, "{}", doctor::json(&findings)?)?;
     } else {
         write!(out, "{}", doctor::text(&findings))?;

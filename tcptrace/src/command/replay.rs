@@ -8,10 +8,12 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    cli::{Histograms, Replay, ReplayLog, ReplayView, Show},
-    command::session::nanoseconds,
+    command::session::{nanoseconds, resolve},
     diagnosis::recording::{self, durations::RecordedDurations, journal::Journal},
-    model::stuck::snapshot::Watched,
+    model::{
+        request::{HistShow, LogShow, ReplayRequest, ReplayView, StuckShow},
+        stuck::snapshot::Watched,
+    },
     sink,
     source::recording::reader::{Account, Item, Recording},
     view::{self, parts::clean::clean},
@@ -21,23 +23,21 @@ use crate::{
 ///
 /// # Errors
 /// When the recording cannot be read, is none, or the output cannot be written.
-pub fn run(arguments: Replay) -> anyhow::Result<()> {
-    let file = Named(&arguments.file);
-    let view = arguments.view;
-    let view = view.unwrap_or_else(|| ReplayView::Stuck(Box::default()));
+pub fn run(request: &ReplayRequest) -> anyhow::Result<()> {
+    let file = Named(&request.file);
     let recording = Recording::open(file.0).with_context(|| format!("opening {file}"))?;
-    match view {
-        ReplayView::Stuck(show) => stuck(&file, recording, &show),
-        ReplayView::Log(arguments) => log(&file, recording, &arguments),
-        ReplayView::Hist(arguments) => hist(&file, recording, &arguments),
+    match &request.view {
+        ReplayView::Stuck(show) => stuck(&file, recording, show),
+        ReplayView::Log(show) => log(&file, recording, show),
+        ReplayView::Hist(show) => hist(&file, recording, show),
     }
 }
 
-fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<()> {
+fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Result<()> {
     let watched = Watched {
         state: show.state,
         older_than_ns: nanoseconds(show.older_than),
-        filter: show.filters.model(),
+        filter: resolve(&show.filters)?,
     };
     let mut journal = Journal::new(show.state);
     for item in &mut recording {
@@ -56,13 +56,13 @@ fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<
     Ok(())
 }
 
-fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow::Result<()> {
-    let filter = arguments.filters.model();
+fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result<()> {
+    let filter = resolve(&show.filters.sockets)?;
     // Of no namespace of this machine's can a recording be.
-    let mut sink = sink::screen(arguments.json, None);
+    let mut sink = sink::screen(show.json, None);
     for item in &mut recording {
         if let Item::Record(_, record) = item.with_context(|| format!("reading {file}"))?
-            && filter.passes_record(&record, &arguments.state)
+            && filter.passes_record(&record, &show.filters.states)
         {
             sink.record(&record)?;
         }
@@ -73,8 +73,8 @@ fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow:
     Ok(())
 }
 
-fn hist(file: &Named, mut recording: Recording, arguments: &Histograms) -> anyhow::Result<()> {
-    let mut recorded = RecordedDurations::new(arguments.asked(), arguments.filters.model());
+fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Result<()> {
+    let mut recorded = RecordedDurations::new(show.asked.clone(), resolve(&show.filters)?);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => recorded.add(&record),
@@ -83,9 +83,9 @@ fn hist(file: &Named, mut recording: Recording, arguments: &Histograms) -> anyho
     }
     let account = recording.account();
     check(file, account)?;
-    let mut report = recorded.finish(arguments.include_open);
+    let mut report = recorded.finish(show.include_open);
     report.notes.splice(0..0, account.notes());
-    view::hist::choose(arguments).report(&report)?;
+    view::hist::choose(show).report(&report)?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ pub mod filter;
 pub mod finding;
 pub mod hist;
 pub mod names;
+pub mod request;
 pub mod socket;
 pub mod stuck;
 pub mod tally;

@@ -12,8 +12,7 @@ mod whole;
 use std::io::{self, Write as _};
 
 use crate::{
-    cli,
-    model::transition::Record,
+    model::{request::LogRequest, transition::Record},
     view::log::{lines, text},
 };
 
@@ -52,20 +51,20 @@ pub struct Finished {
     pub files: usize,
 }
 
-/// The sink that the command line asks for. `own_netns` is the inode number of the network
+/// The sink that is asked for. `own_netns` is the inode number of the network
 /// namespace that goes without saying.
 ///
 /// # Errors
 /// When a file or folder cannot be created; the message is for the user.
-pub fn choose(arguments: &cli::Log, own_netns: Option<u32>) -> anyhow::Result<Box<dyn Sink>> {
-    let for_file = || lines(arguments.json, text::Look::File, own_netns);
-    if let Some(dir) = &arguments.dir {
+pub fn choose(request: &LogRequest, own_netns: Option<u32>) -> anyhow::Result<Box<dyn Sink>> {
+    let for_file = || lines(request.show.json, text::Look::File, own_netns);
+    if let Some(dir) = &request.dir {
         let options = per_process::Options {
             dir: dir.clone(),
-            extension: if arguments.json { "jsonl" } else { "log" },
-            rotate: arguments.rotate_size.map(|size| rotate::Rotate {
-                size,
-                keep: arguments.rotate_keep,
+            extension: if request.show.json { "jsonl" } else { "log" },
+            rotate: request.rotation.map(|rotation| rotate::Rotate {
+                size: rotation.size,
+                keep: rotation.keep,
             }),
         };
         let tell = Box::new(|report: &str| {
@@ -78,9 +77,9 @@ pub fn choose(arguments: &cli::Log, own_netns: Option<u32>) -> anyhow::Result<Bo
             tell,
         )?));
     }
-    match &arguments.output {
+    match &request.output {
         Some(path) => Ok(Box::new(file::File::create(path, for_file())?)),
-        None => Ok(screen(arguments.json, own_netns)),
+        None => Ok(screen(request.show.json, own_netns)),
     }
 }
 

@@ -5,9 +5,9 @@
 use tcptrace_common::{Settings, TracepointOffsets};
 
 use crate::{
-    model::stuck::look::Hook,
+    model::{request::HookChoice, stuck::look::Hook},
     source::{
-        bpf::{load::HookChoice, tracepoint_format::Problem, types::TypeInfo},
+        bpf::{tracepoint_format::Problem, types::TypeInfo},
         error::StartError,
     },
 };

@@ -3,12 +3,12 @@
 use aya::EbpfError;
 
 use crate::{
-    model::stuck::look::Hook::{Btf, Tracepoint},
+    model::{
+        request::HookChoice,
+        stuck::look::Hook::{Btf, Tracepoint},
+    },
     source::{
-        bpf::{
-            attach::{Accept, Candidate, first_that_works},
-            load::HookChoice,
-        },
+        bpf::attach::{Accept, Candidate, first_that_works},
         error::StartError,
     },
 };

@@ -16,30 +16,6 @@ pub const SOCKETS_PREALLOCATED: u32 = 65_536;
 /// The smallest ring buffer there is: one page.
 const NO_MESSAGES_BYTES: u32 = 4096;
 
-/// Which hook to use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum HookChoice {
-    /// The cheaper one that works: btf, else tracepoint
-    Auto,
-    /// `tp_btf` (Linux 5.8 or later with BTF)
-    Btf,
-    /// The classic tracepoint (needs tracefs; works without BTF)
-    Tracepoint,
-}
-
-/// How to learn who accepts a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum AcceptChoice {
-    /// The first that works: fexit, else syscall, else listener
-    Auto,
-    /// The return of `inet_csk_accept` (trampolines)
-    Fexit,
-    /// The return of the accept system calls (tracefs and type information; not io_uring's accepts)
-    Syscall,
-    /// Not at all: a connection counts as its listener's
-    Listener,
-}
-
 /// Makes the maps, those named with so many entries (a ring buffer: bytes) and others as small as
 /// can be, and the programs ready to load; `messages`: whether the kernel side sends any.
 ///

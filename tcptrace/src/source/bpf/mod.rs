@@ -3,6 +3,7 @@
 pub mod attach;
 #[cfg(test)]
 mod attach_tests;
+pub mod filter;
 pub mod load;
 pub mod messages;
 pub mod program;

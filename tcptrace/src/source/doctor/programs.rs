@@ -3,11 +3,10 @@
 use tcptrace_common::{KernelFilter, Settings, TcpState};
 
 use crate::{
-    model::{finding::Finding, stuck::look::Hook},
+    model::{finding::Finding, request::HookChoice, stuck::look::Hook},
     source::{
         bpf::{
             attach::{Accept, Candidate},
-            load::HookChoice,
             tracepoint_format::{self, Problem},
             types::TypeInfo,
         },

@@ -2,9 +2,9 @@
 
 use tcptrace_common::{KernelFilter, TcpState};
 
-use crate::source::bpf::{
-    attach::{Accept, Candidate, hooks, modern_first},
-    load::HookChoice,
+use crate::{
+    model::request::HookChoice,
+    source::bpf::attach::{Accept, Candidate, hooks, modern_first},
 };
 
 /// What to watch.
@@ -44,9 +44,9 @@ mod tests {
     use tcptrace_common::{KernelFilter, TcpState};
 
     use super::WatchOptions;
-    use crate::{
-        model::stuck::look::Hook::{self, Btf, Tracepoint},
-        source::bpf::load::HookChoice,
+    use crate::model::{
+        request::HookChoice,
+        stuck::look::Hook::{self, Btf, Tracepoint},
     };
 
     fn tried(hook: HookChoice, has_types: bool) -> Vec<(Hook, bool)> {

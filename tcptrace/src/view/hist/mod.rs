@@ -10,7 +10,7 @@ mod text;
 
 use std::io;
 
-use crate::{cli::Histograms, model::hist::report::Report};
+use crate::model::{hist::report::Report, request::HistShow};
 
 /// Shows reports.
 pub trait View {
@@ -21,13 +21,12 @@ pub trait View {
     fn report(&mut self, report: &Report) -> io::Result<()>;
 }
 
-/// The view that the command line asks for.
+/// The view that is asked for.
 #[must_use]
-pub fn choose(arguments: &Histograms) -> Box<dyn View> {
-    let top = arguments.top.map(|top| top as usize);
-    if arguments.json {
-        Box::new(json::Json::new(top))
+pub fn choose(show: &HistShow) -> Box<dyn View> {
+    if show.json {
+        Box::new(json::Json::new(show.top))
     } else {
-        Box::new(text::Text::new(top, arguments.ascii))
+        Box::new(text::Text::new(show.top, show.ascii))
     }
 }

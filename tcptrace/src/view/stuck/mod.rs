@@ -6,9 +6,9 @@ mod text;
 
 use std::{io, time::Duration};
 
-use crate::{
-    cli::Show,
-    model::stuck::{
+use crate::model::{
+    request::StuckShow,
+    stuck::{
         session::Session,
         snapshot::{Snapshot, Watched},
     },
@@ -30,14 +30,14 @@ pub trait View {
     -> io::Result<()>;
 }
 
-/// The view that the command line asks for, of a live session or of one snapshot.
+/// The view that is asked for, of a live session or of one snapshot.
 #[must_use]
-pub fn choose(arguments: &Show, live: bool) -> Box<dyn View> {
-    if arguments.json {
-        Box::new(json::Json::new(arguments.limit))
+pub fn choose(show: &StuckShow, live: bool) -> Box<dyn View> {
+    if show.json {
+        Box::new(json::Json::new(show.limit))
     } else {
-        let limit = match arguments.limit {
-            _ if arguments.all => text::Limit::None,
+        let limit = match show.limit {
+            _ if show.all => text::Limit::None,
             Some(limit) => text::Limit::Rows(limit),
             None => text::Limit::Screen,
         };

@@ -20,12 +20,11 @@ pub use options::TrackOptions;
 use tcptrace_common::{TrackCounters, TrackSettings, TrackedSocket};
 
 use crate::{
-    model::stuck::look::Hook,
+    model::{request::HookChoice, stuck::look::Hook},
     source::{
         bpf::{
             attach::{Accept, Candidate, first_that_works},
-            load::{self, HookChoice},
-            messages, program, read_map,
+            load, messages, program, read_map,
             types::TypeInfo,
         },
         error::{StartError, refusal},

@@ -5,9 +5,9 @@ use tcptrace_common::{
     DECADES, Decade, HistSettings, KernelFilter, TcpState, TrackSettings, UNKEYED_DECADES,
 };
 
-use crate::source::bpf::{
-    attach::{Accept, Candidate, hooks, modern_first},
-    load::{AcceptChoice, HookChoice},
+use crate::{
+    model::request::{AcceptChoice, HookChoice},
+    source::bpf::attach::{Accept, Candidate, hooks, modern_first},
 };
 
 /// What to track.
@@ -132,11 +132,11 @@ mod tests {
 
     use super::TrackOptions;
     use crate::{
-        model::stuck::look::Hook::{self, Btf, Tracepoint},
-        source::bpf::{
-            attach::Accept::{self, Fexit, Listener, Syscall},
-            load::{AcceptChoice, HookChoice},
+        model::{
+            request::{AcceptChoice, HookChoice},
+            stuck::look::Hook::{self, Btf, Tracepoint},
         },
+        source::bpf::attach::Accept::{self, Fexit, Listener, Syscall},
     };
 
     const WAYS: [Accept; 3] = [Fexit, Syscall, Listener];
