@@ -16,6 +16,7 @@ use crate::{
     },
 };
 
+/// Which kernel runs, and on what.
 pub fn kernel() -> Finding {
     let name = uname();
     let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
@@ -23,6 +24,7 @@ pub fn kernel() -> Finding {
     Finding::ok("kernel", detail)
 }
 
+/// What this process may do.
 pub fn capabilities() -> Finding {
     let missing = privileges::missing();
     if !missing.needed.is_empty() {
@@ -39,6 +41,7 @@ pub fn capabilities() -> Finding {
         .advice("run it as root, or add them to the service's AmbientCapabilities=")
 }
 
+/// Whether programs may read the kernel.
 pub fn lockdown() -> Finding {
     if restrictions::locked_down() {
         return Finding::missing(
@@ -51,6 +54,7 @@ pub fn lockdown() -> Finding {
     Finding::ok("lockdown", mode.unwrap_or_else(|| "none known".into()))
 }
 
+/// The limits of this process that matter.
 pub fn limits() -> Finding {
     let shown = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), |n| n.to_string());
     let files = getrlimit(Resource::Nofile).current;
@@ -63,6 +67,7 @@ pub fn limits() -> Finding {
     Finding::ok("limits", detail)
 }
 
+/// Whether the kernel lists sockets.
 pub fn sock_diag() -> Finding {
     let own = netns::inode_of(Path::new("/proc/self/ns/net"));
     let asked = own.and_then(|own| {
@@ -79,6 +84,7 @@ pub fn sock_diag() -> Finding {
     }
 }
 
+/// How many network namespaces are seen.
 pub fn namespaces() -> Finding {
     match netns::list() {
         Ok(found) => match found.refusal() {
@@ -92,6 +98,7 @@ pub fn namespaces() -> Finding {
     }
 }
 
+/// Whether control groups can be told.
 pub fn cgroups() -> Finding {
     match cgroup::root() {
         Some(root) => Finding::ok("control groups", root.display().to_string()),

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+/// Whether it is known where members of kernel structs are.
 pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
     const NAME: &str = "type information";
     match types {
@@ -37,6 +38,7 @@ pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
     }
 }
 
+/// Whether the classic tracepoint is described.
 pub fn tracefs() -> Finding {
     const NAME: &str = "tracefs";
     match tracepoint_format::read() {
@@ -180,6 +182,7 @@ pub fn accepting() -> Vec<Finding> {
     ]
 }
 
+/// Whether there is room for as many sockets as by default.
 pub fn map_size(types: Option<&TypeInfo>) -> Finding {
     let full = WatchOptions {
         max_sockets: None,
