@@ -1,5 +1,7 @@
 //! What `tcptrace doctor` finds out about a machine.
 
+use crate::model::names::names;
+
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
@@ -10,6 +12,12 @@ pub enum Status {
     /// `tcptrace` does not work without it.
     Missing,
 }
+
+names!(Status {
+    Ok => "ok",
+    Degraded => "degraded",
+    Missing => "missing",
+});
 
 /// One thing that was examined.
 #[derive(Debug, Clone, PartialEq, Eq)]

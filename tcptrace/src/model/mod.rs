@@ -4,6 +4,7 @@
 pub mod filter;
 pub mod finding;
 pub mod hist;
+pub mod names;
 pub mod socket;
 pub mod stuck;
 pub mod tally;

@@ -4,7 +4,10 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tcptrace_common::TcpState;
 
-use crate::model::transition::Owner;
+use crate::model::{
+    names::{UNKNOWN, names},
+    transition::Owner,
+};
 
 /// An address and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,6 +25,11 @@ pub enum Family {
     Ipv4,
     Ipv6,
 }
+
+names!(Family {
+    Ipv4 => "ipv4",
+    Ipv6 => "ipv6",
+});
 
 impl Family {
     /// The family that an address of this kind belongs to.
@@ -43,6 +51,20 @@ pub fn common_form(address: IpAddr) -> Ipv6Addr {
     }
 }
 
+/// What a duration that is told means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// So long: its beginning was seen.
+    Exact,
+    /// So long or longer.
+    AtLeast,
+}
+
+names!(Precision {
+    Exact => "exact",
+    AtLeast => "at_least",
+});
+
 /// When a socket entered the watched state, in ns of `CLOCK_MONOTONIC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
@@ -58,6 +80,15 @@ impl Since {
     pub fn moment_ns(self) -> u64 {
         match self {
             Self::Exact(ns) | Self::AtLatest(ns) => ns,
+        }
+    }
+
+    /// What the time since that moment means.
+    #[must_use]
+    pub fn precision(self) -> Precision {
+        match self {
+            Self::Exact(_) => Precision::Exact,
+            Self::AtLatest(_) => Precision::AtLeast,
         }
     }
 
@@ -78,6 +109,12 @@ pub enum Role {
     /// Nothing tells.
     Unknown,
 }
+
+names!(Role {
+    Client => "client",
+    Server => "server",
+    Unknown => UNKNOWN,
+});
 
 /// One file descriptor that refers to the socket.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -129,6 +166,13 @@ pub enum Timer {
     Keepalive,
     ZeroWindowProbe,
 }
+
+names!(Timer {
+    None => "none",
+    Retransmit => "retransmit",
+    Keepalive => "keepalive",
+    ZeroWindowProbe => "zero_window_probe",
+});
 
 /// What `sock_diag` says of a socket at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use tcptrace_common::TcpState;
 
-use crate::model::transition::{Record, Spent};
+use crate::model::{socket::Precision, transition::Record};
 
 /// A log in numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,10 +59,8 @@ impl Tally {
                 self.entered += u64::from(transition.to == self.state);
                 if transition.from == self.state {
                     self.left += 1;
-                    match transition.duration {
-                        Spent::Exact(ns) => self.lasted(ns, true),
-                        Spent::AtLeast(ns) => self.lasted(ns, false),
-                        Spent::Unknown => {}
+                    if let Some((ns, precision)) = transition.duration.known() {
+                        self.lasted(ns, precision == Precision::Exact);
                     }
                 }
             }

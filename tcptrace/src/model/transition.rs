@@ -4,7 +4,10 @@ use std::{sync::Arc, time::SystemTime};
 
 use tcptrace_common::TcpState;
 
-use crate::model::socket::{Endpoint, Family, Holder, Role, Since};
+use crate::model::{
+    names::names,
+    socket::{Endpoint, Family, Holder, Precision, Role, Since},
+};
 
 /// How long a socket was in the state that it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +20,18 @@ pub enum Spent {
     Unknown,
 }
 
+impl Spent {
+    /// In ns, and what that means; `None` where nothing tells.
+    #[must_use]
+    pub fn known(self) -> Option<(u64, Precision)> {
+        match self {
+            Self::Exact(ns) => Some((ns, Precision::Exact)),
+            Self::AtLeast(ns) => Some((ns, Precision::AtLeast)),
+            Self::Unknown => None,
+        }
+    }
+}
+
 /// The protocol that the transition was reported for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -24,6 +39,11 @@ pub enum Protocol {
     Tcp,
     Mptcp,
 }
+
+names!(Protocol {
+    Tcp => "tcp",
+    Mptcp => "mptcp",
+});
 
 /// How it is known whose a socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +59,14 @@ pub enum KnownBy {
     /// It had a descriptor of the socket.
     Fd,
 }
+
+names!(KnownBy {
+    Connect => "connect",
+    Accept => "accept",
+    Listen => "listen",
+    Listener => "listener",
+    Fd => "fd",
+});
 
 /// A process. Its number may be given to another one once it is gone; the time at which it began
 /// tells them apart.

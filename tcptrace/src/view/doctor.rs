@@ -13,14 +13,6 @@ use crate::{
 /// Where details begin.
 const DETAIL: usize = 32;
 
-fn word(status: Status) -> &'static str {
-    match status {
-        Status::Ok => "ok",
-        Status::Degraded => "degraded",
-        Status::Missing => "missing",
-    }
-}
-
 fn style(status: Status) -> Style {
     match status {
         Status::Ok => AnsiColor::Green.on_default(),
@@ -35,7 +27,7 @@ pub fn text(findings: &[Finding]) -> String {
     let mut text = String::new();
     for finding in findings {
         let style = style(finding.status);
-        let status = word(finding.status);
+        let status = finding.status.name();
         let mut details = finding.detail.lines();
         let first = clean(details.next().unwrap_or_default());
         let _ = writeln!(
@@ -84,7 +76,7 @@ pub fn json(findings: &[Finding]) -> serde_json::Result<String> {
             .iter()
             .map(|finding| FindingRecord {
                 name: finding.name,
-                status: word(finding.status),
+                status: finding.status.name(),
                 detail: &finding.detail,
                 advice: finding.advice.as_deref(),
             })

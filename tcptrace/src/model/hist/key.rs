@@ -3,6 +3,7 @@
 use std::{net::IpAddr, sync::Arc};
 
 use crate::model::{
+    names::names,
     socket::{Endpoint, Family, Role, Socket},
     transition::{Identity, Owner},
 };
@@ -26,21 +27,15 @@ pub enum Part {
     Family,
 }
 
-impl Part {
-    /// How it is called in JSON and on the command line.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Comm => "comm",
-            Self::Pid => "pid",
-            Self::Remote => "remote",
-            Self::Port => "port",
-            Self::Cgroup => "cgroup",
-            Self::Netns => "netns",
-            Self::Family => "family",
-        }
-    }
-}
+names!(Part {
+    Comm => "comm",
+    Pid => "pid",
+    Remote => "remote",
+    Port => "port",
+    Cgroup => "cgroup",
+    Netns => "netns",
+    Family => "family",
+});
 
 /// What is asked for and known of a socket; the rest is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,6 +10,7 @@ use crate::model::{
         histogram::Histogram,
         key::Key,
     },
+    names::names,
     stuck::look::Hook,
 };
 
@@ -39,6 +40,11 @@ pub enum Extent {
     /// All of it.
     Whole,
 }
+
+names!(Extent {
+    Interval => "interval",
+    Whole => "whole",
+});
 
 /// Durations in one state, of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]

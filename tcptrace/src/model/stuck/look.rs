@@ -5,7 +5,10 @@ use std::{
     time::SystemTime,
 };
 
-use crate::model::socket::{Details, Endpoint, Family, Holder};
+use crate::model::{
+    names::names,
+    socket::{Details, Endpoint, Family, Holder},
+};
 
 /// A socket that the kernel side saw enter the watched state and has not seen leave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +117,11 @@ pub enum Hook {
     /// The classic tracepoint.
     Tracepoint,
 }
+
+names!(Hook {
+    Btf => "btf",
+    Tracepoint => "tracepoint",
+});
 
 /// Everything that a source gives at one look.
 #[derive(Debug, Clone)]

@@ -10,7 +10,8 @@ use serde::Deserialize;
 use tcptrace_common::TcpState;
 
 use crate::model::{
-    socket::{Endpoint, Family, Holder, Role, Since},
+    names::UNKNOWN,
+    socket::{Endpoint, Family, Holder, Precision, Role, Since},
     transition::{
         Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
     },
@@ -113,14 +114,15 @@ struct HolderFields {
 
 fn transition(fields: Fields) -> Result<Record, String> {
     let (time, monotonic_ns) = moment(&fields)?;
-    let duration = match (fields.duration.as_deref(), fields.duration_ns) {
-        (Some("exact" | "at_least"), Some(ns)) if ns > monotonic_ns => {
+    let word = fields.duration.as_deref();
+    let duration = match (word.and_then(Precision::from_name), fields.duration_ns) {
+        (Some(_), Some(ns)) if ns > monotonic_ns => {
             return Err("`duration_ns` begins before the machine did".into());
         }
-        (Some("exact"), Some(ns)) => Spent::Exact(ns),
-        (Some("at_least"), Some(ns)) => Spent::AtLeast(ns),
-        (Some("unknown") | None, None) => Spent::Unknown,
-        (word, ns) => return Err(format!("`duration` {word:?} does not go with {ns:?} ns")),
+        (Some(Precision::Exact), Some(ns)) => Spent::Exact(ns),
+        (Some(Precision::AtLeast), Some(ns)) => Spent::AtLeast(ns),
+        (None, None) if word.is_none_or(|word| word == UNKNOWN) => Spent::Unknown,
+        (_, ns) => return Err(format!("`duration` {word:?} does not go with {ns:?} ns")),
     };
     Ok(Record::Transition(Transition {
         time,
@@ -144,10 +146,11 @@ fn still_open(fields: Fields) -> Result<Record, String> {
     let age_ns = fields.age_ns.ok_or("no `age_ns`")?;
     let entered_ns = monotonic_ns.checked_sub(age_ns);
     let entered_ns = entered_ns.ok_or("`age_ns` begins before the machine did")?;
-    let since = match fields.age.as_deref() {
-        Some("exact") => Since::Exact(entered_ns),
-        Some("at_least") => Since::AtLatest(entered_ns),
-        other => return Err(format!("`age` is {other:?}")),
+    let age = fields.age.as_deref();
+    let since = match age.and_then(Precision::from_name) {
+        Some(Precision::Exact) => Since::Exact(entered_ns),
+        Some(Precision::AtLeast) => Since::AtLatest(entered_ns),
+        None => return Err(format!("`age` is {age:?}")),
     };
     let holders = fields.holders.as_ref().map(|holders| {
         let holder = |holder: &HolderFields| Holder {
@@ -193,44 +196,28 @@ fn moment(fields: &Fields) -> Result<(SystemTime, u64), String> {
 fn identity(fields: &Fields) -> Result<Identity, String> {
     let local = end("local", fields.local.as_ref())?;
     let remote = end("remote", fields.remote.as_ref())?;
-    let family = match fields.family.as_deref() {
-        Some("ipv4") => Family::Ipv4,
-        Some("ipv6") => Family::Ipv6,
-        Some(other) => return Err(format!("`family` is {other}")),
-        None => Family::of(local.address),
-    };
+    let family = named("family", fields.family.as_deref(), Family::from_name)?;
+    let family = family.unwrap_or(Family::of(local.address));
     if [local, remote].map(|end| Family::of(end.address)) != [family; 2] {
         return Err("addresses of another family than `family`".into());
     }
+    let protocol = named("protocol", fields.protocol.as_deref(), Protocol::from_name)?;
+    let role = named("role", fields.role.as_deref(), Role::from_name)?;
     Ok(Identity {
-        protocol: match fields.protocol.as_deref() {
-            Some("tcp") | None => Protocol::Tcp,
-            Some("mptcp") => Protocol::Mptcp,
-            Some(other) => return Err(format!("`protocol` is {other}")),
-        },
+        protocol: protocol.unwrap_or(Protocol::Tcp),
         family,
         local,
         remote,
         netns: fields.netns,
         cookie: fields.cookie,
-        role: match fields.role.as_deref() {
-            Some("client") => Role::Client,
-            Some("server") => Role::Server,
-            Some("unknown") | None => Role::Unknown,
-            Some(other) => return Err(format!("`role` is {other}")),
-        },
+        role: role.unwrap_or(Role::Unknown),
     })
 }
 
 fn owner(fields: Fields) -> Result<Option<Owner>, String> {
-    let known_by = match fields.owner.as_deref() {
-        Some("connect") => KnownBy::Connect,
-        Some("accept") => KnownBy::Accept,
-        Some("listen") => KnownBy::Listen,
-        Some("listener") => KnownBy::Listener,
-        Some("fd") => KnownBy::Fd,
-        Some("unknown") | None => return Ok(None),
-        Some(other) => return Err(format!("`owner` is {other}")),
+    let known_by = fields.owner.as_deref().filter(|name| *name != UNKNOWN);
+    let Some(known_by) = named("owner", known_by, KnownBy::from_name)? else {
+        return Ok(None);
     };
     let pid = fields.pid.ok_or("an `owner` without `pid`")?;
     Ok(Some(Owner {
@@ -251,6 +238,16 @@ fn end(name: &str, end: Option<&End>) -> Result<Endpoint, String> {
         address: end.address,
         port: end.port.unwrap_or(0),
     })
+}
+
+/// What the word in this field names; `None` where there is no word.
+fn named<T>(
+    field: &str,
+    word: Option<&str>,
+    from_name: fn(&str) -> Option<T>,
+) -> Result<Option<T>, String> {
+    let known = |word| from_name(word).ok_or_else(|| format!("`{field}` is {word}"));
+    word.map(known).transpose()
 }
 
 fn state(field: &str, name: Option<&str>) -> Result<TcpState, String> {

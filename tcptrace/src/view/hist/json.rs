@@ -171,11 +171,7 @@ impl Serialize for KeyRecord<'_> {
                 Part::Cgroup => map.serialize_entry("cgroup", &key.cgroup.as_deref())?,
                 Part::Netns => map.serialize_entry("netns", &key.netns)?,
                 Part::Family => {
-                    let family = key.family.map(|family| match family {
-                        Family::Ipv4 => "ipv4",
-                        Family::Ipv6 => "ipv6",
-                    });
-                    map.serialize_entry("family", &family)?;
+                    map.serialize_entry("family", &key.family.map(Family::name))?;
                 }
             }
         }
@@ -192,10 +188,7 @@ impl<'a> Record<'a> {
             schema: "tcptrace.hist/1",
             time: (report.time).map(|time| humantime::format_rfc3339_nanos(time).to_string()),
             monotonic_ns: report.time.map(|_| report.monotonic_ns),
-            covers: match report.extent {
-                Extent::Interval => "interval",
-                Extent::Whole => "whole",
-            },
+            covers: report.extent.name(),
             length_ns: report.length_ns,
             by: by.collect(),
             states: report
@@ -216,10 +209,7 @@ impl<'a> Record<'a> {
                 other: account.keyless,
             },
             tracing: TracingRecord {
-                hook: account.hook.map(|hook| match hook {
-                    Hook::Btf => "btf",
-                    Hook::Tracepoint => "tracepoint",
-                }),
+                hook: account.hook.map(Hook::name),
                 lost: account.lost,
                 unkept: account.unkept,
                 recursion_misses: account.skipped,

@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 
 use crate::{
-    model::{
-        hist::key::{Key, Part},
-        socket::Family,
-    },
+    model::hist::key::{Key, Part},
     view::parts::{age::age, clean::clean},
 };
 
@@ -63,11 +60,7 @@ pub fn key(by: &[Part], key: &Key) -> String {
                 "netns {}",
                 or_unknown(key.netns.map(|inode| inode.to_string()))
             ),
-            Part::Family => match key.family {
-                Some(Family::Ipv4) => "ipv4".into(),
-                Some(Family::Ipv6) => "ipv6".into(),
-                None => "?".into(),
-            },
+            Part::Family => or_unknown(key.family.map(|family| family.name().into())),
         })
     });
     parts.collect::<Vec<_>>().join("  ")

@@ -7,10 +7,9 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
-        socket::{Endpoint, Family, Holder, Role, Since},
-        transition::{
-            Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
-        },
+        names::UNKNOWN,
+        socket::{Endpoint, Holder},
+        transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
     },
     view::{
         log::Lines,
@@ -44,13 +43,10 @@ impl Json {
         self.begin("transition", transition.time, transition.monotonic_ns, out);
         state(out, r#","from":"#, transition.from);
         state(out, r#","to":"#, transition.to);
-        let (ns, kind) = match transition.duration {
-            Spent::Exact(ns) => (Some(ns), "exact"),
-            Spent::AtLeast(ns) => (Some(ns), "at_least"),
-            Spent::Unknown => (None, "unknown"),
-        };
-        number(out, r#","duration_ns":"#, ns);
-        word(out, r#","duration":"#, kind);
+        let duration = transition.duration.known();
+        number(out, r#","duration_ns":"#, duration.map(|(ns, _)| ns));
+        let precision = duration.map_or(UNKNOWN, |(_, precision)| precision.name());
+        word(out, r#","duration":"#, precision);
         identity(&transition.socket, out);
         owner(transition.owner.as_ref(), out);
         caller(transition.caller.as_ref(), out);
@@ -60,11 +56,7 @@ impl Json {
         self.begin("open", still.time, still.monotonic_ns, out);
         state(out, r#","state":"#, still.state);
         number(out, r#","age_ns":"#, Some(still.age_ns()));
-        let kind = match still.since {
-            Since::Exact(_) => "exact",
-            Since::AtLatest(_) => "at_least",
-        };
-        word(out, r#","age":"#, kind);
+        word(out, r#","age":"#, still.since.precision().name());
         identity(&still.socket, out);
         owner(still.owner.as_ref(), out);
         holders(still.holders.as_deref(), out);
@@ -91,26 +83,13 @@ impl Json {
 }
 
 fn identity(socket: &Identity, out: &mut Vec<u8>) {
-    let family = match socket.family {
-        Family::Ipv4 => "ipv4",
-        Family::Ipv6 => "ipv6",
-    };
-    word(out, r#","family":"#, family);
+    word(out, r#","family":"#, socket.family.name());
     endpoint(out, r#","local":"#, socket.local);
     endpoint(out, r#","remote":"#, socket.remote);
     number(out, r#","netns":"#, socket.netns);
     number(out, r#","cookie":"#, socket.cookie);
-    let protocol = match socket.protocol {
-        Protocol::Tcp => "tcp",
-        Protocol::Mptcp => "mptcp",
-    };
-    word(out, r#","protocol":"#, protocol);
-    let role = match socket.role {
-        Role::Client => "client",
-        Role::Server => "server",
-        Role::Unknown => "unknown",
-    };
-    word(out, r#","role":"#, role);
+    word(out, r#","protocol":"#, socket.protocol.name());
+    word(out, r#","role":"#, socket.role.name());
 }
 
 fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {
@@ -121,18 +100,11 @@ fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {
         );
         return;
     };
-    let known_by = match owner.known_by {
-        KnownBy::Connect => "connect",
-        KnownBy::Accept => "accept",
-        KnownBy::Listen => "listen",
-        KnownBy::Listener => "listener",
-        KnownBy::Fd => "fd",
-    };
     let process = &owner.process;
     number(out, r#","pid":"#, Some(process.pid));
     key(out, r#","comm":"#);
     escaping::append(out, &process.comm);
-    word(out, r#","owner":"#, known_by);
+    word(out, r#","owner":"#, owner.known_by.name());
     number(out, r#","tid":"#, process.tid);
     number(out, r#","started_ns":"#, process.started_ns);
     key(out, r#","cgroup":"#);
@@ -217,7 +189,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::view::log::fixtures;
+    use crate::{model::transition::Spent, view::log::fixtures};
 
     fn line(record: &Record) -> String {
         let mut out = Vec::new();

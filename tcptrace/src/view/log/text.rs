@@ -8,10 +8,8 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
-        socket::{Endpoint, Since},
-        transition::{
-            Identity, KnownBy, Loss, Owner, Process, Record, Spent, StillOpen, Transition,
-        },
+        socket::{Endpoint, Precision},
+        transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
     },
     view::{
         log::Lines,
@@ -91,10 +89,9 @@ impl Text {
         self.state(transition.from, Side::Right(FROM), out);
         out.extend_from_slice(b" -> ");
         self.state(transition.to, Side::Left(TO), out);
-        match transition.duration {
-            Spent::Exact(ns) => duration(ns, true, out),
-            Spent::AtLeast(ns) => duration(ns, false, out),
-            Spent::Unknown => {
+        match transition.duration.known() {
+            Some((ns, precision)) => duration(ns, precision == Precision::Exact, out),
+            None => {
                 out.extend_from_slice(b"  ");
                 column(out, Side::Right(DURATION), |out| out.push(b'?'));
             }
@@ -116,7 +113,7 @@ impl Text {
         column(out, Side::Left(TO), |out| {
             out.extend_from_slice(b"(still open)");
         });
-        duration(still.age_ns(), matches!(still.since, Since::Exact(_)), out);
+        duration(still.age_ns(), still.since.is_exact(), out);
         self.ends(&still.socket, out);
     }
 
@@ -153,14 +150,7 @@ impl Text {
             Some(owner) => process(&owner.process, out),
             None => out.push(b'?'),
         });
-        let known_by = match owner.map(|owner| owner.known_by) {
-            Some(KnownBy::Connect) => "connect",
-            Some(KnownBy::Accept) => "accept",
-            Some(KnownBy::Listen) => "listen",
-            Some(KnownBy::Listener) => "listener",
-            Some(KnownBy::Fd) => "fd",
-            None => "?",
-        };
+        let known_by = owner.map_or("?", |owner| owner.known_by.name());
         out.extend_from_slice(b"  ");
         column(out, Side::Left(KNOWN_BY), |out| {
             out.extend_from_slice(known_by.as_bytes());

@@ -9,14 +9,14 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     model::{
-        socket::{Endpoint, Family, Holder, Listener, Role, Since, Socket, Timer},
+        socket::{Endpoint, Holder, Listener, Socket},
         stuck::{
             group::Group,
             look::{Hook, Tracing},
             session::Session,
             snapshot::{Snapshot, Watched},
         },
-        transition::{KnownBy, Owner},
+        transition::Owner,
     },
     view::{
         parts::{container, escaping},
@@ -192,20 +192,10 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
     SocketRecord {
         state: socket.state.name(),
         age_ns: socket.age_ns(snapshot.monotonic_ns),
-        age: match socket.since {
-            Since::Exact(_) => "exact",
-            Since::AtLatest(_) => "at_least",
-        },
-        role: match socket.role {
-            Role::Client => "client",
-            Role::Server => "server",
-            Role::Unknown => "unknown",
-        },
+        age: socket.since.precision().name(),
+        role: socket.role.name(),
         accepted: socket.accepted(),
-        family: match socket.family {
-            Family::Ipv4 => "ipv4",
-            Family::Ipv6 => "ipv6",
-        },
+        family: socket.family.name(),
         local: endpoint(socket.local),
         remote: endpoint(socket.remote),
         netns: socket.netns,
@@ -216,12 +206,7 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         recv_queue: details.map(|details| details.recv_queue),
         send_queue: details.map(|details| details.send_queue),
         keepalive: details.and_then(|details| details.keepalive()),
-        timer: details.map(|details| match details.timer {
-            Timer::None => "none",
-            Timer::Retransmit => "retransmit",
-            Timer::Keepalive => "keepalive",
-            Timer::ZeroWindowProbe => "zero_window_probe",
-        }),
+        timer: details.map(|details| details.timer.name()),
         cgroup: socket.cgroup.as_deref(),
         container: socket.cgroup.as_deref().and_then(container::name),
         holders: socket.holders.as_deref().map(holders),
@@ -252,13 +237,7 @@ fn opener(opener: &Owner) -> OpenerRecord<'_> {
     OpenerRecord {
         pid: opener.process.pid,
         comm: &opener.process.comm,
-        known_by: match opener.known_by {
-            KnownBy::Connect => "connect",
-            KnownBy::Accept => "accept",
-            KnownBy::Listen => "listen",
-            KnownBy::Listener => "listener",
-            KnownBy::Fd => "fd",
-        },
+        known_by: opener.known_by.name(),
     }
 }
 
@@ -296,10 +275,7 @@ fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
 
 fn tracing_record(tracing: &Tracing) -> TracingRecord {
     TracingRecord {
-        hook: tracing.hook.map(|hook| match hook {
-            Hook::Btf => "btf",
-            Hook::Tracepoint => "tracepoint",
-        }),
+        hook: tracing.hook.map(Hook::name),
         transitions: tracing.entered + tracing.left,
         lost: tracing.lost,
         recursion_misses: tracing.recursion_misses,

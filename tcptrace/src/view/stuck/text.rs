@@ -331,9 +331,8 @@ fn socket_row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<Str
         endpoint(socket.local),
         endpoint(socket.remote),
         match socket.role {
-            Role::Client => "client",
-            Role::Server => "server",
             Role::Unknown => "?",
+            known => known.name(),
         }
         .into(),
         held_by(socket),
