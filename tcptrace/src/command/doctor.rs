@@ -1,14 +1,13 @@
 //! `tcptrace doctor`: what this kernel and these privileges allow.
 
-use std::io::Write as _;
-
 use anyhow::bail;
 
 use crate::{
     cli::Doctor,
     model::finding::{Status, verdict},
+    sink::screen::Screen,
     source::doctor::examine,
-    view::doctor,
+    view::{Format, doctor},
 };
 
 /// Runs the command.
@@ -17,13 +16,8 @@ use crate::{
 /// When the output cannot be written, or when `tcptrace` does not work here.
 pub fn run(arguments: &Doctor) -> anyhow::Result<()> {
     let findings = examine::all();
-    let mut out = anstream::stdout().lock();
-    if arguments.json {
-        writeln!(out, "{}", doctor::json(&findings)?)?;
-    } else {
-        write!(out, "{}", doctor::text(&findings))?;
-    }
-    out.flush()?;
+    let view = doctor::choose(Format::json_if(arguments.json));
+    Screen::new(view, false).show(&findings)?;
     if verdict(&findings) == Status::Missing {
         bail!("something that is needed is missing");
     }

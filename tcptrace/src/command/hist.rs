@@ -21,6 +21,7 @@ use crate::{
             report::{Extent, Report, Span},
         },
     },
+    sink::screen::Screen,
     source::{
         diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
@@ -29,10 +30,7 @@ use crate::{
             histograms::{LiveHist, bits},
         },
     },
-    view::{
-        hist::{self as view, View},
-        parts::clean::clean,
-    },
+    view::{Format, hist as view, parts::clean::clean},
 };
 
 /// How often what began before the start is taken in, and it is looked whether the kernel skips runs.
@@ -82,7 +80,14 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
     let begin_ns = monotonic_ns();
     let mut session = Session {
         live,
-        view: view::choose(show),
+        screen: Screen::new(
+            view::choose(view::Options {
+                format: Format::json_if(show.json),
+                top: show.top.map(|top| top as usize),
+                ascii: show.ascii,
+            }),
+            false,
+        ),
         include_open: show.include_open,
         begin_ns,
         last: Durations::new(asked),
@@ -160,7 +165,7 @@ fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
 
 struct Session {
     live: LiveHist,
-    view: Box<dyn View>,
+    screen: Screen<Report>,
     include_open: bool,
     /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
     begin_ns: u64,
@@ -198,7 +203,7 @@ impl Session {
         let account = self.live.account();
         let report = Report::new(durations, span, self.include_open, account);
         self.clear_line()?;
-        self.view.report(&report)
+        self.screen.show(&report)
     }
 
     /// Shows everything, and before it what is left of the last interval, so that these add up.

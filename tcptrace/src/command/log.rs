@@ -14,13 +14,13 @@ use crate::{
     cli::Log,
     command::session::End,
     model::{filter::Filter, tally::Tally, transition::Record},
-    sink::{self, Sink},
+    sink::{self, Place, Rotate, Sink},
     source::{
         diag::ask::Scope,
         machine::{cgroup, netns, privileges},
         track::{LiveLog, LogOptions},
     },
-    view::log::summary::summary,
+    view::{Format, log::summary::summary},
 };
 
 /// How often the buffer is read while there is something in it, and while there is nothing.
@@ -132,6 +132,21 @@ fn options(arguments: &Log, state: TcpState) -> anyhow::Result<LogOptions> {
     })
 }
 
+/// Where the log is to go.
+fn destination(arguments: &Log) -> Place {
+    match (&arguments.dir, &arguments.output) {
+        (Some(dir), _) => Place::Folder {
+            dir: dir.clone(),
+            rotate: arguments.rotate_size.map(|size| Rotate {
+                size,
+                keep: arguments.rotate_keep,
+            }),
+        },
+        (None, Some(path)) => Place::File(path.clone()),
+        (None, None) => Place::Screen,
+    }
+}
+
 /// Says that everything from here on is seen.
 fn say_hello(live: &mut LiveLog, verbose: u8, notes: &[String]) -> io::Result<()> {
     let mut err = io::stderr().lock();
@@ -168,7 +183,7 @@ impl Out {
             ..arguments.filters.model()
         };
         Ok(Self {
-            sink: sink::choose(arguments, own)?,
+            sink: sink::choose(destination(arguments), Format::json_if(arguments.json), own)?,
             filter,
             states: arguments.state.clone(),
             tally: Tally::new(state),

@@ -12,9 +12,9 @@ use crate::{
     command::session::nanoseconds,
     diagnosis::recording::{durations::RecordedDurations, journal::Journal},
     model::stuck::snapshot::{Snapshot, Watched},
-    sink,
+    sink::{self, screen::Screen},
     source::recording::reader::{Account, Item, Recording},
-    view::{self, parts::clean::clean},
+    view::{self, Format, parts::clean::clean},
 };
 
 /// Runs the command.
@@ -52,14 +52,20 @@ fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<
         warn(account)?; // on the screen, the view shows them
     }
     let snapshot = Snapshot::recorded(journal.finish(), &watched, account.notes());
-    view::stuck::choose(show, false).snapshot(&snapshot)?;
+    let view = view::stuck::choose(view::stuck::Options {
+        format: Format::json_if(show.json),
+        limit: show.limit,
+        all: show.all,
+    });
+    Screen::new(view, false).show(&snapshot)?;
     Ok(())
 }
 
 fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow::Result<()> {
     let filter = arguments.filters.model();
     // Of no namespace of this machine's can a recording be.
-    let mut sink = sink::screen(arguments.json, None);
+    let format = Format::json_if(arguments.json);
+    let mut sink = sink::choose(sink::Place::Screen, format, None)?;
     for item in &mut recording {
         if let Item::Record(_, record) = item.with_context(|| format!("reading {file}"))?
             && filter.passes_record(&record, &arguments.state)
@@ -85,7 +91,12 @@ fn hist(file: &Named, mut recording: Recording, arguments: &Histograms) -> anyho
     check(file, account)?;
     let mut report = recorded.finish(arguments.include_open);
     report.notes.splice(0..0, account.notes());
-    view::hist::choose(arguments).report(&report)?;
+    let view = view::hist::choose(view::hist::Options {
+        format: Format::json_if(arguments.json),
+        top: arguments.top.map(|top| top as usize),
+        ascii: arguments.ascii,
+    });
+    Screen::new(view, false).show(&report)?;
     Ok(())
 }
 

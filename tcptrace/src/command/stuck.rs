@@ -19,8 +19,9 @@ use crate::{
         session::Session,
         snapshot::{Snapshot, Watched},
     },
+    sink::screen::Screen,
     source::{bpf::load::Options, diag::ask::Scope, machine::privileges, watch::look::Live},
-    view::stuck::{self as view, View},
+    view::{Format, stuck as view},
 };
 
 /// Room for sockets that enter the state during a single look.
@@ -70,7 +71,12 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
     }
 
     let started = Instant::now();
-    let mut view: Box<dyn View> = view::choose(&arguments.show, !arguments.once);
+    let view = view::choose(view::Options {
+        format: Format::json_if(arguments.show.json),
+        limit: arguments.show.limit,
+        all: arguments.show.all,
+    });
+    let mut screen = Screen::new(view, !arguments.once);
     let mut tracker = Tracker::new(arguments.show.state);
     let mut session = Session::default();
     let mut ticks = time::interval(arguments.interval);
@@ -80,7 +86,7 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
         let look = live.look().context("looking at the machine")?;
         let snapshot = Snapshot::new(look, &mut tracker, &watched);
         session.add(&snapshot, &tracker);
-        view.snapshot(&snapshot)?;
+        screen.show(&snapshot)?;
         if arguments.once {
             return Ok(());
         }
@@ -90,6 +96,7 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
             _ = ticks.tick() => {}
         }
     }
-    view.summary(&session, &watched, started.elapsed())?;
+    let summary = view::summary::summary(&session, &watched, started.elapsed());
+    screen.end(&summary)?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::{
         names::Names,
         rotate::Rotate,
     },
-    view::log::Lines,
+    view::{Page, View},
 };
 
 /// Files open at a time.
@@ -53,7 +53,7 @@ pub struct Options {
 /// others: the user is told, and its missing lines are counted.
 pub struct PerProcess {
     dir: PathBuf,
-    lines: Box<dyn Lines>,
+    view: Box<dyn View<Record>>,
     common: Common,
     names: Names,
     /// What another kind of log has in the same folder.
@@ -77,7 +77,7 @@ impl PerProcess {
     ///
     /// # Errors
     /// When it cannot be made, or its index cannot be read or written; the message is for the user.
-    pub fn open(options: Options, lines: Box<dyn Lines>, tell: Tell) -> anyhow::Result<Self> {
+    pub fn open(options: Options, view: Box<dyn View<Record>>, tell: Tell) -> anyhow::Result<Self> {
         let Options {
             dir,
             extension,
@@ -97,7 +97,7 @@ impl PerProcess {
             .map(|entry| Member::new(&dir, entry))
             .collect();
         let taken = members.iter().map(|member| member.entry.file.clone());
-        let heading = lines
+        let heading = view
             .heading()
             .map_or_else(String::new, |h| format!("{h}\n"));
         let mut folder = Self {
@@ -106,7 +106,7 @@ impl PerProcess {
                 .map(|(index, member)| (key_of(&member.entry), index))
                 .collect(),
             dir,
-            lines,
+            view,
             common: Common {
                 heading: heading.into_bytes(),
                 rotate,
@@ -229,8 +229,10 @@ impl Sink for PerProcess {
         self.changed = true;
         let member = &mut self.members[index];
         member.used = self.records;
-        let lines = &mut self.lines;
-        member.take(time, &mut self.common, |out| lines.line(record, out));
+        let view = &mut self.view;
+        member.take(time, &mut self.common, |out| {
+            view.show(record, &Page::UNLIMITED, out);
+        });
         self.report();
         Ok(())
     }

@@ -16,7 +16,7 @@ fn with(
     dir: &Path,
     extension: &'static str,
     rotate: Option<Rotate>,
-    lines: Box<dyn Lines>,
+    view: Box<dyn View<Record>>,
 ) -> (PerProcess, Told) {
     let options = Options {
         dir: dir.to_owned(),
@@ -28,7 +28,7 @@ fn with(
         let told = Rc::clone(&told);
         Box::new(move |report: &str| told.borrow_mut().push(report.to_owned()))
     };
-    let folder = PerProcess::open(options, lines, tell).expect("the folder opens");
+    let folder = PerProcess::open(options, view, tell).expect("the folder opens");
     (folder, told)
 }
 
@@ -104,8 +104,8 @@ fn each_process_has_its_file() {
 fn text_has_one_heading_a_file_and_another_session_appends() {
     let dir = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {
-        let lines = Box::new(text::Text::new(text::Look::File, None));
-        let (mut folder, _) = with(dir.path(), "log", None, lines);
+        let view = Box::new(text::Text::new(text::Medium::File, None));
+        let (mut folder, _) = with(dir.path(), "log", None, view);
         take(&mut folder, &started(7, "a", 1));
         let finished = folder.finish().expect("there is room");
         assert_eq!((finished.lines, finished.files), (1, 1));

@@ -8,26 +8,27 @@ mod label;
 mod rows;
 mod text;
 
-use std::io;
+use crate::{
+    model::hist::report::Report,
+    view::{Format, View},
+};
 
-use crate::{cli::Histograms, model::hist::report::Report};
-
-/// Shows reports.
-pub trait View {
-    /// Shows one.
-    ///
-    /// # Errors
-    /// When the output cannot be written.
-    fn report(&mut self, report: &Report) -> io::Result<()>;
+/// What is wanted of a view of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// For whom it is.
+    pub format: Format,
+    /// How many keys of each state it shows at most; `None` for as many as is sensible.
+    pub top: Option<usize>,
+    /// Whether text is plain ASCII.
+    pub ascii: bool,
 }
 
-/// The view that the command line asks for.
+/// The view that is wanted.
 #[must_use]
-pub fn choose(arguments: &Histograms) -> Box<dyn View> {
-    let top = arguments.top.map(|top| top as usize);
-    if arguments.json {
-        Box::new(json::Json::new(top))
-    } else {
-        Box::new(text::Text::new(top, arguments.ascii))
+pub fn choose(options: Options) -> Box<dyn View<Report>> {
+    match options.format {
+        Format::Text => Box::new(text::Text::new(options.top, options.ascii)),
+        Format::Json => Box::new(json::Json::new(options.top)),
     }
 }

@@ -2,11 +2,10 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
     time::{Duration, UNIX_EPOCH},
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use tcptrace_common::TcpState;
 
 use crate::{
@@ -16,21 +15,21 @@ use crate::{
         report::{Extent, Group, Report},
     },
     view::{
+        Page, View,
         hist::{
-            View, bars,
+            bars,
             label::{self, ascii, round, short, wrapped},
             rows::{Counts, Row, rows},
         },
         parts::{
             age::age,
             clean::clean,
+            style::{HEADING, WARNING},
             table::{self, left, right},
         },
     },
 };
 
-const HEADING: Style = Style::new().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default();
 /// Keys shown of each state where nobody says how many.
 const TOP: usize = 10;
 /// Characters in a line where there is no screen.
@@ -38,11 +37,10 @@ const WIDTH: usize = 80;
 /// The longest and the shortest bar, in characters.
 const BARS: (usize, usize) = (60, 4);
 
-/// Writes histograms to standard output.
+/// Histograms as bars, with colours.
 pub struct Text {
     top: usize,
     ascii: bool,
-    first: bool,
 }
 
 impl Text {
@@ -52,30 +50,19 @@ impl Text {
         Self {
             top: top.unwrap_or(TOP),
             ascii,
-            first: true,
         }
     }
 }
 
-impl View for Text {
-    fn report(&mut self, report: &Report) -> io::Result<()> {
-        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0.into());
-        let mut text = if self.first {
-            String::new()
-        } else {
-            "\n".into()
-        };
-        self.first = false;
-        text.push_str(&render(report, self.top, width, self.ascii));
-        // Drops colours where they are not wanted: no terminal, NO_COLOR, TERM=dumb.
-        let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+impl View<Report> for Text {
+    fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
+        let width = page.width.unwrap_or(WIDTH);
+        out.extend_from_slice(render(report, self.top, width, self.ascii).as_bytes());
     }
 }
 
 /// The report as text, with colours.
-pub fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String {
+fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String {
     let mut text = String::new();
     let mut line = |line: &str, style: Style| {
         let line = if only_ascii { ascii(line) } else { line.into() };

@@ -12,7 +12,7 @@ use crate::{
         transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
     },
     view::{
-        log::Lines,
+        Page, View,
         parts::{escaping, put, stamp::Stamp},
     },
 };
@@ -23,8 +23,8 @@ pub struct Json {
     stamp: Stamp,
 }
 
-impl Lines for Json {
-    fn line(&mut self, record: &Record, out: &mut Vec<u8>) {
+impl View<Record> for Json {
+    fn show(&mut self, record: &Record, _: &Page, out: &mut Vec<u8>) {
         match record {
             Record::Transition(transition) => self.transition(transition, out),
             Record::StillOpen(still) => self.still_open(still, out),
@@ -33,8 +33,8 @@ impl Lines for Json {
         out.extend_from_slice(b"}\n");
     }
 
-    fn heading(&self) -> Option<&str> {
-        None
+    fn is_for_programs(&self) -> bool {
+        true
     }
 }
 
@@ -193,7 +193,7 @@ mod tests {
 
     fn line(record: &Record) -> String {
         let mut out = Vec::new();
-        Json::default().line(record, &mut out);
+        Json::default().show(record, &Page::UNLIMITED, &mut out);
         String::from_utf8(out).expect("JSON is UTF-8")
     }
 

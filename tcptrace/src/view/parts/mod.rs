@@ -3,7 +3,9 @@
 pub mod age;
 pub mod clean;
 pub mod container;
+pub mod endpoint;
 pub mod escaping;
 pub mod put;
 pub mod stamp;
+pub mod style;
 pub mod table;
