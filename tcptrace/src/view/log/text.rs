@@ -14,7 +14,7 @@ use crate::{
     view::{
         Page, View,
         parts::{
-            age, clean, put,
+            address, age, clean, number,
             stamp::Stamp,
             style::{HEADING, WARNING},
         },
@@ -125,7 +125,7 @@ impl Text {
         } else {
             Style::new()
         };
-        put_style(out, style, false);
+        append_style(out, style, false);
         out.extend_from_slice(b"# lost:");
         for (number, what) in [
             (loss.transitions, "transitions (--buffer makes room)"),
@@ -134,7 +134,7 @@ impl Text {
         ] {
             if number > 0 {
                 out.push(b' ');
-                put::number(out, number);
+                number::append(out, number);
                 out.push(b' ');
                 out.extend_from_slice(what.as_bytes());
                 out.push(b',');
@@ -142,7 +142,7 @@ impl Text {
         }
         out.extend_from_slice(b" noticed at ");
         self.time(loss.time, out);
-        put_style(out, style, true);
+        append_style(out, style, true);
     }
 
     fn begin(&mut self, time: SystemTime, owner: Option<&Owner>, out: &mut Vec<u8>) {
@@ -168,7 +168,7 @@ impl Text {
         };
         out.extend_from_slice(whole.as_bytes());
         out.push(b'.');
-        put::digits(out, 3, ns / 1_000_000);
+        number::append_padded(out, 3, ns / 1_000_000);
         if self.medium == Medium::File {
             out.push(b'Z');
         }
@@ -183,9 +183,9 @@ impl Text {
             Side::Right(width) => (width.saturating_sub(name.len()), 0),
         };
         spaces(out, before);
-        put_style(out, style, false);
+        append_style(out, style, false);
         out.extend_from_slice(name.as_bytes());
-        put_style(out, style, true);
+        append_style(out, style, true);
         spaces(out, after);
     }
 
@@ -196,7 +196,7 @@ impl Text {
         endpoint(socket.remote, out);
         if let Some(netns) = socket.netns.filter(|netns| Some(*netns) != self.own_netns) {
             out.extend_from_slice(b"  netns ");
-            put::number(out, netns);
+            number::append(out, netns);
         }
     }
 }
@@ -247,7 +247,7 @@ fn spaces(out: &mut Vec<u8>, count: usize) {
     out.resize(out.len() + count, b' ');
 }
 
-fn put_style(out: &mut Vec<u8>, style: Style, end: bool) {
+fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
     use std::io::Write as _;
 
     if !style.is_plain() {
@@ -263,7 +263,7 @@ fn put_style(out: &mut Vec<u8>, style: Style, end: bool) {
 fn process(process: &Process, out: &mut Vec<u8>) {
     clean::append(out, &process.comm);
     out.push(b'[');
-    put::number(out, process.pid);
+    number::append(out, process.pid);
     out.push(b']');
 }
 
@@ -282,11 +282,11 @@ fn endpoint(end: Endpoint, out: &mut Vec<u8>) {
     if v6 {
         out.push(b'[');
     }
-    put::address(out, end.address);
+    address::append(out, end.address);
     out.extend_from_slice(if v6 { b"]:" } else { b":" });
     match end.port {
         0 => out.push(b'?'),
-        port => put::number(out, port),
+        port => number::append(out, port),
     }
 }
 

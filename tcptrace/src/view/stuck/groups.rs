@@ -6,10 +6,10 @@ use crate::{
         stuck::{group::Group, snapshot::Snapshot},
     },
     view::parts::{
+        address::endpoint,
         age::age,
         clean::clean,
         container,
-        endpoint::endpoint,
         table::{self, Column, left, right},
     },
 };

@@ -9,9 +9,9 @@ use crate::{
     },
     view::{
         parts::{
+            address::endpoint,
             age::age,
             clean::clean,
-            endpoint::endpoint,
             table::{self, Column, left, right},
         },
         stuck::held_by::held_by,
