@@ -12,7 +12,7 @@ use zstd::stream::write::Encoder;
 
 use crate::{
     model::transition::Record,
-    sink::{Finished, Sink, whole::Whole},
+    sink::{Finished, Sink, whole_lines::WholeLines},
     view::{Page, View},
 };
 
@@ -33,7 +33,7 @@ pub struct File {
 }
 
 enum Target {
-    Plain(Whole),
+    Plain(WholeLines),
     Compressed {
         encoder: Encoder<'static, fs::File>,
         /// When everything given to the encoder was in the file.
@@ -90,7 +90,7 @@ impl File {
 
 fn open(path: &Path, compressed: bool) -> io::Result<Target> {
     if !compressed {
-        return Ok(Target::Plain(Whole::create(path)?));
+        return Ok(Target::Plain(WholeLines::create(path)?));
     }
     let mut encoder = Encoder::new(fs::File::create(path)?, LEVEL)?;
     encoder.include_checksum(true)?;

@@ -1,21 +1,17 @@
 //! Where output goes: to the screen; a log also into one file, or into one for each process.
 
 mod file;
-mod index;
-mod member;
-mod names;
 mod per_process;
-mod rotate;
 pub mod screen;
 mod stream;
-mod whole;
+mod whole_lines;
 
 use std::{
     io::{self, Write as _},
     path::PathBuf,
 };
 
-pub use rotate::Rotate;
+pub use per_process::rotate::Rotate;
 
 use crate::{
     model::transition::Record,

@@ -9,7 +9,7 @@ use crate::{
         hist::{
             histogram::Histogram,
             key::{Key, Part},
-            report::{Extent, Group, Report},
+            report::{Extent, KeyDurations, Report},
         },
         socket::Family,
         stuck::look::Hook,
@@ -17,7 +17,7 @@ use crate::{
     view::{Page, View, parts::escaping},
 };
 
-/// Quantiles that are told, in thousandths.
+/// Quantiles that are written, in thousandths.
 const QUANTILES: [(u32, f64); 3] = [(500, 0.5), (900, 0.9), (990, 0.99)];
 
 /// One line a report.
@@ -211,11 +211,11 @@ impl<'a> ReportRecord<'a> {
     }
 }
 
-fn histogram<'a>(report: &'a Report, group: &'a Group) -> HistogramRecord<'a> {
+fn histogram<'a>(report: &'a Report, group: &'a KeyDurations) -> HistogramRecord<'a> {
     let spread = &group.spread;
-    let told = report.told(spread);
+    let counted = report.for_quantiles(spread);
     let quantiles = QUANTILES.iter().filter_map(|(per_mille, q)| {
-        let quantile = told.quantile(*per_mille)?;
+        let quantile = counted.quantile(*per_mille)?;
         Some(QuantileRecord {
             q: *q,
             ns: quantile.ns,

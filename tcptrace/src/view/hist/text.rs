@@ -12,7 +12,7 @@ use crate::{
     model::hist::{
         durations::Spread,
         histogram::Histogram,
-        report::{Extent, Group, Report},
+        report::{Extent, KeyDurations, Report},
     },
     view::{
         Page, View,
@@ -128,7 +128,7 @@ fn headline(report: &Report) -> String {
     format!("{extent}: durations{by}{until}")
 }
 
-fn title(report: &Report, group: &Group) -> String {
+fn title(report: &Report, group: &KeyDurations) -> String {
     let state = group.state.name();
     match &group.key {
         _ if report.asked.by.is_empty() => state.to_owned(),
@@ -138,7 +138,7 @@ fn title(report: &Report, group: &Group) -> String {
 }
 
 /// What is said of a group, below its title.
-fn block(report: &Report, group: &Group, width: usize, only_ascii: bool) -> Vec<String> {
+fn block(report: &Report, group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
     let spread = &group.spread;
     let mut lines: Vec<String> = Vec::new();
     for part in counts(spread) {
@@ -151,8 +151,8 @@ fn block(report: &Report, group: &Group, width: usize, only_ascii: bool) -> Vec<
             _ => lines.push(format!("  {part}")),
         }
     }
-    let told = report.told(spread);
-    if let Some(quantiles) = quantiles(&told, report.include_open) {
+    let durations = report.for_quantiles(spread);
+    if let Some(quantiles) = quantiles(&durations, report.include_open) {
         lines.push(format!("  {quantiles}"));
     }
     lines.extend(drawn(spread, width, only_ascii));
@@ -188,10 +188,10 @@ fn counts(spread: &Spread) -> Vec<String> {
     parts
 }
 
-fn quantiles(told: &Histogram, include_open: bool) -> Option<String> {
-    let value = |per_mille| Some(short(told.quantile(per_mille)?.ns));
+fn quantiles(durations: &Histogram, include_open: bool) -> Option<String> {
+    let value = |per_mille| Some(short(durations.quantile(per_mille)?.ns));
     let (p50, p90, p99) = (value(500)?, value(900)?, value(990)?);
-    let longest = told.longest()?;
+    let longest = durations.longest()?;
     let most = if longest.exact { "" } else { "≤" };
     let max = short(longest.ns);
     let open = if include_open {

@@ -162,8 +162,9 @@ fn endpoint(out: &mut Vec<u8>, name: &'static str, end: Endpoint) {
 /// The name of an object's first field, and the object's beginning.
 #[inline]
 fn first(out: &mut Vec<u8>, name: &'static str) {
-    out.push(b'{');
-    out.extend_from_slice(&name.as_bytes()[1..]); // no comma
+    let start = out.len();
+    key(out, name);
+    out[start] = b'{'; // in place of the comma
 }
 
 /// The name of another field.

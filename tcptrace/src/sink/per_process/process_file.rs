@@ -7,9 +7,11 @@ use std::{
 };
 
 use crate::sink::{
-    index::Entry,
-    rotate::{self, Rotate},
-    whole::Whole,
+    per_process::{
+        index::FileEntry,
+        rotate::{self, Rotate},
+    },
+    whole_lines::WholeLines,
 };
 
 /// Lines are written when there are so many bytes of them, however soon the next flush comes.
@@ -32,9 +34,9 @@ pub struct Common {
 
 /// The file.
 #[derive(Debug)]
-pub struct Member {
+pub struct ProcessFile {
     /// What the index says of it.
-    pub entry: Entry,
+    pub entry: FileEntry,
     /// When it was last in use: the larger, the later.
     pub used: u64,
     /// Lines missing since the session began.
@@ -50,14 +52,14 @@ pub struct Member {
 /// Only an open file has lines that wait.
 #[derive(Debug)]
 struct Open {
-    whole: Whole,
+    whole: WholeLines,
     buffer: Vec<u8>,
     rotate_at: u64,
 }
 
-impl Member {
+impl ProcessFile {
     /// The file of this entry in the folder `dir`; it is not opened yet.
-    pub fn new(dir: &Path, entry: Entry) -> Self {
+    pub fn new(dir: &Path, entry: FileEntry) -> Self {
         Self {
             path: dir.join(&entry.file),
             lines_before: entry.lines,
@@ -92,7 +94,7 @@ impl Member {
 
     /// Opens the file; tells whether that succeeded.
     pub fn open(&mut self, common: &mut Common) -> bool {
-        match Whole::append(&self.path) {
+        match WholeLines::append(&self.path) {
             Ok(whole) => {
                 self.open = Some(Open {
                     whole,
@@ -213,7 +215,7 @@ impl Member {
             return;
         }
         let put_aside = rotate::put_aside(&self.path, keep);
-        match put_aside.and_then(|()| Whole::append(&self.path)) {
+        match put_aside.and_then(|()| WholeLines::append(&self.path)) {
             Ok(whole) => {
                 open.whole = whole;
                 open.rotate_at = size;
