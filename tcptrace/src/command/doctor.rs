@@ -1,7 +1,5 @@
 //! `tcptrace doctor`: what this kernel and these privileges allow.
 
-use std::io::Write as _;
-
 use anyhow::bail;
 
 use crate::{
@@ -9,8 +7,9 @@ use crate::{
         finding::{Status, verdict},
         request::DoctorRequest,
     },
+    sink::screen::Screen,
     source::doctor::examine,
-    view::doctor,
+    view::{Format, doctor},
 };
 
 /// Runs the command.
@@ -19,13 +18,8 @@ use crate::{
 /// When the output cannot be written, or when `tcptrace` does not work here.
 pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
     let findings = examine::all();
-    let mut out = anstream::stdout().lock();
-    if request.json {
-        writeln!(out, "{}", doctor::json(&findings)?)?;
-    } else {
-        write!(out, "{}", doctor::text(&findings))?;
-    }
-    out.flush()?;
+    let view = doctor::choose(Format::json_if(request.json));
+    Screen::new(view, false).show(&findings)?;
     if verdict(&findings) == Status::Missing {
         bail!("something that is needed is missing");
     }

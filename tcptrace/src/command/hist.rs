@@ -10,6 +10,7 @@ use tcptrace_common::{HistSettings, TcpState};
 use crate::{
     command::{
         counting::Counting,
+        screens,
         session::{self, End, Progress, ticks},
     },
     diagnosis::hist::report::report,
@@ -18,20 +19,18 @@ use crate::{
         hist::{
             durations::Durations,
             key::Part,
-            report::{Extent, Span},
+            report::{Extent, Report, Span},
         },
         request::{HistRequest, UsageError},
     },
+    sink::screen::Screen,
     source::{
         bpf::filter,
         diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
         track::{TrackOptions, histograms::bits},
     },
-    view::{
-        hist::{self as view, View},
-        parts::clean::clean,
-    },
+    view::parts::clean::clean,
 };
 
 /// How often what began before the start is taken in, and it is looked whether the kernel skips runs.
@@ -113,7 +112,7 @@ fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
 
 struct Session {
     live: Counting,
-    view: Box<dyn View>,
+    screen: Screen<Report>,
     include_open: bool,
     /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
     begin_ns: u64,
@@ -155,7 +154,7 @@ impl Session {
         session::say_hello(&notes, &format!("counting; {how}"))?;
         Ok(Self {
             live,
-            view: view::choose(&request.show),
+            screen: screens::of_hist(&request.show),
             include_open: request.show.include_open,
             begin_ns,
             last: Durations::new(asked.clone()),
@@ -191,7 +190,7 @@ impl Session {
         let account = self.live.account();
         let report = report(durations, span, self.include_open, account);
         self.progress.clear()?;
-        self.view.report(&report)
+        self.screen.show(&report)
     }
 
     /// Shows everything, and before it what is left of the last interval, so that these add up.

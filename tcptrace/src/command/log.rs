@@ -14,14 +14,14 @@ use crate::{
         tracking::Tracking,
     },
     model::{filter::Filter, request::LogRequest, tally::Tally, transition::Record},
-    sink::{self, Finished, Sink},
+    sink::{self, Finished, Place, Sink},
     source::{
         bpf::filter,
         diag::ask::Scope,
         machine::{cgroup, netns, privileges, process},
         track::TrackOptions,
     },
-    view::log::summary::summary,
+    view::{Format, log::summary::summary},
 };
 
 /// How often the buffer is read while there is something in it, and while there is nothing.
@@ -125,6 +125,18 @@ fn watched_state(request: &LogRequest) -> TcpState {
     }
 }
 
+/// Where the log is to go.
+fn destination(request: &LogRequest) -> Place {
+    match (&request.dir, &request.output) {
+        (Some(dir), _) => Place::Folder {
+            dir: dir.clone(),
+            rotation: request.rotation,
+        },
+        (None, Some(path)) => Place::File(path.clone()),
+        (None, None) => Place::Screen,
+    }
+}
+
 /// Where records go, and what is said of them.
 struct Out {
     sink: Box<dyn Sink>,
@@ -146,7 +158,11 @@ impl Out {
             ..filter.clone()
         };
         Ok(Self {
-            sink: sink::choose(request, netns::own().ok())?,
+            sink: sink::choose(
+                destination(request),
+                Format::json_if(request.show.json),
+                netns::own().ok(),
+            )?,
             filter,
             states: request.show.filters.states.clone(),
             tally: Tally::new(watched_state(request)),

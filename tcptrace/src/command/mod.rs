@@ -5,6 +5,7 @@ mod doctor;
 mod hist;
 mod log;
 mod replay;
+mod screens;
 mod session;
 mod stuck;
 mod tracking;

@@ -8,15 +8,18 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    command::session::{nanoseconds, resolve},
+    command::{
+        screens,
+        session::{nanoseconds, resolve},
+    },
     diagnosis::recording::{self, durations::RecordedDurations, journal::Journal},
     model::{
         request::{HistShow, LogShow, ReplayRequest, ReplayView, StuckShow},
         stuck::snapshot::Watched,
     },
-    sink,
+    sink::{self, Place},
     source::recording::reader::{Account, Item, Recording},
-    view::{self, parts::clean::clean},
+    view::{Format, parts::clean::clean},
 };
 
 /// Runs the command.
@@ -52,14 +55,15 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
         warn(account)?; // on the screen, the view shows them
     }
     let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, account.notes());
-    view::stuck::choose(show, false).snapshot(&snapshot)?;
+    screens::of_stuck(show, false).show(&snapshot)?;
     Ok(())
 }
 
 fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result<()> {
     let filter = resolve(&show.filters.sockets)?;
     // Of no namespace of this machine's can a recording be.
-    let mut sink = sink::screen(show.json, None);
+    let format = Format::json_if(show.json);
+    let mut sink = sink::choose(Place::Screen, format, None)?;
     for item in &mut recording {
         if let Item::Record(_, record) = item.with_context(|| format!("reading {file}"))?
             && filter.passes_record(&record, &show.filters.states)
@@ -85,7 +89,7 @@ fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Resu
     check(file, account)?;
     let mut report = recorded.finish(show.include_open);
     report.notes.splice(0..0, account.notes());
-    view::hist::choose(show).report(&report)?;
+    screens::of_hist(show).show(&report)?;
     Ok(())
 }
 

@@ -8,7 +8,10 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    command::session::{self, End, nanoseconds, ticks},
+    command::{
+        screens,
+        session::{self, End, nanoseconds, ticks},
+    },
     diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
     model::{
         filter::Filter,
@@ -21,7 +24,7 @@ use crate::{
         machine::privileges,
         watch::{WatchOptions, look::Live},
     },
-    view::stuck as view,
+    view::stuck::summary::summary,
 };
 
 /// Room for sockets that enter the state during a single look.
@@ -46,7 +49,7 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     };
     let mut live = start(request, &watched)?;
     let started = Instant::now();
-    let mut view = view::choose(&request.show, !request.once);
+    let mut screen = screens::of_stuck(&request.show, !request.once);
     let mut tracker = Tracker::new(watched.state);
     let mut session = Session::default();
     let mut ticks = ticks(request.interval);
@@ -55,7 +58,7 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
         let look = live.look().context("looking at the machine")?;
         let snapshot = snapshot(look, &mut tracker, &watched);
         session.add(&snapshot, tracker.found(), tracker.left_unseen());
-        view.snapshot(&snapshot)?;
+        screen.show(&snapshot)?;
         if request.once {
             return Ok(());
         }
@@ -65,7 +68,7 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
             _ = ticks.tick() => {}
         }
     }
-    view.summary(&session, &watched, started.elapsed())?;
+    screen.end(&summary(&session, &watched, started.elapsed()))?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 pub mod filter;
 pub mod finding;
 pub mod hist;
+pub mod log_line;
 pub mod names;
 pub mod request;
 pub mod socket;

@@ -5,6 +5,9 @@
 macro_rules! names {
     ($enum:ident { $($variant:ident => $name:tt),+ $(,)? }) => {
         impl $enum {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),+];
+
             /// What it is called on the outside.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -36,8 +39,8 @@ mod tests {
 
     #[test]
     fn names_are_read_as_they_are_written() {
-        for role in [Role::Client, Role::Server, Role::Unknown] {
-            assert_eq!(Role::from_name(role.name()), Some(role));
+        for role in Role::ALL {
+            assert_eq!(Role::from_name(role.name()), Some(*role));
         }
         assert_eq!(Role::from_name("both"), None);
     }

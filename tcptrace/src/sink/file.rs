@@ -12,8 +12,8 @@ use zstd::stream::write::Encoder;
 
 use crate::{
     model::transition::Record,
-    sink::{Finished, Sink, whole::Whole},
-    view::log::Lines,
+    sink::{Finished, Sink, whole_lines::WholeLines},
+    view::{Page, View},
 };
 
 /// Lines are written when there are so many bytes of them, however soon the next flush comes.
@@ -26,14 +26,14 @@ const LEVEL: i32 = 1;
 /// Collects lines and writes many at once.
 pub struct File {
     path: PathBuf,
-    lines: Box<dyn Lines>,
+    view: Box<dyn View<Record>>,
     buffer: Vec<u8>,
     target: Target,
     count: u64,
 }
 
 enum Target {
-    Plain(Whole),
+    Plain(WholeLines),
     Compressed {
         encoder: Encoder<'static, fs::File>,
         /// When everything given to the encoder was in the file.
@@ -48,18 +48,18 @@ impl File {
     ///
     /// # Errors
     /// When it cannot be opened; the message is for the user.
-    pub fn create(path: &Path, lines: Box<dyn Lines>) -> anyhow::Result<Self> {
+    pub fn create(path: &Path, view: Box<dyn View<Record>>) -> anyhow::Result<Self> {
         let compressed = path.extension().is_some_and(|extension| extension == "zst");
         let target = open(path, compressed)
             .with_context(|| format!("cannot write to {}", path.display()))?;
         let mut buffer = Vec::with_capacity(2 * ENOUGH);
-        if let Some(heading) = lines.heading() {
+        if let Some(heading) = view.heading() {
             buffer.extend_from_slice(heading.as_bytes());
             buffer.push(b'\n');
         }
         Ok(Self {
             path: path.to_owned(),
-            lines,
+            view,
             buffer,
             target,
             count: 0,
@@ -90,7 +90,7 @@ impl File {
 
 fn open(path: &Path, compressed: bool) -> io::Result<Target> {
     if !compressed {
-        return Ok(Target::Plain(Whole::create(path)?));
+        return Ok(Target::Plain(WholeLines::create(path)?));
     }
     let mut encoder = Encoder::new(fs::File::create(path)?, LEVEL)?;
     encoder.include_checksum(true)?;
@@ -103,7 +103,7 @@ fn open(path: &Path, compressed: bool) -> io::Result<Target> {
 
 impl Sink for File {
     fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.lines.line(record, &mut self.buffer);
+        self.view.show(record, &Page::UNLIMITED, &mut self.buffer);
         self.count += 1;
         if self.buffer.len() >= ENOUGH {
             self.write()?;
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
     use crate::view::log::{fixtures, json::Json, text};
 
-    fn json() -> Box<dyn Lines> {
+    fn json() -> Box<dyn View<Record>> {
         Box::new(Json::default())
     }
 
@@ -165,8 +165,8 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("a.log");
         fs::write(&path, "old\n").expect("a file");
-        let lines = text::Text::new(text::Look::File, None);
-        let mut sink = File::create(&path, Box::new(lines)).expect("it opens");
+        let view = text::Text::new(text::Medium::File, None);
+        let mut sink = File::create(&path, Box::new(view)).expect("it opens");
         write(&mut sink, 3);
         sink.flush().expect("there is room");
         let content = fs::read_to_string(&path).expect("a file");

@@ -1,19 +1,22 @@
-//! Where a log goes: to the screen, into one file, or into one file for each process.
+//! Where output goes: to the screen; a log also into one file, or into one for each process.
 
 mod file;
-mod index;
-mod member;
-mod names;
 mod per_process;
-mod rotate;
-mod screen;
-mod whole;
+pub mod screen;
+mod stream;
+mod whole_lines;
 
-use std::io::{self, Write as _};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+};
 
 use crate::{
-    model::{request::LogRequest, transition::Record},
-    view::log::{lines, text},
+    model::{request::Rotation, transition::Record},
+    view::{
+        Format,
+        log::{self, text::Medium},
+    },
 };
 
 /// Where a log goes. After an error other than [`finish`](Self::finish)'s nothing more can be
@@ -51,43 +54,58 @@ pub struct Finished {
     pub files: usize,
 }
 
-/// The sink that is asked for. `own_netns` is the inode number of the network
-/// namespace that goes without saying.
+/// Where a log is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// To standard output.
+    Screen,
+    /// Into one file, in place of what is in it; one that ends in `.zst` is compressed.
+    File(PathBuf),
+    /// Into one file for each process in this folder; what is there is continued.
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// When files are put aside; `None` for never.
+        rotation: Option<Rotation>,
+    },
+}
+
+/// The sink for a log in this format. `own_netns` is the inode number of the network namespace that
+/// goes without saying.
 ///
 /// # Errors
 /// When a file or folder cannot be created; the message is for the user.
-pub fn choose(request: &LogRequest, own_netns: Option<u32>) -> anyhow::Result<Box<dyn Sink>> {
-    let for_file = || lines(request.show.json, text::Look::File, own_netns);
-    if let Some(dir) = &request.dir {
-        let options = per_process::Options {
-            dir: dir.clone(),
-            extension: if request.show.json { "jsonl" } else { "log" },
-            rotate: request.rotation.map(|rotation| rotate::Rotate {
-                size: rotation.size,
-                keep: rotation.keep,
-            }),
-        };
-        let tell = Box::new(|report: &str| {
-            // Nobody is left to tell when standard error is closed.
-            let _ = writeln!(io::stderr(), "tcptrace: {report}");
-        });
-        return Ok(Box::new(per_process::PerProcess::open(
-            options,
-            for_file(),
-            tell,
-        )?));
-    }
-    match &request.output {
-        Some(path) => Ok(Box::new(file::File::create(path, for_file())?)),
-        None => Ok(screen(request.show.json, own_netns)),
-    }
-}
-
-/// A sink that writes to standard output.
-#[must_use]
-pub fn screen(json: bool, own_netns: Option<u32>) -> Box<dyn Sink> {
-    let wanted = anstream::AutoStream::choice(&io::stdout());
-    let colour = wanted != anstream::ColorChoice::Never;
-    let lines = lines(json, text::Look::Screen { colour }, own_netns);
-    Box::new(screen::Screen::new(io::stdout(), lines))
+pub fn choose(
+    place: Place,
+    format: Format,
+    own_netns: Option<u32>,
+) -> anyhow::Result<Box<dyn Sink>> {
+    let view = |medium| log::choose(format, medium, own_netns);
+    Ok(match place {
+        Place::Screen => {
+            let wanted = anstream::AutoStream::choice(&io::stdout());
+            let colour = wanted != anstream::ColorChoice::Never;
+            Box::new(stream::Stream::new(
+                io::stdout(),
+                view(Medium::Screen { colour }),
+            ))
+        }
+        Place::File(path) => Box::new(file::File::create(&path, view(Medium::File))?),
+        Place::Folder { dir, rotation } => {
+            let options = per_process::Options {
+                dir,
+                extension: match format {
+                    Format::Text => "log",
+                    Format::Json => "jsonl",
+                },
+                rotation,
+            };
+            let tell = Box::new(|report: &str| {
+                // Nobody is left to tell when standard error is closed.
+                let _ = writeln!(io::stderr(), "tcptrace: {report}");
+            });
+            let view = view(Medium::File);
+            Box::new(per_process::PerProcess::open(options, view, tell)?)
+        }
+    })
 }

@@ -1,97 +1,79 @@
-//! A log on standard output.
+//! Standard output for what is shown at once: each look, each report. On a terminal, a live look is
+//! redrawn in place.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::{
-    model::transition::Record,
-    sink::{Finished, Sink},
-    view::log::Lines,
-};
+use crate::view::{Page, View, parts::clean::clean};
 
-/// Lines are written when there are so many bytes of them, however soon the next flush comes.
-const ENOUGH: usize = 64 * 1024;
+/// To the upper left, and clear what is below.
+const REDRAW: &[u8] = b"\x1b[H\x1b[2J";
 
-/// Collects lines and writes many at once.
-pub struct Screen<W> {
-    out: W,
-    lines: Box<dyn Lines>,
-    buffer: Vec<u8>,
-    count: u64,
+/// Writes each item at once.
+pub struct Screen<T: ?Sized> {
+    view: Box<dyn View<T>>,
+    live: bool,
+    first: bool,
 }
 
-impl<W: Write> Screen<W> {
-    /// Writes to `out`, which should have no buffer of its own, or one that ends with lines.
-    pub fn new(out: W, lines: Box<dyn Lines>) -> Self {
-        let mut buffer = Vec::with_capacity(2 * ENOUGH);
-        if let Some(heading) = lines.heading() {
-            buffer.extend_from_slice(heading.as_bytes());
-            buffer.push(b'\n');
-        }
+impl<T: ?Sized> Screen<T> {
+    /// A screen for what is `live`, each item taking the place of the one before, or for items that
+    /// stand below each other.
+    #[must_use]
+    pub fn new(view: Box<dyn View<T>>, live: bool) -> Self {
         Self {
-            out,
-            lines,
-            buffer,
-            count: 0,
+            view,
+            live,
+            first: true,
         }
     }
-}
 
-impl<W: Write> Sink for Screen<W> {
-    fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.lines.line(record, &mut self.buffer);
-        self.count += 1;
-        if self.buffer.len() >= ENOUGH {
-            self.flush()?;
+    /// Shows an item.
+    ///
+    /// # Errors
+    /// When the output cannot be written; `BrokenPipe` when its reader has gone.
+    pub fn show(&mut self, item: &T) -> io::Result<()> {
+        for warning in self.view.warnings(item) {
+            writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
         }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
+        let for_people = !self.view.is_for_programs();
+        let redrawn = self.live && for_people && io::stdout().is_terminal();
+        let size = terminal_size::terminal_size();
+        let page = Page {
+            width: size.map(|(width, _)| width.0.into()),
+            height: size.filter(|_| redrawn).map(|(_, height)| height.0.into()),
+        };
+        let mut text = Vec::new();
+        if redrawn {
+            text.extend_from_slice(REDRAW);
+        } else if for_people && !self.first {
+            text.push(b'\n');
         }
-        let written = self.out.write_all(&self.buffer);
-        self.buffer.clear();
-        written?;
-        self.out.flush()
+        self.first = false;
+        self.view.show(item, &page, &mut text);
+        self.write(&text)
     }
 
-    fn finish(&mut self) -> io::Result<Finished> {
-        self.flush()?;
-        Ok(Finished {
-            lines: self.count,
-            files: 0,
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::view::log::{fixtures, json::Json, text};
-
-    #[test]
-    fn nothing_is_lost_and_the_heading_comes_first() {
-        let mut out = Vec::new();
-        let lines = text::Text::new(text::Look::File, None);
-        let mut screen = Screen::new(&mut out, Box::new(lines));
-        for _ in 0..1000 {
-            screen.record(&fixtures::of(1, "a")).expect("memory");
+    /// Says what there is to say at the end: below the rest, or where people read when programs read
+    /// that.
+    ///
+    /// # Errors
+    /// As those of [`show`](Self::show).
+    pub fn end(&mut self, summary: &str) -> io::Result<()> {
+        if self.view.is_for_programs() {
+            return writeln!(io::stderr(), "{summary}");
         }
-        let finished = screen.finish().expect("memory takes it");
-        assert_eq!(finished.lines, 1000);
-        let text = String::from_utf8(out).expect("text is UTF-8");
-        assert!(text.starts_with("TIME"), "{text}");
-        assert_eq!(text.lines().count(), 1001);
+        self.write(format!("\n{summary}\n").as_bytes())
     }
 
-    #[test]
-    fn a_reader_that_went_away_is_a_broken_pipe() {
-        let (reader, writer) = io::pipe().expect("a pipe");
-        drop(reader);
-        let mut screen = Screen::new(writer, Box::new(Json::default()));
-        screen.record(&fixtures::of(1, "a")).expect("only memory");
-        let error = screen.flush().expect_err("nobody reads");
-        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    fn write(&self, text: &[u8]) -> io::Result<()> {
+        if self.view.is_for_programs() {
+            let mut out = io::stdout().lock();
+            out.write_all(text)?;
+            return out.flush();
+        }
+        // Drops colours where they are not wanted: no terminal, NO_COLOR, TERM=dumb.
+        let mut out = anstream::stdout().lock();
+        out.write_all(text)?;
+        out.flush()
     }
 }

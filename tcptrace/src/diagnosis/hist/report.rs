@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 use crate::model::hist::{
     durations::Durations,
-    report::{Account, Group, Report, Span},
+    report::{Account, KeyDurations, Report, Span},
 };
 
 /// Durations as they are shown: state by state as they were asked for, each with the most time in it
@@ -15,7 +15,7 @@ pub fn report(durations: &Durations, span: Span, include_open: bool, account: Ac
     let mut groups: Vec<_> = durations
         .spreads()
         .filter(|(_, _, spread)| !spread.is_empty())
-        .map(|(state, key, spread)| Group {
+        .map(|(state, key, spread)| KeyDurations {
             state,
             key: key.cloned(),
             spread: spread.clone(),
@@ -23,7 +23,7 @@ pub fn report(durations: &Durations, span: Span, include_open: bool, account: Ac
         .collect();
     let place = |state| asked.states.iter().position(|asked| *asked == state);
     groups.sort_by(|one, other| {
-        let rank = |group: &Group| {
+        let rank = |group: &KeyDurations| {
             let worst = Reverse(group.spread.total_ns());
             (place(group.state), group.key.is_none(), worst)
         };

@@ -48,7 +48,7 @@ names!(Extent {
 
 /// Durations in one state, of one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
+pub struct KeyDurations {
     /// The state.
     pub state: TcpState,
     /// `None` for the rest, which found no room of its own.
@@ -73,7 +73,7 @@ pub struct Report {
     /// Whether quantiles count what has not ended.
     pub include_open: bool,
     /// State by state as they were asked for, each with the most time in it first and the rest last.
-    pub groups: Vec<Group>,
+    pub groups: Vec<KeyDurations>,
     /// How many keys there are.
     pub keys: usize,
     /// How it went.
@@ -96,9 +96,9 @@ pub struct Span {
 }
 
 impl Report {
-    /// The durations of which quantiles are told.
+    /// The durations of which quantiles are shown.
     #[must_use]
-    pub fn told(&self, spread: &Spread) -> Histogram {
+    pub fn for_quantiles(&self, spread: &Spread) -> Histogram {
         if self.include_open {
             spread.with_open()
         } else {
@@ -108,7 +108,7 @@ impl Report {
 
     /// The same with so many keys of each state at most, and how many were left out of each.
     #[must_use]
-    pub fn top(&self, most: usize) -> (Vec<&Group>, Vec<(TcpState, usize)>) {
+    pub fn top(&self, most: usize) -> (Vec<&KeyDurations>, Vec<(TcpState, usize)>) {
         let mut shown = Vec::new();
         let mut hidden = Vec::new();
         for state in &self.asked.states {

@@ -2,7 +2,6 @@
 
 use std::{
     borrow::Cow,
-    net::IpAddr,
     time::{Duration, SystemTime},
 };
 
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use tcptrace_common::TcpState;
 
 use crate::model::{
+    log_line::{EndFields, Fields, HolderFields, Kind},
     names::UNKNOWN,
     socket::{Endpoint, Family, Holder, Precision, Role, Since},
     transition::{
@@ -32,11 +32,11 @@ pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
         return Err("not a JSON object".into());
     }
     let head: Head<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    let parse = match &*head.schema {
-        "tcptrace.transition/1" => transition,
-        "tcptrace.open/1" => still_open,
-        "tcptrace.lost/1" => loss,
-        other => return unknown(other).map(|()| None),
+    let parse = match Kind::from_name(&head.schema) {
+        Some(Kind::Transition) => transition,
+        Some(Kind::StillOpen) => still_open,
+        Some(Kind::Loss) => loss,
+        None => return unknown(&head.schema).map(|()| None),
     };
     let fields = serde_json::from_str(line).map_err(|error| error.to_string())?;
     parse(fields).map(Some)
@@ -44,72 +44,28 @@ pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
 
 /// Other versions of what is known cannot be read; other kinds of lines can be left out.
 fn unknown(schema: &str) -> Result<(), String> {
-    let kind = schema.strip_prefix("tcptrace.");
-    match kind.and_then(|kind| kind.rsplit_once('/')) {
-        Some(("transition" | "open" | "lost", _)) => {
-            Err(format!("schema {schema}: only version 1 of it is known"))
-        }
-        Some(_) => Ok(()),
-        None => Err(format!("schema {schema} is none of a log")),
+    let Some((kind, _)) = schema.rsplit_once('/') else {
+        return Err(format!("schema {schema} is none of a log"));
+    };
+    let is_known = |known: &Kind| {
+        known
+            .name()
+            .rsplit_once('/')
+            .is_some_and(|(k, _)| k == kind)
+    };
+    if Kind::ALL.iter().any(is_known) {
+        return Err(format!("schema {schema}: only version 1 of it is known"));
     }
+    if !kind.starts_with("tcptrace.") {
+        return Err(format!("schema {schema} is none of a log"));
+    }
+    Ok(())
 }
 
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
     schema: Cow<'a, str>,
-}
-
-/// The fields of all kinds of lines. What a kind needs is asked for by name below.
-#[derive(Deserialize)]
-struct Fields {
-    time: Option<String>,
-    monotonic_ns: Option<u64>,
-    from: Option<String>,
-    to: Option<String>,
-    duration: Option<String>,
-    duration_ns: Option<u64>,
-    state: Option<String>,
-    age: Option<String>,
-    age_ns: Option<u64>,
-    family: Option<String>,
-    local: Option<End>,
-    remote: Option<End>,
-    netns: Option<u32>,
-    cookie: Option<u64>,
-    protocol: Option<String>,
-    role: Option<String>,
-    pid: Option<u32>,
-    comm: Option<String>,
-    owner: Option<String>,
-    tid: Option<u32>,
-    started_ns: Option<u64>,
-    cgroup: Option<String>,
-    caller: Option<Caller>,
-    holders: Option<Vec<HolderFields>>,
-    transitions: Option<u64>,
-    sockets: Option<u64>,
-    runs: Option<u64>,
-}
-
-#[derive(Deserialize)]
-struct End {
-    address: IpAddr,
-    port: Option<u16>,
-}
-
-#[derive(Deserialize)]
-struct Caller {
-    pid: u32,
-    tid: Option<u32>,
-    comm: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct HolderFields {
-    pid: u32,
-    comm: Option<String>,
-    fd: u32,
 }
 
 fn transition(fields: Fields) -> Result<Record, String> {
@@ -232,7 +188,7 @@ fn owner(fields: Fields) -> Result<Option<Owner>, String> {
     }))
 }
 
-fn end(name: &str, end: Option<&End>) -> Result<Endpoint, String> {
+fn end(name: &str, end: Option<&EndFields>) -> Result<Endpoint, String> {
     let end = end.ok_or_else(|| format!("no `{name}`"))?;
     Ok(Endpoint {
         address: end.address,

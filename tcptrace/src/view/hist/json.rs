@@ -1,9 +1,6 @@
 //! Reports as JSON Lines, as the section "Histograms" of `docs/json.md` describes them.
 
-use std::{
-    io::{self, Write as _},
-    net::IpAddr,
-};
+use std::net::IpAddr;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
@@ -12,27 +9,24 @@ use crate::{
         hist::{
             histogram::Histogram,
             key::{Key, Part},
-            report::{Extent, Group, Report},
+            report::{Extent, KeyDurations, Report},
         },
         socket::Family,
         stuck::look::Hook,
     },
-    view::{
-        hist::View,
-        parts::{clean::clean, escaping},
-    },
+    view::{Page, View, parts::escaping},
 };
 
-/// Quantiles that are told, in thousandths.
+/// Quantiles that are written, in thousandths.
 const QUANTILES: [(u32, f64); 3] = [(500, 0.5), (900, 0.9), (990, 0.99)];
 
-/// Writes one line a report to standard output, and what there is to warn of to standard error too.
+/// One line a report.
 pub struct Json {
     top: usize,
 }
 
 impl Json {
-    /// Writes so many keys of each state at most.
+    /// With so many keys of each state at most.
     #[must_use]
     pub fn new(top: Option<usize>) -> Self {
         Self {
@@ -41,27 +35,25 @@ impl Json {
     }
 }
 
-impl View for Json {
-    fn report(&mut self, report: &Report) -> io::Result<()> {
-        if report.extent == Extent::Whole {
-            for warning in report.warnings() {
-                writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
-            }
+impl View<Report> for Json {
+    fn show(&mut self, report: &Report, _: &Page, out: &mut Vec<u8>) {
+        escaping::line(out, &ReportRecord::new(report, self.top));
+    }
+
+    fn is_for_programs(&self) -> bool {
+        true
+    }
+
+    fn warnings(&self, report: &Report) -> Vec<String> {
+        match report.extent {
+            Extent::Interval => Vec::new(), // at the end they come again
+            Extent::Whole => report.warnings(),
         }
-        escaping::print(line(report, self.top)?)
     }
 }
 
-/// The report as one line without its end.
-///
-/// # Errors
-/// Never for a buffer in memory; the serializer's type has them.
-pub fn line(report: &Report, top: usize) -> io::Result<Vec<u8>> {
-    escaping::line(&Record::new(report, top))
-}
-
 #[derive(Serialize)]
-struct Record<'a> {
+struct ReportRecord<'a> {
     schema: &'static str,
     time: Option<String>,
     monotonic_ns: Option<u64>,
@@ -179,7 +171,7 @@ impl Serialize for KeyRecord<'_> {
     }
 }
 
-impl<'a> Record<'a> {
+impl<'a> ReportRecord<'a> {
     fn new(report: &'a Report, top: usize) -> Self {
         let (shown, hidden) = report.top(top);
         let account = &report.account;
@@ -219,11 +211,11 @@ impl<'a> Record<'a> {
     }
 }
 
-fn histogram<'a>(report: &'a Report, group: &'a Group) -> HistogramRecord<'a> {
+fn histogram<'a>(report: &'a Report, group: &'a KeyDurations) -> HistogramRecord<'a> {
     let spread = &group.spread;
-    let told = report.told(spread);
+    let counted = report.for_quantiles(spread);
     let quantiles = QUANTILES.iter().filter_map(|(per_mille, q)| {
-        let quantile = told.quantile(*per_mille)?;
+        let quantile = counted.quantile(*per_mille)?;
         Some(QuantileRecord {
             q: *q,
             ns: quantile.ns,
@@ -270,13 +262,12 @@ mod tests {
     use crate::view::hist::fixtures::report;
 
     fn value(report: &Report, top: usize) -> serde_json::Value {
-        let line = line(report, top).expect("memory takes it");
-        let line = String::from_utf8(line).expect("JSON is UTF-8");
-        assert!(
-            !line.contains('\n') && !line.contains(char::is_control),
-            "{line}"
-        );
-        serde_json::from_str(&line).expect("it is JSON")
+        let mut out = Vec::new();
+        Json::new(Some(top)).show(report, &Page::UNLIMITED, &mut out);
+        let line = String::from_utf8(out).expect("JSON is UTF-8");
+        let line = line.strip_suffix('\n').expect("it has an end");
+        assert!(!line.contains(char::is_control), "{line}");
+        serde_json::from_str(line).expect("it is JSON")
     }
 
     #[test]

@@ -8,25 +8,27 @@ mod label;
 mod rows;
 mod text;
 
-use std::io;
+use crate::{
+    model::hist::report::Report,
+    view::{Format, View},
+};
 
-use crate::model::{hist::report::Report, request::HistShow};
-
-/// Shows reports.
-pub trait View {
-    /// Shows one.
-    ///
-    /// # Errors
-    /// When the output cannot be written.
-    fn report(&mut self, report: &Report) -> io::Result<()>;
+/// What is wanted of a view of durations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// For whom it is.
+    pub format: Format,
+    /// How many keys of each state it shows at most; `None` for as many as is sensible.
+    pub top: Option<usize>,
+    /// Whether text is plain ASCII.
+    pub ascii: bool,
 }
 
-/// The view that is asked for.
+/// The view that is wanted.
 #[must_use]
-pub fn choose(show: &HistShow) -> Box<dyn View> {
-    if show.json {
-        Box::new(json::Json::new(show.top))
-    } else {
-        Box::new(text::Text::new(show.top, show.ascii))
+pub fn choose(options: Options) -> Box<dyn View<Report>> {
+    match options.format {
+        Format::Text => Box::new(text::Text::new(options.top, options.ascii)),
+        Format::Json => Box::new(json::Json::new(options.top)),
     }
 }

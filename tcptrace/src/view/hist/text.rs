@@ -2,35 +2,34 @@
 
 use std::{
     fmt::Write as _,
-    io::{self, Write as _},
     time::{Duration, UNIX_EPOCH},
 };
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use tcptrace_common::TcpState;
 
 use crate::{
     model::hist::{
         durations::Spread,
         histogram::Histogram,
-        report::{Extent, Group, Report},
+        report::{Extent, KeyDurations, Report},
     },
     view::{
+        Page, View,
         hist::{
-            View, bars,
+            bars,
             label::{self, ascii, round, short, wrapped},
             rows::{Counts, Row, rows},
         },
         parts::{
             age::age,
             clean::clean,
+            style::{HEADING, WARNING},
             table::{self, left, right},
         },
     },
 };
 
-const HEADING: Style = Style::new().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default();
 /// Keys shown of each state where nobody says how many.
 const TOP: usize = 10;
 /// Characters in a line where there is no screen.
@@ -38,11 +37,10 @@ const WIDTH: usize = 80;
 /// The longest and the shortest bar, in characters.
 const BARS: (usize, usize) = (60, 4);
 
-/// Writes histograms to standard output.
+/// Histograms as bars, with colours.
 pub struct Text {
     top: usize,
     ascii: bool,
-    first: bool,
 }
 
 impl Text {
@@ -52,30 +50,19 @@ impl Text {
         Self {
             top: top.unwrap_or(TOP),
             ascii,
-            first: true,
         }
     }
 }
 
-impl View for Text {
-    fn report(&mut self, report: &Report) -> io::Result<()> {
-        let width = terminal_size::terminal_size().map_or(WIDTH, |(width, _)| width.0.into());
-        let mut text = if self.first {
-            String::new()
-        } else {
-            "\n".into()
-        };
-        self.first = false;
-        text.push_str(&render(report, self.top, width, self.ascii));
-        // Drops colours where they are not wanted: no terminal, NO_COLOR, TERM=dumb.
-        let mut out = anstream::stdout().lock();
-        out.write_all(text.as_bytes())?;
-        out.flush()
+impl View<Report> for Text {
+    fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
+        let width = page.width.unwrap_or(WIDTH);
+        out.extend_from_slice(render(report, self.top, width, self.ascii).as_bytes());
     }
 }
 
 /// The report as text, with colours.
-pub fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String {
+fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String {
     let mut text = String::new();
     let mut line = |line: &str, style: Style| {
         let line = if only_ascii { ascii(line) } else { line.into() };
@@ -141,7 +128,7 @@ fn headline(report: &Report) -> String {
     format!("{extent}: durations{by}{until}")
 }
 
-fn title(report: &Report, group: &Group) -> String {
+fn title(report: &Report, group: &KeyDurations) -> String {
     let state = group.state.name();
     match &group.key {
         _ if report.asked.by.is_empty() => state.to_owned(),
@@ -151,7 +138,7 @@ fn title(report: &Report, group: &Group) -> String {
 }
 
 /// What is said of a group, below its title.
-fn block(report: &Report, group: &Group, width: usize, only_ascii: bool) -> Vec<String> {
+fn block(report: &Report, group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
     let spread = &group.spread;
     let mut lines: Vec<String> = Vec::new();
     for part in counts(spread) {
@@ -164,8 +151,8 @@ fn block(report: &Report, group: &Group, width: usize, only_ascii: bool) -> Vec<
             _ => lines.push(format!("  {part}")),
         }
     }
-    let told = report.told(spread);
-    if let Some(quantiles) = quantiles(&told, report.include_open) {
+    let durations = report.for_quantiles(spread);
+    if let Some(quantiles) = quantiles(&durations, report.include_open) {
         lines.push(format!("  {quantiles}"));
     }
     lines.extend(drawn(spread, width, only_ascii));
@@ -201,10 +188,10 @@ fn counts(spread: &Spread) -> Vec<String> {
     parts
 }
 
-fn quantiles(told: &Histogram, include_open: bool) -> Option<String> {
-    let value = |per_mille| Some(short(told.quantile(per_mille)?.ns));
+fn quantiles(durations: &Histogram, include_open: bool) -> Option<String> {
+    let value = |per_mille| Some(short(durations.quantile(per_mille)?.ns));
     let (p50, p90, p99) = (value(500)?, value(900)?, value(990)?);
-    let longest = told.longest()?;
+    let longest = durations.longest()?;
     let most = if longest.exact { "" } else { "≤" };
     let max = short(longest.ns);
     let open = if include_open {

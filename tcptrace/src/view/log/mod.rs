@@ -1,4 +1,4 @@
-//! What a log looks like: lines of JSON or text.
+//! Views of a log: a line for each record, and what it ends with.
 
 pub mod json;
 pub mod summary;
@@ -7,24 +7,21 @@ pub mod text;
 #[cfg(test)]
 pub(crate) mod fixtures;
 
-use crate::model::transition::Record;
+use crate::{
+    model::transition::Record,
+    view::{Format, View},
+};
 
-/// Turns records into lines.
-pub trait Lines {
-    /// Appends the record's line and its end to `out`.
-    fn line(&mut self, record: &Record, out: &mut Vec<u8>);
-
-    /// A line that comes first, without its end.
-    fn heading(&self) -> Option<&str>;
-}
-
-/// Lines of JSON or of text. `own_netns` is the inode number of the network namespace that goes
-/// without saying.
+/// The view of this format on this medium. `own_netns` is the inode number of the network namespace
+/// that goes without saying.
 #[must_use]
-pub fn lines(json: bool, look: text::Look, own_netns: Option<u32>) -> Box<dyn Lines> {
-    if json {
-        Box::new(json::Json::default())
-    } else {
-        Box::new(text::Text::new(look, own_netns))
+pub fn choose(
+    format: Format,
+    medium: text::Medium,
+    own_netns: Option<u32>,
+) -> Box<dyn View<Record>> {
+    match format {
+        Format::Text => Box::new(text::Text::new(medium, own_netns)),
+        Format::Json => Box::new(json::Json::default()),
     }
 }

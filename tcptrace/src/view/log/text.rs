@@ -12,13 +12,15 @@ use crate::{
         transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
     },
     view::{
-        log::Lines,
-        parts::{age, clean, put, stamp::Stamp},
+        Page, View,
+        parts::{
+            address, age, clean, number,
+            stamp::Stamp,
+            style::{HEADING, WARNING},
+        },
     },
 };
 
-const HEADING: Style = Style::new().bold();
-const WARNING: Style = AnsiColor::Yellow.on_default();
 /// The state that leaks are in.
 const LEAKING: Style = AnsiColor::Red.on_default();
 
@@ -32,9 +34,9 @@ const DURATION: usize = 8;
 /// As wide as any IPv4 address with its port.
 const ENDPOINT: usize = 21;
 
-/// What the text is for.
+/// What the text is written on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Look {
+pub enum Medium {
     /// Short times, and maybe colours.
     Screen {
         /// Whether they are wanted.
@@ -47,7 +49,7 @@ pub enum Look {
 /// Makes lines of text.
 #[derive(Debug)]
 pub struct Text {
-    look: Look,
+    medium: Medium,
     own_netns: Option<u32>,
     heading: String,
     stamp: Stamp,
@@ -56,10 +58,10 @@ pub struct Text {
 impl Text {
     /// Names network namespaces other than the one with inode number `own_netns`.
     #[must_use]
-    pub fn new(look: Look, own_netns: Option<u32>) -> Self {
-        let time = match look {
-            Look::Screen { .. } => "01:20:04.120".len(),
-            Look::File => "2026-11-23T01:20:04.120Z".len(),
+    pub fn new(medium: Medium, own_netns: Option<u32>) -> Self {
+        let time = match medium {
+            Medium::Screen { .. } => "01:20:04.120".len(),
+            Medium::File => "2026-11-23T01:20:04.120Z".len(),
         };
         let heading = format!(
             "{:time$}  {:PROCESS$}  {:KNOWN_BY$}  {:>FROM$} -> {:TO$}  {:>DURATION$}  \
@@ -67,7 +69,7 @@ impl Text {
             "TIME (UTC)", "PROCESS", "KNOWN BY", "FROM", "TO", "AFTER", "LOCAL"
         );
         let mut text = Self {
-            look,
+            medium,
             own_netns,
             heading: String::new(),
             stamp: Stamp::default(),
@@ -81,7 +83,7 @@ impl Text {
     }
 
     fn coloured(&self) -> bool {
-        self.look == Look::Screen { colour: true }
+        self.medium == Medium::Screen { colour: true }
     }
 
     fn transition(&mut self, transition: &Transition, out: &mut Vec<u8>) {
@@ -123,7 +125,7 @@ impl Text {
         } else {
             Style::new()
         };
-        put_style(out, style, false);
+        append_style(out, style, false);
         out.extend_from_slice(b"# lost:");
         for (number, what) in [
             (loss.transitions, "transitions (--buffer makes room)"),
@@ -132,7 +134,7 @@ impl Text {
         ] {
             if number > 0 {
                 out.push(b' ');
-                put::number(out, number);
+                number::append(out, number);
                 out.push(b' ');
                 out.extend_from_slice(what.as_bytes());
                 out.push(b',');
@@ -140,7 +142,7 @@ impl Text {
         }
         out.extend_from_slice(b" noticed at ");
         self.time(loss.time, out);
-        put_style(out, style, true);
+        append_style(out, style, true);
     }
 
     fn begin(&mut self, time: SystemTime, owner: Option<&Owner>, out: &mut Vec<u8>) {
@@ -160,14 +162,14 @@ impl Text {
 
     fn time(&mut self, time: SystemTime, out: &mut Vec<u8>) {
         let (second, ns) = self.stamp.at(time);
-        let whole = match self.look {
-            Look::Screen { .. } => &second["2026-11-23T".len()..],
-            Look::File => second,
+        let whole = match self.medium {
+            Medium::Screen { .. } => &second["2026-11-23T".len()..],
+            Medium::File => second,
         };
         out.extend_from_slice(whole.as_bytes());
         out.push(b'.');
-        put::digits(out, 3, ns / 1_000_000);
-        if self.look == Look::File {
+        number::append_padded(out, 3, ns / 1_000_000);
+        if self.medium == Medium::File {
             out.push(b'Z');
         }
     }
@@ -181,9 +183,9 @@ impl Text {
             Side::Right(width) => (width.saturating_sub(name.len()), 0),
         };
         spaces(out, before);
-        put_style(out, style, false);
+        append_style(out, style, false);
         out.extend_from_slice(name.as_bytes());
-        put_style(out, style, true);
+        append_style(out, style, true);
         spaces(out, after);
     }
 
@@ -194,13 +196,13 @@ impl Text {
         endpoint(socket.remote, out);
         if let Some(netns) = socket.netns.filter(|netns| Some(*netns) != self.own_netns) {
             out.extend_from_slice(b"  netns ");
-            put::number(out, netns);
+            number::append(out, netns);
         }
     }
 }
 
-impl Lines for Text {
-    fn line(&mut self, record: &Record, out: &mut Vec<u8>) {
+impl View<Record> for Text {
+    fn show(&mut self, record: &Record, _: &Page, out: &mut Vec<u8>) {
         match record {
             Record::Transition(transition) => self.transition(transition, out),
             Record::StillOpen(still) => self.still_open(still, out),
@@ -245,7 +247,7 @@ fn spaces(out: &mut Vec<u8>, count: usize) {
     out.resize(out.len() + count, b' ');
 }
 
-fn put_style(out: &mut Vec<u8>, style: Style, end: bool) {
+fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
     use std::io::Write as _;
 
     if !style.is_plain() {
@@ -261,7 +263,7 @@ fn put_style(out: &mut Vec<u8>, style: Style, end: bool) {
 fn process(process: &Process, out: &mut Vec<u8>) {
     clean::append(out, &process.comm);
     out.push(b'[');
-    put::number(out, process.pid);
+    number::append(out, process.pid);
     out.push(b']');
 }
 
@@ -280,11 +282,11 @@ fn endpoint(end: Endpoint, out: &mut Vec<u8>) {
     if v6 {
         out.push(b'[');
     }
-    put::address(out, end.address);
+    address::append(out, end.address);
     out.extend_from_slice(if v6 { b"]:" } else { b":" });
     match end.port {
         0 => out.push(b'?'),
-        port => put::number(out, port),
+        port => number::append(out, port),
     }
 }
 
@@ -293,31 +295,31 @@ mod tests {
     use super::*;
     use crate::{fixtures::NETNS, view::log::fixtures};
 
-    fn text(look: Look, records: &[Record]) -> String {
-        let mut lines = Text::new(look, Some(NETNS));
+    fn text(medium: Medium, records: &[Record]) -> String {
+        let mut lines = Text::new(medium, Some(NETNS));
         let mut out = lines.heading().expect("text has one").as_bytes().to_vec();
         out.push(b'\n');
         for record in records {
-            lines.line(record, &mut out);
+            lines.show(record, &Page::UNLIMITED, &mut out);
         }
         String::from_utf8(out).expect("text is UTF-8")
     }
 
     #[test]
     fn columns_stand_below_their_names() {
-        let look = Look::Screen { colour: false };
-        insta::assert_snapshot!(text(look, &fixtures::all()));
+        let medium = Medium::Screen { colour: false };
+        insta::assert_snapshot!(text(medium, &fixtures::all()));
     }
 
     #[test]
     fn a_file_has_dates() {
-        insta::assert_snapshot!(text(Look::File, &fixtures::all()));
+        insta::assert_snapshot!(text(Medium::File, &fixtures::all()));
     }
 
     #[test]
     fn colours_are_only_additions() {
-        let coloured = text(Look::Screen { colour: true }, &fixtures::all());
-        let plain = text(Look::Screen { colour: false }, &fixtures::all());
+        let coloured = text(Medium::Screen { colour: true }, &fixtures::all());
+        let plain = text(Medium::Screen { colour: false }, &fixtures::all());
         assert_ne!(coloured, plain);
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
         let marked = format!("{LEAKING}CLOSE_WAIT{LEAKING:#}");
@@ -327,7 +329,7 @@ mod tests {
     #[test]
     fn hostile_names_stay_in_their_line() {
         let record = fixtures::of(7, "\x1b[2J\u{9b}\n名");
-        let text = text(Look::File, &[record]);
+        let text = text(Medium::File, &[record]);
         assert_eq!(text.lines().count(), 2, "{text}");
         let hostile = |c: char| c.is_control() && c != '\n';
         assert!(!text.contains(hostile), "{text}");

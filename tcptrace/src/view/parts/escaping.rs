@@ -26,26 +26,12 @@ impl Formatter for Escaping {
     }
 }
 
-/// The record as one line of JSON without its end.
-///
-/// # Errors
-/// Never for a buffer in memory; the serializer's type has them.
-pub fn line(record: &impl Serialize) -> io::Result<Vec<u8>> {
-    let mut line = Vec::new();
-    let mut serializer = serde_json::Serializer::with_formatter(&mut line, Escaping);
-    record.serialize(&mut serializer)?;
-    Ok(line)
-}
-
-/// Writes such a line to standard output, at once.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn print(mut line: Vec<u8>) -> io::Result<()> {
-    line.push(b'\n');
-    let mut out = io::stdout().lock();
-    out.write_all(&line)?;
-    out.flush()
+/// Appends the record as one line of JSON, with its end.
+pub fn line(out: &mut Vec<u8>, record: &impl Serialize) {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping);
+    // Memory takes everything, and what views make has no keys but strings.
+    let _ = record.serialize(&mut serializer);
+    out.push(b'\n');
 }
 
 /// Appends the text with its quotes. Nearly all text needs no escape and is copied at once.

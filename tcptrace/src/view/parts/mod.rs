@@ -1,9 +1,11 @@
 //! What views are made of: ages, tables, addresses, text that is fit for a terminal.
 
+pub mod address;
 pub mod age;
 pub mod clean;
 pub mod container;
 pub mod escaping;
-pub mod put;
+pub mod number;
 pub mod stamp;
+pub mod style;
 pub mod table;

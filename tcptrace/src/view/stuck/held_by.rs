@@ -55,12 +55,15 @@ fn opened_by(socket: &Socket) -> Option<String> {
 mod tests {
     use crate::{
         fixtures,
-        view::stuck::text::{Limit, render},
+        view::{
+            Page,
+            stuck::text::{Limit, render},
+        },
     };
 
     #[test]
     fn a_recording_names_openers_and_listeners() {
-        let text = render(&fixtures::recorded(), Limit::None, None);
+        let text = render(&fixtures::recorded(), Limit::None, &Page::UNLIMITED);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 }

@@ -1,10 +1,5 @@
 //! JSON Lines, as `docs/json.md` describes them.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
-
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -13,25 +8,23 @@ use crate::{
         stuck::{
             group::Group,
             look::{Hook, Tracing},
-            session::Session,
-            snapshot::{Snapshot, Watched},
+            snapshot::Snapshot,
         },
         transition::Owner,
     },
     view::{
+        Page, View,
         parts::{container, escaping},
-        stuck::View,
-        stuck::text,
     },
 };
 
-/// Writes one line a snapshot to standard output, and the summary to standard error.
+/// One line a snapshot.
 pub struct Json {
     limit: usize,
 }
 
 impl Json {
-    /// Writes so many sockets of a snapshot at most.
+    /// With so many sockets of a snapshot at most.
     #[must_use]
     pub fn new(limit: Option<usize>) -> Self {
         Self {
@@ -40,31 +33,18 @@ impl Json {
     }
 }
 
-impl View for Json {
-    fn snapshot(&mut self, snapshot: &Snapshot) -> io::Result<()> {
-        escaping::print(line(snapshot, self.limit)?)
+impl View<Snapshot> for Json {
+    fn show(&mut self, snapshot: &Snapshot, _: &Page, out: &mut Vec<u8>) {
+        escaping::line(out, &SnapshotRecord::new(snapshot, self.limit));
     }
 
-    fn summary(
-        &mut self,
-        session: &Session,
-        watched: &Watched,
-        length: Duration,
-    ) -> io::Result<()> {
-        writeln!(io::stderr(), "{}", text::summary(session, watched, length))
+    fn is_for_programs(&self) -> bool {
+        true
     }
-}
-
-/// The snapshot as one line without its end.
-///
-/// # Errors
-/// Never for a buffer in memory; the serializer's type has them.
-pub fn line(snapshot: &Snapshot, limit: usize) -> io::Result<Vec<u8>> {
-    escaping::line(&Record::new(snapshot, limit))
 }
 
 #[derive(Serialize)]
-struct Record<'a> {
+struct SnapshotRecord<'a> {
     schema: &'static str,
     time: Option<String>,
     monotonic_ns: Option<u64>,
@@ -163,7 +143,7 @@ fn display<T: std::fmt::Display, S: Serializer>(value: &T, out: S) -> Result<S::
     out.collect_str(value)
 }
 
-impl<'a> Record<'a> {
+impl<'a> SnapshotRecord<'a> {
     fn new(snapshot: &'a Snapshot, limit: usize) -> Self {
         let sockets = snapshot.sockets.iter().take(limit);
         let groups = snapshot.groups.iter();
@@ -287,9 +267,15 @@ mod tests {
     use super::*;
     use crate::{fixtures, model::stuck::look::Look};
 
+    fn line(snapshot: &Snapshot) -> String {
+        let mut out = Vec::new();
+        Json::new(None).show(snapshot, &Page::UNLIMITED, &mut out);
+        let line = String::from_utf8(out).expect("JSON is UTF-8");
+        line.strip_suffix('\n').expect("it has an end").to_owned()
+    }
+
     fn json(look: Look) -> String {
-        let line = line(&fixtures::snapshot(look), usize::MAX).expect("memory takes it");
-        String::from_utf8(line).expect("JSON is UTF-8")
+        line(&fixtures::snapshot(look))
     }
 
     #[test]
@@ -303,8 +289,8 @@ mod tests {
 
     #[test]
     fn a_recording_tells_openers_and_no_details() {
-        let line = line(&fixtures::recorded(), usize::MAX).expect("memory takes it");
-        let value: serde_json::Value = serde_json::from_slice(&line).expect("it is JSON");
+        let line = line(&fixtures::recorded());
+        let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
         let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
         insta::assert_snapshot!(pretty);
     }

@@ -1,46 +1,38 @@
 //! Views of stuck sockets.
 
+mod groups;
+mod headline;
 mod held_by;
 mod json;
+mod sockets;
+pub mod summary;
 mod text;
 
-use std::{io, time::Duration};
-
-use crate::model::{
-    request::StuckShow,
-    stuck::{
-        session::Session,
-        snapshot::{Snapshot, Watched},
-    },
+use crate::{
+    model::stuck::snapshot::Snapshot,
+    view::{Format, View},
 };
 
-/// Shows what a session finds.
-pub trait View {
-    /// Shows one look's result.
-    ///
-    /// # Errors
-    /// When the output cannot be written.
-    fn snapshot(&mut self, snapshot: &Snapshot) -> io::Result<()>;
-
-    /// Shows what is to be said at the end.
-    ///
-    /// # Errors
-    /// When the output cannot be written.
-    fn summary(&mut self, session: &Session, watched: &Watched, length: Duration)
-    -> io::Result<()>;
+/// What is wanted of a view of stuck sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Options {
+    /// For whom it is.
+    pub format: Format,
+    /// How many sockets it shows at most; `None` for as many as is sensible.
+    pub limit: Option<usize>,
+    /// Whether it shows all sockets, whatever the limit.
+    pub all: bool,
 }
 
-/// The view that is asked for, of a live session or of one snapshot.
+/// The view that is wanted.
 #[must_use]
-pub fn choose(show: &StuckShow, live: bool) -> Box<dyn View> {
-    if show.json {
-        Box::new(json::Json::new(show.limit))
-    } else {
-        let limit = match show.limit {
-            _ if show.all => text::Limit::None,
+pub fn choose(options: Options) -> Box<dyn View<Snapshot>> {
+    match options.format {
+        Format::Json => Box::new(json::Json::new(options.limit)),
+        Format::Text => Box::new(text::Text::new(match options.limit {
+            _ if options.all => text::Limit::None,
             Some(limit) => text::Limit::Rows(limit),
             None => text::Limit::Screen,
-        };
-        Box::new(text::Text::new(limit, live))
+        })),
     }
 }

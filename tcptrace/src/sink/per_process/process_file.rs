@@ -6,10 +6,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::sink::{
-    index::Entry,
-    rotate::{self, Rotate},
-    whole::Whole,
+use crate::{
+    model::request::Rotation,
+    sink::{
+        per_process::{index::FileEntry, rotate},
+        whole_lines::WholeLines,
+    },
 };
 
 /// Lines are written when there are so many bytes of them, however soon the next flush comes.
@@ -25,16 +27,16 @@ pub struct Common {
     /// The first line of each, with its end; empty where there is none.
     pub heading: Vec<u8>,
     /// When a file is put aside.
-    pub rotate: Option<Rotate>,
+    pub rotation: Option<Rotation>,
     /// What is to be told to the user.
     pub reports: Vec<String>,
 }
 
 /// The file.
 #[derive(Debug)]
-pub struct Member {
+pub struct ProcessFile {
     /// What the index says of it.
-    pub entry: Entry,
+    pub entry: FileEntry,
     /// When it was last in use: the larger, the later.
     pub used: u64,
     /// Lines missing since the session began.
@@ -50,14 +52,14 @@ pub struct Member {
 /// Only an open file has lines that wait.
 #[derive(Debug)]
 struct Open {
-    whole: Whole,
+    whole: WholeLines,
     buffer: Vec<u8>,
     rotate_at: u64,
 }
 
-impl Member {
+impl ProcessFile {
     /// The file of this entry in the folder `dir`; it is not opened yet.
-    pub fn new(dir: &Path, entry: Entry) -> Self {
+    pub fn new(dir: &Path, entry: FileEntry) -> Self {
         Self {
             path: dir.join(&entry.file),
             lines_before: entry.lines,
@@ -92,12 +94,12 @@ impl Member {
 
     /// Opens the file; tells whether that succeeded.
     pub fn open(&mut self, common: &mut Common) -> bool {
-        match Whole::append(&self.path) {
+        match WholeLines::append(&self.path) {
             Ok(whole) => {
                 self.open = Some(Open {
                     whole,
                     buffer: Vec::new(),
-                    rotate_at: common.rotate.map_or(u64::MAX, |rotate| rotate.size),
+                    rotate_at: common.rotation.map_or(u64::MAX, |rotate| rotate.size),
                 });
                 true
             }
@@ -205,7 +207,7 @@ impl Member {
     /// Puts the file aside and begins it anew, if there is a line in it and that can be done.
     fn rotate(&mut self, common: &mut Common) {
         self.write(common, false);
-        let (Some(open), Some(Rotate { size, keep })) = (&mut self.open, common.rotate) else {
+        let (Some(open), Some(Rotation { size, keep })) = (&mut self.open, common.rotation) else {
             return;
         };
         // Lines that cannot be written belong to this file; and one line there must be.
@@ -213,7 +215,7 @@ impl Member {
             return;
         }
         let put_aside = rotate::put_aside(&self.path, keep);
-        match put_aside.and_then(|()| Whole::append(&self.path)) {
+        match put_aside.and_then(|()| WholeLines::append(&self.path)) {
             Ok(whole) => {
                 open.whole = whole;
                 open.rotate_at = size;

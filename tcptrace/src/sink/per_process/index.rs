@@ -17,7 +17,7 @@ const SCHEMA: &str = "tcptrace.index/1";
 
 /// What is in the folder.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub struct Index<F = Vec<Entry>> {
+pub struct Index<F = Vec<FileEntry>> {
     schema: String,
     /// When it was written.
     #[serde(with = "moment")]
@@ -47,7 +47,7 @@ impl Lost {
 
 /// One file and those that were put aside for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct FileEntry {
     /// Its name in the folder.
     pub file: String,
     /// Whose it is; `None` for what has no known process.
@@ -107,7 +107,7 @@ pub fn read(dir: &Path) -> anyhow::Result<(Option<Index>, Option<String>)> {
 pub fn write<'a>(
     dir: &Path,
     lost: Lost,
-    entries: impl Iterator<Item = &'a Entry>,
+    entries: impl Iterator<Item = &'a FileEntry>,
 ) -> io::Result<()> {
     let index = Index {
         schema: SCHEMA.to_owned(),
@@ -160,8 +160,8 @@ mod tests {
     use super::*;
     use crate::view::log::fixtures;
 
-    fn entry() -> Entry {
-        Entry {
+    fn entry() -> FileEntry {
+        FileEntry {
             file: "4242-java.log".into(),
             pid: Some(4242),
             comm: Some("java\u{9b}".into()),
@@ -169,7 +169,7 @@ mod tests {
             lines: 3,
             bytes: 420,
             first: Some(fixtures::time()),
-            ..Entry::default()
+            ..FileEntry::default()
         }
     }
 

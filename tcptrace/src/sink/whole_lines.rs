@@ -24,14 +24,14 @@ impl Appended for fs::File {
 
 /// The file and what is known of its end.
 #[derive(Debug)]
-pub struct Whole<F = fs::File> {
+pub struct WholeLines<F = fs::File> {
     file: F,
     size: u64,
     /// Part of a line is at the end: the next one must not be glued to it.
     in_line: bool,
 }
 
-impl Whole {
+impl WholeLines {
     /// Opens a file to begin it anew; it is created if it does not exist.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl Whole {
     }
 }
 
-impl<F: Appended> Whole<F> {
+impl<F: Appended> WholeLines<F> {
     fn of(file: F, size: u64, in_line: bool) -> Self {
         Self {
             file,
@@ -150,14 +150,14 @@ mod tests {
         }
     }
 
-    fn full_disk(room: usize, cuts: bool) -> Whole<Disk> {
+    fn full_disk(room: usize, cuts: bool) -> WholeLines<Disk> {
         let content = Vec::new();
         let disk = Disk {
             content,
             room,
             cuts,
         };
-        Whole::of(disk, 0, false)
+        WholeLines::of(disk, 0, false)
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("a.log");
         fs::write(&path, "one\ntw").expect("a file");
-        let mut whole = Whole::append(&path).expect("it opens");
+        let mut whole = WholeLines::append(&path).expect("it opens");
         whole.write(b"three\n").1.expect("there is room");
         assert_eq!(whole.size(), 13);
         let content = fs::read_to_string(&path).expect("a file");

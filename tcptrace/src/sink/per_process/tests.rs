@@ -6,37 +6,37 @@ use serde_json::Value;
 use super::*;
 use crate::view::log::{fixtures, json::Json, text};
 
-type Told = Rc<RefCell<Vec<String>>>;
+type Reports = Rc<RefCell<Vec<String>>>;
 
-fn open(dir: &Path, rotate: Option<Rotate>) -> (PerProcess, Told) {
-    with(dir, "jsonl", rotate, Box::new(Json::default()))
+fn open(dir: &Path, rotation: Option<Rotation>) -> (PerProcess, Reports) {
+    with(dir, "jsonl", rotation, Box::new(Json::default()))
 }
 
 fn with(
     dir: &Path,
     extension: &'static str,
-    rotate: Option<Rotate>,
-    lines: Box<dyn Lines>,
-) -> (PerProcess, Told) {
+    rotation: Option<Rotation>,
+    view: Box<dyn View<Record>>,
+) -> (PerProcess, Reports) {
     let options = Options {
         dir: dir.to_owned(),
         extension,
-        rotate,
+        rotation,
     };
-    let told = Told::default();
+    let reports = Reports::default();
     let tell = {
-        let told = Rc::clone(&told);
-        Box::new(move |report: &str| told.borrow_mut().push(report.to_owned()))
+        let reports = Rc::clone(&reports);
+        Box::new(move |report: &str| reports.borrow_mut().push(report.to_owned()))
     };
-    let folder = PerProcess::open(options, lines, tell).expect("the folder opens");
-    (folder, told)
+    let folder = PerProcess::open(options, view, tell).expect("the folder opens");
+    (folder, reports)
 }
 
 fn take(folder: &mut PerProcess, record: &Record) {
     folder.record(record).expect("it never fails");
 }
 
-/// Names and content of the log files.
+/// FileNames and content of the log files.
 fn content(dir: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(dir).expect("a folder");
     files
@@ -66,7 +66,7 @@ fn started(pid: u32, comm: &str, started_ns: u64) -> Record {
 }
 
 /// Room for about two lines in each file.
-const SMALL: Rotate = Rotate {
+const SMALL: Rotation = Rotation {
     size: 1200,
     keep: 2,
 };
@@ -75,7 +75,7 @@ const SMALL: Rotate = Rotate {
 fn each_process_has_its_file() {
     let parent = tempfile::tempdir().expect("a folder");
     let dir = parent.path().join("new/logs");
-    let (mut folder, told) = open(&dir, None);
+    let (mut folder, reports) = open(&dir, None);
     take(&mut folder, &started(7, "a", 1));
     take(&mut folder, &started(8, "../b", 2));
     take(&mut folder, &started(7, "a", 3)); // the number was given again
@@ -94,7 +94,7 @@ fn each_process_has_its_file() {
     index["time"] = Value::Null;
     let index = serde_json::to_string_pretty(&index).expect("it is JSON");
     insta::assert_snapshot!("index", index);
-    assert!(told.borrow().is_empty(), "{told:?}");
+    assert!(reports.borrow().is_empty(), "{reports:?}");
     use std::os::unix::fs::PermissionsExt as _;
     let mode = fs::metadata(&dir).expect("a folder").permissions().mode();
     assert_eq!(mode & 0o777, 0o700);
@@ -104,8 +104,8 @@ fn each_process_has_its_file() {
 fn text_has_one_heading_a_file_and_another_session_appends() {
     let dir = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {
-        let lines = Box::new(text::Text::new(text::Look::File, None));
-        let (mut folder, _) = with(dir.path(), "log", None, lines);
+        let view = Box::new(text::Text::new(text::Medium::File, None));
+        let (mut folder, _) = with(dir.path(), "log", None, view);
         take(&mut folder, &started(7, "a", 1));
         let finished = folder.finish().expect("there is room");
         assert_eq!((finished.lines, finished.files), (1, 1));
@@ -166,24 +166,24 @@ fn files_are_put_aside_between_lines() {
 fn a_full_disk_is_told_once_and_the_other_files_go_on() {
     let dir = tempfile::tempdir().expect("a folder");
     symlink("/dev/full", dir.path().join("7-a.jsonl")).expect("a link");
-    let (mut folder, told) = open(dir.path(), None);
+    let (mut folder, reports) = open(dir.path(), None);
     for _ in 0..1000 {
         take(&mut folder, &started(7, "a", 1));
         take(&mut folder, &started(8, "b", 1));
     }
-    assert_eq!(told.borrow().len(), 1, "{told:?}");
+    assert_eq!(reports.borrow().len(), 1, "{reports:?}");
     assert!(
-        told.borrow()[0].contains("7-a.jsonl: No space left"),
-        "{told:?}"
+        reports.borrow()[0].contains("7-a.jsonl: No space left"),
+        "{reports:?}"
     );
-    assert!(told.borrow()[0].contains("Make room"), "{told:?}");
+    assert!(reports.borrow()[0].contains("Make room"), "{reports:?}");
     let error = folder.finish().expect_err("lines are missing").to_string();
     assert!(
         error.starts_with("1000 lines could not be written"),
         "{error}"
     );
     assert!(error.contains("7-a.jsonl (No space left"), "{error}");
-    assert_eq!(told.borrow().len(), 1, "{told:?}");
+    assert_eq!(reports.borrow().len(), 1, "{reports:?}");
     let index = index(dir.path());
     assert_eq!(index["files"][0]["missing"], 1000);
     assert_eq!(index["files"][0]["lines"], 0);
@@ -199,10 +199,10 @@ fn a_file_that_could_not_be_opened_is_tried_again() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("7-a.jsonl");
     fs::create_dir(&path).expect("a folder in the way");
-    let (mut folder, told) = open(dir.path(), None);
+    let (mut folder, reports) = open(dir.path(), None);
     take(&mut folder, &started(7, "a", 1));
     take(&mut folder, &started(7, "a", 1));
-    assert_eq!(told.borrow().len(), 1, "{told:?}");
+    assert_eq!(reports.borrow().len(), 1, "{reports:?}");
     fs::remove_dir(&path).expect("it is empty");
     std::thread::sleep(Duration::from_millis(1100));
     take(&mut folder, &started(7, "a", 1));
@@ -229,10 +229,13 @@ fn a_damaged_index_is_told_and_files_are_continued() {
     let dir = tempfile::tempdir().expect("a folder");
     fs::write(dir.path().join("index.json"), "{").expect("a file");
     fs::write(dir.path().join("7-a.jsonl"), "{}\n").expect("a file");
-    let (mut folder, told) = open(dir.path(), None);
+    let (mut folder, reports) = open(dir.path(), None);
     take(&mut folder, &started(7, "a", 1));
     folder.finish().expect("there is room");
-    assert!(told.borrow()[0].contains("index.json.bad"), "{told:?}");
+    assert!(
+        reports.borrow()[0].contains("index.json.bad"),
+        "{reports:?}"
+    );
     assert_eq!(content(dir.path())["7-a.jsonl"].lines().count(), 2);
 }
 
@@ -245,13 +248,13 @@ proptest! {
         size in prop::option::of(600_u64..4000),
     ) {
         let dir = tempfile::tempdir().expect("a folder");
-        let rotate = size.map(|size| Rotate { size, keep: 1000 });
-        let (mut folder, told) = open(dir.path(), rotate);
+        let rotation = size.map(|size| Rotation { size, keep: 1000 });
+        let (mut folder, reports) = open(dir.path(), rotation);
         for pid in &pids {
             take(&mut folder, &started(*pid, "a", 1));
         }
         folder.finish().expect("there is room");
-        prop_assert!(told.borrow().is_empty());
+        prop_assert!(reports.borrow().is_empty());
         let mut found = Vec::new();
         for (name, text) in content(dir.path()) {
             prop_assert!(text.len() as u64 <= size.unwrap_or(u64::MAX), "{name}");

@@ -1,5 +1,12 @@
 //! A log in a folder: one file for each process, and an index of them.
 
+mod file_names;
+mod index;
+mod process_file;
+mod rotate;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     fmt::Write as _,
@@ -12,15 +19,19 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    model::transition::{Owner, Process, Record},
+    model::{
+        request::Rotation,
+        transition::{Owner, Process, Record},
+    },
     sink::{
         Finished, Sink,
-        index::{self, Entry, Lost},
-        member::{Common, Member},
-        names::Names,
-        rotate::Rotate,
+        per_process::{
+            file_names::FileNames,
+            index::{FileEntry, Lost},
+            process_file::{Common, ProcessFile},
+        },
     },
-    view::log::Lines,
+    view::{Page, View},
 };
 
 /// Files open at a time.
@@ -33,7 +44,7 @@ const INDEX: Duration = Duration::from_secs(10);
 const NAMED: usize = 5;
 
 /// Which process a file is of: its number and when it began; `None` where no process is known.
-type Key = Option<(u32, Option<u64>)>;
+type ProcessKey = Option<(u32, Option<u64>)>;
 
 /// Tells the user at once what went wrong.
 pub type Tell = Box<dyn FnMut(&str)>;
@@ -46,21 +57,21 @@ pub struct Options {
     /// What the files' names end in.
     pub extension: &'static str,
     /// When files are put aside.
-    pub rotate: Option<Rotate>,
+    pub rotation: Option<Rotation>,
 }
 
 /// Hands each record to the file of its process. A file that cannot be written does not stop the
 /// others: the user is told, and its missing lines are counted.
 pub struct PerProcess {
     dir: PathBuf,
-    lines: Box<dyn Lines>,
+    view: Box<dyn View<Record>>,
     common: Common,
-    names: Names,
+    names: FileNames,
     /// What another kind of log has in the same folder.
-    others: Vec<Entry>,
-    members: Vec<Member>,
-    by_key: HashMap<Key, usize>,
-    /// Those of `members` that are open.
+    others: Vec<FileEntry>,
+    files: Vec<ProcessFile>,
+    by_key: HashMap<ProcessKey, usize>,
+    /// Those of `files` that are open.
     open: Vec<usize>,
     records: u64,
     lost: Lost,
@@ -77,11 +88,11 @@ impl PerProcess {
     ///
     /// # Errors
     /// When it cannot be made, or its index cannot be read or written; the message is for the user.
-    pub fn open(options: Options, lines: Box<dyn Lines>, tell: Tell) -> anyhow::Result<Self> {
+    pub fn open(options: Options, view: Box<dyn View<Record>>, tell: Tell) -> anyhow::Result<Self> {
         let Options {
             dir,
             extension,
-            rotate,
+            rotation,
         } = options;
         // What processes talk to is not for everybody.
         let mut builder = fs::DirBuilder::new();
@@ -89,31 +100,31 @@ impl PerProcess {
         made.with_context(|| format!("cannot make the folder {}", dir.display()))?;
         let (index, note) = index::read(&dir)?;
         let (lost, entries) = index.map_or_else(Default::default, |i| (i.lost, i.files));
-        let of_this_kind = |entry: &Entry| entry.file.ends_with(&format!(".{extension}"));
+        let of_this_kind = |entry: &FileEntry| entry.file.ends_with(&format!(".{extension}"));
         let (entries, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(of_this_kind);
-        let members: Vec<_> = entries
+        let files: Vec<_> = entries
             .into_iter()
             .filter(|entry| !entry.file.contains('/'))
-            .map(|entry| Member::new(&dir, entry))
+            .map(|entry| ProcessFile::new(&dir, entry))
             .collect();
-        let taken = members.iter().map(|member| member.entry.file.clone());
-        let heading = lines
+        let taken = files.iter().map(|file| file.entry.file.clone());
+        let heading = view
             .heading()
             .map_or_else(String::new, |h| format!("{h}\n"));
         let mut folder = Self {
-            names: Names::new(extension, taken),
-            by_key: (members.iter().enumerate())
-                .map(|(index, member)| (key_of(&member.entry), index))
+            names: FileNames::new(extension, taken),
+            by_key: (files.iter().enumerate())
+                .map(|(index, file)| (key_of(&file.entry), index))
                 .collect(),
             dir,
-            lines,
+            view,
             common: Common {
                 heading: heading.into_bytes(),
-                rotate,
+                rotation,
                 reports: Vec::from_iter(note),
             },
             others,
-            members,
+            files,
             open: Vec::new(),
             records: 0,
             lost,
@@ -129,7 +140,7 @@ impl PerProcess {
     }
 
     /// The file of this process, which need not exist yet.
-    fn member(&mut self, process: Option<&Process>) -> usize {
+    fn file(&mut self, process: Option<&Process>) -> usize {
         let key = process.map(|process| (process.pid, process.started_ns));
         if let Some(index) = self.by_key.get(&key) {
             return *index;
@@ -138,32 +149,32 @@ impl PerProcess {
             Some(process) => self.names.give(process.pid, &process.comm),
             None => self.names.unknown(),
         };
-        let entry = Entry {
+        let entry = FileEntry {
             file,
             pid: process.map(|process| process.pid),
             comm: process.map(|process| process.comm.to_string()),
             started_ns: process.and_then(|process| process.started_ns),
-            ..Entry::default()
+            ..FileEntry::default()
         };
-        self.members.push(Member::new(&self.dir, entry));
-        let index = self.members.len() - 1;
+        self.files.push(ProcessFile::new(&self.dir, entry));
+        let index = self.files.len() - 1;
         self.by_key.insert(key, index);
         index
     }
 
     /// Opens a file unless it is open, and closes another one for it if need be.
     fn make_open(&mut self, index: usize) {
-        if self.members[index].is_open() || self.members[index].must_wait() {
+        if self.files[index].is_open() || self.files[index].must_wait() {
             return;
         }
         if self.open.len() >= MOST_OPEN {
-            let used = |at: &usize| self.members[self.open[*at]].used;
+            let used = |at: &usize| self.files[self.open[*at]].used;
             if let Some(oldest) = (0..self.open.len()).min_by_key(used) {
                 let closed = self.open.swap_remove(oldest);
-                self.members[closed].close(&mut self.common);
+                self.files[closed].close(&mut self.common);
             }
         }
-        if self.members[index].open(&mut self.common) {
+        if self.files[index].open(&mut self.common) {
             self.open.push(index);
         }
     }
@@ -177,39 +188,35 @@ impl PerProcess {
 
     fn write_index(&mut self) -> io::Result<()> {
         self.indexed = Instant::now();
-        let members = self.members.iter().map(|member| &member.entry);
-        index::write(&self.dir, self.lost, self.others.iter().chain(members))?;
+        let files = self.files.iter().map(|file| &file.entry);
+        index::write(&self.dir, self.lost, self.others.iter().chain(files))?;
         self.changed = false;
         Ok(())
     }
 
     /// What is missing, in words; `None` where nothing is.
     fn missing(&self) -> Option<String> {
-        let with_missing = self.members.iter().filter(|member| member.missing > 0);
-        let mut members: Vec<_> = with_missing.collect();
-        members.sort_by_key(|member| std::cmp::Reverse(member.missing));
-        let lines: u64 = members.iter().map(|member| member.missing).sum();
+        let with_missing = self.files.iter().filter(|file| file.missing > 0);
+        let mut files: Vec<_> = with_missing.collect();
+        files.sort_by_key(|file| std::cmp::Reverse(file.missing));
+        let lines: u64 = files.iter().map(|file| file.missing).sum();
         if lines == 0 {
             return None;
         }
         let mut text = format!("{lines} lines could not be written:");
-        for member in members.iter().take(NAMED) {
-            let error = member.entry.error.as_deref().unwrap_or("unknown error");
-            let path = member.path().display();
-            let _ = write!(text, "\n  {} of {path} ({error})", member.missing);
+        for file in files.iter().take(NAMED) {
+            let error = file.entry.error.as_deref().unwrap_or("unknown error");
+            let path = file.path().display();
+            let _ = write!(text, "\n  {} of {path} ({error})", file.missing);
         }
-        if members.len() > NAMED {
-            let _ = write!(
-                text,
-                "\n  and those of {} more files",
-                members.len() - NAMED
-            );
+        if files.len() > NAMED {
+            let _ = write!(text, "\n  and those of {} more files", files.len() - NAMED);
         }
         Some(text)
     }
 }
 
-fn key_of(entry: &Entry) -> Key {
+fn key_of(entry: &FileEntry) -> ProcessKey {
     entry.pid.map(|pid| (pid, entry.started_ns))
 }
 
@@ -223,14 +230,16 @@ impl Sink for PerProcess {
                 (None, loss.time)
             }
         };
-        let index = self.member(owner.map(|owner| &owner.process));
+        let index = self.file(owner.map(|owner| &owner.process));
         self.make_open(index);
         self.records += 1;
         self.changed = true;
-        let member = &mut self.members[index];
-        member.used = self.records;
-        let lines = &mut self.lines;
-        member.take(time, &mut self.common, |out| lines.line(record, out));
+        let file = &mut self.files[index];
+        file.used = self.records;
+        let view = &mut self.view;
+        file.take(time, &mut self.common, |out| {
+            view.show(record, &Page::UNLIMITED, out);
+        });
         self.report();
         Ok(())
     }
@@ -240,7 +249,7 @@ impl Sink for PerProcess {
             return Ok(());
         }
         for index in &self.open {
-            self.members[*index].write(&mut self.common, false);
+            self.files[*index].write(&mut self.common, false);
         }
         self.flushed = Instant::now();
         if self.changed && self.indexed.elapsed() >= INDEX {
@@ -259,7 +268,7 @@ impl Sink for PerProcess {
 
     fn finish(&mut self) -> io::Result<Finished> {
         for index in self.open.drain(..) {
-            self.members[index].close(&mut self.common);
+            self.files[index].close(&mut self.common);
         }
         self.report();
         let index = self.write_index();
@@ -267,14 +276,10 @@ impl Sink for PerProcess {
             return Err(io::Error::other(missing));
         }
         index?;
-        let lines = self.members.iter().map(Member::lines);
+        let lines = self.files.iter().map(ProcessFile::lines);
         Ok(Finished {
             lines: lines.clone().sum(),
             files: lines.filter(|lines| *lines > 0).count(),
         })
     }
 }
-
-#[cfg(test)]
-#[path = "per_process_tests.rs"]
-mod tests;

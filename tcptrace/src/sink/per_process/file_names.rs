@@ -1,4 +1,4 @@
-//! Names of the files that processes have in a folder.
+//! FileNames of the files that processes have in a folder.
 
 use std::collections::HashSet;
 
@@ -9,12 +9,12 @@ const LONGEST: usize = 64;
 
 /// Gives each process a name that no other one has.
 #[derive(Debug)]
-pub struct Names {
+pub struct FileNames {
     extension: &'static str,
     taken: HashSet<String>,
 }
 
-impl Names {
+impl FileNames {
     /// All are to end in this extension; those of `taken` are not given.
     pub fn new(extension: &'static str, taken: impl Iterator<Item = String>) -> Self {
         let taken = taken.collect();
@@ -62,8 +62,8 @@ mod tests {
 
     use super::*;
 
-    fn names() -> Names {
-        Names::new("log", ["7-a.log".to_owned()].into_iter())
+    fn names() -> FileNames {
+        FileNames::new("log", ["7-a.log".to_owned()].into_iter())
     }
 
     #[test]

@@ -1,21 +1,21 @@
-//! Numbers and addresses, appended to a line. The standard library's formatting takes several times
-//! as long, which a log of a million lines feels.
+//! Addresses, with their ports or appended to a line. The standard library's formatting takes several
+//! times as long, which a log of a million lines feels.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// Appends a decimal number.
-pub fn number(out: &mut Vec<u8>, number: impl itoa::Integer) {
-    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
-}
+use crate::model::socket::Endpoint;
 
-/// Appends `count` (up to 9) decimal digits of a number below 10 to the power of `count`.
-pub fn digits(out: &mut Vec<u8>, count: u32, number: u32) {
-    let one_more = 10_u32.pow(count) + number;
-    out.extend_from_slice(&itoa::Buffer::new().format(one_more).as_bytes()[1..]);
+/// `10.0.0.7:443`, `[::1]:443`.
+#[must_use]
+pub fn endpoint(end: Endpoint) -> String {
+    match end.address {
+        IpAddr::V4(v4) => format!("{v4}:{}", end.port),
+        IpAddr::V6(v6) => format!("[{v6}]:{}", end.port),
+    }
 }
 
 /// Appends an address in the standard library's form, which for IPv6 is that of RFC 5952.
-pub fn address(out: &mut Vec<u8>, address: IpAddr) {
+pub fn append(out: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(v4) => ipv4(out, v4),
         IpAddr::V6(v6) => ipv6(out, v6),
@@ -89,16 +89,8 @@ mod tests {
 
     fn text(of: IpAddr) -> String {
         let mut out = Vec::new();
-        address(&mut out, of);
+        append(&mut out, of);
         String::from_utf8(out).expect("digits and separators")
-    }
-
-    #[test]
-    fn digits_keep_their_zeros() {
-        let mut out = Vec::new();
-        digits(&mut out, 9, 120_612);
-        digits(&mut out, 3, 7);
-        assert_eq!(out, b"000120612007");
     }
 
     proptest! {

@@ -1,0 +1,105 @@
+//! A line of a log in JSON: what its kinds and its fields are called stands here and nowhere else,
+//! for whoever writes lines and whoever reads them. What they mean is in `docs/json.md`.
+
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use crate::model::names::names;
+
+/// The kinds of lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A transition.
+    Transition,
+    /// A socket that stayed.
+    StillOpen,
+    /// Something is missing.
+    Loss,
+}
+
+// The schemas of lines.
+names!(Kind {
+    Transition => "tcptrace.transition/1",
+    StillOpen => "tcptrace.open/1",
+    Loss => "tcptrace.lost/1",
+});
+
+/// An object: a struct that serde reads, and for each field, under its name, the text that a writer
+/// puts before the value when another one stands before it: `,"pid":`. That is one piece, which is
+/// faster than three.
+macro_rules! object {
+    ($(#[$about:meta])* $object:ident { $($field:ident: $type:ty,)+ }) => {
+        $(#[$about])*
+        #[derive(Debug, Deserialize)]
+        #[allow(missing_docs)] // see `docs/json.md`
+        pub struct $object {
+            $(pub $field: $type,)+
+        }
+
+        #[allow(missing_docs, non_upper_case_globals)] // called as the fields are
+        impl $object {
+            $(pub const $field: &str = concat!(",\"", stringify!($field), "\":");)+
+        }
+    };
+}
+
+object! {
+    /// The fields of all kinds of lines; what a kind needs, its reader asks for.
+    Fields {
+        schema: Option<String>,
+        time: Option<String>,
+        monotonic_ns: Option<u64>,
+        from: Option<String>,
+        to: Option<String>,
+        duration_ns: Option<u64>,
+        duration: Option<String>,
+        state: Option<String>,
+        age_ns: Option<u64>,
+        age: Option<String>,
+        family: Option<String>,
+        local: Option<EndFields>,
+        remote: Option<EndFields>,
+        netns: Option<u32>,
+        cookie: Option<u64>,
+        protocol: Option<String>,
+        role: Option<String>,
+        pid: Option<u32>,
+        comm: Option<String>,
+        owner: Option<String>,
+        tid: Option<u32>,
+        started_ns: Option<u64>,
+        cgroup: Option<String>,
+        caller: Option<CallerFields>,
+        holders: Option<Vec<HolderFields>>,
+        transitions: Option<u64>,
+        sockets: Option<u64>,
+        runs: Option<u64>,
+    }
+}
+
+object! {
+    /// An end of a connection.
+    EndFields {
+        address: IpAddr,
+        port: Option<u16>,
+    }
+}
+
+object! {
+    /// Who brought a transition about.
+    CallerFields {
+        pid: u32,
+        tid: Option<u32>,
+        comm: Option<String>,
+    }
+}
+
+object! {
+    /// Who has a socket open.
+    HolderFields {
+        pid: u32,
+        comm: Option<String>,
+        fd: u32,
+    }
+}

@@ -1,0 +1,97 @@
+//! A log on standard output: one line after another.
+
+use std::io::{self, Write};
+
+use crate::{
+    model::transition::Record,
+    sink::{Finished, Sink},
+    view::{Page, View},
+};
+
+/// Lines are written when there are so many bytes of them, however soon the next flush comes.
+const ENOUGH: usize = 64 * 1024;
+
+/// Collects lines and writes many at once.
+pub struct Stream<W> {
+    out: W,
+    view: Box<dyn View<Record>>,
+    buffer: Vec<u8>,
+    count: u64,
+}
+
+impl<W: Write> Stream<W> {
+    /// Writes to `out`, which should have no buffer of its own, or one that ends with lines.
+    pub fn new(out: W, view: Box<dyn View<Record>>) -> Self {
+        let mut buffer = Vec::with_capacity(2 * ENOUGH);
+        if let Some(heading) = view.heading() {
+            buffer.extend_from_slice(heading.as_bytes());
+            buffer.push(b'\n');
+        }
+        Self {
+            out,
+            view,
+            buffer,
+            count: 0,
+        }
+    }
+}
+
+impl<W: Write> Sink for Stream<W> {
+    fn record(&mut self, record: &Record) -> io::Result<()> {
+        self.view.show(record, &Page::UNLIMITED, &mut self.buffer);
+        self.count += 1;
+        if self.buffer.len() >= ENOUGH {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let written = self.out.write_all(&self.buffer);
+        self.buffer.clear();
+        written?;
+        self.out.flush()
+    }
+
+    fn finish(&mut self) -> io::Result<Finished> {
+        self.flush()?;
+        Ok(Finished {
+            lines: self.count,
+            files: 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::log::{fixtures, json::Json, text};
+
+    #[test]
+    fn nothing_is_lost_and_the_heading_comes_first() {
+        let mut out = Vec::new();
+        let view = text::Text::new(text::Medium::File, None);
+        let mut stream = Stream::new(&mut out, Box::new(view));
+        for _ in 0..1000 {
+            stream.record(&fixtures::of(1, "a")).expect("memory");
+        }
+        let finished = stream.finish().expect("memory takes it");
+        assert_eq!(finished.lines, 1000);
+        let text = String::from_utf8(out).expect("text is UTF-8");
+        assert!(text.starts_with("TIME"), "{text}");
+        assert_eq!(text.lines().count(), 1001);
+    }
+
+    #[test]
+    fn a_reader_that_went_away_is_a_broken_pipe() {
+        let (reader, writer) = io::pipe().expect("a pipe");
+        drop(reader);
+        let mut stream = Stream::new(writer, Box::new(Json::default()));
+        stream.record(&fixtures::of(1, "a")).expect("only memory");
+        let error = stream.flush().expect_err("nobody reads");
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    }
+}

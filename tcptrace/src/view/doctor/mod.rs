@@ -1,0 +1,27 @@
+//! Views of what `tcptrace doctor` found.
+
+mod json;
+mod text;
+
+use crate::{
+    model::finding::Finding,
+    view::{Format, View},
+};
+
+/// The view of this format.
+#[must_use]
+pub fn choose(format: Format) -> Box<dyn View<[Finding]>> {
+    match format {
+        Format::Text => Box::new(text::Text),
+        Format::Json => Box::new(json::Json),
+    }
+}
+
+#[cfg(test)]
+pub(crate) fn fixture() -> Vec<Finding> {
+    vec![
+        Finding::ok("kernel", "Linux 6.1.0 on x86_64"),
+        Finding::degraded("tracefs", "not mounted").advice("mount it"),
+        Finding::missing("sock_diag", "first line\n  second \x1b[2Jline"),
+    ]
+}
