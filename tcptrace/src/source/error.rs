@@ -2,8 +2,6 @@
 
 use aya::{EbpfError, programs::ProgramError};
 
-use crate::source::bpf::tracepoint_format::Problem;
-
 /// A reason for which tracing cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -111,17 +109,6 @@ pub enum StartError {
     /// The object could not be set up.
     #[error("setting the BPF programs up failed: {}", chain(.0))]
     Setup(#[from] EbpfError),
-}
-
-impl From<Problem> for StartError {
-    fn from(problem: Problem) -> Self {
-        let btf_problem = None;
-        match problem {
-            Problem::NoTracefs => Self::NoTracefs { btf_problem },
-            Problem::NoTracepoint => Self::NoTracepoint { btf_problem },
-            Problem::Field(reason) => Self::TracepointFormat { reason },
-        }
-    }
 }
 
 impl StartError {

@@ -8,6 +8,8 @@ use std::{
 
 use tcptrace_common::TracepointOffsets;
 
+use crate::source::error::StartError;
+
 const TRACEFS: [&str; 2] = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
 const EVENTS: &str = "events";
 const TRACEPOINT: &str = "sock/inet_sock_set_state";
@@ -22,6 +24,17 @@ pub enum Problem {
     NoTracepoint,
     /// A field is missing or has another size.
     Field(String),
+}
+
+impl From<Problem> for StartError {
+    fn from(problem: Problem) -> Self {
+        let btf_problem = None;
+        match problem {
+            Problem::NoTracefs => StartError::NoTracefs { btf_problem },
+            Problem::NoTracepoint => StartError::NoTracepoint { btf_problem },
+            Problem::Field(reason) => StartError::TracepointFormat { reason },
+        }
+    }
 }
 
 /// Reads the layout.

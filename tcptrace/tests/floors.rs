@@ -1,0 +1,308 @@
+//! The floors of the house, as `docs/architecture.md` draws them: which module may import which, and
+//! how long a file may be. A breach is named with its file and the path that it imports.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use syn::{Attribute, File, ItemMod, ItemUse, UseTree, visit::Visit};
+
+/// A longer file holds more than its name says.
+const MOST_LINES: usize = 450;
+/// More files than this in a folder, and nobody finds his room.
+const MOST_FILES: usize = 14;
+
+/// What each module may import beside itself, the most particular name first. `*` is everything.
+const MAY_IMPORT: [(&str, &[&str]); 26] = [
+    ("command", &["*"]),
+    ("cli", &["model"]),
+    ("model", &[]),
+    ("diagnosis::stuck", &["model"]),
+    ("diagnosis::log", &["model", "diagnosis::stuck"]),
+    ("diagnosis::hist", &["model"]),
+    (
+        "diagnosis::recording",
+        &["model", "diagnosis::stuck", "diagnosis::hist"],
+    ),
+    ("diagnosis", &["model"]),
+    ("source::error", &["model"]),
+    ("source::machine", &["model", "source::error"]),
+    (
+        "source::bpf",
+        &["model", "source::error", "source::machine"],
+    ),
+    (
+        "source::walk",
+        &["model", "source::error", "source::bpf", "source::machine"],
+    ),
+    ("source::diag", &["model", "source::machine"]),
+    ("source::recording", &["model"]),
+    ("source::watch", BELOW_TRACERS),
+    ("source::track", BELOW_TRACERS),
+    (
+        "source::doctor",
+        &[
+            "model",
+            "source::error",
+            "source::bpf",
+            "source::walk",
+            "source::diag",
+            "source::machine",
+            "source::watch",
+            "source::track",
+        ],
+    ),
+    ("source", &["model"]),
+    ("view::parts", &["model"]),
+    ("view::stuck", &["model", "view::parts"]),
+    ("view::log", &["model", "view::parts"]),
+    ("view::hist", &["model", "view::parts"]),
+    ("view", &["model", "view::parts"]),
+    ("sink", &["model", "view"]),
+    ("lib", &[]),
+    ("main", &["*"]),
+];
+
+const BELOW_TRACERS: &[&str] = &[
+    "model",
+    "source::error",
+    "source::bpf",
+    "source::walk",
+    "source::diag",
+    "source::machine",
+];
+
+/// Libraries that are at home in one place alone: outside of it, a module would look at the machine, or
+/// know where its words come from or go to.
+const AT_HOME: [(&str, &[&str]); 11] = [
+    ("clap", &["cli", "main"]),
+    ("aya", &["source"]),
+    ("aya_obj", &["source::bpf"]),
+    ("aya_log", &["source::bpf"]),
+    ("netlink_sys", &["source::diag"]),
+    ("netlink_packet_core", &["source::diag"]),
+    ("netlink_packet_sock_diag", &["source::diag"]),
+    ("procfs", &["source"]),
+    ("rustix", &["source"]),
+    ("terminal_size", &["sink", "command"]),
+    ("std::fs", &["source", "sink"]),
+];
+
+/// Whether `module` is `room` or lies in it.
+fn is_in(module: &str, room: &str) -> bool {
+    let rest = module.strip_prefix(room);
+    room == "*" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// Whether the path is of something that stands in the first file of the module's own floor, as
+/// `view::View` does.
+fn is_of_own_floor(path: &str, module: &str) -> bool {
+    let floor = module.split("::").next().unwrap_or_default();
+    let item = path
+        .strip_prefix(floor)
+        .and_then(|rest| rest.strip_prefix("::"));
+    item.is_some_and(|item| item.starts_with(char::is_uppercase))
+}
+
+/// The paths that a file imports or names, tests left out.
+#[derive(Default)]
+struct Imports(Vec<String>);
+
+fn is_test(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.path().is_ident("cfg")
+            && attribute
+                .parse_args::<syn::Ident>()
+                .is_ok_and(|ident| ident == "test")
+    })
+}
+
+fn leaves(tree: &UseTree, path: &str, all: &mut Vec<String>) {
+    let joined = |name: &dyn ToString| match path {
+        "" => name.to_string(),
+        path => format!("{path}::{}", name.to_string()),
+    };
+    match tree {
+        UseTree::Path(part) => leaves(&part.tree, &joined(&part.ident), all),
+        UseTree::Group(group) => (group.items.iter()).for_each(|tree| leaves(tree, path, all)),
+        UseTree::Name(name) if name.ident == "self" => all.push(path.to_owned()),
+        UseTree::Name(name) => all.push(joined(&name.ident)),
+        UseTree::Rename(name) if name.ident == "self" => all.push(path.to_owned()),
+        UseTree::Rename(name) => all.push(joined(&name.ident)),
+        UseTree::Glob(_) => all.push(path.to_owned()),
+    }
+}
+
+impl<'ast> Visit<'ast> for Imports {
+    fn visit_item_mod(&mut self, module: &'ast ItemMod) {
+        if !is_test(&module.attrs) {
+            syn::visit::visit_item_mod(self, module);
+        }
+    }
+
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        leaves(&item.tree, "", &mut self.0);
+    }
+
+    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
+        if attribute.path().is_ident("derive") {
+            let derived = attribute.parse_nested_meta(|derived| {
+                self.visit_path(&derived.path);
+                Ok(())
+            });
+            derived.expect("a list of what is derived");
+        }
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let segments = path.segments.iter();
+        let names: Vec<_> = segments.map(|segment| segment.ident.to_string()).collect();
+        self.0.push(names.join("::"));
+        syn::visit::visit_path(self, path);
+    }
+}
+
+/// `source/track/side.rs` is `source::track::side`, `view/mod.rs` is `view`.
+fn module_of(file: &Path) -> String {
+    let names = file.with_extension("");
+    let names = names.iter().map(|name| name.to_string_lossy());
+    let names: Vec<_> = names.filter(|name| name != "mod").collect();
+    names.join("::")
+}
+
+/// What is wrong with a file of the crate, by its path from `src`.
+fn breaches(file: &Path, text: &str) -> Vec<String> {
+    let module = module_of(file);
+    let name = file.display();
+    let parsed: File = syn::parse_file(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut imports = Imports::default();
+    imports.visit_file(&parsed);
+    let rules = MAY_IMPORT.iter().find(|(room, _)| is_in(&module, room));
+    let Some((own, allowed)) = rules else {
+        return vec![format!("{name}: no floor is known of {module}")];
+    };
+    let mut found = Vec::new();
+    for path in imports.0 {
+        let refused = if let Some(path) = path.strip_prefix("crate::") {
+            let mut allowed = allowed.iter().chain([own]);
+            !allowed.any(|room| is_in(path, room)) && !is_of_own_floor(path, &module)
+        } else if path.starts_with("super::super") {
+            true // where that leads is not seen at a glance
+        } else {
+            let home = AT_HOME.iter().find(|(library, _)| is_in(&path, library));
+            home.is_some_and(|(_, rooms)| !rooms.iter().any(|room| is_in(&module, room)))
+        };
+        if refused {
+            found.push(format!("{name} ({module}) must not import {path}"));
+        }
+    }
+    let lines = text.lines().count();
+    if lines > MOST_LINES {
+        found.push(format!("{name} has {lines} lines, more than {MOST_LINES}"));
+    }
+    found
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder of the sources") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files
+}
+
+fn workspace() -> &'static Path {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.parent().expect("the workspace")
+}
+
+#[test]
+fn no_module_imports_upward_or_sideways() {
+    let source = workspace().join("tcptrace/src");
+    let all = files_below(&source).into_iter().filter(|file| {
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        !name.ends_with("tests.rs") && !name.starts_with("fixtures")
+    });
+    let found: Vec<_> = all
+        .flat_map(|file| {
+            let text = fs::read_to_string(&file).expect("a source file");
+            breaches(file.strip_prefix(&source).expect("below it"), &text)
+        })
+        .collect();
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn files_and_folders_stay_small() {
+    let mut found = Vec::new();
+    for package in [
+        "tcptrace/src",
+        "tcptrace/tests",
+        "tcptrace-common",
+        "tcptrace-ebpf",
+        "testbed",
+        "xtask",
+    ] {
+        let mut in_folder = std::collections::BTreeMap::new();
+        for file in files_below(&workspace().join(package)) {
+            let lines = fs::read_to_string(&file)
+                .expect("a source file")
+                .lines()
+                .count();
+            if lines > MOST_LINES {
+                found.push(format!("{} has {lines} lines", file.display()));
+            }
+            let folder = file.parent().expect("a folder").to_owned();
+            *in_folder.entry(folder).or_insert(0) += 1;
+        }
+        // Live tests are a list, one file for each thing that they look at.
+        let crowded = in_folder
+            .iter()
+            .filter(|(folder, files)| **files > MOST_FILES && !folder.ends_with("tests/live"));
+        found.extend(
+            crowded.map(|(folder, files)| format!("{} has {files} files", folder.display())),
+        );
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+/// A breach of each kind is planted; that it is found shows that the tests above can fail.
+#[test]
+fn planted_breaches_are_found() {
+    let breach = |file: &str, text: &str| !breaches(Path::new(file), text).is_empty();
+    let upward = "use crate::{model::filter::Filter, diagnosis::stuck::tracker::Tracker};";
+    assert!(breach("source/track/session.rs", upward));
+    assert!(!breach("diagnosis/log/open.rs", upward));
+    assert!(breach(
+        "source/watch/look.rs",
+        "use crate::source::track::Accept;"
+    ));
+    assert!(breach(
+        "view/log/text.rs",
+        "use crate::view::hist::label::short;"
+    ));
+    assert!(breach("view/hist/mod.rs", "use crate::cli::Histograms;"));
+    assert!(breach(
+        "cli/values.rs",
+        "fn f() { crate::source::machine::netns::named(\"x\"); }"
+    ));
+    assert!(breach(
+        "model/hist/key.rs",
+        "#[derive(clap::ValueEnum)] enum Part {}"
+    ));
+    assert!(breach("model/hist/key.rs", "use clap::ValueEnum;"));
+    assert!(breach("diagnosis/hist/live.rs", "use std::{fs, io};"));
+    assert!(breach("model/mod.rs", "use super::super::source;"));
+    assert!(!breach(
+        "model/x.rs",
+        "#[cfg(test)] mod tests { use crate::fixtures::end; }"
+    ));
+    assert!(breach("model/x.rs", &"\n".repeat(MOST_LINES + 1)));
+    assert!(breach("elsewhere/x.rs", ""));
+}
