@@ -22,7 +22,7 @@ pub struct HistKey {
     /// `AF_INET` or `AF_INET6`.
     pub family: u16,
     /// 1 when the owner is known.
-    pub owned: u32,
+    pub owner_known: u32,
 }
 
 impl HistKey {
@@ -55,7 +55,7 @@ pub struct DecadeKey {
     /// Which decade: see [`Bucket`](crate::Bucket).
     pub decade: u8,
     /// Which program counted.
-    pub lane: u8,
+    pub program: u8,
     /// Nothing.
     pub reserved: u8,
 }
@@ -84,16 +84,16 @@ impl Default for Decade {
 
 /// Programs that count. Each has its own decades: one of them never interrupts itself on a CPU, but
 /// one may interrupt the other.
-pub const LANES: u32 = 2;
+pub const COUNTING_PROGRAMS: u32 = 2;
 
-/// Entries of the array `REST`, in which those durations are counted that have no key.
-pub const REST_DECADES: u32 = rest_index(LANES, 0, 0);
+/// Entries of the array `UNKEYED_DECADES`, in which those durations are counted that have no key.
+pub const UNKEYED_DECADES: u32 = unkeyed_index(COUNTING_PROGRAMS, 0, 0);
 
 /// Where a decade is in that array.
 #[inline(always)]
 #[must_use]
-pub const fn rest_index(lane: u32, state: u32, decade: u32) -> u32 {
-    (lane * (TcpState::ALL.len() as u32 + 1) + state) * DECADES as u32 + decade
+pub const fn unkeyed_index(program: u32, state: u32, decade: u32) -> u32 {
+    (program * (TcpState::ALL.len() as u32 + 1) + state) * DECADES as u32 + decade
 }
 
 // SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is

@@ -5,20 +5,24 @@
 
 mod buckets;
 mod histogram;
-mod records;
 mod settings;
 mod state;
-mod tracked;
+mod track;
+mod walk;
+mod watch;
 
 pub use buckets::{BUCKETS_PER_DECADE, Bucket, DECADES, LONGEST_NS, SHORTEST_NS};
-pub use histogram::{Decade, DecadeKey, HistKey, LANES, REST_DECADES, rest_index};
-pub use records::{Counters, HolderRecord, WalkState, WatchedSocket};
+pub use histogram::{
+    COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, UNKEYED_DECADES, unkeyed_index,
+};
 pub use settings::{
-    ADDRESS_BYTES, Filter, HistSettings, LogSettings, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix,
-    Settings, SockOffsets, TaskOffsets, TracepointOffsets,
+    ADDRESS_BYTES, HistSettings, KernelFilter, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix, Settings,
+    SockOffsets, TaskOffsets, TracepointOffsets, TrackSettings,
 };
 pub use state::TcpState;
-pub use tracked::{LogCounters, Owner, Past, TrackedSocket, TransitionRecord};
+pub use track::{OwnerRecord, StateStart, TrackCounters, TrackedSocket, TransitionRecord};
+pub use walk::{HolderRecord, WalkState};
+pub use watch::{WatchCounters, WatchedSocket};
 
 /// `AF_INET` of `include/linux/socket.h`.
 pub const AF_INET: u16 = 2;

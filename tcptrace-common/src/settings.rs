@@ -29,9 +29,9 @@ pub struct Settings {
     /// Fields of the classic tracepoint's record.
     pub tracepoint: TracepointOffsets,
     /// What to let through.
-    pub filter: Filter,
+    pub filter: KernelFilter,
     /// What only a log and histograms need.
-    pub log: LogSettings,
+    pub track: TrackSettings,
     /// What only histograms need.
     pub hist: HistSettings,
 }
@@ -39,7 +39,7 @@ pub struct Settings {
 /// What only a log and histograms need.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogSettings {
+pub struct TrackSettings {
     /// Bytes that wait in the ring buffer at which the reader is woken.
     pub wake_bytes: u64,
     /// The filter's control group, or 0 for all.
@@ -61,7 +61,7 @@ pub struct LogSettings {
     pub comms: [[u64; 2]; MAX_COMMS],
 }
 
-impl LogSettings {
+impl TrackSettings {
     /// The kernel cannot tell which groups a group is in: those on the list are wanted.
     pub const BY_LIST: u32 = u32::MAX;
 }
@@ -75,7 +75,7 @@ pub struct HistSettings {
     /// What they are counted by: bits of [`HistKey`](crate::HistKey).
     pub by: u32,
     /// 1 when nothing depends on owners, so that only sockets in those states are kept.
-    pub unowned: u32,
+    pub without_owners: u32,
     /// Nothing.
     pub reserved: u32,
 }
@@ -163,7 +163,7 @@ pub struct TracepointOffsets {
 /// What a socket must be to be kept; a part that is 0 lets everything through.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Filter {
+pub struct KernelFilter {
     /// How many of `remotes` are in use.
     pub remote_count: u32,
     /// Inode number of the network namespace, or 0 for all.
@@ -193,14 +193,14 @@ pub struct Prefix {
 unsafe impl aya::Pod for Settings {}
 
 const _: () =
-    assert!(size_of::<Filter>() == 16 + 2 * MAX_PORTS + MAX_REMOTES * size_of::<Prefix>());
+    assert!(size_of::<KernelFilter>() == 16 + 2 * MAX_PORTS + MAX_REMOTES * size_of::<Prefix>());
 const _: () = assert!(
     size_of::<Settings>()
         == 16
             + size_of::<SockOffsets>()
             + size_of::<TaskOffsets>()
             + size_of::<TracepointOffsets>()
-            + size_of::<Filter>()
-            + size_of::<LogSettings>()
+            + size_of::<KernelFilter>()
+            + size_of::<TrackSettings>()
             + size_of::<HistSettings>()
 );

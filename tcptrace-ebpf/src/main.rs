@@ -4,14 +4,15 @@
 #![no_std]
 #![no_main]
 
+mod file;
 mod filter;
-mod hist;
-mod holders;
+mod iterator;
+mod memory;
 mod settings;
 mod sock;
-mod tell;
 mod tracepoint;
 mod track;
+mod walk;
 mod watch;
 
 #[cfg(not(test))]

@@ -1,28 +1,38 @@
 //! Reading `struct sock` at the offsets that the user side found in the kernel's BTF.
 
-use aya_ebpf::helpers::{bpf_get_socket_cookie, bpf_probe_read_kernel};
+use aya_ebpf::helpers::bpf_get_socket_cookie;
 use tcptrace_common::{AF_INET, AF_INET6, WatchedSocket};
 
-use crate::settings::setting;
+use crate::{
+    memory::{TypedPtr, peek},
+    settings::setting,
+};
 
-/// `struct sock` as `tp_btf` hands it over: the verifier knows its type and checks each load.
+/// `struct sock` as `tp_btf` hands it over.
 #[derive(Clone, Copy)]
-pub struct Sock(pub *const u8);
+pub struct TypedSock(TypedPtr);
 
-impl Sock {
-    /// Loads the member at `offset`.
+impl TypedSock {
     #[inline(always)]
-    pub fn load<T: Copy>(self, offset: u32) -> T {
-        // SAFETY: the verifier refuses the program unless the offset lies in the type, and a load
-        // through a stale pointer yields zeros instead of a fault.
-        unsafe { self.0.add(offset as usize).cast::<T>().read_volatile() }
+    pub fn new(sock: *const u8) -> Self {
+        Self(TypedPtr(sock))
+    }
+
+    #[inline(always)]
+    pub fn address(self) -> *const u8 {
+        self.0.0
+    }
+
+    #[inline(always)]
+    pub fn protocol(self) -> u16 {
+        self.0.load(setting!(sock.sk_protocol))
     }
 
     /// The network namespace's inode number. It is read as raw memory: for each typed load of a
     /// pointer the verifier searches the kernel's types, which takes it some ms.
     #[inline(always)]
     pub fn netns(self) -> u32 {
-        netns(self.0)
+        netns(self.address())
     }
 
     /// Everything about the socket but the time.
@@ -38,8 +48,8 @@ impl Sock {
     #[inline(always)]
     pub fn describe_place(self, socket: &mut WatchedSocket) {
         socket.netns = self.netns();
-        socket.bound_interface = self.load(setting!(sock.skc_bound_dev_if));
-        socket.family = self.load(setting!(sock.skc_family));
+        socket.bound_interface = self.0.load(setting!(sock.skc_bound_dev_if));
+        socket.family = self.0.load(setting!(sock.skc_family));
     }
 
     /// What changes while a connection is made: cookie, ports, addresses and flags. The family is
@@ -53,19 +63,19 @@ impl Sock {
             )
         } else {
             (
-                v4_mapped(self.load(setting!(sock.skc_rcv_saddr))),
-                v4_mapped(self.load(setting!(sock.skc_daddr))),
+                v4_mapped(self.0.load(setting!(sock.skc_rcv_saddr))),
+                v4_mapped(self.0.load(setting!(sock.skc_daddr))),
             )
         };
         socket.cookie = self.cookie();
-        socket.local_port = self.load(setting!(sock.skc_num));
-        socket.remote_port = u16::from_be(self.load(setting!(sock.skc_dport)));
-        socket.flags = flags(self.load(setting!(sock.sk_max_ack_backlog)));
+        socket.local_port = self.0.load(setting!(sock.skc_num));
+        socket.remote_port = u16::from_be(self.0.load(setting!(sock.skc_dport)));
+        socket.flags = flags(self.0.load(setting!(sock.sk_max_ack_backlog)));
     }
 
     #[inline(always)]
     fn load_v6(self, offset: u32) -> [u64; 2] {
-        [self.load(offset), self.load(offset + 8)]
+        [self.0.load(offset), self.0.load(offset + 8)]
     }
 
     /// The cookie, which the helper makes on first use; where tracing may not call it, the one that
@@ -74,7 +84,7 @@ impl Sock {
     pub fn cookie(self) -> u64 {
         // It has been made already for all but a socket's first time.
         if setting!(sock.skc_cookie) != 0 {
-            let made = self.load(setting!(sock.skc_cookie));
+            let made = self.0.load(setting!(sock.skc_cookie));
             if made != 0 {
                 return made;
             }
@@ -83,7 +93,7 @@ impl Sock {
             return 0;
         }
         // SAFETY: the helper takes a `struct sock_common *`, which this points to.
-        unsafe { bpf_get_socket_cookie(self.0.cast_mut().cast()) }
+        unsafe { bpf_get_socket_cookie(self.address().cast_mut().cast()) }
     }
 }
 
@@ -102,14 +112,6 @@ pub fn flags(backlog: u32) -> u16 {
     } else {
         WatchedSocket::SOCK_READ | WatchedSocket::FROM_LISTENER
     }
-}
-
-/// Reads from any kernel address; 0 where it cannot be read, as the verifier does for typed loads.
-#[inline(always)]
-pub fn peek<T: Copy + Default>(address: *const u8, offset: u32) -> T {
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_kernel(address.wrapping_add(offset as usize).cast::<T>()) }
-        .unwrap_or_default()
 }
 
 /// An IPv4 address, as it lies in memory, in its v4-mapped IPv6 form.

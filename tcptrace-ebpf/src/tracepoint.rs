@@ -4,13 +4,17 @@ use aya_ebpf::{EbpfContext, programs::TracePointContext};
 use tcptrace_common::{AF_INET6, WatchedSocket};
 
 use crate::{
+    memory::peek,
     settings::setting,
-    sock::{flags, netns, peek, v4_mapped},
+    sock::{flags, netns, v4_mapped},
 };
 
-pub struct Record(*const u8);
+/// The record of `inet_sock_set_state` (`TP_STRUCT__entry` in `include/trace/events/sock.h`):
+/// `skaddr`, `oldstate`, `newstate`, `sport`, `dport`, `family`, `protocol`, `saddr`, `daddr`,
+/// `saddr_v6`, `daddr_v6`.
+pub struct TracepointRecord(*const u8);
 
-impl Record {
+impl TracepointRecord {
     #[inline(always)]
     pub fn new(ctx: &TracePointContext) -> Self {
         Self(ctx.as_ptr().cast_const().cast())

@@ -10,12 +10,18 @@ use std::{
 use tcptrace_common::TcpState;
 
 use crate::{
-    diagnosis::{recording::journal::Journal, stuck::tracker::Tracker},
+    diagnosis::{
+        recording::{self, journal::Journal},
+        stuck::{self, tracker::Tracker},
+    },
     model::{
         filter::Filter,
         socket::{Details, Endpoint, Family, Holder, Role, Since, Timer},
         stuck::{
-            look::{Asked, Entered, Held, Hook, Listed, Listening, Look, ProcessInfo, Tracing},
+            look::{
+                Asked, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look,
+                ProcessInfo, Tracing,
+            },
             snapshot::{Snapshot, Watched},
         },
         transition::{
@@ -55,8 +61,9 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
         family: Family::of(local.address),
         local,
         remote,
-        state: TcpState::CloseWait.number(),
-        at_latest_ns: NOW_NS - seconds * SECOND,
+        state: TcpState::CloseWait,
+        listed_ns: NOW_NS,
+        last_ack_ns: Some(NOW_NS - seconds * SECOND),
         details: Details {
             inode: u32::try_from(cookie * 10).expect("tests give small cookies"),
             uid: 1000,
@@ -83,12 +90,23 @@ pub fn entered(listed: &Listed, seconds: u64) -> Entered {
     }
 }
 
-pub fn held(listed: &Listed, backlog: Option<u32>, holder: Holder) -> Held {
-    Held {
+pub fn held(listed: &Listed, backlog: Option<u32>, holder: Holder) -> Descriptor {
+    Descriptor {
         inode: listed.details.inode.into(),
         holder,
         backlog,
     }
+}
+
+/// Calls every holder by this name.
+pub fn call_holders(look: &mut Look, comm: &str) {
+    let held = look.held.take().unwrap_or_default();
+    let renamed = held.all().iter().map(|descriptor| {
+        let mut descriptor = descriptor.clone();
+        descriptor.holder.comm = comm.into();
+        descriptor
+    });
+    look.held = Some(Descriptors::new(renamed.collect()));
 }
 
 pub fn listening(address: &str, port: u16, inode: u32, queued: u32) -> Listening {
@@ -123,7 +141,7 @@ pub fn look() -> Look {
             queried: [].into(),
         },
         listening: Vec::new(),
-        held: Some(Vec::new()),
+        held: Some(Descriptors::default()),
         processes: HashMap::new(),
         cgroups: HashMap::new(),
         netns_names: HashMap::new(),
@@ -142,7 +160,7 @@ pub fn snapshot(look: Look) -> Snapshot {
         older_than_ns: 30 * SECOND,
         filter: Filter::default(),
     };
-    Snapshot::new(look, &mut Tracker::new(TcpState::CloseWait), &watched)
+    stuck::snapshot::snapshot(look, &mut Tracker::new(TcpState::CloseWait), &watched)
 }
 
 /// A leaking HTTP client (`java`, two sockets, one of them also held by a child), a server that
@@ -162,17 +180,17 @@ pub fn busy_look() -> Look {
     waiting.details.recv_queue = 78;
     let mut look = look();
     look.entered = vec![entered(&second, 91)];
-    look.held = Some(vec![
+    look.held = Some(Descriptors::new(vec![
         held(&first, Some(0), holder(4242, "java", 57)),
         held(&second, Some(0), holder(4242, "java", 58)),
         held(&second, Some(0), holder(4300, "sh", 58)),
         held(&forgotten, Some(511), holder(80, "nginx", 9)),
-        Held {
+        Descriptor {
             inode: 990,
             holder: holder(80, "nginx", 6),
             backlog: Some(511),
         },
-    ]);
+    ]));
     look.listening = vec![listening("0.0.0.0", 443, 990, 1)];
     look.listed = vec![first, second, forgotten, waiting];
     look.processes = [
@@ -271,5 +289,5 @@ pub fn recorded() -> Snapshot {
         filter: Filter::default(),
     };
     let notes = vec!["line 3 is damaged and was left out (the first: not a JSON object)".into()];
-    Snapshot::recorded(journal.finish(), &watched, notes)
+    recording::snapshot::snapshot(journal.finish(), &watched, notes)
 }

@@ -3,12 +3,19 @@
 use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
-use tcptrace::{cli::Cli, command};
+use tcptrace::{
+    cli::{self, Cli},
+    command,
+    model::request::UsageError,
+};
 
 fn main() -> ExitCode {
-    match command::run(Cli::parse()) {
+    match command::run(Cli::parse().request()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            if let Some(usage) = error.downcast_ref::<UsageError>() {
+                cli::of_usage(usage).exit();
+            }
             // Nobody is left to tell when standard error is closed.
             let _ = writeln!(std::io::stderr(), "tcptrace: {error:#}");
             ExitCode::FAILURE

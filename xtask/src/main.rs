@@ -3,9 +3,9 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use testbed::part;
 use xtask::{
-    commands::{bench, demo, ebpf, role, run, test, vm},
-    workload::actor,
+    commands::{bench, demo, ebpf, run, test, vm},
     workspace::Workspace,
 };
 
@@ -22,15 +22,14 @@ enum Command {
     Bench(bench::Args),
     Demo(demo::Args),
     Ebpf(ebpf::Args),
-    Role(role::Args),
     Run(run::Args),
     Test(test::Args),
     Vm(vm::Args),
 }
 
 fn main() -> ExitCode {
-    // The actors of the demo and of the benchmarks are this very program, run again.
-    if let Some(code) = actor::main(std::env::args_os().skip(1)) {
+    // The processes of the demo and of the benchmarks are this very program, run again.
+    if let Some(code) = part::main(std::env::args_os().skip(1)) {
         return code;
     }
     run().unwrap_or_else(|error| {
@@ -46,7 +45,6 @@ fn run() -> Result<ExitCode> {
         Command::Bench(args) => bench::run(&workspace, &args),
         Command::Demo(args) => demo::run(&workspace, &args),
         Command::Ebpf(args) => ebpf::run(&workspace, &args),
-        Command::Role(args) => role::run(&args),
         Command::Run(args) => run::run(&workspace, &args),
         Command::Test(args) => test::run(&workspace, &args),
         Command::Vm(args) => vm::run(&workspace, &args),

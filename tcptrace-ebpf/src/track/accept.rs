@@ -1,57 +1,57 @@
 //! Who accepts a connection.
 //!
-//! Kernel prototypes: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`
-//! up to 6.9, `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)` from
-//! 6.10 on (`net/ipv4/inet_connection_sock.c`); the result follows the arguments. Where functions
-//! cannot be hooked, the system calls' results are descriptors, which are looked up in the table of
-//! the process.
-
-use core::ptr::write_volatile;
+//! The kernel's function gives the new socket. Where functions cannot be hooked, the system calls'
+//! results are descriptors, which are looked up in the table of the process.
 
 use aya_ebpf::{
     EbpfContext,
-    helpers::{
-        bpf_ktime_get_ns,
-        generated::{bpf_get_current_task, bpf_get_current_task_btf},
-    },
+    helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf},
     macros::{fexit, tracepoint},
     programs::{FExitContext, TracePointContext},
 };
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner, TrackedSocket};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, OwnerRecord};
 
 use super::{
     owner,
-    seen::{Raw, Seen as _},
-    table::{self, Table},
+    read_sock::{RawSock, ReadSock as _},
+    table::{self, Table, fill_in, hand_over},
 };
 use crate::{
-    holders::socket_of_file,
+    file::socket_of_file,
+    memory::{TypedPtr, peek},
     settings::setting,
-    sock::{Sock, is_ip, peek},
+    sock::is_ip,
 };
 
-/// Where a record of `sys_exit_…` has the result: after the common header (8 bytes) and the
-/// number of the call (`kernel/trace/trace_syscalls.c`).
+/// `struct syscall_trace_exit { struct trace_entry ent; int nr; long ret; }`
+/// (`kernel/trace/trace.h`): the result comes behind the common header (8 bytes) and the number of
+/// the call, which is padded.
 const SYSCALL_RESULT: u32 = 16;
 
+/// Up to 6.9: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`
+/// (`net/ipv4/inet_connection_sock.c`); the result follows the arguments.
 #[fexit(function = "inet_csk_accept")]
 pub fn accept_of_four(ctx: FExitContext) -> i32 {
     accepted(table::table!(), ctx.arg::<u64>(4) as *const u8);
     0
 }
 
+/// From 6.10 on: `struct sock *inet_csk_accept(struct sock *sk, struct proto_accept_arg *arg)`;
+/// likewise.
 #[fexit(function = "inet_csk_accept")]
 pub fn accept_of_two(ctx: FExitContext) -> i32 {
     accepted(table::table!(), ctx.arg::<u64>(2) as *const u8);
     0
 }
 
+/// Also attached to `sys_exit_accept`, whose record is the same: see [`SYSCALL_RESULT`].
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
 pub fn accept_syscall(ctx: TracePointContext) -> u32 {
     descriptor_accepted(&ctx, table::growing());
     0
 }
 
+/// The same for the table whose memory is taken at the start.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
 pub fn accept_syscall_preallocated(ctx: TracePointContext) -> u32 {
     descriptor_accepted(&ctx, table::preallocated());
@@ -82,9 +82,9 @@ fn descriptor_accepted(ctx: &TracePointContext, table: &Table) {
 fn descriptors() -> (u64, u32) {
     if setting!(has_task_type) != 0 {
         // SAFETY: the helper takes nothing; the verifier knows its result's type.
-        let task = Sock(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
-        let files = Sock(task.load(setting!(task.task_files)));
-        let table = Sock(files.load(setting!(task.files_fdt)));
+        let task = TypedPtr(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        let files = TypedPtr(task.load(setting!(task.task_files)));
+        let table = TypedPtr(files.load(setting!(task.files_fdt)));
         return (
             table.load(setting!(task.fdt_fd)),
             table.load(setting!(task.fdt_max_fds)),
@@ -108,43 +108,19 @@ fn accepted(table: &Table, sock: *const u8) {
     }
     if let Some(entry) = table::get(table, sock) {
         // Somebody else may have put his own socket at that descriptor meanwhile.
-        if entry.accepted == 0 {
-            hand_over(entry, &owner::current(Owner::ACCEPT));
+        if entry.handed_over == 0 {
+            hand_over(entry, &owner::current(OwnerRecord::ACCEPT));
         }
         return;
     }
-    let sock = Raw(sock);
+    let sock = RawSock(sock);
     let protocol = sock.protocol();
     if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return;
     }
     // It came in before the start, or its coming in was missed.
     if let Some(entry) = table::add(table, sock.0) {
-        found(entry, &sock);
-        hand_over(entry, &owner::current(Owner::ACCEPT));
-    }
-}
-
-/// Fills in the entry of a socket that is in its state already.
-#[inline(always)]
-pub fn found(entry: &mut TrackedSocket, sock: &Raw) {
-    sock.describe_place(&mut entry.socket);
-    sock.describe_ends(&mut entry.socket);
-    entry.state = sock.state().into();
-    entry.flags = TrackedSocket::BEFORE;
-    // SAFETY: the helper takes nothing and only reads the clock.
-    entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
-}
-
-/// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
-/// writes stay in order.
-#[inline(always)]
-pub fn hand_over(entry: &mut TrackedSocket, owner: &Owner) {
-    // SAFETY: a reference is valid for writes.
-    unsafe {
-        write_volatile(&mut entry.accepted, 0);
-        write_volatile(&mut entry.owners[1], *owner);
-        write_volatile(&mut entry.key, 0);
-        write_volatile(&mut entry.accepted, 1);
+        fill_in(entry, &sock);
+        hand_over(entry, &owner::current(OwnerRecord::ACCEPT));
     }
 }

@@ -1,7 +1,4 @@
 //! The end of a socket: the kernel takes it apart.
-//!
-//! Kernel prototype (`include/trace/events/tcp.h`): `TP_PROTO(struct sock *sk)` for
-//! `tcp_destroy_sock`.
 
 use aya_ebpf::{
     EbpfContext,
@@ -10,8 +7,9 @@ use aya_ebpf::{
 };
 
 use super::table;
-use crate::{settings::setting, sock::peek};
+use crate::{memory::peek, settings::setting};
 
+/// `TP_PROTO(struct sock *sk)` (`tcp_destroy_sock`, `include/trace/events/tcp.h`).
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn destroyed_btf(ctx: BtfTracePointContext) -> i32 {
     // Not there: it was made before us and never changed its state.
@@ -19,6 +17,7 @@ pub fn destroyed_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
+/// The same tracepoint's record: its field `skaddr`.
 #[tracepoint(category = "tcp", name = "tcp_destroy_sock")]
 pub fn destroyed_tracepoint(ctx: TracePointContext) -> u32 {
     let record = ctx.as_ptr().cast_const().cast();

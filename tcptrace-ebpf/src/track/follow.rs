@@ -1,29 +1,28 @@
 //! Which processes are followed: children of those that are, and none whose number is free again.
-//!
-//! Kernel prototypes (`include/trace/events/sched.h`):
-//! `TP_PROTO(struct task_struct *parent, struct task_struct *child)` for `sched_process_fork`,
-//! `TP_PROTO(struct task_struct *p)` for `sched_process_free`.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
-use super::{owner::PIDS, table};
-use crate::{settings::setting, sock::Sock};
+use super::{counters::count, owner::PIDS};
+use crate::{memory::TypedPtr, settings::setting};
 
+/// `TP_PROTO(struct task_struct *parent, struct task_struct *child)` (`sched_process_fork`,
+/// `include/trace/events/sched.h`); for every thread, too.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
-    let parent: u32 = Sock(ctx.arg(0)).load(setting!(task.task_tgid));
-    let child: u32 = Sock(ctx.arg(1)).load(setting!(task.task_tgid));
+    let parent: u32 = TypedPtr(ctx.arg(0)).load(setting!(task.task_tgid));
+    let child: u32 = TypedPtr(ctx.arg(1)).load(setting!(task.task_tgid));
     // SAFETY: only whether there is an entry matters.
     let followed = parent != child && unsafe { PIDS.get(parent) }.is_some();
     if followed && PIDS.insert(child, 1, 0).is_err() {
-        table::count(|counters| counters.unfollowed += 1);
+        count(|counters| counters.unfollowed += 1);
     }
     0
 }
 
+/// `TP_PROTO(struct task_struct *p)` (`sched_process_free`, `include/trace/events/sched.h`).
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn process_freed(ctx: BtfTracePointContext) -> i32 {
-    let task = Sock(ctx.arg(0));
+    let task = TypedPtr(ctx.arg(0));
     let process: u32 = task.load(setting!(task.task_tgid));
     // The main thread goes last.
     if task.load::<u32>(setting!(task.task_pid)) == process {

@@ -13,11 +13,11 @@ use aya_ebpf::{
     macros::map,
     maps::HashMap,
 };
-use tcptrace_common::{LogSettings, MAX_COMMS, Owner};
+use tcptrace_common::{MAX_COMMS, OwnerRecord, TrackSettings};
 
 use crate::{
+    memory::{TypedPtr, peek},
     settings::setting,
-    sock::{Sock, peek},
 };
 
 /// Processes whose sockets are wanted. All of its memory is taken at the start: up to 6.0 the kernel
@@ -41,22 +41,22 @@ fn ids() -> (u32, u32) {
 
 /// The process that makes the call at hand; nobody for a kernel thread, which works for others.
 #[inline(always)]
-pub fn current(known_by: u32) -> Owner {
+pub fn current(known_by: u32) -> OwnerRecord {
     let (pid, tid) = ids();
-    let mut owner = Owner {
+    let mut owner = OwnerRecord {
         pid,
         tid,
         known_by,
-        ..Owner::default()
+        ..OwnerRecord::default()
     };
     if setting!(task.task_flags) == 0 {
         // Without type information: the thread's name, which is the process's in most.
         owner.comm = comm();
     } else if setting!(has_task_type) != 0 {
         // SAFETY: the helper takes nothing; the verifier knows its result's type.
-        let task = Sock(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
+        let task = TypedPtr(unsafe { bpf_get_current_task_btf() }.cast_const().cast());
         if task.load::<u32>(setting!(task.task_flags)) & PF_KTHREAD != 0 {
-            return Owner::default();
+            return OwnerRecord::default();
         }
         if tid == pid {
             let comm = setting!(task.task_comm);
@@ -69,7 +69,7 @@ pub fn current(known_by: u32) -> Owner {
         // SAFETY: the helper takes nothing.
         let task = unsafe { bpf_get_current_task() } as *const u8;
         if peek::<u32>(task, setting!(task.task_flags)) & PF_KTHREAD != 0 {
-            return Owner::default();
+            return OwnerRecord::default();
         }
         describe(task, &mut owner);
     }
@@ -81,18 +81,18 @@ pub fn current(known_by: u32) -> Owner {
 
 /// The same for a call on a socket that may be `owner`'s, which then need not be looked up again.
 #[inline(always)]
-pub fn caller(owner: &Owner) -> Owner {
+pub fn caller(owner: &OwnerRecord) -> OwnerRecord {
     let (pid, tid) = ids();
     // A thread may be called otherwise than its process, and a process may have begun another
     // program.
     if pid == owner.pid && tid == pid && comm() == owner.comm {
-        Owner {
+        OwnerRecord {
             tid,
-            known_by: Owner::FD,
+            known_by: OwnerRecord::FD,
             ..*owner
         }
     } else {
-        current(Owner::FD)
+        current(OwnerRecord::FD)
     }
 }
 
@@ -135,44 +135,44 @@ fn comm() -> [u64; 2] {
 
 /// The process of `task`, which is known to have a descriptor.
 #[inline(always)]
-pub fn holder(task: *const u8) -> Owner {
-    let mut owner = Owner {
+pub fn holder(task: *const u8) -> OwnerRecord {
+    let mut owner = OwnerRecord {
         pid: peek(task, setting!(task.task_tgid)),
-        known_by: Owner::FD,
-        ..Owner::default()
+        known_by: OwnerRecord::FD,
+        ..OwnerRecord::default()
     };
     describe(task, &mut owner);
     let groups = peek::<u64>(task, setting!(task.task_cgroups)) as *const u8;
     let group = peek::<u64>(groups, setting!(task.css_set_dfl_cgrp)) as *const u8;
     let node = peek::<u64>(group, setting!(task.cgroup_kn)) as *const u8;
     owner.cgroup = peek(node, setting!(task.kernfs_node_id));
-    let in_cgroup = setting!(log.cgroup) == 0 || on_list(owner.cgroup);
+    let in_cgroup = setting!(track.cgroup) == 0 || is_listed(owner.cgroup);
     owner.wanted = u32::from(wanted(&owner) && in_cgroup);
     owner
 }
 
 #[inline(always)]
-fn describe(task: *const u8, owner: &mut Owner) {
+fn describe(task: *const u8, owner: &mut OwnerRecord) {
     let leader = peek::<u64>(task, setting!(task.task_group_leader)) as *const u8;
     owner.comm = up_to_nul(peek(leader, setting!(task.task_comm)));
     owner.started_ns = peek(leader, setting!(task.task_start_boottime));
 }
 
 #[inline(always)]
-fn wanted(owner: &Owner) -> bool {
+fn wanted(owner: &OwnerRecord) -> bool {
     // SAFETY: only whether there is an entry matters.
-    (setting!(log.by_pid) == 0 || unsafe { PIDS.get(owner.pid) }.is_some()) && comm_wanted(owner)
+    (setting!(track.by_pid) == 0 || unsafe { PIDS.get(owner.pid) }.is_some()) && comm_wanted(owner)
 }
 
 #[inline(always)]
-fn comm_wanted(owner: &Owner) -> bool {
-    let count = setting!(log.comm_count) as usize;
+fn comm_wanted(owner: &OwnerRecord) -> bool {
+    let count = setting!(track.comm_count) as usize;
     if count == 0 {
         return true;
     }
     let mut index = 0;
     while index < MAX_COMMS {
-        if index < count && owner.comm == setting!(log.comms[index]) {
+        if index < count && owner.comm == setting!(track.comms[index]) {
             return true;
         }
         index += 1;
@@ -182,10 +182,10 @@ fn comm_wanted(owner: &Owner) -> bool {
 
 #[inline(always)]
 fn current_in_cgroup() -> bool {
-    let (wanted, level) = (setting!(log.cgroup), setting!(log.cgroup_level));
-    if wanted != 0 && level == LogSettings::BY_LIST {
+    let (wanted, level) = (setting!(track.cgroup), setting!(track.cgroup_level));
+    if wanted != 0 && level == TrackSettings::BY_LIST {
         // SAFETY: the helper takes nothing.
-        return on_list(unsafe { bpf_get_current_cgroup_id() });
+        return is_listed(unsafe { bpf_get_current_cgroup_id() });
     }
     // SAFETY: the helper takes a number.
     wanted == 0 || unsafe { bpf_get_current_ancestor_cgroup_id(level as i32) } == wanted
@@ -193,7 +193,7 @@ fn current_in_cgroup() -> bool {
 
 /// Whether the control group was among the wanted ones at the start.
 #[inline(always)]
-fn on_list(cgroup: u64) -> bool {
+fn is_listed(cgroup: u64) -> bool {
     // SAFETY: only whether there is an entry matters.
     unsafe { CGROUPS.get(cgroup) }.is_some()
 }
@@ -201,5 +201,5 @@ fn on_list(cgroup: u64) -> bool {
 /// Whether sockets of which the owner is not known are wanted.
 #[inline(always)]
 pub fn unknown_wanted() -> bool {
-    setting!(log.by_pid) == 0 && setting!(log.comm_count) == 0 && setting!(log.cgroup) == 0
+    setting!(track.by_pid) == 0 && setting!(track.comm_count) == 0 && setting!(track.cgroup) == 0
 }

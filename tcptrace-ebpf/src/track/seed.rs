@@ -2,23 +2,21 @@
 //! process that has it open.
 
 use aya_ebpf::cty::c_void;
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, Owner};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, OwnerRecord};
 
 use super::{
-    accept::{found, hand_over},
     owner,
-    seen::{Raw, Seen as _},
-    table,
+    read_sock::{RawSock, ReadSock as _},
+    table::{self, fill_in, hand_over},
 };
-use crate::{
-    holders::{Context, socket_of_file},
-    sock::is_ip,
-};
+use crate::{file::socket_of_file, iterator::IteratorContext, sock::is_ip};
 
+/// `int bpf_iter_task_file(struct bpf_iter_meta *meta, struct task_struct *task, u32 fd, struct file *file)`
+/// (`kernel/bpf/task_iter.c`).
 #[unsafe(link_section = "iter/task_file")]
 #[unsafe(no_mangle)]
 pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
-    let context = Context::new(ctx);
+    let context = IteratorContext::new(ctx);
     let (task, file) = (context.task(), context.word(3) as *const u8);
     if task.0.is_null() || file.is_null() {
         return 0;
@@ -26,7 +24,7 @@ pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
     let Some(sock) = socket_of_file(file) else {
         return 0;
     };
-    let sock = Raw(sock);
+    let sock = RawSock(sock);
     let protocol = sock.protocol();
     if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return 0;
@@ -36,20 +34,20 @@ pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
 }
 
 #[inline(always)]
-fn hold(sock: &Raw, holder: &Owner) {
+fn hold(sock: &RawSock, holder: &OwnerRecord) {
     let table = table::table!();
     if let Some(entry) = table::get(table, sock.0) {
         let [first, second] = &entry.owners;
         // Of several holders the one that has run longest: after a fork, the parent.
-        let nobody = entry.accepted == 0 && first.known_by == Owner::UNKNOWN;
-        let younger = entry.accepted != 0
-            && second.known_by == Owner::FD
+        let nobody = entry.handed_over == 0 && first.known_by == OwnerRecord::UNKNOWN;
+        let younger = entry.handed_over != 0
+            && second.known_by == OwnerRecord::FD
             && second.started_ns > holder.started_ns;
         if nobody || younger {
             hand_over(entry, holder);
         }
     } else if let Some(entry) = table::add(table, sock.0) {
-        found(entry, sock);
+        fill_in(entry, sock);
         hand_over(entry, holder);
     }
 }

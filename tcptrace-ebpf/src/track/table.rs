@@ -1,15 +1,25 @@
 //! Sockets by the address of their `struct sock`, from their first transition until the kernel
 //! destroys them: a socket may be used again after CLOSE.
 
+use core::ptr::write_volatile;
+
 use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
+    helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::{HashMap, PerCpuArray},
+    maps::HashMap,
 };
-use tcptrace_common::{LogCounters, TrackedSocket};
+use tcptrace_common::{OwnerRecord, TrackedSocket};
 
+use super::{
+    counters::count_untracked,
+    read_sock::{RawSock, ReadSock},
+};
+
+/// Either of the two maps below.
 pub type Table = HashMap<u64, TrackedSocket>;
 
+/// The sockets that are followed.
 #[map]
 static TRACKED: Table = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
@@ -17,9 +27,6 @@ static TRACKED: Table = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 /// log) about a program on a classic tracepoint with any other kind.
 #[map]
 static TRACKED_PREALLOCATED: Table = HashMap::with_max_entries(1, 0);
-
-#[map]
-static LOG_COUNTERS: PerCpuArray<LogCounters> = PerCpuArray::with_max_entries(1, 0);
 
 /// What an entry begins as. It would take half of a program's stack.
 // SAFETY: all zeros is a value of these integers.
@@ -43,7 +50,7 @@ pub fn preallocated() -> &'static Table {
 /// The table in use, for programs that may have either.
 macro_rules! table {
     () => {
-        if $crate::settings::setting!(log.preallocated) != 0 {
+        if $crate::settings::setting!(track.preallocated) != 0 {
             $crate::track::table::preallocated()
         } else {
             $crate::track::table::growing()
@@ -54,31 +61,14 @@ pub(super) use table;
 
 /// An empty entry in place of whatever was there. It is counted when there is no room.
 #[inline(always)]
-pub fn fresh(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
+pub fn insert(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
     // By reference, for a copy would be on the stack.
     let empty: &TrackedSocket = &EMPTY;
     if table.insert(sock as u64, empty, BPF_ANY.into()).is_err() {
-        count_unkept(sock);
+        count_untracked(sock);
         return None;
     }
     get(table, sock)
-}
-
-#[inline(always)]
-fn count_unkept(sock: *const u8) {
-    count(|counters| {
-        let place = counters.unkept as usize % LogCounters::UNKEPT_SOCKS;
-        counters.unkept_socks[place] = sock as u64;
-        counters.unkept += 1;
-    });
-}
-
-/// Whether it is among the last that found no room on this CPU.
-#[inline(always)]
-pub fn was_unkept(sock: *const u8) -> bool {
-    let mut found = false;
-    count(|counters| found = counters.unkept_socks.contains(&(sock as u64)));
-    found
 }
 
 /// Adds an empty entry unless there is one; `None` when there is, or no room, which is counted.
@@ -89,7 +79,7 @@ pub fn add(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
         Ok(()) => get(table, sock),
         Err(EEXIST) => None,
         Err(_) => {
-            count_unkept(sock);
+            count_untracked(sock);
             None
         }
     }
@@ -105,12 +95,35 @@ pub fn get(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
     Some(unsafe { &mut *entry })
 }
 
-/// Counts on this CPU.
+/// The socket's entry, unless it is that of an earlier socket in the same place.
 #[inline(always)]
-pub fn count(change: impl FnOnce(&mut LogCounters)) {
-    if let Some(counters) = LOG_COUNTERS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own copy. A program that interrupts another may make one count too
-        // few, never wrong by more.
-        change(unsafe { &mut *counters });
+pub fn known(table: &Table, sock: &impl ReadSock) -> Option<&'static mut TrackedSocket> {
+    let entry = get(table, sock.address())?;
+    let cookie = sock.cookie();
+    let other = entry.socket.cookie != 0 && cookie != 0 && entry.socket.cookie != cookie;
+    if other { None } else { Some(entry) }
+}
+
+/// Fills in the entry of a socket that is in its state already.
+#[inline(always)]
+pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
+    sock.describe_place(&mut entry.socket);
+    sock.describe_ends(&mut entry.socket);
+    entry.state = sock.state().into();
+    entry.flags = TrackedSocket::BEFORE;
+    // SAFETY: the helper takes nothing and only reads the clock.
+    entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
+}
+
+/// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
+/// writes stay in order.
+#[inline(always)]
+pub fn hand_over(entry: &mut TrackedSocket, owner: &OwnerRecord) {
+    // SAFETY: a reference is valid for writes.
+    unsafe {
+        write_volatile(&mut entry.handed_over, 0);
+        write_volatile(&mut entry.owners[1], *owner);
+        write_volatile(&mut entry.key, 0);
+        write_volatile(&mut entry.handed_over, 1);
     }
 }

@@ -5,7 +5,7 @@ use std::{net::IpAddr, time::Duration};
 use ipnet::IpNet;
 use tcptrace_common::TcpState;
 
-use crate::{model::socket::Family, source::machine::netns};
+use crate::model::{request::Netns, socket::Family};
 
 /// States that can be watched, as an error lists them.
 const WATCHABLE: [TcpState; 7] = [
@@ -134,8 +134,8 @@ pub fn size(text: &str) -> Result<u64, String> {
 ///
 /// # Errors
 /// Says what is accepted.
-pub fn buffer(text: &str) -> Result<u64, String> {
-    let bytes = size(text)?;
+pub fn buffer(text: &str) -> Result<u32, String> {
+    let bytes = u32::try_from(size(text)?).unwrap_or(0);
     if !bytes.is_power_of_two() || !(64 << 10..=1 << 30).contains(&bytes) {
         return Err("give a power of 2 from 64KiB to 1GiB, such as 16MiB".into());
     }
@@ -166,12 +166,14 @@ pub fn family(text: &str) -> Result<Family, String> {
     }
 }
 
-/// A network namespace, by inode number, name or path.
+/// A network namespace, by inode number, name or path: whether there is such a one is not looked up.
 ///
 /// # Errors
-/// Says where it was looked for.
-pub fn namespace(text: &str) -> Result<u32, String> {
-    netns::named(text)
+/// Never; the type is what a value parser must have.
+#[allow(clippy::unnecessary_wraps)]
+pub fn namespace(text: &str) -> Result<Netns, String> {
+    let inode = text.parse().map(Netns::Inode);
+    Ok(inode.unwrap_or_else(|_| Netns::Name(text.to_owned())))
 }
 
 /// A port other than 0.
@@ -248,6 +250,14 @@ mod tests {
         assert_eq!(remote("2001:db8::/32").map(|net| net.prefix_len()), Ok(32));
         for text in ["10.0.0.0/33", "host.example", "10.0.0", ""] {
             assert!(remote(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn namespaces_are_numbers_or_names_and_are_not_looked_up() {
+        assert_eq!(namespace("4026531833"), Ok(Netns::Inode(4_026_531_833)));
+        for text in ["blue", "/proc/1/ns/net", "-1", "99999999999"] {
+            assert_eq!(namespace(text), Ok(Netns::Name(text.into())));
         }
     }
 

@@ -3,8 +3,10 @@
 use anyhow::bail;
 
 use crate::{
-    cli::Doctor,
-    model::finding::{Status, verdict},
+    model::{
+        finding::{Status, verdict},
+        request::DoctorRequest,
+    },
     sink::screen::Screen,
     source::doctor::examine,
     view::{Format, doctor},
@@ -14,9 +16,9 @@ use crate::{
 ///
 /// # Errors
 /// When the output cannot be written, or when `tcptrace` does not work here.
-pub fn run(arguments: &Doctor) -> anyhow::Result<()> {
+pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
     let findings = examine::all();
-    let view = doctor::choose(Format::json_if(arguments.json));
+    let view = doctor::choose(Format::json_if(request.json));
     Screen::new(view, false).show(&findings)?;
     if verdict(&findings) == Status::Missing {
         bail!("something that is needed is missing");

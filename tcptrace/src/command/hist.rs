@@ -1,42 +1,40 @@
 //! `tcptrace hist`: how long sockets stay in each state.
 
 use std::{
-    io::{self, IsTerminal as _, Write as _},
+    io,
     time::{Duration, SystemTime},
 };
 
-use anyhow::Context as _;
-use clap::{CommandFactory as _, error::ErrorKind};
 use tcptrace_common::{HistSettings, TcpState};
-use tokio::{runtime, time};
 
 use crate::{
-    cli::{Cli, Hist},
-    command::session::End,
+    command::{
+        counting::Counting,
+        screens,
+        session::{self, End, Progress, ticks},
+    },
+    diagnosis::hist::report::report,
     model::{
         filter::Filter,
         hist::{
-            durations::{Asked, Durations},
+            durations::Durations,
             key::Part,
             report::{Extent, Report, Span},
         },
+        request::{HistRequest, UsageError},
     },
     sink::screen::Screen,
     source::{
+        bpf::filter,
         diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
-        track::{
-            LogOptions,
-            histograms::{LiveHist, bits},
-        },
+        track::{TrackOptions, histograms::bits},
     },
-    view::{Format, hist as view, parts::clean::clean},
+    view::parts::clean::clean,
 };
 
 /// How often what began before the start is taken in, and it is looked whether the kernel skips runs.
 const LOOK: Duration = Duration::from_millis(100);
-/// How many looks pass until it is said that it is alive.
-const SAY: u32 = 10;
 /// Room for what began before the start: some 7000 durations that come at once.
 const BUFFER: u32 = 1 << 20;
 
@@ -44,62 +42,22 @@ const BUFFER: u32 = 1 << 20;
 ///
 /// # Errors
 /// When tracing cannot start, or something cannot be read or written.
-pub fn run(arguments: &Hist) -> anyhow::Result<()> {
-    if let Err(reason) = arguments.show.filters.fits_kernel() {
-        Cli::command()
-            .error(ErrorKind::ValueValidation, reason)
-            .exit();
-    }
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the event loop")?;
-    runtime.block_on(session(arguments))
+pub fn run(request: &HistRequest) -> anyhow::Result<()> {
+    let filter = session::resolve(&request.show.filters)?;
+    filter::fits(&filter).map_err(|reason| UsageError::Request(clean(&reason)))?;
+    session::run(count(request, filter))
 }
 
-async fn session(arguments: &Hist) -> anyhow::Result<()> {
+async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always ends in a last report.
-    let mut end = End::new(arguments.duration)?;
+    let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
-    let show = &arguments.show;
-    let asked = show.asked();
-    let options = options(arguments, &asked);
-    let scope = Scope {
-        state: options.state,
-        older_than_ns: 0,
-        netns: show.filters.netns,
-        family: show.filters.family,
-    };
-    // The kernel knows the processes, their descendants included.
-    let filter = Filter {
-        pids: Vec::new(),
-        ..show.filters.model()
-    };
-    let mut notes: Vec<_> = privileges::note(&useful_missing).into_iter().collect();
-    let live = LiveHist::start(&options, scope, asked.clone(), filter, &mut notes)?;
-    let begin_ns = monotonic_ns();
-    let mut session = Session {
-        live,
-        screen: Screen::new(
-            view::choose(view::Options {
-                format: Format::json_if(show.json),
-                top: show.top.map(|top| top as usize),
-                ascii: show.ascii,
-            }),
-            false,
-        ),
-        include_open: show.include_open,
-        begin_ns,
-        last: Durations::new(asked),
-        last_ns: begin_ns,
-        shows_life: io::stderr().is_terminal(),
-    };
-    session.say_hello(arguments.verbose, &notes)?;
+    let notes = privileges::note(&useful_missing).into_iter().collect();
+    let mut session = Session::start(request, filter, notes)?;
     let mut looks = ticks(LOOK);
-    let mut looked: u32 = 0;
-    let mut intervals = arguments.interval.map(ticks);
+    let mut intervals = request.interval.map(ticks);
     if let Some(intervals) = &mut intervals {
-        intervals.tick().await; // the first is at once
+        intervals.tick().await;
     }
     loop {
         let interval = async {
@@ -115,56 +73,45 @@ async fn session(arguments: &Hist) -> anyhow::Result<()> {
             () = session.live.much_waits() => session.live.read()?,
             _ = looks.tick() => {
                 session.live.read()?;
-                looked = looked.wrapping_add(1);
-                if looked.is_multiple_of(SAY) {
-                    session.say_alive()?;
-                }
+                session.say_alive()?;
             }
         }
     }
-    session.finish(arguments.interval.is_some())?;
+    session.finish(request.interval.is_some())?;
     Ok(())
 }
 
-/// Ticks that do not come in a burst when a report took long.
-fn ticks(period: Duration) -> time::Interval {
-    let mut ticks = time::interval(period);
-    ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
-    ticks
-}
-
-fn options(arguments: &Hist, asked: &Asked) -> LogOptions {
-    let (show, filters) = (&arguments.show, &arguments.show.filters);
+fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
+    let asked = &request.show.asked;
     let by_owner = [Part::Comm, Part::Pid, Part::Cgroup, Part::Port];
     let owned = asked.by.iter().any(|part| by_owner.contains(part))
-        || !filters.pid.is_empty()
-        || !filters.comm.is_empty()
-        || filters.cgroup.is_some();
-    let states = asked.states.iter();
-    LogOptions {
-        hook: arguments.hook,
-        accept: arguments.accept,
-        filter: filters.kernel(),
-        log: filters.kernel_by_owner(),
+        || !filter.pids.is_empty()
+        || !filter.comms.is_empty()
+        || filter.cgroup.is_some();
+    TrackOptions {
+        hook: request.hook,
+        accept: request.accept,
+        filter: filter::by_socket(filter),
+        log: filter::by_owner(filter, &[]),
         hist: HistSettings {
-            states: states.fold(0, |mask, state| mask | 1 << state.number()),
+            states: filter::mask(&asked.states),
             by: bits(&asked.by),
-            unowned: u32::from(!owned),
+            without_owners: u32::from(!owned),
             reserved: 0,
         },
-        max_keys: show.max_keys,
-        pids: filters.pid.clone(),
-        children: arguments.children,
-        cgroups: (filters.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
+        max_keys: u32::try_from(asked.max_keys).unwrap_or(u32::MAX),
+        pids: filter.pids.clone(),
+        children: request.children,
+        cgroups: (filter.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
         buffer: BUFFER,
-        max_sockets: arguments.max_sockets,
+        max_sockets: request.max_sockets,
         state: asked.states.first().copied().unwrap_or(TcpState::CloseWait),
-        messages: arguments.verbose >= 2,
+        messages: request.verbose >= 2,
     }
 }
 
 struct Session {
-    live: LiveHist,
+    live: Counting,
     screen: Screen<Report>,
     include_open: bool,
     /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
@@ -172,10 +119,50 @@ struct Session {
     last_ns: u64,
     /// What that report was made of.
     last: Durations,
-    shows_life: bool,
+    progress: Progress,
 }
 
 impl Session {
+    /// Attaches the kernel side, and says that everything is counted from here on, and what is not.
+    fn start(
+        request: &HistRequest,
+        filter: Filter,
+        mut notes: Vec<String>,
+    ) -> anyhow::Result<Self> {
+        let asked = &request.show.asked;
+        let options = options(request, &filter);
+        let scope = Scope {
+            state: options.state,
+            older_than_ns: 0,
+            netns: filter.netns,
+            family: filter.family,
+        };
+        // The kernel knows the processes, their descendants included.
+        let filter = Filter {
+            pids: Vec::new(),
+            ..filter
+        };
+        let mut live = Counting::start(&options, scope, asked.clone(), filter, &mut notes)?;
+        let begin_ns = monotonic_ns();
+        if options.messages {
+            live.session().side().print_messages()?;
+        }
+        let how = match request.verbose {
+            0 => "Ctrl-C ends and shows".to_owned(),
+            _ => live.session().side().describe(),
+        };
+        session::say_hello(&notes, &format!("counting; {how}"))?;
+        Ok(Self {
+            live,
+            screen: screens::of_hist(&request.show),
+            include_open: request.show.include_open,
+            begin_ns,
+            last: Durations::new(asked.clone()),
+            last_ns: begin_ns,
+            progress: Progress::new(true),
+        })
+    }
+
     /// All durations until now.
     fn durations(&mut self) -> io::Result<(Durations, u64)> {
         Ok((self.live.durations()?, monotonic_ns()))
@@ -201,8 +188,8 @@ impl Session {
             extent,
         };
         let account = self.live.account();
-        let report = Report::new(durations, span, self.include_open, account);
-        self.clear_line()?;
+        let report = report(durations, span, self.include_open, account);
+        self.progress.clear()?;
         self.screen.show(&report)
     }
 
@@ -216,36 +203,11 @@ impl Session {
         self.show(&all, Extent::Whole, now_ns)
     }
 
-    /// Says that everything from here on is counted.
-    fn say_hello(&mut self, verbose: u8, notes: &[String]) -> anyhow::Result<()> {
-        if verbose >= 2 {
-            self.live.session().side().print_log()?;
+    fn say_alive(&mut self) -> io::Result<()> {
+        if !self.progress.is_due() {
+            return Ok(());
         }
-        let mut err = io::stderr().lock();
-        for note in notes {
-            writeln!(err, "tcptrace: {}", clean(note))?;
-        }
-        if verbose >= 1 {
-            let how = self.live.session().side().describe();
-            writeln!(err, "tcptrace: counting; {how}")?;
-        } else {
-            writeln!(err, "tcptrace: counting; Ctrl-C ends and shows")?;
-        }
-        Ok(())
-    }
-
-    fn say_alive(&self) -> io::Result<()> {
-        if self.shows_life {
-            let counted = self.live.counted();
-            write!(io::stderr(), "\r\x1b[K{counted} durations")?;
-        }
-        Ok(())
-    }
-
-    fn clear_line(&self) -> io::Result<()> {
-        if self.shows_life {
-            write!(io::stderr(), "\r\x1b[K")?;
-        }
-        Ok(())
+        self.progress
+            .show(format_args!("{} durations", self.live.counted()))
     }
 }

@@ -1,31 +1,31 @@
 //! The subcommands: each chooses a source, feeds the model and hands snapshots to a view.
 
+mod counting;
 mod doctor;
 mod hist;
 mod log;
 mod replay;
+mod screens;
 mod session;
 mod stuck;
+mod tracking;
 
 use std::io;
 
-use crate::{
-    cli::{Cli, Command},
-    source::error::StartError,
-};
+use crate::{model::request::Request, source::error::StartError};
 
-/// Runs what the command line says.
+/// Does what is asked for.
 ///
 /// # Errors
-/// When the command fails; the message is for the user.
-pub fn run(cli: Cli) -> anyhow::Result<()> {
-    let result = match cli.command {
-        Some(Command::Stuck(arguments)) => stuck::run(&arguments),
-        Some(Command::Log(arguments)) => log::run(&arguments),
-        Some(Command::Hist(arguments)) => hist::run(&arguments),
-        Some(Command::Replay(arguments)) => replay::run(*arguments),
-        Some(Command::Doctor(arguments)) => doctor::run(&arguments),
-        None => stuck::run(&cli.stuck),
+/// When the command fails; the message is for the user. It is a
+/// [`UsageError`](crate::model::request::UsageError) where the command line is at fault.
+pub fn run(request: Request) -> anyhow::Result<()> {
+    let result = match request {
+        Request::Stuck(request) => stuck::run(&request),
+        Request::Log(request) => log::run(&request),
+        Request::Hist(request) => hist::run(&request),
+        Request::Replay(request) => replay::run(&request),
+        Request::Doctor(request) => doctor::run(&request),
     };
     match result {
         Err(error) if is_closed_pipe(&error) => Ok(()),

@@ -8,36 +8,39 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    cli::{Histograms, Replay, ReplayLog, ReplayView, Show},
-    command::session::nanoseconds,
-    diagnosis::recording::{durations::RecordedDurations, journal::Journal},
-    model::stuck::snapshot::{Snapshot, Watched},
-    sink::{self, screen::Screen},
+    command::{
+        screens,
+        session::{nanoseconds, resolve},
+    },
+    diagnosis::recording::{self, durations::RecordedDurations, journal::Journal},
+    model::{
+        request::{HistShow, LogShow, ReplayRequest, ReplayView, StuckShow},
+        stuck::snapshot::Watched,
+    },
+    sink::{self, Place},
     source::recording::reader::{Account, Item, Recording},
-    view::{self, Format, parts::clean::clean},
+    view::{Format, parts::clean::clean},
 };
 
 /// Runs the command.
 ///
 /// # Errors
 /// When the recording cannot be read, is none, or the output cannot be written.
-pub fn run(arguments: Replay) -> anyhow::Result<()> {
-    let file = Named(&arguments.file);
-    let view = arguments.view;
-    let view = view.unwrap_or_else(|| ReplayView::Stuck(Box::default()));
+pub fn run(request: &ReplayRequest) -> anyhow::Result<()> {
+    let file = Named(&request.file);
     let recording = Recording::open(file.0).with_context(|| format!("opening {file}"))?;
-    match view {
-        ReplayView::Stuck(show) => stuck(&file, recording, &show),
-        ReplayView::Log(arguments) => log(&file, recording, &arguments),
-        ReplayView::Hist(arguments) => hist(&file, recording, &arguments),
+    match &request.view {
+        ReplayView::Stuck(show) => stuck(&file, recording, show),
+        ReplayView::Log(show) => log(&file, recording, show),
+        ReplayView::Hist(show) => hist(&file, recording, show),
     }
 }
 
-fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<()> {
+fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Result<()> {
     let watched = Watched {
         state: show.state,
         older_than_ns: nanoseconds(show.older_than),
-        filter: show.filters.model(),
+        filter: resolve(&show.filters)?,
     };
     let mut journal = Journal::new(show.state);
     for item in &mut recording {
@@ -51,24 +54,19 @@ fn stuck(file: &Named, mut recording: Recording, show: &Show) -> anyhow::Result<
     if show.json {
         warn(account)?; // on the screen, the view shows them
     }
-    let snapshot = Snapshot::recorded(journal.finish(), &watched, account.notes());
-    let view = view::stuck::choose(view::stuck::Options {
-        format: Format::json_if(show.json),
-        limit: show.limit,
-        all: show.all,
-    });
-    Screen::new(view, false).show(&snapshot)?;
+    let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, account.notes());
+    screens::of_stuck(show, false).show(&snapshot)?;
     Ok(())
 }
 
-fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow::Result<()> {
-    let filter = arguments.filters.model();
+fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result<()> {
+    let filter = resolve(&show.filters.sockets)?;
     // Of no namespace of this machine's can a recording be.
-    let format = Format::json_if(arguments.json);
-    let mut sink = sink::choose(sink::Place::Screen, format, None)?;
+    let format = Format::json_if(show.json);
+    let mut sink = sink::choose(Place::Screen, format, None)?;
     for item in &mut recording {
         if let Item::Record(_, record) = item.with_context(|| format!("reading {file}"))?
-            && filter.passes_record(&record, &arguments.state)
+            && filter.passes_record(&record, &show.filters.states)
         {
             sink.record(&record)?;
         }
@@ -79,8 +77,8 @@ fn log(file: &Named, mut recording: Recording, arguments: &ReplayLog) -> anyhow:
     Ok(())
 }
 
-fn hist(file: &Named, mut recording: Recording, arguments: &Histograms) -> anyhow::Result<()> {
-    let mut recorded = RecordedDurations::new(arguments.asked(), arguments.filters.model());
+fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Result<()> {
+    let mut recorded = RecordedDurations::new(show.asked.clone(), resolve(&show.filters)?);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => recorded.add(&record),
@@ -89,14 +87,9 @@ fn hist(file: &Named, mut recording: Recording, arguments: &Histograms) -> anyho
     }
     let account = recording.account();
     check(file, account)?;
-    let mut report = recorded.finish(arguments.include_open);
+    let mut report = recorded.finish(show.include_open);
     report.notes.splice(0..0, account.notes());
-    let view = view::hist::choose(view::hist::Options {
-        format: Format::json_if(arguments.json),
-        top: arguments.top.map(|top| top as usize),
-        ascii: arguments.ascii,
-    });
-    Screen::new(view, false).show(&report)?;
+    screens::of_hist(show).show(&report)?;
     Ok(())
 }
 

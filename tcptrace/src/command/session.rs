@@ -1,16 +1,132 @@
-//! What ends a session.
+//! What the commands share: how a session runs and what ends it, and what is said beside its
+//! output.
 
-use std::time::Duration;
+use std::{
+    fmt::Display,
+    io::{self, IsTerminal as _, Write as _},
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use tokio::{
+    runtime,
     signal::unix::{Signal, SignalKind, signal},
-    time,
+    time::{self, MissedTickBehavior},
 };
+
+use crate::{
+    model::{
+        filter::Filter,
+        request::{Filters, Netns, UsageError},
+    },
+    source::machine::netns,
+    view::parts::clean::clean,
+};
+
+/// How often it is said that it is alive.
+const SAY: Duration = Duration::from_secs(1);
+/// Brings the cursor back to the line's beginning and clears the line.
+const CLEAR: &str = "\r\x1b[K";
+
+/// Runs a session to its end.
+///
+/// # Errors
+/// Those of the session, or when the event loop cannot start.
+pub fn run(session: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the event loop")?
+        .block_on(session)
+}
+
+/// The filters, with the namespace that they name looked up on this machine.
+///
+/// # Errors
+/// When there is no such namespace.
+pub fn resolve(filters: &Filters) -> Result<Filter, UsageError> {
+    let netns = match &filters.netns {
+        None => None,
+        Some(Netns::Inode(inode)) => Some(*inode),
+        Some(Netns::Name(name)) => {
+            let refused = |reason| UsageError::Value {
+                option: "netns",
+                value: name.clone(),
+                reason,
+            };
+            Some(netns::named(name).map_err(refused)?)
+        }
+    };
+    Ok(filters.resolved(netns))
+}
 
 /// The duration in ns; one that is too long for that counts as the longest.
 pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Ticks that do not come in a burst when something took long. The first is at once.
+pub fn ticks(period: Duration) -> time::Interval {
+    let mut ticks = time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Says what could not be found out, and then that everything is seen from here on: `doing` what.
+///
+/// # Errors
+/// When standard error cannot be written.
+pub fn say_hello(notes: &[String], doing: &str) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    for note in notes {
+        writeln!(err, "tcptrace: {}", clean(note))?;
+    }
+    writeln!(err, "tcptrace: {doing}")
+}
+
+/// A line on standard error that says how far it is, on a terminal alone.
+#[derive(Debug)]
+pub struct Progress {
+    shown: bool,
+    said: Instant,
+}
+
+impl Progress {
+    /// Nothing is shown yet; `wanted`: whether it ever is.
+    pub fn new(wanted: bool) -> Self {
+        Self {
+            shown: wanted && io::stderr().is_terminal(),
+            said: Instant::now(),
+        }
+    }
+
+    /// Whether it is time to say something: once a second.
+    pub fn is_due(&mut self) -> bool {
+        let due = self.said.elapsed() >= SAY;
+        if due {
+            self.said = Instant::now();
+        }
+        due
+    }
+
+    /// Shows this in place of what was shown.
+    ///
+    /// # Errors
+    /// When standard error cannot be written.
+    pub fn show(&self, text: impl Display) -> io::Result<()> {
+        if self.shown {
+            write!(io::stderr(), "{CLEAR}{text}")?;
+        }
+        Ok(())
+    }
+
+    /// Makes room for something else.
+    ///
+    /// # Errors
+    /// When standard error cannot be written.
+    pub fn clear(&self) -> io::Result<()> {
+        self.show("")
+    }
 }
 
 /// What ends a session: Ctrl-C, SIGTERM or the time being up.

@@ -6,22 +6,25 @@ use std::{
 };
 
 use anyhow::Context as _;
-use tokio::{
-    runtime,
-    time::{self, MissedTickBehavior},
-};
 
 use crate::{
-    cli::Stuck,
-    command::session::{End, nanoseconds},
-    diagnosis::stuck::tracker::Tracker,
-    model::stuck::{
-        session::Session,
-        snapshot::{Snapshot, Watched},
+    command::{
+        screens,
+        session::{self, End, nanoseconds, ticks},
     },
-    sink::screen::Screen,
-    source::{bpf::load::Options, diag::ask::Scope, machine::privileges, watch::look::Live},
-    view::{Format, stuck as view},
+    diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
+    model::{
+        filter::Filter,
+        request::StuckRequest,
+        stuck::{session::Session, snapshot::Watched},
+    },
+    source::{
+        bpf::filter,
+        diag::ask::Scope,
+        machine::privileges,
+        watch::{WatchOptions, look::Live},
+    },
+    view::stuck::summary::summary,
 };
 
 /// Room for sockets that enter the state during a single look.
@@ -31,63 +34,32 @@ const SOCKETS_OF_ONE_LOOK: u32 = 65_536;
 ///
 /// # Errors
 /// When tracing cannot start or a look fails.
-pub fn run(arguments: &Stuck) -> anyhow::Result<()> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("starting the event loop")?;
-    runtime.block_on(session(arguments))
+pub fn run(request: &StuckRequest) -> anyhow::Result<()> {
+    let filter = session::resolve(&request.show.filters)?;
+    session::run(watch(request, filter))
 }
 
-async fn session(arguments: &Stuck) -> anyhow::Result<()> {
+async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always ends in a summary.
-    let mut end = End::new(arguments.duration)?;
-    let useful_missing = privileges::check()?;
+    let mut end = End::new(request.duration)?;
     let watched = Watched {
-        state: arguments.show.state,
-        older_than_ns: nanoseconds(arguments.show.older_than),
-        filter: arguments.show.filters.model(),
+        state: request.show.state,
+        older_than_ns: nanoseconds(request.show.older_than),
+        filter,
     };
-    let options = Options {
-        state: arguments.show.state,
-        hook: arguments.hook,
-        filter: arguments.show.filters.kernel(),
-        // One look has no time to fill a large map, and making one takes 5 ms.
-        max_sockets: (arguments.max_sockets).or(arguments.once.then_some(SOCKETS_OF_ONE_LOOK)),
-        log: arguments.verbose >= 2,
-    };
-    let scope = Scope {
-        state: arguments.show.state,
-        older_than_ns: watched.older_than_ns,
-        netns: arguments.show.filters.netns,
-        family: arguments.show.filters.family,
-    };
-    let mut live = Live::start(&options, scope, useful_missing)?;
-    if arguments.verbose >= 1 {
-        writeln!(io::stderr(), "tcptrace: {}", live.kernel().describe())?;
-    }
-    if options.log {
-        live.kernel().print_log()?;
-    }
-
+    let mut live = start(request, &watched)?;
     let started = Instant::now();
-    let view = view::choose(view::Options {
-        format: Format::json_if(arguments.show.json),
-        limit: arguments.show.limit,
-        all: arguments.show.all,
-    });
-    let mut screen = Screen::new(view, !arguments.once);
-    let mut tracker = Tracker::new(arguments.show.state);
+    let mut screen = screens::of_stuck(&request.show, !request.once);
+    let mut tracker = Tracker::new(watched.state);
     let mut session = Session::default();
-    let mut ticks = time::interval(arguments.interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks.tick().await; // the first one is at once
+    let mut ticks = ticks(request.interval);
+    ticks.tick().await;
     loop {
         let look = live.look().context("looking at the machine")?;
-        let snapshot = Snapshot::new(look, &mut tracker, &watched);
-        session.add(&snapshot, &tracker);
+        let snapshot = snapshot(look, &mut tracker, &watched);
+        session.add(&snapshot, tracker.found(), tracker.left_unseen());
         screen.show(&snapshot)?;
-        if arguments.once {
+        if request.once {
             return Ok(());
         }
         tokio::select! {
@@ -96,7 +68,33 @@ async fn session(arguments: &Stuck) -> anyhow::Result<()> {
             _ = ticks.tick() => {}
         }
     }
-    let summary = view::summary::summary(&session, &watched, started.elapsed());
-    screen.end(&summary)?;
+    screen.end(&summary(&session, &watched, started.elapsed()))?;
     Ok(())
+}
+
+/// Attaches the kernel side, and says how it works where that is asked for.
+fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
+    let useful_missing = privileges::check()?;
+    let options = WatchOptions {
+        state: watched.state,
+        hook: request.hook,
+        filter: filter::by_socket(&watched.filter),
+        // One look has no time to fill a large map, and making one takes 5 ms.
+        max_sockets: (request.max_sockets).or(request.once.then_some(SOCKETS_OF_ONE_LOOK)),
+        messages: request.verbose >= 2,
+    };
+    let scope = Scope {
+        state: watched.state,
+        older_than_ns: watched.older_than_ns,
+        netns: watched.filter.netns,
+        family: watched.filter.family,
+    };
+    let mut live = Live::start(&options, scope, useful_missing)?;
+    if request.verbose >= 1 {
+        writeln!(io::stderr(), "tcptrace: {}", live.kernel().describe())?;
+    }
+    if options.messages {
+        live.kernel().print_messages()?;
+    }
+    Ok(live)
 }

@@ -11,10 +11,8 @@ use std::{
     path::PathBuf,
 };
 
-pub use per_process::rotate::Rotate;
-
 use crate::{
-    model::transition::Record,
+    model::{request::Rotation, transition::Record},
     view::{
         Format,
         log::{self, text::Medium},
@@ -68,7 +66,7 @@ pub enum Place {
         /// The folder.
         dir: PathBuf,
         /// When files are put aside; `None` for never.
-        rotate: Option<Rotate>,
+        rotation: Option<Rotation>,
     },
 }
 
@@ -93,14 +91,14 @@ pub fn choose(
             ))
         }
         Place::File(path) => Box::new(file::File::create(&path, view(Medium::File))?),
-        Place::Folder { dir, rotate } => {
+        Place::Folder { dir, rotation } => {
             let options = per_process::Options {
                 dir,
                 extension: match format {
                     Format::Text => "log",
                     Format::Json => "jsonl",
                 },
-                rotate,
+                rotation,
             };
             let tell = Box::new(|report: &str| {
                 // Nobody is left to tell when standard error is closed.

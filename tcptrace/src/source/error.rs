@@ -113,14 +113,25 @@ pub enum StartError {
     Setup(#[from] EbpfError),
 }
 
-impl StartError {
-    /// For a tracepoint's layout that is not known; `btf_problem`: why the other hook was not used.
-    #[must_use]
-    pub fn of_tracepoint(problem: Problem, btf_problem: Option<String>) -> Self {
+impl From<Problem> for StartError {
+    fn from(problem: Problem) -> Self {
+        let btf_problem = None;
         match problem {
             Problem::NoTracefs => Self::NoTracefs { btf_problem },
             Problem::NoTracepoint => Self::NoTracepoint { btf_problem },
             Problem::Field(reason) => Self::TracepointFormat { reason },
+        }
+    }
+}
+
+impl StartError {
+    /// Says, where the other hook has failed, too, why the btf hook was not used.
+    #[must_use]
+    pub fn with_btf_problem(self, btf_problem: Option<String>) -> Self {
+        match self {
+            Self::NoTracefs { .. } => Self::NoTracefs { btf_problem },
+            Self::NoTracepoint { .. } => Self::NoTracepoint { btf_problem },
+            other => other,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::clock::slowness;
-use xtask::workload::{Role, Truth};
+use testbed::clock::slowness;
+use testbed::{Role, Truth};
 
 use crate::kernel;
 use crate::report::{Snapshot, Socket};

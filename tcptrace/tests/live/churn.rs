@@ -3,8 +3,8 @@
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
-use xtask::workload::clock::patience;
-use xtask::workload::{Actor, Netns, Order, Socket};
+use testbed::clock::patience;
+use testbed::{Actor, Netns, Order, Socket};
 
 /// Pairs of processes, one for each core that any machine has.
 pub const PAIRS: [&str; 2] = ["one", "two"];

@@ -1,7 +1,7 @@
 //! The ways a socket stops being stuck. Each must take exactly that socket out of the report.
 
 use anyhow::Result;
-use xtask::workload::{Family, Order, Side, Stage};
+use testbed::{Family, Order, Side, Stage};
 
 use crate::case::Cases;
 use crate::check::{self, Age};
@@ -19,9 +19,9 @@ pub fn add(cases: &mut Cases) {
 }
 
 /// Ends the first of two pairs' server ends.
-type Ending = fn(&mut Stage, &xtask::workload::Pair) -> Result<()>;
+type Ending = fn(&mut Stage, &testbed::Pair) -> Result<()>;
 
-fn close(stage: &mut Stage, pair: &xtask::workload::Pair) -> Result<()> {
+fn close(stage: &mut Stage, pair: &testbed::Pair) -> Result<()> {
     stage.server.tell(&Order::Close {
         fds: vec![pair.server.fd],
     })?;
@@ -29,18 +29,18 @@ fn close(stage: &mut Stage, pair: &xtask::workload::Pair) -> Result<()> {
 }
 
 /// The peer takes the whole connection back: the descriptor stays open, but there is no connection any more.
-fn reset(stage: &mut Stage, pair: &xtask::workload::Pair) -> Result<()> {
+fn reset(stage: &mut Stage, pair: &testbed::Pair) -> Result<()> {
     stage.client.tell(&Order::Reset {
         fds: vec![pair.client.fd],
     })?;
     stage.server.time(&Order::Await {
         fd: pair.server.fd,
-        state: xtask::workload::state::CLOSE,
+        state: testbed::state::CLOSE,
     })?;
     Ok(())
 }
 
-fn keepalive(stage: &mut Stage, pair: &xtask::workload::Pair) -> Result<()> {
+fn keepalive(stage: &mut Stage, pair: &testbed::Pair) -> Result<()> {
     die_of_keepalive(stage, pair)
 }
 

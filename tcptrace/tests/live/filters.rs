@@ -1,7 +1,7 @@
 //! Filters: of what was there before the start, and of what comes after, which the kernel side sorts out.
 
 use anyhow::{Context, Result};
-use xtask::workload::{Family, Role, Stage, Truth};
+use testbed::{Family, Role, Stage, Truth};
 
 use crate::case::Cases;
 use crate::check::{self, Age};

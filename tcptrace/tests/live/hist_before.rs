@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use xtask::workload::clock::{monotonic_ns, slowness};
-use xtask::workload::{Family, Order, Side, Stage, Truth};
+use testbed::clock::{monotonic_ns, slowness};
+use testbed::{Family, Order, Side, Stage, Truth};
 
 use crate::case::Cases;
 use crate::check::{ABOVE_NS, exact_ns};

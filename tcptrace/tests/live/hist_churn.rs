@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use xtask::workload::clock::slowness;
+use testbed::clock::slowness;
 
 use crate::case::Cases;
 use crate::churn::{Churn, PAIRS};

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use xtask::workload::clock::slowness;
-use xtask::workload::{Actor, How, Netns, Order, Whose};
+use testbed::clock::slowness;
+use testbed::{Actor, How, Netns, Order, Whose};
 
 use crate::case::Cases;
 use crate::check::exact_ns;

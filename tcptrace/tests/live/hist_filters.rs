@@ -1,7 +1,7 @@
 //! Filters of histograms: each must leave exactly the durations that it fits, also of sockets from before.
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::{Actor, Family, How, Order, Side, Stage, Whose};
+use testbed::{Actor, Family, How, Order, Side, Stage, Whose};
 
 use crate::case::Cases;
 use crate::hist_tool::{Report, end, end_all, judge, watch, watch_all};
@@ -63,7 +63,7 @@ fn leaks(stage: &mut Stage, family: Family, side: Side, count: usize) -> Result<
     let pairs = stage.connect(family, count)?;
     let truths = stage.leak(&pairs, side)?;
     let whose = Whose::of(stage.actor(side).pid(), How::Connect)?;
-    let leak = |(pair, truth): (&xtask::workload::Pair, &xtask::workload::Truth)| {
+    let leak = |(pair, truth): (&testbed::Pair, &testbed::Truth)| {
         let moment = (truth.before_ns, truth.after_ns);
         Stayed {
             whose: whose.clone(),
@@ -148,7 +148,7 @@ fn children() -> Result<()> {
         stage.server.tell(&Order::Shutdown { fd: server.fd })?;
     }
     for socket in &sockets {
-        let (fd, state) = (socket.fd, xtask::workload::state::CLOSE_WAIT);
+        let (fd, state) = (socket.fd, testbed::state::CLOSE_WAIT);
         let order = Order::Await { fd, state };
         stage.client.tell(&order.by(worker))?;
         let close = Order::Close { fds: vec![fd] };
@@ -194,7 +194,7 @@ fn cgroup() -> Result<()> {
         stage.server.tell(&Order::Shutdown { fd: server.fd })?;
     }
     for socket in &mine {
-        let (fd, state) = (socket.fd, xtask::workload::state::CLOSE_WAIT);
+        let (fd, state) = (socket.fd, testbed::state::CLOSE_WAIT);
         inside.tell(&Order::Await { fd, state })?;
     }
     let others = leaks(&mut stage, Family::Ipv4, Side::Client, 2)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use xtask::workload::{Actor, Family, How, Order, Side, Stage, Whose};
+use testbed::{Actor, Family, How, Order, Side, Stage, Whose};
 
 use crate::case::Cases;
 use crate::hist_tool::{Report, end, end_all, judge, start_all, watch, watch_all};

@@ -1,8 +1,8 @@
 //! More sockets than there is room for: what is not known is counted, what is told is true.
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::clock::monotonic_ns;
-use xtask::workload::{Family, Order, Side, Stage};
+use testbed::clock::monotonic_ns;
+use testbed::{Family, Order, Side, Stage};
 
 use crate::case::Cases;
 use crate::check::exact_ns;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use xtask::workload::clock::monotonic_ns;
-use xtask::workload::{Family, Order, Side, Stage};
+use testbed::clock::monotonic_ns;
+use testbed::{Family, Order, Side, Stage};
 
 use crate::case::Cases;
 use crate::hist_tool::{Histogram, READY, Report, judge, last, reports, start_all};

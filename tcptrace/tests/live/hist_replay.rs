@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use xtask::workload::clock::{patience, slowness};
-use xtask::workload::{Family, Order, Stage};
+use testbed::clock::{patience, slowness};
+use testbed::{Family, Order, Stage};
 
 use crate::case::Cases;
 use crate::check::exact_ns;

@@ -2,9 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use xtask::workload::clock::{monotonic_ns, slowness};
-use xtask::workload::state::CLOSE_WAIT;
-use xtask::workload::{Actor, Family, How, Order, Side, Socket, Stage, Whose};
+use testbed::clock::{monotonic_ns, slowness};
+use testbed::state::CLOSE_WAIT;
+use testbed::{Actor, Family, How, Order, Side, Socket, Stage, Whose};
 
 use crate::check::exact_ns;
 use crate::hist_tool::{Durations, Quantile, Report};

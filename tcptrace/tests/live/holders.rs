@@ -1,7 +1,7 @@
 //! The less usual ways for a process to have a socket open. Each leaves sockets in CLOSE_WAIT in the server.
 
 use anyhow::{Result, ensure};
-use xtask::workload::{Family, Order, Side, Stage, Truth};
+use testbed::{Family, Order, Side, Stage, Truth};
 
 use crate::case::Cases;
 use crate::check::{self, Age};

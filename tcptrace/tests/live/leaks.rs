@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::{Family, Stage, Truth};
+use testbed::{Family, Stage, Truth};
 
 use crate::case::Cases;
 use crate::check::{self, Age};

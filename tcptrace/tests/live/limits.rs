@@ -1,8 +1,8 @@
 //! More sockets than the kernel side has room for.
 
 use anyhow::{Result, ensure};
-use xtask::workload::clock::slowness;
-use xtask::workload::{Family, Stage};
+use testbed::clock::slowness;
+use testbed::{Family, Stage};
 
 use crate::case::Cases;
 use crate::check::ABOVE_NS;

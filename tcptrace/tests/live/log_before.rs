@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::{Family, How, Order, Role, Span, Stage, Truth, Whose, timed};
+use testbed::{Family, How, Order, Role, Span, Stage, Truth, Whose, timed};
 
 use crate::case::Cases;
 use crate::check::{ABOVE_NS, EXACT_NS};
@@ -164,7 +164,7 @@ fn still_open(open: &[&Open], truth: &Truth, age: &str) -> Result<()> {
     ensure!(truth.holders == held, "wrong holders: {found:#?}");
     let since = found.monotonic_ns - found.age_ns;
     ensure!(found.age == age, "not {age}: {found:#?}");
-    let slower = ABOVE_NS * (u64::from(xtask::workload::clock::slowness()) - 1);
+    let slower = ABOVE_NS * (u64::from(testbed::clock::slowness()) - 1);
     let earliest = truth.before_ns - EXACT_NS - if age == "exact" { 0 } else { slower };
     ensure!(since >= earliest, "too old: {found:#?}");
     ensure!(

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::actor::THREAD;
-use xtask::workload::clock::slowness;
-use xtask::workload::{Caller, History, How, Role, Span, Step, Whose};
+use testbed::actor::THREAD;
+use testbed::clock::slowness;
+use testbed::{Caller, History, How, Role, Span, Step, Whose};
 
 use crate::check::{ABOVE_NS, EXACT_NS};
 use crate::kernel;

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 use serde_json::Value;
-use xtask::workload::{Family, Order, Stage};
+use testbed::{Family, Order, Stage};
 
 use crate::case::Cases;
 use crate::kernel;

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use xtask::workload::state::FIN_WAIT2;
-use xtask::workload::{Actor, Family, Order, Stage};
+use testbed::state::FIN_WAIT2;
+use testbed::{Actor, Family, Order, Stage};
 
 use crate::case::Cases;
 use crate::log_check::{self, Accepts};
@@ -197,7 +197,7 @@ impl Drop for Group {
         let start = std::time::Instant::now();
         // A killed process is in it until it is gone for good.
         while std::fs::remove_dir(&self.folder).is_err()
-            && start.elapsed() < xtask::workload::clock::patience()
+            && start.elapsed() < testbed::clock::patience()
         {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }

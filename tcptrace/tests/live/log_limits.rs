@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use xtask::workload::clock::slowness;
-use xtask::workload::{Family, Order, Span, Stage, timed};
+use testbed::clock::slowness;
+use testbed::{Family, Order, Span, Stage, timed};
 
 use crate::case::Cases;
 use crate::churn::{Churn, PAIRS, until_only};

@@ -3,8 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::{Result, bail, ensure};
-use xtask::workload::state::{CLOSE, CLOSE_WAIT};
-use xtask::workload::{Actor, Family, History, How, Order, Reply, Side, Socket, Whose, timed};
+use testbed::state::{CLOSE, CLOSE_WAIT};
+use testbed::{Actor, Family, History, How, Order, Reply, Side, Socket, Whose, timed};
 
 use crate::log_scene::{End, Scene, listen};
 

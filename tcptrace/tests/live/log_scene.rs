@@ -4,11 +4,9 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use xtask::workload::clock::patience;
-use xtask::workload::state::{CLOSE, CLOSE_WAIT};
-use xtask::workload::{
-    Actor, Family, History, How, Order, Reply, Side, Socket, Span, Stage, Whose, timed,
-};
+use testbed::clock::patience;
+use testbed::state::{CLOSE, CLOSE_WAIT};
+use testbed::{Actor, Family, History, How, Order, Reply, Side, Socket, Span, Stage, Whose, timed};
 
 /// One end of a connection.
 pub struct End {

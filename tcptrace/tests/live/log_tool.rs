@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use serde_json::Value;
-use xtask::workload::clock::monotonic_ns;
+use testbed::clock::monotonic_ns;
 
 use crate::place::Place;
 use crate::report::{Line, Lost, Open, Transition};

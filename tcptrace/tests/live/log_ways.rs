@@ -1,8 +1,8 @@
 //! The ways a connection ends, each as a history that a log must tell.
 
 use anyhow::Result;
-use xtask::workload::state::{CLOSE, CLOSE_WAIT, CLOSING, FIN_WAIT2};
-use xtask::workload::{Actor, Family, History, How, Order, Span, Whose, timed};
+use testbed::state::{CLOSE, CLOSE_WAIT, CLOSING, FIN_WAIT2};
+use testbed::{Actor, Family, History, How, Order, Span, Whose, timed};
 
 use crate::log_scene::{End, Scene, listen};
 

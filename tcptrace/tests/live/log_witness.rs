@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use anyhow::{Context, Result, ensure};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use rustix::thread::UnshareFlags;
-use xtask::workload::{Family, History, Stage};
+use testbed::{Family, History, Stage};
 
 use crate::case::Cases;
 use crate::log_check::within;
@@ -147,7 +147,7 @@ fn agrees(history: &History, lines: &[Line]) -> Result<()> {
         let copied = line.from == "LISTEN" && line.to == "SYN_RECV";
         // A socket that is connected again still shows its old port.
         let portless = line.from == "CLOSE" && history.steps.iter().any(|step| step.portless);
-        let its_ports = |step: &xtask::workload::Step| {
+        let its_ports = |step: &testbed::Step| {
             line.ports == (step.local.port(), step.remote.map_or(0, |r| r.port()))
         };
         let later = line.monotonic_ns + 1000 >= begin_ns;

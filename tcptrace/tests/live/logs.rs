@@ -2,7 +2,7 @@
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
-use xtask::workload::{Family, Stage};
+use testbed::{Family, Stage};
 
 use crate::case::Cases;
 use crate::log_check::{self, Accepts};

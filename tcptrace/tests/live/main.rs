@@ -52,7 +52,7 @@ mod vanishing;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use xtask::workload::{Netns, actor};
+use testbed::{Netns, actor};
 
 fn main() -> ExitCode {
     // The actors of the workload are this very program, run again.

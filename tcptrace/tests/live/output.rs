@@ -1,7 +1,7 @@
 //! What is written, where it goes, and what it must not do to a terminal.
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::{Family, Order, Stage};
+use testbed::{Family, Order, Stage};
 
 use crate::case::Cases;
 use crate::place::{BOTH, Place};

@@ -1,7 +1,7 @@
 //! What the kernel still keeps for a socket that is stuck.
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::{Family, Order, Side, Stage};
+use testbed::{Family, Order, Side, Stage};
 
 use crate::case::Cases;
 use crate::place::{BOTH, Place};

@@ -1,8 +1,8 @@
 //! Other states than CLOSE_WAIT.
 
 use anyhow::{Result, ensure};
-use xtask::workload::state::{FIN_WAIT2, LAST_ACK, SYN_SENT};
-use xtask::workload::{Family, Order, Side, Socket, Stage};
+use testbed::state::{FIN_WAIT2, LAST_ACK, SYN_SENT};
+use testbed::{Family, Order, Side, Socket, Stage};
 
 use crate::case::Cases;
 use crate::kernel;

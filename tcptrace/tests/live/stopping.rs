@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
-use xtask::workload::clock::patience;
-use xtask::workload::{Family, Order, Stage, Truth};
+use testbed::clock::patience;
+use testbed::{Family, Order, Stage, Truth};
 
 use crate::case::Cases;
 use crate::place::{BOTH, Place};

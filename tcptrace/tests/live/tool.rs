@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
-use xtask::workload::clock::{monotonic_ns, patience};
+use testbed::clock::{monotonic_ns, patience};
 
 use crate::place::Place;
 use crate::report::Snapshot;

@@ -3,9 +3,9 @@
 use std::fs::read_link;
 
 use anyhow::{Context, Result, ensure};
-use xtask::workload::clock::{monotonic_ns, patience};
-use xtask::workload::state::{CLOSE, CLOSE_WAIT, FIN_WAIT2};
-use xtask::workload::{Family, Netns, Order, Pair, Side, Stage, Truth};
+use testbed::clock::{monotonic_ns, patience};
+use testbed::state::{CLOSE, CLOSE_WAIT, FIN_WAIT2};
+use testbed::{Family, Netns, Order, Pair, Side, Stage, Truth};
 
 use crate::case::Cases;
 

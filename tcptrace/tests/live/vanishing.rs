@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
-use xtask::workload::{Family, Stage};
+use testbed::{Family, Stage};
 
 use crate::case::Cases;
 use crate::place::{BOTH, Place};

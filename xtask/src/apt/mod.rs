@@ -5,8 +5,10 @@
 
 mod index;
 mod mirror;
+mod version;
 
-pub use index::{Package, compare_versions};
+pub use index::Package;
+pub use version::newest;
 
 use crate::{cache, process};
 use anyhow::{Context, Result, bail};
@@ -60,7 +62,7 @@ impl Lists {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// Every version of the packages with these names, newest first.
+    /// Every version of the packages with these names, in no order that one may rely on.
     pub fn show<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Package>> {
         let mut names = names.into_iter().peekable();
         if names.peek().is_none() {
@@ -75,9 +77,7 @@ impl Lists {
             .stderr(Stdio::null())
             .output()
             .context("cannot start apt-cache: this needs a machine with apt")?;
-        let mut packages = index::parse(&String::from_utf8_lossy(&output.stdout));
-        packages.sort_by(|a, b| index::compare_versions(&b.version, &a.version));
-        Ok(packages)
+        Ok(index::parse(&String::from_utf8_lossy(&output.stdout)))
     }
 
     /// Downloads `package` into `to` and gives the path of the `.deb`. apt checks it against the signed lists.

@@ -1,6 +1,6 @@
 //! Results as markdown, on the screen and in docs/performance.md.
 
-use super::machine::Machine;
+use super::gauge::machine::Machine;
 use anyhow::{Context, Result};
 use std::{fmt::Write, fs, path::Path};
 

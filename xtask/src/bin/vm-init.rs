@@ -19,12 +19,9 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
-use xtask::{
-    vm::{
-        console::TESTS_BEGIN,
-        job::{JOB, Job, MODULES, Notice, PROGRAMS},
-    },
-    workload,
+use xtask::vm::{
+    job::{JOB, Job, MODULES, Notice, PROGRAMS},
+    outcome::console::TESTS_BEGIN,
 };
 
 /// Kinds of file systems and where to mount them, in order.
@@ -90,7 +87,7 @@ fn prepare() -> Vec<String> {
         maximum: Some(hard),
     };
     let others = [
-        workload::loopback_up(),
+        testbed::loopback_up(),
         rustix::system::sethostname(b"tcptrace-vm").context("cannot set the host's name"),
         rustix::process::setrlimit(Resource::Nofile, limit)
             .context("cannot raise the limit of open files"),

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what tcptrace costs, measured.
 
 use crate::{
-    bench::{self, Part, Plan},
+    bench::{self, Measurement, Plan},
     rerun,
     workspace::Workspace,
 };
@@ -13,7 +13,7 @@ use std::{path::PathBuf, process::ExitCode};
 pub struct Args {
     /// Measure only these
     #[arg(value_enum)]
-    parts: Vec<Part>,
+    parts: Vec<Measurement>,
     /// Shorter and less exact; nothing is written
     #[arg(long)]
     quick: bool,

@@ -3,7 +3,6 @@
 pub mod bench;
 pub mod demo;
 pub mod ebpf;
-pub mod role;
 pub mod run;
 pub mod test;
 pub mod vm;

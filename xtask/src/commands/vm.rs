@@ -5,8 +5,8 @@ use crate::{
         arch::Arch,
         kernels::{KERNELS, Kernel},
         matrix::Matrix,
+        outcome::verdict::{End, Verdict},
         table::Table,
-        verdict::{End, Verdict},
     },
     workspace::Workspace,
 };

@@ -1,10 +1,14 @@
 //! Who is in the story, and what they do when.
 
-use crate::{role::Player, workload::Netns};
 use anyhow::{Result, bail};
+use std::net::{Ipv4Addr, SocketAddr};
+use testbed::{
+    Netns,
+    part::{Part, Player},
+};
 
-const API: &str = "127.0.0.1:8080";
-const QUEUE: &str = "127.0.0.1:9090";
+const API_PORT: u16 = 8080;
+const QUEUE_PORT: u16 = 9090;
 
 /// The processes, in a namespace of their own.
 pub struct Cast {
@@ -20,13 +24,20 @@ pub struct Cast {
 impl Cast {
     pub fn new() -> Result<Self> {
         let netns = Netns::new()?;
+        let [api, queue] =
+            [API_PORT, QUEUE_PORT].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let start = |part| Player::start(&netns, &part);
+        let pool = |comm: &str| Part::HttpPool {
+            comm: comm.into(),
+            server: api,
+        };
         Ok(Self {
             // In this order: servers before their clients.
-            _api: Player::start(&netns, &["http-server", API])?,
-            checkout: Player::start(&netns, &["http-pool", "checkout", API])?,
-            basket: Player::start(&netns, &["http-pool", "basket", API])?,
-            queue: Player::start(&netns, &["queue-server", QUEUE])?,
-            workers: Player::start(&netns, &["queue-clients", QUEUE])?,
+            _api: start(Part::HttpServer { address: api })?,
+            checkout: start(pool("checkout"))?,
+            basket: start(pool("basket"))?,
+            queue: start(Part::QueueServer { address: queue })?,
+            workers: start(Part::QueueClients { server: queue })?,
             netns,
         })
     }

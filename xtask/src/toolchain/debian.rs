@@ -3,7 +3,7 @@
 //! Debian's compiler is not the one in use, but the source of a release is the same: what differs is in parts
 //! that no BPF program uses.
 
-use crate::apt::{Lists, Package, unpack};
+use crate::apt::{self, Lists, Package, unpack};
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
 
@@ -17,21 +17,21 @@ const ARCHITECTURE: &str = "amd64";
 pub fn fetch(release: &str, scratch: &Path) -> Result<PathBuf> {
     let lists = Lists::fetch(SUITE, ARCHITECTURE)?;
     let packages = lists.show(["rust-src"])?;
-    let package = choose(&packages, release)
+    let package = choose(&packages, release)?
         .with_context(|| format!("Debian's {SUITE} has no rust-src {release}"))?;
     let files = scratch.join("files");
     unpack(&lists.download(package, scratch)?, &files)?;
     Ok(files.join(format!("usr/src/rustc-{release}/library")))
 }
 
-/// The package for Rust `release`.
-fn choose<'a>(packages: &'a [Package], release: &str) -> Option<&'a Package> {
-    packages.iter().find(|package| {
+/// The newest package for Rust `release`.
+fn choose<'a>(packages: &'a [Package], release: &str) -> Result<Option<&'a Package>> {
+    apt::newest(packages.iter().filter(|package| {
         package
             .version
             .strip_prefix(release)
             .is_some_and(|rest| rest.starts_with(['+', '-', '~']))
-    })
+    }))
 }
 
 #[cfg(test)]
@@ -46,6 +46,7 @@ mod tests {
             version: version.into(),
             depends: Vec::new(),
         });
+        let choose = |packages, release| choose(packages, release).expect("one at most fits");
         assert_eq!(choose(&packages, "1.95.0"), Some(&packages[1]));
         assert_eq!(choose(&packages, "1.95"), None);
         assert_eq!(choose(&[], "1.95.0"), None);

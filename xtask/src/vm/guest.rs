@@ -1,6 +1,10 @@
 //! One guest: QEMU from start to end.
 
-use super::{arch::Arch, console, report::Report, store::Boot};
+use super::{
+    arch::Arch,
+    outcome::{console, report::Report},
+    store::Boot,
+};
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 use std::{

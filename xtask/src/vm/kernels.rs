@@ -1,7 +1,7 @@
 //! The kernels of the matrix and where Debian has them: the one place to change when the matrix does.
 
 use super::arch::Arch;
-use crate::apt::{Lists, Package};
+use crate::apt::{self, Lists, Package};
 use anyhow::{Context, Result, bail};
 use std::collections::HashMap;
 
@@ -99,17 +99,17 @@ impl Kernel {
                 .map(String::as_str)
                 .filter(|name| name.ends_with(&suffix)),
         )?;
-        let Some(image) = images.into_iter().next() else {
+        let Some(image) = apt::newest(&images)? else {
             return Ok(None);
         };
         let mut packages = Vec::new();
-        for name in parts(&image) {
-            match lists.show([name])?.into_iter().next() {
-                Some(part) => packages.push(part),
+        for name in parts(image) {
+            match apt::newest(&lists.show([name])?)? {
+                Some(part) => packages.push(part.clone()),
                 None => bail!("{} needs {name}, which is not there", image.name),
             }
         }
-        packages.push(image);
+        packages.push(image.clone());
         Ok(Some(packages))
     }
 }

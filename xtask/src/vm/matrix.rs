@@ -6,9 +6,9 @@ use super::{
     image,
     job::Job,
     kernels::{Kernel, Suites},
+    outcome::verdict::Verdict,
     programs::{self, Programs},
     store::{self, Boot},
-    verdict::Verdict,
 };
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, anyhow};

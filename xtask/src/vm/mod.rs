@@ -8,15 +8,12 @@
 //! open and then hang.
 
 pub mod arch;
-pub mod console;
-pub mod cpio;
 pub mod guest;
 pub mod image;
 pub mod job;
 pub mod kernels;
 pub mod matrix;
+pub mod outcome;
 pub mod programs;
-pub mod report;
 pub mod store;
 pub mod table;
-pub mod verdict;

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::{
+    diagnosis::hist,
     diagnosis::recording::journal::Journal,
     model::{
         filter::Filter,
@@ -102,7 +103,7 @@ impl RecordedDurations {
             length_ns: u64::try_from(length.as_nanos()).unwrap_or(u64::MAX),
             extent: Extent::Whole,
         };
-        let mut report = Report::new(&self.durations, span, include_open, account);
+        let mut report = hist::report::report(&self.durations, span, include_open, account);
         report.notes = notes;
         report
     }

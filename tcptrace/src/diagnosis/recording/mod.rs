@@ -6,3 +6,4 @@ pub mod journal;
 #[cfg(test)]
 mod journal_tests;
 pub mod recorded;
+pub mod snapshot;

@@ -11,12 +11,9 @@ use crate::model::{
 /// tells a client from a server whose listener is gone.
 #[must_use]
 pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role {
-    let inode = u64::from(listed.details.inode);
     let by_holder = || {
-        let held = look.held.as_ref()?;
-        let start = held.partition_point(|held| held.inode < inode);
-        let first = held.get(start).filter(|held| held.inode == inode)?;
-        Some(first.backlog? > 0)
+        let descriptors = look.held.as_ref()?.of(listed.details.inode);
+        Some(descriptors.first()?.backlog? > 0)
     };
     let listens = || listener_of(&look.listening, listed.netns, listed.local).is_some();
     match entered
@@ -75,11 +72,16 @@ fn fit(listening: &Listening, local: Endpoint) -> Option<u8> {
 mod tests {
     use super::*;
     use crate::fixtures::{NETNS, end, entered, held, holder, listed, listening, look};
+    use crate::model::stuck::look::Descriptors;
 
     fn role(backlog: Option<u32>, listener: Option<Listening>) -> Role {
         let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
         let mut look = look();
-        look.held = Some(vec![held(&socket, backlog, holder(1, "x", 3))]);
+        look.held = Some(Descriptors::new(vec![held(
+            &socket,
+            backlog,
+            holder(1, "x", 3),
+        )]));
         look.listening.extend(listener);
         role_of(&look, &socket, None)
     }

@@ -9,10 +9,11 @@ use crate::{
     diagnosis::stuck::{
         join::{Sighting, join},
         role::{listener_of, role_of},
+        since::at_latest_ns,
     },
     model::{
         socket::{Holder, Listener, Role, Since, Socket},
-        stuck::look::{Entered, Held, Listed, Look},
+        stuck::look::{Entered, Listed, Look},
     },
 };
 
@@ -78,11 +79,12 @@ impl Tracker {
     /// Traffic on a socket makes its bound worse, so the best one is kept.
     fn earliest(&mut self, listed: &Listed) -> u64 {
         let found = &mut self.found;
+        let at_latest_ns = at_latest_ns(listed);
         let bound = self.earlier.entry(listed.cookie).or_insert_with(|| {
             *found += 1;
-            listed.at_latest_ns
+            at_latest_ns
         });
-        *bound = (*bound).min(listed.at_latest_ns);
+        *bound = (*bound).min(at_latest_ns);
         *bound
     }
 
@@ -151,13 +153,9 @@ impl Tracker {
 /// Holders of the socket with this inode, the longest-running process first: after a fork that is
 /// the parent.
 fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
-    let held = look.held.as_ref()?;
-    // Sorted by inode, so that a thousand sockets do not each search them all.
-    let start = held.partition_point(|held| held.inode < u64::from(inode));
-    let mut holders: Vec<Holder> = held[start..]
-        .iter()
-        .take_while(|held| held.inode == u64::from(inode) && inode != 0)
-        .map(|held| held.holder.clone())
+    let descriptors = look.held.as_ref()?.of(inode).iter();
+    let mut holders: Vec<Holder> = descriptors
+        .map(|descriptor| descriptor.holder.clone())
         .collect();
     let started = |holder: &Holder| look.processes.get(&holder.pid).map(|info| info.started);
     holders.sort_by_key(|holder| (started(holder).unwrap_or(u64::MAX), holder.pid, holder.fd));
@@ -177,17 +175,11 @@ fn cgroup_of(look: &Look, socket: &Socket) -> Option<String> {
     })
 }
 
-/// Sorts holders as [`Look::held`] must be. A descriptor may have been come upon twice, by way of a
-/// thread or of another pass.
-pub fn sort_held(held: &mut Vec<Held>) {
-    held.sort_by(|a, b| (a.inode, &a.holder).cmp(&(b.inode, &b.holder)));
-    held.dedup();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::{NOW_NS, SECOND, busy_look, end, entered, listed, look};
+    use crate::model::stuck::look::Descriptors;
 
     fn by_cookie(sockets: &[Socket], cookie: u64) -> &Socket {
         let found = sockets.iter().find(|socket| socket.cookie == Some(cookie));
@@ -244,7 +236,7 @@ mod tests {
         // A keepalive probe was answered: the kernel now says 3 s.
         let mut second = look();
         second.listed = vec![Listed {
-            at_latest_ns: NOW_NS - 3 * SECOND,
+            last_ack_ns: Some(NOW_NS - 3 * SECOND),
             ..socket
         }];
         let sockets = tracker.sockets(&second);
@@ -256,11 +248,10 @@ mod tests {
 
     #[test]
     fn a_descriptor_counts_once() {
-        let mut held = busy_look().held.expect("asked for");
-        held.reverse();
-        held.extend_from_slice(&held.clone());
-        sort_held(&mut held);
-        assert_eq!(Some(held), busy_look().held);
+        let held = busy_look().held.expect("asked for");
+        let mut twice = [held.all(), held.all()].concat();
+        twice.reverse();
+        assert_eq!(Descriptors::new(twice), held);
     }
 
     #[test]

@@ -9,21 +9,21 @@ use crate::model::{
 };
 
 /// A part of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Part {
-    /// The owner's name
+    /// The owner's name.
     Comm,
-    /// The owner: one process, under one name
+    /// The owner: one process, under one name.
     Pid,
-    /// The remote address
+    /// The remote address.
     Remote,
-    /// The port connected to: the remote one of a client, the local one of a server
+    /// The port connected to: the remote one of a client, the local one of a server.
     Port,
-    /// The owner's control group
+    /// The owner's control group.
     Cgroup,
-    /// The network namespace
+    /// The network namespace.
     Netns,
-    /// The address family
+    /// The address family.
     Family,
 }
 

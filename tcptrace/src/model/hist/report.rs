@@ -1,12 +1,12 @@
 //! Durations as they are shown: worst first, and what is to be said beside them.
 
-use std::{cmp::Reverse, time::SystemTime};
+use std::time::SystemTime;
 
 use tcptrace_common::TcpState;
 
 use crate::model::{
     hist::{
-        durations::{Asked, Durations, Spread},
+        durations::{Asked, Spread},
         histogram::Histogram,
         key::Key,
     },
@@ -96,49 +96,6 @@ pub struct Span {
 }
 
 impl Report {
-    /// Durations as they are shown.
-    #[must_use]
-    pub fn new(durations: &Durations, span: Span, include_open: bool, account: Account) -> Self {
-        let asked = durations.asked().clone();
-        let mut groups: Vec<_> = durations
-            .spreads()
-            .filter(|(_, _, spread)| !spread.is_empty())
-            .map(|(state, key, spread)| KeyDurations {
-                state,
-                key: key.cloned(),
-                spread: spread.clone(),
-            })
-            .collect();
-        let place = |state| asked.states.iter().position(|asked| *asked == state);
-        groups.sort_by(|one, other| {
-            let rank = |group: &KeyDurations| {
-                let worst = Reverse(group.spread.total_ns());
-                (place(group.state), group.key.is_none(), worst)
-            };
-            // The key, so that equals always come in the same order.
-            (rank(one), &one.key).cmp(&(rank(other), &other.key))
-        });
-        Self {
-            time: span.time,
-            monotonic_ns: span.end_ns,
-            length_ns: span.length_ns,
-            extent: span.extent,
-            include_open,
-            keys: if asked.by.is_empty() {
-                0
-            } else {
-                durations.keys()
-            },
-            asked,
-            groups,
-            account: Account {
-                keyless: account.keyless + durations.crowded(),
-                ..account
-            },
-            notes: Vec::new(),
-        }
-    }
-
     /// The durations of which quantiles are shown.
     #[must_use]
     pub fn for_quantiles(&self, spread: &Spread) -> Histogram {

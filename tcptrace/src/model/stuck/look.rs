@@ -5,6 +5,8 @@ use std::{
     time::SystemTime,
 };
 
+use tcptrace_common::TcpState;
+
 use crate::model::{
     names::names,
     socket::{Details, Endpoint, Family, Holder},
@@ -46,10 +48,13 @@ pub struct Listed {
     pub local: Endpoint,
     /// The other end.
     pub remote: Endpoint,
-    /// The state's number.
-    pub state: u8,
-    /// The latest moment at which it can have entered the state, in ns of `CLOCK_MONOTONIC`.
-    pub at_latest_ns: u64,
+    /// The state that it was in.
+    pub state: TcpState,
+    /// A moment no earlier than the kernel's answer, in ns of `CLOCK_MONOTONIC`.
+    pub listed_ns: u64,
+    /// The latest moment at which the peer's last acknowledgment can have come in, likewise; `None`
+    /// where the kernel does not tell.
+    pub last_ack_ns: Option<u64>,
     /// The rest.
     pub details: Details,
 }
@@ -71,9 +76,9 @@ pub struct Listening {
     pub backlog: u32,
 }
 
-/// A holder and what its descriptor said of the socket.
+/// A descriptor of a socket: its holder, and what it said of the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
+pub struct Descriptor {
     /// The socket's inode.
     pub inode: u64,
     /// Who has it.
@@ -81,6 +86,40 @@ pub struct Held {
     /// The backlog that the socket, or the listener it came from, was given; `None` where the way
     /// of finding holders does not tell.
     pub backlog: Option<u32>,
+}
+
+/// Descriptors, to be found again by the socket's inode.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Descriptors(Vec<Descriptor>);
+
+impl Descriptors {
+    /// All of them, each once: a descriptor may have been come upon twice, by way of a thread or of
+    /// another pass.
+    #[must_use]
+    pub fn new(mut descriptors: Vec<Descriptor>) -> Self {
+        descriptors.sort_by(|a, b| (a.inode, &a.holder).cmp(&(b.inode, &b.holder)));
+        descriptors.dedup();
+        Self(descriptors)
+    }
+
+    /// Those of the socket with this inode, by pid and number; none of inode 0, which nobody has.
+    #[must_use]
+    pub fn of(&self, inode: u32) -> &[Descriptor] {
+        // By halves, so that a thousand sockets do not each search them all.
+        let inode = u64::from(inode);
+        let start = self
+            .0
+            .partition_point(|descriptor| descriptor.inode < inode);
+        let rest = &self.0[start..];
+        let count = rest.partition_point(|descriptor| descriptor.inode == inode);
+        if inode == 0 { &[] } else { &rest[..count] }
+    }
+
+    /// All of them.
+    #[must_use]
+    pub fn all(&self) -> &[Descriptor] {
+        &self.0
+    }
 }
 
 /// A process that has to do with some socket.
@@ -141,7 +180,7 @@ pub struct Look {
     /// Listeners in the namespaces of stuck sockets.
     pub listening: Vec<Listening>,
     /// `None` where nobody was asked for.
-    pub held: Option<Vec<Held>>,
+    pub held: Option<Descriptors>,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,
     /// Paths of control groups by id.

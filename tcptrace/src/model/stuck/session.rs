@@ -1,6 +1,6 @@
 //! What is said of a whole session when it ends.
 
-use crate::{diagnosis::stuck::tracker::Tracker, model::stuck::snapshot::Snapshot};
+use crate::model::stuck::snapshot::Snapshot;
 
 /// The session so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -24,8 +24,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Takes a look's result in.
-    pub fn add(&mut self, snapshot: &Snapshot, tracker: &Tracker) {
+    /// Takes a look's result in. `found`: sockets that were in the state before; `left_unseen`: those
+    /// of them that have left it.
+    pub fn add(&mut self, snapshot: &Snapshot, found: u64, left_unseen: u64) {
         self.looks += 1;
         self.most_at_once = self.most_at_once.max(snapshot.sockets.len());
         self.still_stuck = snapshot.sockets.len();
@@ -39,8 +40,8 @@ impl Session {
             }
         }
         self.entered = snapshot.tracing.entered;
-        self.found = tracker.found();
-        self.left = snapshot.tracing.left + tracker.left_unseen();
+        self.found = found;
+        self.left = snapshot.tracing.left + left_unseen;
         self.lost = snapshot.tracing.lost;
     }
 }

@@ -3,7 +3,7 @@
 mod file_names;
 mod index;
 mod process_file;
-pub mod rotate;
+mod rotate;
 #[cfg(test)]
 mod tests;
 
@@ -19,14 +19,16 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    model::transition::{Owner, Process, Record},
+    model::{
+        request::Rotation,
+        transition::{Owner, Process, Record},
+    },
     sink::{
         Finished, Sink,
         per_process::{
             file_names::FileNames,
             index::{FileEntry, Lost},
             process_file::{Common, ProcessFile},
-            rotate::Rotate,
         },
     },
     view::{Page, View},
@@ -55,7 +57,7 @@ pub struct Options {
     /// What the files' names end in.
     pub extension: &'static str,
     /// When files are put aside.
-    pub rotate: Option<Rotate>,
+    pub rotation: Option<Rotation>,
 }
 
 /// Hands each record to the file of its process. A file that cannot be written does not stop the
@@ -90,7 +92,7 @@ impl PerProcess {
         let Options {
             dir,
             extension,
-            rotate,
+            rotation,
         } = options;
         // What processes talk to is not for everybody.
         let mut builder = fs::DirBuilder::new();
@@ -118,7 +120,7 @@ impl PerProcess {
             view,
             common: Common {
                 heading: heading.into_bytes(),
-                rotate,
+                rotation,
                 reports: Vec::from_iter(note),
             },
             others,

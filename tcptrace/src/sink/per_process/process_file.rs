@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use crate::sink::{
-    per_process::{
-        index::FileEntry,
-        rotate::{self, Rotate},
+use crate::{
+    model::request::Rotation,
+    sink::{
+        per_process::{index::FileEntry, rotate},
+        whole_lines::WholeLines,
     },
-    whole_lines::WholeLines,
 };
 
 /// Lines are written when there are so many bytes of them, however soon the next flush comes.
@@ -27,7 +27,7 @@ pub struct Common {
     /// The first line of each, with its end; empty where there is none.
     pub heading: Vec<u8>,
     /// When a file is put aside.
-    pub rotate: Option<Rotate>,
+    pub rotation: Option<Rotation>,
     /// What is to be told to the user.
     pub reports: Vec<String>,
 }
@@ -99,7 +99,7 @@ impl ProcessFile {
                 self.open = Some(Open {
                     whole,
                     buffer: Vec::new(),
-                    rotate_at: common.rotate.map_or(u64::MAX, |rotate| rotate.size),
+                    rotate_at: common.rotation.map_or(u64::MAX, |rotate| rotate.size),
                 });
                 true
             }
@@ -207,7 +207,7 @@ impl ProcessFile {
     /// Puts the file aside and begins it anew, if there is a line in it and that can be done.
     fn rotate(&mut self, common: &mut Common) {
         self.write(common, false);
-        let (Some(open), Some(Rotate { size, keep })) = (&mut self.open, common.rotate) else {
+        let (Some(open), Some(Rotation { size, keep })) = (&mut self.open, common.rotation) else {
             return;
         };
         // Lines that cannot be written belong to this file; and one line there must be.

@@ -5,15 +5,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// When a file is put aside, and how many of those are kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Rotate {
-    /// Bytes that a file may have; only one with a single longer line has more.
-    pub size: u64,
-    /// Old files of each; with 0 there are none.
-    pub keep: u32,
-}
-
 /// Puts the file at `path` aside, and removes the oldest where there are too many.
 ///
 /// # Errors

@@ -8,20 +8,20 @@ use crate::view::log::{fixtures, json::Json, text};
 
 type Reports = Rc<RefCell<Vec<String>>>;
 
-fn open(dir: &Path, rotate: Option<Rotate>) -> (PerProcess, Reports) {
-    with(dir, "jsonl", rotate, Box::new(Json::default()))
+fn open(dir: &Path, rotation: Option<Rotation>) -> (PerProcess, Reports) {
+    with(dir, "jsonl", rotation, Box::new(Json::default()))
 }
 
 fn with(
     dir: &Path,
     extension: &'static str,
-    rotate: Option<Rotate>,
+    rotation: Option<Rotation>,
     view: Box<dyn View<Record>>,
 ) -> (PerProcess, Reports) {
     let options = Options {
         dir: dir.to_owned(),
         extension,
-        rotate,
+        rotation,
     };
     let reports = Reports::default();
     let tell = {
@@ -66,7 +66,7 @@ fn started(pid: u32, comm: &str, started_ns: u64) -> Record {
 }
 
 /// Room for about two lines in each file.
-const SMALL: Rotate = Rotate {
+const SMALL: Rotation = Rotation {
     size: 1200,
     keep: 2,
 };
@@ -248,8 +248,8 @@ proptest! {
         size in prop::option::of(600_u64..4000),
     ) {
         let dir = tempfile::tempdir().expect("a folder");
-        let rotate = size.map(|size| Rotate { size, keep: 1000 });
-        let (mut folder, reports) = open(dir.path(), rotate);
+        let rotation = size.map(|size| Rotation { size, keep: 1000 });
+        let (mut folder, reports) = open(dir.path(), rotation);
         for pid in &pids {
             take(&mut folder, &started(*pid, "a", 1));
         }

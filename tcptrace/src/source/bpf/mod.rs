@@ -1,12 +1,14 @@
-//! What every kernel side needs: the object, the kernel's type information, maps, messages.
+//! What every kernel side needs: the object, its programs and maps, the kernel's type information.
 
-pub mod btf;
+pub mod attach;
 #[cfg(test)]
-mod btf_tests;
+mod attach_tests;
+pub mod filter;
 pub mod load;
 pub mod messages;
-pub mod offsets;
+pub mod program;
 pub mod read_map;
 pub mod socket;
 pub mod tracefs;
 pub mod tracepoint_format;
+pub mod types;

@@ -32,11 +32,11 @@ pub fn read() -> Result<TracepointOffsets, Problem> {
     parse(&format(TRACEPOINT)?)
 }
 
-/// The same with what a log needs of `tcp:tcp_destroy_sock`.
+/// The same with what `log` and `hist` need of `tcp:tcp_destroy_sock`.
 ///
 /// # Errors
 /// A [`Problem`].
-pub fn read_for_log() -> Result<TracepointOffsets, Problem> {
+pub fn read_for_tracking() -> Result<TracepointOffsets, Problem> {
     Ok(TracepointOffsets {
         destroyed_skaddr: field(&format(DESTROYED)?, "skaddr", &[8])?.0,
         ..read()?

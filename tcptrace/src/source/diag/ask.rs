@@ -11,8 +11,8 @@ use crate::{
     },
     source::{
         diag::{
+            request::Wanted,
             sock_diag::{SockDiag, has_tcp_sockets},
-            wire::Wanted,
         },
         machine::netns::{self, Namespace, Namespaces},
     },

@@ -13,7 +13,10 @@ use crate::{
         stuck::look::{Listed, Listening},
     },
     source::{
-        diag::wire::{self, Answer, ReadAt, Wanted},
+        diag::{
+            answer::{self, Answer, ReadAt},
+            request::{self, Wanted},
+        },
         machine::clock::{monotonic_ns, tick_ns},
     },
 };
@@ -94,7 +97,7 @@ impl SockDiag {
                 monotonic_ns,
                 tick_ns,
             };
-            sockets.extend(wire::listed(response, read));
+            sockets.extend(answer::listed(response, read));
         })?;
         Ok(sockets)
     }
@@ -104,12 +107,11 @@ impl SockDiag {
     fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
         let wanted: Vec<Wanted> = sockets.iter().map(Wanted::from).collect();
         let answers = self.ask(&wanted, state)?.into_iter();
-        let bounds: HashMap<u64, u64> = answers
-            .map(|socket| (socket.cookie, socket.at_latest_ns))
-            .collect();
+        let later: HashMap<u64, Listed> = answers.map(|socket| (socket.cookie, socket)).collect();
         for socket in sockets {
-            if let Some(bound) = bounds.get(&socket.cookie) {
-                socket.at_latest_ns = socket.at_latest_ns.min(*bound);
+            if let Some(again) = later.get(&socket.cookie) {
+                let bounds = [socket.last_ack_ns, again.last_ack_ns];
+                socket.last_ack_ns = bounds.into_iter().flatten().min();
             }
         }
         Ok(())
@@ -123,7 +125,7 @@ impl SockDiag {
         let netns = self.netns;
         let mut listeners = Vec::new();
         self.dump(&[TcpState::Listen], None, |response, _| {
-            listeners.extend(wire::listening(response, netns));
+            listeners.extend(answer::listening(response, netns));
         })?;
         Ok(listeners)
     }
@@ -136,17 +138,17 @@ impl SockDiag {
     ) -> io::Result<()> {
         self.sequence += 1;
         let mut request = BytesMut::new();
-        let states = wire::mask(states);
+        let states = request::mask(states);
         match family {
-            Some(family) => wire::ask_for_all(&mut request, family, states, self.sequence),
-            None => wire::ask_for_both(&mut request, states, self.sequence),
+            Some(family) => request::ask_for_all(&mut request, family, states, self.sequence),
+            None => request::ask_for_both(&mut request, states, self.sequence),
         }
         self.socket.send(&request, 0)?;
         loop {
             // The kernel filled it during the call before this one.
             let filled_ns = monotonic_ns();
             let mut datagram = self.receive()?;
-            while let Some(answer) = wire::next_answer(&mut datagram) {
+            while let Some(answer) = answer::next_answer(&mut datagram) {
                 match answer {
                     Answer::Socket(response) => each(&response, filled_ns),
                     Answer::Done => return Ok(()),
@@ -168,7 +170,7 @@ impl SockDiag {
             let mut requests = BytesMut::new();
             for one in batch {
                 self.sequence += 1;
-                wire::ask_for_one(&mut requests, one, self.sequence);
+                request::ask_for_one(&mut requests, one, self.sequence);
             }
             self.socket.send(&requests, 0)?;
             // The kernel has answered all of them by now.
@@ -180,11 +182,11 @@ impl SockDiag {
             let mut unanswered = batch.len();
             while unanswered > 0 {
                 let mut datagram = self.receive()?;
-                while let Some(answer) = wire::next_answer(&mut datagram) {
+                while let Some(answer) = answer::next_answer(&mut datagram) {
                     unanswered = unanswered.saturating_sub(1);
                     if let Answer::Socket(response) = answer {
-                        let socket = wire::listed(&response, read);
-                        found.extend(socket.filter(|socket| socket.state == state.number()));
+                        let socket = answer::listed(&response, read);
+                        found.extend(socket.filter(|socket| socket.state == state));
                     }
                 }
             }

@@ -1,3 +1,5 @@
 //! What this machine allows.
 
 pub mod examine;
+mod machine;
+mod programs;

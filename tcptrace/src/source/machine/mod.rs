@@ -1,7 +1,8 @@
-//! Processes, namespaces, control groups, privileges and clocks of this machine.
+//! Processes, namespaces, control groups, privileges, restrictions and clocks of this machine.
 
 pub mod cgroup;
 pub mod clock;
 pub mod netns;
 pub mod privileges;
 pub mod process;
+pub mod restrictions;

@@ -65,13 +65,21 @@ pub fn inode_of(path: &Path) -> io::Result<u32> {
     Ok(fs::metadata(path)?.ino() as u32)
 }
 
+/// The inode number of this process's own namespace.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn own() -> io::Result<u32> {
+    inode_of(Path::new(OWN))
+}
+
 /// Finds every namespace through `/proc/*/ns/net` and this namespace's mounts.
 ///
 /// # Errors
 /// When `/proc` cannot be listed.
 pub fn list() -> io::Result<Namespaces> {
     let mut found = Namespaces::default();
-    found.paths.insert(inode_of(Path::new(OWN))?, OWN.into());
+    found.paths.insert(own()?, OWN.into());
     for entry in fs::read_dir("/proc")?.flatten() {
         let Some(pid) = entry
             .file_name()
@@ -114,15 +122,12 @@ fn mounted() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The inode number of the namespace that the user names: by that number, by the name that
-/// `ip netns` knows it by, or by a path.
+/// The inode number of the namespace that the user names: by the name that `ip netns` knows it by,
+/// or by a path.
 ///
 /// # Errors
 /// When there is none, with what was looked for.
 pub fn named(text: &str) -> Result<u32, String> {
-    if let Ok(inode) = text.parse() {
-        return Ok(inode);
-    }
     let path = Path::new(NAMED).join(text);
     inode_of(&path).map_err(|error| {
         format!(
@@ -142,7 +147,7 @@ pub fn inside<T: Send>(
     namespace: &Namespace,
     work: impl FnOnce() -> io::Result<T> + Send,
 ) -> io::Result<T> {
-    if inode_of(Path::new(OWN))? == namespace.inode {
+    if own()? == namespace.inode {
         return work();
     }
     let file = File::open(&namespace.path)?;

@@ -1,6 +1,6 @@
 //! Processes that have to do with stuck sockets, from `/proc`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use procfs::process::Process;
 
@@ -18,6 +18,12 @@ pub fn infos(pids: impl Iterator<Item = u32>) -> HashMap<u32, ProcessInfo> {
         }
     }
     infos
+}
+
+/// Whether there is a process with this number now.
+#[must_use]
+pub fn exists(pid: u32) -> bool {
+    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 fn info(pid: u32) -> Option<ProcessInfo> {

@@ -1,23 +1,19 @@
-//! From the kernel side's records to the model's.
+//! From the kernel side's records to the model's words.
 
 use std::time::{Duration, SystemTime};
 
-use tcptrace_common::{
-    IPPROTO_MPTCP, Owner as RawOwner, TcpState, TransitionRecord, WatchedSocket,
-};
+use tcptrace_common::{IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket};
 
 use crate::{
     model::{
-        socket::Role,
-        transition::{Identity, Protocol, Spent, Transition},
+        socket::{Role, Since},
+        track::{SeenTransition, TableEntry},
+        transition::{Identity, Protocol},
     },
     source::{
         bpf::socket,
         machine::clock::monotonic_ns,
-        track::{
-            before::Before,
-            names::{Names, some},
-        },
+        track::names::{Names, some},
     },
 };
 
@@ -52,79 +48,34 @@ impl Moment {
     }
 }
 
-/// What converting takes beside the record.
-#[derive(Debug, Default)]
-pub struct Converter {
-    /// Sockets from before the start.
-    pub before: Before,
-    /// Processes.
-    pub names: Names,
-    /// The kernel skipped a transition before this moment (ns of `CLOCK_MONOTONIC`): when a socket
-    /// entered its state is not certain where that was earlier.
-    pub in_doubt_before_ns: u64,
-}
-
-impl Converter {
-    /// The transition that a record tells of; `None` where it makes no sense.
-    pub fn transition(&mut self, record: &TransitionRecord, now: Moment) -> Option<Transition> {
-        let from = TcpState::from_number(record.from)?;
-        let to = TcpState::from_number(record.to)?;
-        let owner = self.names.owner(&record.owner).or_else(|| {
-            let waits = record.flags & TransitionRecord::UNACCEPTED != 0;
-            let earlier = self.before.get(record.socket.cookie).filter(|_| waits)?;
-            earlier.waits_at.clone()
-        });
-        let caller = (self.names).caller(record.caller_pid, record.caller_tid, record.caller_comm);
-        let duration = self.duration(record);
-        if to == TcpState::Close {
-            self.before.forget(record.socket.cookie);
-        }
-        Some(Transition {
-            time: now.at(record.time_ns),
-            monotonic_ns: record.time_ns,
-            from,
-            to,
-            duration,
-            socket: identity(&record.socket, record.protocol, &record.owner, from, to)?,
-            owner,
-            caller,
-        })
-    }
-
-    fn duration(&self, record: &TransitionRecord) -> Spent {
-        let since_ns = record.socket.since_ns;
-        let lasted = |since_ns: u64| record.time_ns.saturating_sub(since_ns);
-        let earlier = || self.before.at_latest_ns(record.socket.cookie, record.from);
-        if record.flags & TransitionRecord::OR_BEFORE != 0 {
-            let bound = earlier().map_or(since_ns, |bound| bound.min(since_ns));
-            return Spent::AtLeast(lasted(bound));
-        }
-        match since_ns {
-            0 => earlier().map_or(Spent::Unknown, |bound| Spent::AtLeast(lasted(bound))),
-            since_ns if since_ns < self.in_doubt_before_ns => Spent::Unknown,
-            since_ns => Spent::Exact(lasted(since_ns)),
-        }
-    }
+/// The transition that a record tells of, which was read at `now`; `None` where it makes no sense.
+pub fn transition(
+    record: &TransitionRecord,
+    now: Moment,
+    names: &mut Names,
+) -> Option<SeenTransition> {
+    let or_before = record.flags & TransitionRecord::OR_BEFORE != 0;
+    Some(SeenTransition {
+        time: now.at(record.time_ns),
+        monotonic_ns: record.time_ns,
+        from: TcpState::from_number(record.from)?,
+        to: TcpState::from_number(record.to)?,
+        since: match record.socket.since_ns {
+            ns if or_before => Some(Since::AtLatest(ns)),
+            0 => None,
+            ns => Some(Since::Exact(ns)),
+        },
+        socket: identity(&record.socket, record.protocol)?,
+        from_listener: record.socket.flags & WatchedSocket::FROM_LISTENER != 0,
+        owner: names.owner(&record.owner),
+        unaccepted: record.flags & TransitionRecord::UNACCEPTED != 0,
+        caller: names.caller(record.caller_pid, record.caller_tid, record.caller_comm),
+    })
 }
 
 /// Which socket it is; `None` for a family that TCP does not run on.
-pub fn identity(
-    socket: &WatchedSocket,
-    protocol: u16,
-    owner: &RawOwner,
-    from: TcpState,
-    to: TcpState,
-) -> Option<Identity> {
-    let family = socket::family(socket)?;
-    let role = match owner.known_by {
-        RawOwner::CONNECT => Role::Client,
-        RawOwner::ACCEPT | RawOwner::LISTEN | RawOwner::LISTENER => Role::Server,
-        _ if from == TcpState::Listen || to == TcpState::Listen => Role::Server,
-        _ if from == TcpState::SynSent || to == TcpState::SynSent => Role::Client,
-        _ if socket.flags & WatchedSocket::FROM_LISTENER != 0 => Role::Server,
-        // A listener may have been told to have no backlog.
-        _ => Role::Unknown,
-    };
+fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
+    let family = socket::family(raw)?;
     Some(Identity {
         protocol: if protocol == IPPROTO_MPTCP {
             Protocol::Mptcp
@@ -132,10 +83,22 @@ pub fn identity(
             Protocol::Tcp
         },
         family,
-        local: socket::endpoint(family, socket.local, socket.local_port),
-        remote: socket::endpoint(family, socket.remote, socket.remote_port),
-        netns: some(socket.netns),
-        cookie: some(socket.cookie),
-        role,
+        local: socket::endpoint(family, raw.local, raw.local_port),
+        remote: socket::endpoint(family, raw.remote, raw.remote_port),
+        netns: some(raw.netns),
+        cookie: some(raw.cookie),
+        role: Role::Unknown,
+    })
+}
+
+/// The table's entry in the model's words; `None` where nothing tells which socket it is.
+pub fn entry(raw: &TrackedSocket, names: &mut Names) -> Option<TableEntry> {
+    let owner = raw.owner();
+    Some(TableEntry {
+        entered: socket::entered(&raw.socket)?,
+        state: TcpState::from_number(u8::try_from(raw.state).ok()?)?,
+        was_before: raw.flags & TrackedSocket::BEFORE != 0,
+        owner: names.owner(owner),
+        is_wanted: owner.wanted != 0,
     })
 }

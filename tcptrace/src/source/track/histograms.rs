@@ -1,65 +1,27 @@
-//! The running machine as a source of durations: most are counted in the kernel, and only what
-//! began before the start is told one by one.
+//! Durations that the kernel counts: its maps, in the model's words.
 
 use std::{collections::HashMap, io, net::IpAddr};
 
 use aya::maps::{HashMap as BpfHashMap, PerCpuArray, PerCpuHashMap};
 use tcptrace_common::{
-    AF_INET, AF_INET6, DECADES, Decade, DecadeKey, HistKey, LANES, REST_DECADES, TcpState,
-    rest_index,
+    AF_INET, AF_INET6, COUNTING_PROGRAMS, DECADES, Decade, DecadeKey, HistKey, TcpState,
+    UNKEYED_DECADES, unkeyed_index,
 };
 
 use crate::{
     model::{
-        filter::Filter,
-        hist::{
-            durations::{Asked, Durations},
-            key::{Described, Key, Part},
-            report::Account,
-        },
+        hist::key::{Key, Part},
         socket::Family,
-        transition::Record,
+        track::Count,
     },
     source::{
         bpf::socket,
-        diag::ask::Scope,
-        track::{LiveLog, LogOptions, name, some},
+        track::{
+            names::{name, some},
+            session::LiveTransitions,
+        },
     },
 };
-
-/// Durations that are being counted.
-pub struct LiveHist {
-    live: LiveLog,
-    asked: Asked,
-    told: Told,
-}
-
-/// What is known beside what the kernel counted.
-struct Told {
-    /// What was told.
-    durations: Durations,
-    /// Which of it is wanted.
-    filter: Filter,
-    /// Durations that found the buffer full.
-    lost: u64,
-    /// Runs that the kernel skipped.
-    skipped: u64,
-}
-
-impl Told {
-    fn take(&mut self, record: &Record) {
-        match record {
-            Record::Transition(seen) if self.filter.passes_record(record, &[]) => {
-                self.durations.transition(seen);
-            }
-            Record::Loss(loss) => {
-                self.lost += loss.transitions;
-                self.skipped += loss.runs;
-            }
-            _ => {}
-        }
-    }
-}
 
 impl Part {
     /// The kernel side's bit for it.
@@ -82,128 +44,51 @@ pub fn bits(by: &[Part]) -> u32 {
     by.iter().fold(0, |bits, part| bits | part.bit())
 }
 
-impl LiveHist {
-    /// Attaches the kernel side and finds out what is there already; `filter` is for what is told,
-    /// and `notes` gets what could not be found out.
+impl LiveTransitions {
+    /// Gives what the kernel has counted in these states, by these parts, to `each`.
     ///
     /// # Errors
-    /// When tracing cannot start.
-    pub fn start(
-        options: &LogOptions,
-        scope: Scope,
-        asked: Asked,
-        filter: Filter,
-        notes: &mut Vec<String>,
-    ) -> anyhow::Result<Self> {
-        Ok(Self {
-            live: LiveLog::start(options, scope, notes)?,
-            told: Told {
-                durations: Durations::new(asked.clone()),
-                filter,
-                lost: 0,
-                skipped: 0,
-            },
-            asked,
-        })
-    }
-
-    /// The session that it is part of.
-    pub fn session(&mut self) -> &mut LiveLog {
-        &mut self.live
-    }
-
-    /// Waits until much waits to be read.
-    pub async fn much_waits(&self) {
-        self.live.much_waits().await;
-    }
-
-    /// Takes in what waits to be read.
-    ///
-    /// # Errors
-    /// When the kernel side cannot be read.
-    pub fn read(&mut self) -> io::Result<()> {
-        let mut each = |record: &Record| {
-            self.told.take(record);
-            Ok(())
-        };
-        while self.live.read(&mut each)? {}
-        Ok(())
-    }
-
-    /// Sees no more.
-    ///
-    /// # Errors
-    /// When the kernel side cannot be read.
-    pub fn stop(&mut self) -> io::Result<()> {
-        self.live.stop(&mut |record| {
-            self.told.take(record);
-            Ok(())
-        })
-    }
-
-    /// All durations until now, and the sockets that are open.
-    ///
-    /// # Errors
-    /// When something cannot be read.
-    pub fn durations(&mut self) -> io::Result<Durations> {
-        self.read()?;
-        let mut all = self.told.durations.clone();
-        self.add_rest(&mut all)?;
-        if !self.asked.by.is_empty() {
-            self.add_keyed(&mut all)?;
+    /// When a map cannot be read.
+    pub fn counts(
+        &mut self,
+        states: &[TcpState],
+        by: &[Part],
+        each: &mut dyn FnMut(&Count),
+    ) -> io::Result<()> {
+        self.unkeyed_counts(states, each)?;
+        if by.is_empty() {
+            return Ok(());
         }
-        // Half-open connections are listed as if they were sockets in that state.
-        let half_open = |state: &TcpState| *state == TcpState::SynRecv;
-        let states = self.asked.states.iter().copied();
-        let states: Vec<_> = states.filter(|state| !half_open(state)).collect();
-        for open in self.live.still_open(&states)? {
-            if self.told.filter.passes_open(&open) {
-                let socket = Described::logged(&open.socket, open.owner.as_ref());
-                all.open(open.state, socket, open.since, open.monotonic_ns);
-            }
-        }
-        Ok(all)
-    }
-
-    /// How many durations the kernel has counted.
-    #[must_use]
-    pub fn counted(&self) -> u64 {
-        self.live.counted().counted
-    }
-
-    /// How it went.
-    #[must_use]
-    pub fn account(&mut self) -> Account {
-        let counted = self.live.counted();
-        let side = self.live.side();
-        Account {
-            hook: Some(side.hook()),
-            keyless: counted.keyless,
-            lost: self.told.lost,
-            unkept: counted.unkept,
-            skipped: side.skipped().map(|_| self.told.skipped),
-            unfollowed: counted.unfollowed,
-        }
+        self.keyed_counts(by, each)
     }
 
     /// What has no key, or none that found room.
-    fn add_rest(&mut self, all: &mut Durations) -> io::Result<()> {
+    fn unkeyed_counts(
+        &mut self,
+        states: &[TcpState],
+        each: &mut dyn FnMut(&Count),
+    ) -> io::Result<()> {
         let map = self
-            .live
             .side()
-            .map("REST")
+            .map("UNKEYED_DECADES")
             .ok_or(io::ErrorKind::NotFound)?;
         let rest: PerCpuArray<_, Decade> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
-        debug_assert_eq!(rest.len(), REST_DECADES);
+        debug_assert_eq!(rest.len(), UNKEYED_DECADES);
         #[allow(clippy::cast_possible_truncation)] // there are fourteen
         let decades = 0..DECADES as u8;
-        let places = decades.flat_map(|decade| (0..LANES).map(move |lane| (decade, lane)));
-        for &state in &self.asked.states {
-            for (decade, lane) in places.clone() {
-                let index = rest_index(lane, state.number().into(), decade.into());
+        let places =
+            decades.flat_map(|number| (0..COUNTING_PROGRAMS).map(move |program| (number, program)));
+        for &state in states {
+            for (number, program) in places.clone() {
+                let index = unkeyed_index(program, state.number().into(), number.into());
                 for cpu in rest.get(&index, 0).map_err(io::Error::other)?.iter() {
                     if *cpu != Decade::default() {
-                        all.counted(state, None, decade, cpu);
+                        each(&Count {
+                            state,
+                            key: None,
+                            number,
+                            decade: *cpu,
+                        });
                     }
                 }
             }
@@ -211,8 +96,8 @@ impl LiveHist {
         Ok(())
     }
 
-    fn add_keyed(&mut self, all: &mut Durations) -> io::Result<()> {
-        let side = self.live.side();
+    fn keyed_counts(&mut self, by: &[Part], each: &mut dyn FnMut(&Count)) -> io::Result<()> {
+        let side = self.side();
         let (keys, decades) = (side.map("KEYS"), side.map("DECADES"));
         let missing = || io::Error::from(io::ErrorKind::NotFound);
         let keys = keys.ok_or_else(missing)?;
@@ -226,14 +111,19 @@ impl LiveHist {
         let decades = decades.map_err(io::Error::other)?;
         let mut by_number = HashMap::new();
         for (raw, number) in numbers.map_err(io::Error::other)? {
-            by_number.insert(number, self.key(&raw));
+            by_number.insert(number, self.key(&raw, by));
         }
         for (place, cpus) in decades {
             // A key that came meanwhile: next time.
             let key = by_number.get(&place.key);
             if let (Some(key), Some(state)) = (key, TcpState::from_number(place.state)) {
                 for cpu in cpus.iter() {
-                    all.counted(state, Some(key), place.decade, cpu);
+                    each(&Count {
+                        state,
+                        key: Some(key.clone()),
+                        number: place.decade,
+                        decade: *cpu,
+                    });
                 }
             }
         }
@@ -241,10 +131,10 @@ impl LiveHist {
     }
 
     /// As the model has it.
-    fn key(&mut self, raw: &HistKey) -> Key {
+    fn key(&mut self, raw: &HistKey, by: &[Part]) -> Key {
         let mut key = Key::default();
-        let owned = raw.owned != 0;
-        for part in &self.asked.by {
+        let owned = raw.owner_known != 0;
+        for part in by {
             match part {
                 Part::Comm => key.comm = owned.then(|| name(raw.comm)),
                 Part::Pid => {
@@ -255,7 +145,7 @@ impl LiveHist {
                 Part::Remote => key.remote = Some(canonical(raw.remote)),
                 Part::Port => key.port = some(raw.port),
                 Part::Cgroup => {
-                    let path = some(raw.cgroup).and_then(|id| self.live.cgroups().path(id));
+                    let path = some(raw.cgroup).and_then(|id| self.cgroups().path(id));
                     key.cgroup = path.map(Into::into);
                 }
                 Part::Netns => key.netns = some(raw.netns),

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tcptrace_common::Owner as RawOwner;
+use tcptrace_common::OwnerRecord;
 
 use crate::{
     model::transition::{KnownBy, Owner, Process},
@@ -16,8 +16,8 @@ const SLOTS: usize = 512;
 /// The last owners and callers.
 #[derive(Debug)]
 pub struct Names {
-    owners: Vec<Option<(RawOwner, Owner)>>,
-    callers: Vec<Option<(RawOwner, Process)>>,
+    owners: Vec<Option<(OwnerRecord, Owner)>>,
+    callers: Vec<Option<(OwnerRecord, Process)>>,
     cgroups: Cgroups,
 }
 
@@ -31,19 +31,19 @@ impl Default for Names {
     }
 }
 
-fn slot(raw: &RawOwner) -> usize {
+fn slot(raw: &OwnerRecord) -> usize {
     (raw.tid.wrapping_add(raw.pid.wrapping_mul(31)) as usize + raw.known_by as usize * 97) % SLOTS
 }
 
 impl Names {
     /// Whose a socket is, by what the kernel side knows; `None` where that is nothing.
-    pub fn owner(&mut self, raw: &RawOwner) -> Option<Owner> {
+    pub fn owner(&mut self, raw: &OwnerRecord) -> Option<Owner> {
         let known_by = match raw.known_by {
-            RawOwner::CONNECT => KnownBy::Connect,
-            RawOwner::ACCEPT => KnownBy::Accept,
-            RawOwner::LISTEN => KnownBy::Listen,
-            RawOwner::LISTENER => KnownBy::Listener,
-            RawOwner::FD => KnownBy::Fd,
+            OwnerRecord::CONNECT => KnownBy::Connect,
+            OwnerRecord::ACCEPT => KnownBy::Accept,
+            OwnerRecord::LISTEN => KnownBy::Listen,
+            OwnerRecord::LISTENER => KnownBy::Listener,
+            OwnerRecord::FD => KnownBy::Fd,
             _ => return None,
         };
         let kept = &mut self.owners[slot(raw)];
@@ -74,11 +74,11 @@ impl Names {
 
     /// A process that made a call.
     pub fn caller(&mut self, pid: u32, tid: u32, comm: [u64; 2]) -> Option<Process> {
-        let raw = RawOwner {
+        let raw = OwnerRecord {
             pid: some(pid)?,
             tid,
             comm,
-            ..RawOwner::default()
+            ..OwnerRecord::default()
         };
         let kept = &mut self.callers[slot(&raw)];
         if let Some((key, process)) = kept
@@ -115,13 +115,13 @@ pub fn name(words: [u64; 2]) -> Arc<str> {
 mod tests {
     use super::*;
 
-    fn raw(pid: u32, comm: &[u8; 8]) -> RawOwner {
-        RawOwner {
+    fn raw(pid: u32, comm: &[u8; 8]) -> OwnerRecord {
+        OwnerRecord {
             pid,
             tid: pid,
             comm: [u64::from_ne_bytes(*comm), 0],
-            known_by: RawOwner::CONNECT,
-            ..RawOwner::default()
+            known_by: OwnerRecord::CONNECT,
+            ..OwnerRecord::default()
         }
     }
 
@@ -146,7 +146,7 @@ mod tests {
                 assert_eq!(caller.comm.as_bytes(), text);
             }
         }
-        assert_eq!(names.owner(&RawOwner::default()), None);
+        assert_eq!(names.owner(&OwnerRecord::default()), None);
         assert_eq!(names.caller(0, 0, [0; 2]), None);
     }
 }

@@ -1,24 +1,26 @@
-//! A log from start to end.
+//! The running machine as a source of transitions, from start to end.
 
-use std::{io, mem, thread, time::Duration};
+use std::{collections::HashSet, io, mem, thread, time::Duration};
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tcptrace_common::{LogCounters, TcpState, TransitionRecord};
+use tcptrace_common::{TcpState, TrackCounters, TransitionRecord};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
-    model::transition::{Loss, Record, StillOpen},
+    model::{
+        stuck::look::Descriptors,
+        track::{BeforeStart, OpenSockets, SeenTransition},
+        transition::Loss,
+    },
     source::{
-        diag::ask::Scope,
-        machine::cgroup::Cgroups,
+        diag::ask::{self, Scope},
+        machine::{cgroup::Cgroups, netns},
         track::{
-            before::Before,
-            convert::{Converter, Moment},
-            open::{self, Asked},
-            options::LogOptions,
-            side::LogSide,
+            convert::{self, Moment},
+            kernel_side::{KernelSide, TrackOptions},
+            names::Names,
         },
     },
 };
@@ -30,15 +32,14 @@ const BATCH: usize = 1024;
 const ATTEMPTS: u32 = 10_000;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 
-/// A log that is being taken.
-pub struct LiveLog {
-    side: LogSide,
+/// Transitions that are being traced.
+pub struct LiveTransitions {
+    side: KernelSide,
     ring: AsyncFd<RingBuf<MapData>>,
     scope: Scope,
-    pids: Vec<u32>,
-    converter: Converter,
+    names: Names,
     batch: Vec<TransitionRecord>,
-    counted: LogCounters,
+    counted: TrackCounters,
     skipped: u64,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`.
     lost_ns: u64,
@@ -48,18 +49,38 @@ pub struct LiveLog {
     stands_in: bool,
 }
 
-impl LiveLog {
+/// What was read at once.
+pub struct Batch<'a> {
+    /// What was lost until then. It was lost before or while these transitions were seen.
+    pub loss: Option<Loss>,
+    /// Whether there may be more to read.
+    pub more: bool,
+    records: &'a [TransitionRecord],
+    names: &'a mut Names,
+    now: Moment,
+}
+
+impl Batch<'_> {
+    /// The transitions, in the order in which each processor saw them.
+    pub fn transitions(&mut self) -> impl Iterator<Item = SeenTransition> {
+        let (now, names) = (self.now, &mut *self.names);
+        let records = self.records.iter();
+        records.filter_map(move |record| convert::transition(record, now, names))
+    }
+}
+
+impl LiveTransitions {
     /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
     /// found out.
     ///
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &LogOptions,
+        options: &TrackOptions,
         scope: Scope,
         notes: &mut Vec<String>,
-    ) -> anyhow::Result<Self> {
-        let mut side = LogSide::attach(options)?;
+    ) -> anyhow::Result<(Self, BeforeStart)> {
+        let mut side = KernelSide::attach(options)?;
         let ring = side.take_ring().context("taking the ring buffer")?;
         // SAFETY: the ring owns its descriptor, gives the same one each time, and is dropped only
         // with the registration.
@@ -71,40 +92,39 @@ impl LiveLog {
         }
         // A list gives sockets their cookies, which the walk after it reads. Listeners must be
         // known before the first connection is told; what came meanwhile is found by a second walk.
-        let owned = side.is_owned();
-        let walked = "finding whose the sockets from before are";
+        let owned = side.wants_owners();
+        let (listed, walked) = (
+            "listing the sockets from before",
+            "finding whose the sockets from before are",
+        );
         if owned {
-            Before::list(&scope, &mut Vec::new()).context("listing the sockets from before")?;
-            side.seed().context(walked)?;
+            list(&scope, &mut Vec::new()).context(listed)?;
+            side.add_open_sockets().context(walked)?;
         }
         side.begin()?;
-        let (mut before, listed, listening) =
-            Before::list(&scope, notes).context("listing the sockets from before")?;
+        let mut before = list(&scope, notes).context(listed)?;
         if owned {
-            side.seed().context(walked)?;
-            before.find_listeners(&mut side, &listed, &listening);
+            side.add_open_sockets().context(walked)?;
+            before.descriptors = listeners_descriptors(&mut side, &before);
         }
         let skipped = side.skipped().unwrap_or(0);
-        Ok(Self {
+        let live = Self {
             side,
             ring,
             scope,
-            pids: options.pids.clone(),
-            converter: Converter {
-                before,
-                ..Converter::default()
-            },
+            names: Names::default(),
             batch: Vec::with_capacity(BATCH),
-            counted: LogCounters::default(),
+            counted: TrackCounters::default(),
             skipped,
             lost_ns: 0,
             stopped: None,
             stands_in: false,
-        })
+        };
+        Ok((live, before))
     }
 
     /// The kernel side.
-    pub fn side(&mut self) -> &mut LogSide {
+    pub fn side(&mut self) -> &mut KernelSide {
         &mut self.side
     }
 
@@ -117,37 +137,29 @@ impl LiveLog {
         }
     }
 
-    /// Gives what waits to `each`, up to a batch; whether there may be more.
+    /// Reads what waits, up to a batch.
     ///
     /// # Errors
-    /// When the counters cannot be read, or what `each` gives.
-    pub fn read(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<bool> {
-        let mut batch = mem::take(&mut self.batch);
-        batch.clear();
+    /// When the counters cannot be read.
+    pub fn read(&mut self) -> io::Result<Batch<'_>> {
+        self.batch.clear();
         let ring = self.ring.get_mut();
-        while batch.len() < BATCH
+        while self.batch.len() < BATCH
             && let Some(item) = ring.next()
         {
-            batch.extend(parse(&item));
+            self.batch.extend(parse(&item));
         }
         // After what was read: what was lost before it is known by now, and what it says of times
-        // is believed or not. Told after it, too, for it was lost at some time until now.
+        // is believed or not.
         let now = Moment::now();
         let loss = self.loss(now)?;
-        if loss.as_ref().is_some_and(|loss| loss.runs > 0) {
-            self.converter.in_doubt_before_ns = now.monotonic_ns;
-        }
-        for record in &batch {
-            if let Some(transition) = self.converter.transition(record, now) {
-                each(&Record::Transition(transition))?;
-            }
-        }
-        if let Some(loss) = loss {
-            each(&Record::Loss(loss))?;
-        }
-        let more = batch.len() == BATCH;
-        self.batch = batch;
-        Ok(more)
+        Ok(Batch {
+            loss,
+            more: self.batch.len() == BATCH,
+            records: &self.batch,
+            names: &mut self.names,
+            now,
+        })
     }
 
     /// What was lost since the last time.
@@ -156,14 +168,16 @@ impl LiveLog {
         let skipped = self.side.skipped().unwrap_or(0);
         let counted = self.side.counters()?;
         if skipped > 0 && !mem::replace(&mut self.stands_in, true) {
-            self.side.stand_in();
+            self.side.attach_second_program();
         }
-        let skipped = skipped.saturating_sub(counted.rescued).max(self.skipped);
+        let skipped = skipped
+            .saturating_sub(counted.told_by_stand_in)
+            .max(self.skipped);
         let loss = Loss {
             time: now.time,
             monotonic_ns: now.monotonic_ns,
             transitions: counted.lost.saturating_sub(self.counted.lost),
-            sockets: counted.unkept.saturating_sub(self.counted.unkept),
+            sockets: counted.untracked.saturating_sub(self.counted.untracked),
             runs: skipped.saturating_sub(self.skipped),
         };
         (self.counted, self.skipped) = (counted, skipped);
@@ -174,29 +188,25 @@ impl LiveLog {
         Ok(any.then_some(loss))
     }
 
-    /// Gives the rest of what waits to `each`, and then the sockets that are still in the state.
-    ///
-    /// # Errors
-    /// When something cannot be read, or what `each` gives.
-    pub fn finish(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
-        self.stop(each)?;
-        let open = self.still_open(&[self.scope.state])?;
-        open.into_iter()
-            .try_for_each(|open| each(&Record::StillOpen(open)))
-    }
-
     /// Sees no more, and gives the rest of what waits to `each`.
     ///
     /// # Errors
     /// When something cannot be read, or what `each` gives.
-    pub fn stop(&mut self, each: &mut dyn FnMut(&Record) -> io::Result<()>) -> io::Result<()> {
+    pub fn stop(&mut self, each: &mut dyn FnMut(Batch<'_>) -> io::Result<()>) -> io::Result<()> {
         // No more than there was room for: on a busy machine more would come for ever.
         self.side.stop();
         self.stopped = Some(Moment::now());
         // A program that was detached may still be writing on another CPU, and what lies behind its
         // record cannot be read before that one.
         for _ in 0..ATTEMPTS {
-            while self.read(each)? {}
+            loop {
+                let batch = self.read()?;
+                let more = batch.more;
+                each(batch)?;
+                if !more {
+                    break;
+                }
+            }
             if !self.is_written_to()? {
                 return Ok(());
             }
@@ -217,28 +227,79 @@ impl LiveLog {
     /// The sockets that are in one of these states now, or were when the last was seen.
     ///
     /// # Errors
-    /// When something cannot be read.
-    pub fn still_open(&mut self, states: &[TcpState]) -> io::Result<Vec<StillOpen>> {
-        let asked = Asked {
-            scope: &self.scope,
-            states,
-            pids: &self.pids,
+    /// When the table or `/proc` cannot be read.
+    pub fn open(&mut self, states: &[TcpState]) -> io::Result<OpenSockets> {
+        let now = self.stopped.unwrap_or_else(Moment::now);
+        let namespaces = netns::list()?;
+        let answers = ask::in_states(&self.scope, states, &namespaces);
+        // Read after the list, so that what is listed is in it.
+        let table = self.side.table()?;
+        let asked_about = |state: u32| states.iter().any(|s| u32::from(s.number()) == state);
+        let entries = table.iter().filter(|entry| asked_about(entry.state));
+        let names = &mut self.names;
+        let table = entries
+            .filter_map(|raw| convert::entry(raw, names))
+            .collect();
+        let inodes: HashSet<u64> = (answers.listed.iter())
+            .map(|socket| u64::from(socket.details.inode))
+            .collect();
+        let mut descriptors = None;
+        if self.side.wants_owners() && !inodes.is_empty() {
+            let mptcp = answers.listed.iter().any(|socket| socket.details.mptcp);
+            if let Ok(mut found) = self.side.holders(&inodes, mptcp) {
+                found.held.retain(|held| inodes.contains(&held.inode));
+                descriptors = Some(Descriptors::new(found.held));
+            }
+        }
+        Ok(OpenSockets {
+            time: now.time,
+            monotonic_ns: now.monotonic_ns,
+            states: states.to_vec(),
+            table,
+            listed: answers.listed,
+            listening: answers.listening,
+            asked: answers.asked,
+            descriptors,
             lost_ns: self.lost_ns,
-            now: self.stopped.unwrap_or_else(Moment::now),
-        };
-        open::still_open(&mut self.side, &mut self.converter, &asked)
+        })
     }
 
     /// What the kernel side had counted when it was read last.
     #[must_use]
-    pub fn counted(&self) -> LogCounters {
+    pub fn counted(&self) -> TrackCounters {
         self.counted
     }
 
     /// Paths of control groups.
     pub fn cgroups(&mut self) -> &mut Cgroups {
-        self.converter.names.cgroups()
+        self.names.cgroups()
     }
+}
+
+/// Lists what is there; this gives every socket a cookie, too, which programs may only read.
+fn list(scope: &Scope, notes: &mut Vec<String>) -> io::Result<BeforeStart> {
+    let namespaces = netns::list()?;
+    let answers = ask::everything(scope, &namespaces);
+    notes.extend(answers.notes);
+    Ok(BeforeStart {
+        listed: answers.listed,
+        listening: answers.listening,
+        descriptors: None,
+    })
+}
+
+/// Who has listeners open, if there are sockets that nobody has accepted.
+fn listeners_descriptors(side: &mut KernelSide, before: &BeforeStart) -> Option<Descriptors> {
+    let unaccepted = |inode: u32| inode == 0;
+    let waits = (before.listed.iter()).any(|socket| unaccepted(socket.details.inode));
+    let listeners = before.listening.iter();
+    let inodes: HashSet<u64> = listeners.map(|socket| socket.inode.into()).collect();
+    if !waits || inodes.is_empty() {
+        return None;
+    }
+    // Unknown is what they stay otherwise.
+    let found = side.holders(&inodes, false).ok()?;
+    Some(Descriptors::new(found.held))
 }
 
 /// A record as it lies in memory; `None` for one of another size, which is no record of ours.

@@ -3,21 +3,56 @@
 
 use std::io::{self, Read};
 
-use aya::{Ebpf, maps::Array, programs::Iter};
+use aya::{Ebpf, maps::Array, programs::ProgramError};
 use bytes::Buf;
 use tcptrace_common::{HolderRecord, WalkState};
 
-use crate::model::{socket::Holder, stuck::look::Held};
+use crate::{
+    model::{socket::Holder, stuck::look::Descriptor},
+    source::bpf::{program, types::TypeInfo},
+};
 
 /// More passes than any process has descriptors for: a table that grows all the while must not
 /// keep us.
 const MAX_PASSES: usize = 4096;
 
+/// The ways in which the kernel can find holders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HolderIterator {
+    /// Walks descriptor tables with `bpf_loop` (5.17).
+    Walk,
+    /// Runs for each descriptor, with `bpf_sock_from_file` (5.11).
+    EachFile,
+}
+
+impl HolderIterator {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Walk => "walk_files",
+            Self::EachFile => "each_file",
+        }
+    }
+
+    /// Loads it, and attaches it once to see that it can be.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn load(self, ebpf: &mut Ebpf, types: &TypeInfo) -> Result<(), ProgramError> {
+        let over = match self {
+            Self::Walk => "task",
+            Self::EachFile => "task_file",
+        };
+        let iterator = program::load_iterator(ebpf, self.program(), over, types)?;
+        let link = iterator.attach()?;
+        iterator.detach(link)
+    }
+}
+
 /// What the iterators found.
 #[derive(Debug, Default)]
 pub struct Found {
     /// The holders.
-    pub held: Vec<Held>,
+    pub held: Vec<Descriptor>,
     /// Whether some were left out.
     pub incomplete: bool,
 }
@@ -35,7 +70,7 @@ pub fn walk(ebpf: &mut Ebpf, mptcp: bool) -> io::Result<Found> {
             ..WalkState::default()
         };
         set_state(ebpf, state)?;
-        found.held.append(&mut run(ebpf, "walk_files")?);
+        found.held.append(&mut run(ebpf, HolderIterator::Walk)?);
         let state = read_state(ebpf)?;
         found.incomplete |= state.cut_short > 0;
         if state.more == 0 {
@@ -52,7 +87,7 @@ pub fn walk(ebpf: &mut Ebpf, mptcp: bool) -> io::Result<Found> {
 /// When the kernel refuses.
 pub fn each_file(ebpf: &mut Ebpf) -> io::Result<Found> {
     Ok(Found {
-        held: run(ebpf, "each_file")?,
+        held: run(ebpf, HolderIterator::EachFile)?,
         incomplete: false,
     })
 }
@@ -69,19 +104,14 @@ fn read_state(ebpf: &Ebpf) -> io::Result<WalkState> {
     map.get(&0, 0).map_err(io::Error::other)
 }
 
-fn run(ebpf: &mut Ebpf, program: &str) -> io::Result<Vec<Held>> {
-    let program = ebpf.program_mut(program).ok_or(io::ErrorKind::NotFound)?;
-    let program: &mut Iter = program.try_into().map_err(io::Error::other)?;
-    let link = program.attach().map_err(io::Error::other)?;
-    let link = program.take_link(link).map_err(io::Error::other)?;
+fn run(ebpf: &mut Ebpf, iterator: HolderIterator) -> io::Result<Vec<Descriptor>> {
     let mut output = Vec::new();
-    let mut file = link.into_file().map_err(io::Error::other)?;
-    file.read_to_end(&mut output)?;
+    program::open_iterator(ebpf, iterator.program())?.read_to_end(&mut output)?;
     Ok(parse(&output))
 }
 
 /// Reads [`HolderRecord`]s as they lie in memory; a last one that is cut off is left out.
-fn parse(output: &[u8]) -> Vec<Held> {
+fn parse(output: &[u8]) -> Vec<Descriptor> {
     let records = output.chunks_exact(size_of::<HolderRecord>());
     records
         .map(|mut record| {
@@ -90,7 +120,7 @@ fn parse(output: &[u8]) -> Vec<Held> {
             let fd = record.get_u32_ne();
             let backlog = record.get_u32_ne();
             let _state = record.get_u32_ne();
-            Held {
+            Descriptor {
                 inode,
                 holder: Holder {
                     pid,

@@ -5,9 +5,10 @@ use std::{collections::HashSet, io};
 use aya::Ebpf;
 
 use crate::source::{
-    bpf::load::{self, Iterator, TypeInfo},
+    bpf::types::TypeInfo,
+    machine::restrictions::in_initial_pid_namespace,
     walk::{
-        iterator::{self, Found},
+        iterator::{self, Found, HolderIterator},
         proc,
     },
 };
@@ -27,14 +28,16 @@ impl HolderMethod {
     /// Loads the first iterator that works, if one does here.
     #[must_use]
     pub fn choose(ebpf: &mut Ebpf, types: Option<&TypeInfo>) -> Self {
-        let usable =
-            types.filter(|types| types.has_task_offsets && load::in_initial_pid_namespace());
-        match usable {
-            Some(types) if load::iterator(ebpf, Iterator::Walk, types).is_ok() => Self::Walk,
-            Some(types) if load::iterator(ebpf, Iterator::EachFile, types).is_ok() => {
-                Self::EachFile
-            }
-            _ => Self::Proc,
+        let usable = types.filter(|types| types.has_task_offsets && in_initial_pid_namespace());
+        let mut loads = |iterator: HolderIterator| {
+            usable.is_some_and(|types| iterator.load(ebpf, types).is_ok())
+        };
+        if loads(HolderIterator::Walk) {
+            Self::Walk
+        } else if loads(HolderIterator::EachFile) {
+            Self::EachFile
+        } else {
+            Self::Proc
         }
     }
 

@@ -6,7 +6,7 @@ use std::{collections::HashSet, io};
 use procfs::process::{FDTarget, all_processes};
 
 use crate::{
-    model::{socket::Holder, stuck::look::Held},
+    model::{socket::Holder, stuck::look::Descriptor},
     source::walk::iterator::Found,
 };
 
@@ -38,7 +38,7 @@ pub fn find(inodes: &HashSet<u64>) -> io::Result<Found> {
                 let stat = process.stat();
                 stat.map(|stat| stat.comm).unwrap_or_default()
             });
-            found.held.push(Held {
+            found.held.push(Descriptor {
                 inode,
                 holder: Holder {
                     pid: process.pid.cast_unsigned(),

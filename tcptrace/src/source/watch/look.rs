@@ -9,10 +9,9 @@ use std::{
 };
 
 use crate::{
-    diagnosis::stuck::tracker::sort_held,
-    model::stuck::look::{Entered, Held, Listed, Look, Tracing},
+    model::stuck::look::{Descriptor, Descriptors, Entered, Listed, Look, Tracing},
     source::{
-        bpf::{load::Options, socket},
+        bpf::socket,
         diag::ask::{self, Answers, Scope},
         error::StartError,
         machine::{
@@ -22,7 +21,7 @@ use crate::{
             privileges, process,
         },
         walk::iterator::Found,
-        watch::side::KernelSide,
+        watch::{kernel_side::KernelSide, options::WatchOptions},
     },
 };
 
@@ -44,7 +43,7 @@ impl Live {
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
-        options: &Options,
+        options: &WatchOptions,
         scope: Scope,
         useful_missing: Vec<&'static str>,
     ) -> Result<Self, StartError> {
@@ -171,7 +170,7 @@ impl Live {
         let listeners = look.listening.iter().map(|listening| listening.inode);
         let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();
         if look.listed.is_empty() {
-            look.held = Some(Vec::new());
+            look.held = Some(Descriptors::default());
             return;
         }
         let mptcp = look.listed.iter().any(|socket| socket.details.mptcp);
@@ -182,17 +181,16 @@ impl Live {
         match found {
             Ok(mut found) => {
                 found.held.retain(|held| inodes.contains(&held.inode));
-                sort_held(&mut found.held);
                 if found.incomplete {
                     let note =
                         "not every process's descriptors could be read: holders may be missing";
                     look.notes.push(note.into());
                 }
-                look.held = Some(found.held);
+                look.held = Some(Descriptors::new(found.held));
             }
             Err(error) => look.notes.push(format!("holders are not known: {error}")),
         }
-        let held: &[Held] = look.held.as_deref().unwrap_or_default();
+        let held: &[Descriptor] = look.held.as_ref().map_or(&[], Descriptors::all);
         look.processes = process::infos(held.iter().map(|held| held.holder.pid));
         let ids = look
             .listed

@@ -1,4 +1,7 @@
 //! The kernel side of `stuck`, and the looks that it gives.
 
+pub mod kernel_side;
 pub mod look;
-pub mod side;
+pub mod options;
+
+pub use options::WatchOptions;

@@ -3,6 +3,7 @@
 use tcptrace_common::TcpState;
 
 use crate::{
+    diagnosis::hist::report::report as worst_first,
     fixtures::{time, transition},
     model::{
         hist::{
@@ -70,5 +71,5 @@ pub fn report(by: &[Part], max_keys: usize, include_open: bool) -> Report {
         skipped: Some(0),
         ..Account::default()
     };
-    Report::new(&durations(by, max_keys), span, include_open, account)
+    worst_first(&durations(by, max_keys), span, include_open, account)
 }

@@ -299,9 +299,7 @@ mod tests {
     fn control_characters_are_escaped_and_survive() {
         let mut look = fixtures::busy_look();
         let comm = "a\x1b\x7f\u{9b}\"b";
-        for held in look.held.iter_mut().flatten() {
-            held.holder.comm = comm.into();
-        }
+        fixtures::call_holders(&mut look, comm);
         let line = json(look);
         assert!(!line.contains(char::is_control), "{line}");
         let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");

@@ -38,19 +38,14 @@ pub fn summary(session: &Session, watched: &Watched, length: Duration) -> String
 
 #[cfg(test)]
 mod tests {
-    use tcptrace_common::TcpState;
-
     use super::*;
-    use crate::{
-        diagnosis::stuck::tracker::Tracker,
-        fixtures::{self, snapshot},
-    };
+    use crate::fixtures::{self, snapshot};
 
     #[test]
     fn the_summary_tells_the_session() {
         let snapshot = snapshot(fixtures::busy_look());
         let mut session = Session::default();
-        session.add(&snapshot, &Tracker::new(TcpState::CloseWait));
+        session.add(&snapshot, 0, 0);
         let text = summary(&session, &snapshot.watched, Duration::from_secs(72));
         insta::assert_snapshot!(text);
     }

@@ -177,9 +177,7 @@ mod tests {
     #[test]
     fn hostile_names_do_not_reach_the_terminal() {
         let mut look = fixtures::busy_look();
-        for held in look.held.iter_mut().flatten() {
-            held.holder.comm = "\x1b]0;owned\x07\u{9b}2J\n".into();
-        }
+        fixtures::call_holders(&mut look, "\x1b]0;owned\x07\u{9b}2J\n");
         let text = plain(&render(&snapshot(look), Limit::None, &Page::UNLIMITED));
         let hostile = |c: char| c.is_control() && c != '\n';
         assert!(!text.contains(hostile), "{text:?}");

@@ -1,0 +1,192 @@
+use crate::{COUNTING_PROGRAMS, WatchedSocket};
+
+/// A process at the moment at which it got hold of a socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerRecord {
+    /// The process (thread group), as the initial PID namespace numbers it; 0 for nobody.
+    pub pid: u32,
+    /// The thread; 0 where none did it.
+    pub tid: u32,
+    /// When the process began, in ns of `CLOCK_BOOTTIME`; 0 without type information.
+    pub started_ns: u64,
+    /// Id of its control group, or 0.
+    pub cgroup: u64,
+    /// Name of its main thread, NUL-padded; any byte may be in it.
+    pub comm: [u64; 2],
+    /// How it is known: one of the constants.
+    pub known_by: u32,
+    /// 1 when the filter wants this owner's sockets.
+    pub wanted: u32,
+}
+
+impl OwnerRecord {
+    /// It is not known.
+    pub const UNKNOWN: u32 = 0;
+    /// It connected.
+    pub const CONNECT: u32 = 1;
+    /// It accepted.
+    pub const ACCEPT: u32 = 2;
+    /// It listens on this very socket.
+    pub const LISTEN: u32 = 3;
+    /// It listens where this socket came in.
+    pub const LISTENER: u32 = 4;
+    /// It has a descriptor of it.
+    pub const FD: u32 = 5;
+}
+
+/// A socket as a log follows it: the value of the maps `TRACKED`, whose key is the address of the
+/// kernel's `struct sock`.
+///
+/// Transitions of one socket never run at the same time, for the kernel holds its lock. Only an
+/// accepting process may come in between: it writes `owners[1]` and then `handed_over`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackedSocket {
+    /// Which socket; `since_ns` is when it entered `state`.
+    pub socket: WatchedSocket,
+    /// The [`TcpState`](crate::TcpState) that it is in.
+    pub state: u32,
+    /// [`Self::BEFORE`] and [`Self::HELD_BACK`].
+    pub flags: u32,
+    /// The state that it left by the transition that is held back.
+    pub held_from: u32,
+    /// Which of the owners holds: 1 once the second one does.
+    pub handed_over: u32,
+    /// When it entered `held_from`, or 0.
+    pub held_since_ns: u64,
+    /// The number of the key that its durations are counted by, once that is known: see
+    /// `track/transitions/count.rs` of the kernel side.
+    pub key: u64,
+    /// Before and after it was accepted. One that connected or listens has its owner in the second.
+    pub owners: [OwnerRecord; 2],
+}
+
+/// When a socket entered the state that it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StateStart {
+    /// In ns of `CLOCK_MONOTONIC`; 0 where it is not known.
+    pub since_ns: u64,
+    /// Whether it may have been earlier.
+    pub or_before: bool,
+}
+
+impl TrackedSocket {
+    /// It was in `state` before anybody watched: `since_ns` is the latest moment at which it can
+    /// have entered.
+    pub const BEFORE: u32 = 1;
+    /// Its first transition has not been told yet, for its addresses were not known.
+    pub const HELD_BACK: u32 = 2;
+
+    /// The one of the owners that holds.
+    #[inline(always)]
+    #[must_use]
+    pub fn owner(&self) -> &OwnerRecord {
+        &self.owners[(self.handed_over & 1) as usize]
+    }
+
+    /// Takes a transition in, and gives what is known of the state that it leaves.
+    ///
+    /// When the socket was thought to be in another state than it leaves, a transition was missed,
+    /// and so was the time at which it entered this one.
+    #[inline(always)]
+    pub fn step(&mut self, from: u32, to: u32, now_ns: u64) -> StateStart {
+        let past = if self.state == from {
+            StateStart {
+                since_ns: self.socket.since_ns,
+                or_before: self.flags & Self::BEFORE != 0,
+            }
+        } else {
+            StateStart::default()
+        };
+        self.state = to;
+        self.flags &= !Self::BEFORE;
+        self.socket.since_ns = now_ns;
+        past
+    }
+}
+
+/// One transition, as the kernel side writes it into the ring buffer `TRANSITIONS`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TransitionRecord {
+    /// When, in ns of `CLOCK_MONOTONIC`.
+    pub time_ns: u64,
+    /// Which socket; `since_ns` is when it entered the state that it left, or 0.
+    pub socket: WatchedSocket,
+    /// The [`TcpState`](crate::TcpState) that it left.
+    pub from: u8,
+    /// The one that it entered.
+    pub to: u8,
+    /// [`Self::OR_BEFORE`] and [`Self::UNACCEPTED`].
+    pub flags: u16,
+    /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
+    pub protocol: u16,
+    /// Nothing.
+    pub reserved: u16,
+    /// Whose it is.
+    pub owner: OwnerRecord,
+    /// Process and thread that brought it about by a call; 0 where none did.
+    pub caller_pid: u32,
+    /// See `caller_pid`.
+    pub caller_tid: u32,
+    /// The calling process's name.
+    pub caller_comm: [u64; 2],
+}
+
+impl TransitionRecord {
+    /// It may have entered the state that it left before `since_ns`.
+    pub const OR_BEFORE: u16 = 1;
+    /// No process has a descriptor of it.
+    pub const UNACCEPTED: u16 = 2;
+}
+
+/// What a log and histograms count, one copy for each CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackCounters {
+    /// Transitions written.
+    pub written: u64,
+    /// Transitions that found the ring buffer full.
+    pub lost: u64,
+    /// Sockets that found the table full or the kernel out of memory.
+    pub untracked: u64,
+    /// The last of them, by the addresses of their `struct sock`. For the kernel side only.
+    pub untracked_socks: [u64; Self::UNTRACKED_SOCKS],
+    /// Transitions for which the program did not run, and the one that stands in for it did.
+    pub told_by_stand_in: u64,
+    /// Children of followed processes that found the list full.
+    pub unfollowed: u64,
+    /// Durations counted in histograms.
+    pub counted: u64,
+    /// Of those, the ones whose key found no room, and are counted without it.
+    pub unkeyed: u64,
+    /// Keys that each program has given numbers to on this CPU.
+    pub numbered: [u64; COUNTING_PROGRAMS as usize],
+    /// [`Self::NO_KEYS`] and [`Self::NO_DECADES`]: what there was no more room for.
+    pub full: u64,
+}
+
+impl TrackCounters {
+    /// More than find no room while a program is interrupted once.
+    pub const UNTRACKED_SOCKS: usize = 16;
+    /// No more keys: none is ever removed.
+    pub const NO_KEYS: u64 = 1;
+    /// No more decades, likewise.
+    pub const NO_DECADES: u64 = 2;
+}
+
+// SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is
+// a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for TrackedSocket {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for TransitionRecord {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for TrackCounters {}
+
+const _: () = assert!(size_of::<OwnerRecord>() == 48);
+const _: () = assert!(size_of::<TrackedSocket>() == 64 + 16 + 16 + 2 * 48);
+const _: () = assert!(size_of::<TransitionRecord>() == 8 + 64 + 8 + 48 + 24);

@@ -1,0 +1,57 @@
+/// A socket that is in the watched state now: the value of the map `SOCKETS`, whose key is the
+/// address of the kernel's `struct sock`.
+///
+/// What the kernel side could not learn is 0; the user side turns that into "unknown".
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchedSocket {
+    /// When it entered the state, in ns of `CLOCK_MONOTONIC`.
+    pub since_ns: u64,
+    /// The socket cookie (`SO_COOKIE`); 0 where the kernel lets no tracing program ask for it.
+    pub cookie: u64,
+    /// Inode number of its network namespace; 0 without BTF.
+    pub netns: u32,
+    /// Index of the interface that it is bound to (`SO_BINDTODEVICE`, VRF, link-local scope), or 0.
+    pub bound_interface: u32,
+    /// `AF_INET` or `AF_INET6`.
+    pub family: u16,
+    /// Local port in host order; 0 where none is bound yet.
+    pub local_port: u16,
+    /// Remote port in host order.
+    pub remote_port: u16,
+    /// What else is known: [`Self::SOCK_READ`] and [`Self::FROM_LISTENER`].
+    pub flags: u16,
+    /// Local address in network order; an IPv4 address in its v4-mapped form.
+    pub local: [u64; 2],
+    /// Remote address, likewise.
+    pub remote: [u64; 2],
+}
+
+impl WatchedSocket {
+    /// `struct sock` could be read: the namespace, the interface and the other flag are known.
+    pub const SOCK_READ: u16 = 1;
+    /// It came out of a listener, whose backlog it keeps (`sk_max_ack_backlog`).
+    pub const FROM_LISTENER: u16 = 2;
+}
+
+/// What happened since the programs were attached, one copy for each CPU.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchCounters {
+    /// Sockets seen to enter the watched state (those that pass the filter).
+    pub entered: u64,
+    /// Sockets seen to leave it.
+    pub left: u64,
+    /// Sockets that entered but found the map full or the kernel out of memory.
+    pub lost: u64,
+}
+
+// SAFETY: only integers, no padding (each size is a multiple of 8 and the fields are laid out by
+// falling alignment), so that every bit pattern is a value.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for WatchedSocket {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for WatchCounters {}
+
+const _: () = assert!(size_of::<WatchedSocket>() == 64);

@@ -1,0 +1,33 @@
+//! What the kernel hands an iterator's program.
+
+use aya_ebpf::{bindings::seq_file, cty::c_void};
+
+use crate::memory::TypedPtr;
+
+/// `struct bpf_iter__task { meta; task; }` and `struct bpf_iter__task_file { meta; task; fd; file; }`
+/// (`kernel/bpf/task_iter.c`): each member takes 8 bytes.
+pub struct IteratorContext(*const u64);
+
+impl IteratorContext {
+    #[inline(always)]
+    pub fn new(ctx: *mut c_void) -> Self {
+        Self(ctx.cast_const().cast())
+    }
+
+    #[inline(always)]
+    pub fn word(&self, index: usize) -> u64 {
+        // SAFETY: the verifier knows the context's size and types.
+        unsafe { self.0.add(index).read_volatile() }
+    }
+
+    /// `meta->seq`, the first member of the first member.
+    #[inline(always)]
+    pub fn seq(&self) -> *mut seq_file {
+        TypedPtr(self.word(0) as *const u8).load(0)
+    }
+
+    #[inline(always)]
+    pub fn task(&self) -> TypedPtr {
+        TypedPtr(self.word(1) as *const u8)
+    }
+}

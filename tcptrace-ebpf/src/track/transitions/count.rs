@@ -1,0 +1,245 @@
+//! Durations counted in histograms, for `tcptrace hist`: nothing of a transition reaches user space.
+
+use core::hint::black_box;
+
+use aya_ebpf::{
+    bindings::BPF_NOEXIST,
+    cty::c_void,
+    helpers::bpf_get_smp_processor_id,
+    macros::map,
+    maps::{HashMap, PerCpuArray, PerCpuHashMap},
+    programs::RawTracePointContext,
+};
+use tcptrace_common::{
+    BUCKETS_PER_DECADE, Bucket, COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, OwnerRecord,
+    TcpState, TrackCounters, TrackedSocket, WatchedSocket, unkeyed_index,
+};
+
+use super::super::counters;
+use crate::settings::setting;
+
+/// A number for each key that is counted by. All memory of these maps is taken at the start: what
+/// comes in bursts finds it there, and classic tracepoints allow nothing else up to 6.0.
+#[map]
+static KEYS: HashMap<HistKey, u32> = HashMap::with_max_entries(1, 0);
+
+/// What is counted under a key.
+#[map]
+static DECADES: PerCpuHashMap<DecadeKey, Decade> = PerCpuHashMap::with_max_entries(1, 0);
+
+/// What has no key, or none that found room: see `unkeyed_index`.
+#[map]
+static UNKEYED_DECADES: PerCpuArray<Decade> = PerCpuArray::with_max_entries(1, 0);
+
+/// Where each program makes a key: on the stack there is no room for one.
+#[map]
+static SCRATCH: PerCpuArray<HistKey> = PerCpuArray::with_max_entries(COUNTING_PROGRAMS, 0);
+
+/// What a decade begins as.
+// SAFETY: all zeros is a value of these integers.
+static EMPTY: Decade = unsafe { core::mem::zeroed() };
+
+/// `-E2BIG` of `include/uapi/asm-generic/errno-base.h`.
+const E2BIG: i32 = -7;
+
+/// Numbers of keys that one program may give on one CPU.
+const NUMBERS: u32 = 1 << 18;
+
+/// A state duration.
+pub struct StateDuration {
+    /// The state that was left.
+    pub state: u32,
+    /// How long the socket was in it.
+    pub ns: u64,
+    /// Whether the socket's owner is known.
+    pub owner_known: bool,
+    /// Which program counts: each has its own decades and keys, for one may interrupt the other.
+    pub program: u32,
+}
+
+/// Counts it. A function of its own, for it is long and called from several places.
+#[inline(never)]
+pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
+    let bucket = Bucket::of(duration.ns);
+    let decade = if setting!(hist.by) == 0 {
+        unkeyed(duration, bucket)
+    } else {
+        keyed(entry, duration, bucket).or_else(|| {
+            counters::count(|counters| counters.unkeyed += 1);
+            unkeyed(duration, bucket)
+        })
+    };
+    // As one value that is compared and then used: else the verifier sees two.
+    let slot = black_box(usize::from(bucket.slot));
+    if let Some(decade) = decade
+        && slot < BUCKETS_PER_DECADE
+    {
+        decade.counts[slot] += 1;
+        decade.sum_ns += duration.ns;
+        if duration.ns > decade.max_ns {
+            decade.max_ns = duration.ns;
+        }
+        counters::count(|counters| counters.counted += 1);
+    }
+}
+
+#[inline(always)]
+fn unkeyed(duration: &StateDuration, bucket: Bucket) -> Option<&'static mut Decade> {
+    let index = unkeyed_index(duration.program, duration.state, bucket.decade.into());
+    let decade = UNKEYED_DECADES.get_ptr_mut(index)?;
+    // SAFETY: this CPU's own copy, which no other program writes: see [`StateDuration::program`].
+    Some(unsafe { &mut *decade })
+}
+
+#[inline(always)]
+fn keyed(
+    entry: &mut TrackedSocket,
+    duration: &StateDuration,
+    bucket: Bucket,
+) -> Option<&'static mut Decade> {
+    let key = DecadeKey {
+        key: known_number(entry, duration)?,
+        state: duration.state as u8,
+        decade: bucket.decade,
+        program: duration.program as u8,
+        reserved: 0,
+    };
+    let decade = match DECADES.get_ptr_mut(key) {
+        Some(decade) => decade,
+        None => {
+            let empty: &Decade = &EMPTY;
+            add(TrackCounters::NO_DECADES, || {
+                DECADES.insert(key, empty, BPF_NOEXIST.into())
+            });
+            // It may be there without us: another CPU was quicker.
+            DECADES.get_ptr_mut(key)?
+        }
+    };
+    // SAFETY: this CPU's own copy, which no other program writes; no decade is ever removed.
+    Some(unsafe { &mut *decade })
+}
+
+/// The number of the socket's key, which is kept with the socket: neither its owner nor its ends
+/// change but where that is forgotten, or an accepting process comes in between.
+#[inline(always)]
+fn known_number(entry: &mut TrackedSocket, duration: &StateDuration) -> Option<u32> {
+    let handed_over = entry.handed_over & 1;
+    let valid = KNOWN | u64::from(handed_over) << 32 | u64::from(duration.owner_known) << 33;
+    let known = entry.key;
+    if known >> 32 == valid >> 32 {
+        return Some(known as u32);
+    }
+    let owner = &entry.owners[handed_over as usize];
+    let owner = if duration.owner_known {
+        Some(owner)
+    } else {
+        None
+    };
+    // SAFETY: this CPU's own copy, which no other program writes: see [`StateDuration::program`].
+    let key = unsafe { &mut *SCRATCH.get_ptr_mut(duration.program)? };
+    fill_in_key(key, &entry.socket, owner, duration.state);
+    let number = number(key, duration.program)?;
+    entry.key = valid | u64::from(number);
+    Some(number)
+}
+
+/// In `TrackedSocket::key`: the lower half is a number.
+const KNOWN: u64 = 1 << 63;
+
+/// The key's number, which it gets when there is room for one more.
+#[inline(always)]
+fn number(key: &HistKey, program: u32) -> Option<u32> {
+    if let Some(number) = KEYS.get_ptr(key) {
+        // SAFETY: keys are never removed, and their numbers duration.
+        return Some(unsafe { *number });
+    }
+    // SAFETY: the helper takes nothing.
+    let cpu = unsafe { bpf_get_smp_processor_id() };
+    let program = program % COUNTING_PROGRAMS;
+    let mut numbered = 0;
+    counters::count(|counters| numbered = counters.numbered[program as usize] as u32);
+    let number = (cpu * COUNTING_PROGRAMS + program) * NUMBERS + numbered;
+    if add(TrackCounters::NO_KEYS, || {
+        KEYS.insert(key, number, BPF_NOEXIST.into())
+    }) {
+        counters::count(|counters| counters.numbered[program as usize] += 1);
+    }
+    // SAFETY: as above. It may be there without us: another CPU was quicker.
+    KEYS.get_ptr(key).map(|number| unsafe { *number })
+}
+
+/// Adds to a map from which nothing is removed; whether that was done. It is not tried again once
+/// the map is full, for then the kernel looks for room on every CPU.
+#[inline(always)]
+fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
+    let mut known = false;
+    counters::count(|counters| known = counters.full & full != 0);
+    if known {
+        return false;
+    }
+    let result = insert();
+    if result == Err(E2BIG) {
+        counters::count(|counters| counters.full |= full);
+    }
+    result.is_ok()
+}
+
+/// What it is counted by.
+#[inline(always)]
+fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) {
+    let by = setting!(hist.by);
+    let asked = |parts: u32| by & parts != 0;
+    if asked(HistKey::OF_OWNER) {
+        key.owner_known = u32::from(owner.is_some());
+    }
+    if asked(HistKey::COMM | HistKey::PID) {
+        // Word by word: as a whole it costs a call.
+        key.comm[0] = owner.map_or(0, |owner| owner.comm[0]);
+        key.comm[1] = owner.map_or(0, |owner| owner.comm[1]);
+    }
+    if asked(HistKey::PID) {
+        key.pid = owner.map_or(0, |owner| owner.pid);
+        key.started_ns = owner.map_or(0, |owner| owner.started_ns);
+    }
+    if asked(HistKey::CGROUP) {
+        key.cgroup = owner.map_or(0, |owner| owner.cgroup);
+    }
+    if asked(HistKey::REMOTE) {
+        key.remote = socket.remote;
+    }
+    if asked(HistKey::PORT) {
+        key.port = if is_server(socket, owner, state) {
+            socket.local_port
+        } else {
+            socket.remote_port
+        };
+    }
+    if asked(HistKey::NETNS) {
+        key.netns = socket.netns;
+    }
+    if asked(HistKey::FAMILY) {
+        key.family = socket.family;
+    }
+}
+
+/// Whether the connection came in at a listener, or this is one.
+#[inline(always)]
+fn is_server(socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) -> bool {
+    match owner {
+        Some(owner) if owner.known_by == OwnerRecord::CONNECT => false,
+        Some(owner) if owner.known_by != OwnerRecord::FD => true,
+        _ => socket.flags & WatchedSocket::FROM_LISTENER != 0 || state == TcpState::Listen as u32,
+    }
+}
+
+/// The bucket of its argument, by which a test sees how this kernel computes it; never attached. By
+/// hand, for the macro drops what a program returns.
+///
+/// Run as one of `TP_PROTO(struct pt_regs *regs, long id)` (`sys_enter`,
+/// `include/trace/events/syscalls.h`), with any number in place of the first.
+#[unsafe(link_section = "raw_tp/sys_enter")]
+#[unsafe(no_mangle)]
+pub extern "C" fn bucket_of(ctx: *mut c_void) -> i32 {
+    let bucket = Bucket::of(RawTracePointContext::new(ctx).arg(0));
+    i32::from(bucket.decade) << 8 | i32::from(bucket.slot)
+}

@@ -1,0 +1,250 @@
+//! Every socket under its owner.
+
+use core::mem::MaybeUninit;
+
+use tcptrace_common::{OwnerRecord, StateStart, TrackedSocket, TransitionRecord, WatchedSocket};
+
+use super::{
+    super::{
+        owner,
+        read_sock::ReadSock,
+        table::{self, Table, hand_over, known},
+    },
+    count::{self, StateDuration},
+    record::{self, Contents},
+    transition::{LISTEN, SYN_RECV, SYN_SENT, Transition, complete_port, describe},
+};
+use crate::{filter, settings::setting};
+
+/// Takes a transition in, in three steps: who brought it about, what the socket is now, and handing
+/// that on.
+#[inline(always)]
+pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) {
+    let Some(entry) = known(table, sock).or_else(|| table::insert(table, sock.address())) else {
+        return write_untracked(sock, transition);
+    };
+    let mut space = MaybeUninit::uninit();
+    let caller = find_who(entry, sock, transition, &mut space);
+    describe_what(entry, sock, transition);
+    hand_on(entry, sock, transition, caller);
+}
+
+/// Who: the process that opens or closes the socket by a call, which it may get by that.
+#[inline(always)]
+fn find_who<'a>(
+    entry: &mut TrackedSocket,
+    sock: &impl ReadSock,
+    transition: &Transition,
+    space: &'a mut MaybeUninit<OwnerRecord>,
+) -> Option<&'a OwnerRecord> {
+    if transition.opens() {
+        let opener = space.write(opener(transition.to));
+        hand_over(entry, opener);
+        Some(opener)
+    } else if transition.closes() && (setting!(hist.states) == 0 || entry.handed_over == 0) {
+        let closer = space.write(owner::caller(entry.owner()));
+        // Whoever closes a socket that nobody is known to have has it.
+        if entry.handed_over == 0
+            && closer.known_by == OwnerRecord::FD
+            && ownership(entry, sock) != Ownership::Known
+        {
+            hand_over(entry, closer);
+        }
+        Some(closer)
+    } else {
+        None
+    }
+}
+
+/// What: the socket's addresses, which are known from the second transition on, and forgotten in
+/// part at the last.
+#[inline(always)]
+fn describe_what(entry: &mut TrackedSocket, sock: &impl ReadSock, transition: &Transition) {
+    // So is one that came in, until its next transition, whichever that is.
+    let new = entry.socket.family == 0;
+    if new || transition.opens() || transition.from == SYN_RECV {
+        let since_ns = entry.socket.since_ns;
+        describe(sock, transition.to, !new, &mut entry.socket);
+        entry.socket.since_ns = since_ns;
+        if entry.held_from == LISTEN {
+            entry.socket.flags |= WatchedSocket::FROM_LISTENER;
+        }
+    } else if transition.from == SYN_SENT {
+        sock.describe_ends(&mut entry.socket);
+        complete_port(sock, transition.to, true, &mut entry.socket);
+    }
+}
+
+/// Hands on: tells what was held back, and then tells this one, counts it, or holds it back.
+#[inline(always)]
+fn hand_on(
+    entry: &mut TrackedSocket,
+    sock: &impl ReadSock,
+    transition: &Transition,
+    caller: Option<&OwnerRecord>,
+) {
+    let ownership = ownership(entry, sock);
+    if entry.flags & TrackedSocket::HELD_BACK != 0 {
+        entry.flags &= !TrackedSocket::HELD_BACK;
+        let held = held_back(entry, transition);
+        write_unless_counted(entry, &held, ownership);
+    }
+    let start = entry.step(transition.from, transition.to, transition.now_ns);
+    if transition.opens() && transition.to == SYN_SENT && filter::port_undecided(&entry.socket) {
+        entry.flags |= TrackedSocket::HELD_BACK;
+        entry.held_from = transition.from;
+        entry.held_since_ns = start.since_ns;
+        return;
+    }
+    let details = Details {
+        transition: *transition,
+        start,
+        caller,
+    };
+    // Not from within, for both together would take too much of the stack.
+    if write_unless_counted(entry, &details, ownership) {
+        let duration = StateDuration {
+            state: transition.from,
+            ns: transition.now_ns.wrapping_sub(start.since_ns),
+            owner_known: ownership == Ownership::Known,
+            program: transition.program,
+        };
+        count::count(entry, &duration);
+    }
+}
+
+/// The transition that was held back until this next one.
+#[inline(always)]
+fn held_back(entry: &TrackedSocket, next: &Transition) -> Details<'static> {
+    Details {
+        transition: Transition {
+            now_ns: entry.socket.since_ns,
+            from: entry.held_from,
+            to: entry.state,
+            ..*next
+        },
+        start: StateStart {
+            since_ns: entry.held_since_ns,
+            or_before: false,
+        },
+        caller: None,
+    }
+}
+
+/// What a record says of a transition beside the socket.
+struct Details<'a> {
+    transition: Transition,
+    start: StateStart,
+    caller: Option<&'a OwnerRecord>,
+}
+
+/// A transition of a socket for which there is no room: what it says by itself.
+#[inline(always)]
+fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
+    let owner = if transition.opens() {
+        opener(transition.to)
+    } else {
+        OwnerRecord::default()
+    };
+    let mut socket = WatchedSocket::default();
+    describe(sock, transition.to, false, &mut socket);
+    let wanted = owner.wanted != 0 || (owner.pid == 0 && owner::unknown_wanted());
+    if wanted && transition.is_wanted(&socket) {
+        record::write(&Contents {
+            time_ns: transition.now_ns,
+            socket: &socket,
+            since_ns: 0,
+            from: transition.from as u8,
+            to: transition.to as u8,
+            flags: 0,
+            protocol: transition.protocol,
+            owner: Some(&owner),
+            caller: Some(&owner),
+        });
+    }
+}
+
+/// The process that connects or listens.
+#[inline(always)]
+fn opener(to: u32) -> OwnerRecord {
+    owner::current(if to == LISTEN {
+        OwnerRecord::LISTEN
+    } else {
+        OwnerRecord::CONNECT
+    })
+}
+
+/// What is known of a socket's owner.
+#[derive(Clone, Copy, PartialEq)]
+#[repr(u32)]
+enum Ownership {
+    /// It is the entry's.
+    Known,
+    /// Some process has a descriptor, it is not known which.
+    Unknown,
+    /// No process has one.
+    Unaccepted,
+}
+
+/// Whether the entry's owner holds: not that of the listener once somebody has accepted unseen.
+#[inline(always)]
+fn ownership(entry: &TrackedSocket, sock: &impl ReadSock) -> Ownership {
+    let owner = entry.owner();
+    match owner.known_by {
+        OwnerRecord::UNKNOWN if sock.has_file() => Ownership::Unknown,
+        OwnerRecord::UNKNOWN => Ownership::Unaccepted,
+        OwnerRecord::LISTENER if setting!(track.sees_accept) != 0 && sock.has_file() => {
+            Ownership::Unknown
+        }
+        _ => Ownership::Known,
+    }
+}
+
+/// Writes the record, if the filter lets it through; or gives true when the duration is to be
+/// counted instead. A function of its own, for it is long and called from several places.
+#[inline(never)]
+fn write_unless_counted(
+    entry: &TrackedSocket,
+    details: &Details<'_>,
+    ownership: Ownership,
+) -> bool {
+    let Details {
+        transition,
+        start,
+        caller,
+    } = details;
+    if !transition.is_wanted(&entry.socket) {
+        return false;
+    }
+    let owner = entry.owner();
+    let (flags, owner) = match ownership {
+        Ownership::Known if owner.wanted == 0 => return false,
+        Ownership::Known => (0, Some(owner)),
+        _ if !owner::unknown_wanted() => return false,
+        Ownership::Unaccepted => (TransitionRecord::UNACCEPTED, None),
+        Ownership::Unknown => (0, None),
+    };
+    let before = if start.or_before {
+        TransitionRecord::OR_BEFORE
+    } else {
+        0
+    };
+    // What began before the start is told for user space to judge, and what came in before and waits
+    // to be accepted, for it knows where: both are rare.
+    let waits = ownership == Ownership::Unaccepted && entry.held_from != LISTEN;
+    if setting!(hist.states) != 0 && start.since_ns != 0 && before == 0 && !waits {
+        return true;
+    }
+    record::write(&Contents {
+        time_ns: transition.now_ns,
+        socket: &entry.socket,
+        since_ns: start.since_ns,
+        from: transition.from as u8,
+        to: transition.to as u8,
+        flags: flags | before,
+        protocol: transition.protocol,
+        owner,
+        caller: *caller,
+    });
+    false
+}

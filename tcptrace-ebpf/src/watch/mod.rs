@@ -1,0 +1,114 @@
+//! Following the watched state: in on the way in, out on the way out, nothing else.
+
+use aya_ebpf::{
+    EbpfContext,
+    bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
+    helpers::bpf_ktime_get_ns,
+    macros::{btf_tracepoint, map, tracepoint},
+    maps::{HashMap, PerCpuArray},
+    programs::{BtfTracePointContext, TracePointContext},
+};
+use aya_log_ebpf::{debug, warn};
+use tcptrace_common::{WatchCounters, WatchedSocket};
+
+use crate::{filter, settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
+
+/// Sockets in the watched state, by the address of their `struct sock`.
+#[map]
+static SOCKETS: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+
+/// The same for the classic tracepoint: up to 6.0 the kernel warns (once, in its log) about a
+/// program of that type with a map that is not preallocated.
+#[map]
+static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, 0);
+
+/// One entry.
+#[map]
+static WATCH_COUNTERS: PerCpuArray<WatchCounters> = PerCpuArray::with_max_entries(1, 0);
+
+/// The cheap hook: typed loads, no record building.
+///
+/// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
+/// (`inet_sock_set_state`, `include/trace/events/sock.h`).
+#[btf_tracepoint(function = "inet_sock_set_state")]
+pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
+    let watched = setting!(watched_state) as i32;
+    if ctx.arg::<i32>(2) == watched {
+        let sock = TypedSock::new(ctx.arg(0));
+        let protocol = sock.protocol();
+        enter(&ctx, &SOCKETS, sock.address(), sock.describe(), protocol);
+    } else if ctx.arg::<i32>(1) == watched {
+        leave(&ctx, &SOCKETS, ctx.arg(0));
+    }
+    0
+}
+
+/// The hook for kernels without BTF: the same tracepoint's record, whose layout moves between
+/// kernels. See [`TracepointRecord`].
+#[tracepoint(category = "sock", name = "inet_sock_set_state")]
+pub fn set_state_tracepoint(ctx: TracePointContext) -> u32 {
+    let watched = setting!(watched_state) as i32;
+    let record = TracepointRecord::new(&ctx);
+    if record.new_state() == watched {
+        let protocol = record.protocol();
+        enter(
+            &ctx,
+            &SOCKETS_PREALLOCATED,
+            record.sock(),
+            record.describe(),
+            protocol,
+        );
+    } else if record.old_state() == watched {
+        leave(&ctx, &SOCKETS_PREALLOCATED, record.sock());
+    }
+    0
+}
+
+#[inline(always)]
+fn enter(
+    ctx: &impl EbpfContext,
+    sockets: &HashMap<u64, WatchedSocket>,
+    sock: *const u8,
+    mut socket: WatchedSocket,
+    protocol: u16,
+) {
+    if !filter::passes(&socket, protocol) {
+        return;
+    }
+    // SAFETY: the helper takes nothing and only reads the clock.
+    socket.since_ns = unsafe { bpf_ktime_get_ns() };
+    match sockets.insert(sock as u64, socket, BPF_ANY.into()) {
+        Ok(()) => {
+            count(|counters| counters.entered += 1);
+            debug!(
+                ctx,
+                "in: port {} <- {}", socket.local_port, socket.remote_port
+            );
+        }
+        Err(error) => {
+            count(|counters| counters.lost += 1);
+            warn!(
+                ctx,
+                "lost: port {} <- {}: {}", socket.local_port, socket.remote_port, error
+            );
+        }
+    }
+}
+
+#[inline(always)]
+fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedSocket>, sock: *const u8) {
+    // Not in the map: it was there before us or did not pass the filter.
+    if sockets.remove(sock as u64).is_ok() {
+        count(|counters| counters.left += 1);
+        // Its address must not be told: the verifier lets no pointer be taken apart.
+        debug!(ctx, "out");
+    }
+}
+
+#[inline(always)]
+fn count(change: impl FnOnce(&mut WatchCounters)) {
+    if let Some(counters) = WATCH_COUNTERS.get_ptr_mut(0) {
+        // SAFETY: this CPU's own copy; a program of this kind does not nest on one CPU.
+        change(unsafe { &mut *counters });
+    }
+}

@@ -1,0 +1,84 @@
+//! `tcptrace replay`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use tcptrace_common::TcpState;
+
+use crate::{
+    cli::{filters::Filters, hist, stuck, values},
+    model::request::{LogFilters, LogShow, ReplayRequest, ReplayView},
+};
+
+/// What the command can be used for.
+pub const EXAMPLES: &str = "\
+Examples:
+  tcptrace replay night.jsonl.zst           what was stuck when the recording ended
+  tcptrace replay night.jsonl log --comm java
+  tcptrace replay night.jsonl hist --by remote
+  zcat old.jsonl.gz | tcptrace replay - stuck --json
+
+It needs no privileges, and works on any machine.";
+
+/// Options of `tcptrace replay`.
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The recording, as `log --json` wrote it (also .zst); - for standard input
+    file: PathBuf,
+    /// What to show; `stuck` when not given
+    #[command(subcommand)]
+    view: Option<View>,
+}
+
+/// What to show of a recording.
+#[derive(Debug, Subcommand)]
+pub enum View {
+    /// Sockets that were stuck when the recording ended
+    Stuck(Box<stuck::Show>),
+    /// Its transitions
+    Log(Box<Log>),
+    /// How long sockets stayed in each state
+    Hist(Box<hist::Show>),
+}
+
+/// Options of `tcptrace replay FILE log`.
+#[derive(Debug, Args)]
+pub struct Log {
+    /// Only transitions into or out of this state (several: any of them)
+    #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::any_state)]
+    state: Vec<TcpState>,
+    /// Write JSON, one line a transition (schema tcptrace.transition/1)
+    #[arg(long)]
+    json: bool,
+    /// Which sockets
+    #[command(flatten)]
+    filters: Filters,
+}
+
+impl Replay {
+    /// What is asked for.
+    pub fn request(self) -> ReplayRequest {
+        let view = self.view.unwrap_or_else(|| View::Stuck(Box::default()));
+        ReplayRequest {
+            file: self.file,
+            view: match view {
+                View::Stuck(show) => ReplayView::Stuck(show.request()),
+                View::Log(log) => ReplayView::Log(log.request()),
+                View::Hist(show) => ReplayView::Hist(show.request()),
+            },
+        }
+    }
+}
+
+impl Log {
+    fn request(self) -> LogShow {
+        LogShow {
+            filters: LogFilters {
+                sockets: self.filters.request(),
+                children: false,
+                states: self.state,
+            },
+            json: self.json,
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! `tcptrace stuck`, the default command.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args, FromArgMatches as _};
+use tcptrace_common::TcpState;
+
+use crate::{
+    cli::{filters::Filters, values},
+    model::request::{HookChoice, StuckRequest, StuckShow},
+};
+
+/// What the command can be used for.
+pub const EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace                             what is stuck now, refreshed every 2 s
+  sudo tcptrace --once                      one look
+  sudo tcptrace --older-than 5min           only what has been stuck for long
+  sudo tcptrace --remote 10.0.0.0/8 --port 8080
+  sudo tcptrace --comm java --all           every socket of every process called java
+  sudo tcptrace --state FIN_WAIT2           sockets whose peer does not close
+  sudo tcptrace --once --json | jq '.groups[0]'
+
+Ages with ≥ are of sockets that were stuck before tcptrace started: at least that old.
+Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong command line.";
+
+/// Options of `tcptrace stuck`.
+#[derive(Debug, Args)]
+pub struct Stuck {
+    /// What to show
+    #[command(flatten)]
+    pub show: Show,
+    /// Look once and exit
+    #[arg(long, conflicts_with_all = ["interval", "duration"])]
+    once: bool,
+    /// Time between looks
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = values::interval)]
+    interval: Duration,
+    /// End after this time
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    duration: Option<Duration>,
+    /// How to attach to the kernel
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    hook: HookChoice,
+    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    max_sockets: Option<u32>,
+    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
+    #[arg(short, long, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+/// What to show of stuck sockets, live or of a recording.
+#[derive(Debug, Args)]
+pub struct Show {
+    /// A socket is stuck when it has been in the state for this long; 0s shows all
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    older_than: Duration,
+    /// The state to watch
+    #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = values::state)]
+    state: TcpState,
+    /// Write JSON, one line a look (schema tcptrace.stuck/1)
+    #[arg(long)]
+    json: bool,
+    /// Show so many sockets at most [default: what fits on the terminal, 50 elsewhere, all in JSON]
+    #[arg(long, value_name = "N")]
+    limit: Option<usize>,
+    /// Show all sockets
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    /// Which sockets
+    #[command(flatten)]
+    filters: Filters,
+}
+
+impl Default for Show {
+    /// What stands in when nothing is given.
+    fn default() -> Self {
+        let command = Self::augment_args(clap::Command::new("stuck"));
+        // Every option has a default or may be left out; a test makes sure.
+        let matches = command.try_get_matches_from(["stuck"]);
+        let show = matches.and_then(|matches| Self::from_arg_matches(&matches));
+        show.unwrap_or_else(|error| error.exit())
+    }
+}
+
+impl Stuck {
+    /// What is asked for.
+    pub fn request(self) -> StuckRequest {
+        StuckRequest {
+            show: self.show.request(),
+            once: self.once,
+            interval: self.interval,
+            duration: self.duration,
+            hook: self.hook,
+            max_sockets: self.max_sockets,
+            verbose: self.verbose,
+        }
+    }
+}
+
+impl Show {
+    /// What is asked for.
+    pub fn request(self) -> StuckShow {
+        StuckShow {
+            state: self.state,
+            older_than: self.older_than,
+            filters: self.filters.request(),
+            json: self.json,
+            limit: self.limit,
+            all: self.all,
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! What is wrong with a command line, as it is told for any other mistake in it.
+
+use clap::{CommandFactory as _, Error, error::ErrorKind};
+
+use crate::{cli::Cli, model::request::UsageError};
+
+/// The mistake in clap's words; its [`exit`](Error::exit) ends with the code for a wrong command
+/// line.
+#[must_use]
+pub fn of_usage(error: &UsageError) -> Error {
+    match error {
+        UsageError::Request(reason) => Cli::command().error(ErrorKind::ValueValidation, reason),
+        UsageError::Value {
+            option,
+            value,
+            reason,
+        } => {
+            // Only a parser of values can give clap a reason: this one refuses every value.
+            let reason = reason.clone();
+            let refuse = move |_: &str| Err::<String, _>(reason.clone());
+            let command = Cli::command().mut_arg(option, |option| option.value_parser(refuse));
+            let given = ["tcptrace".into(), format!("--{option}={value}")];
+            match command.try_get_matches_from(given) {
+                Err(error) => error,
+                Ok(_) => Cli::command().error(ErrorKind::ValueValidation, error),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_refused_as_if_it_had_been_when_it_was_read() {
+        let error = of_usage(&UsageError::Value {
+            option: "netns",
+            value: "-x".into(),
+            reason: "there is none".into(),
+        });
+        assert_eq!(
+            error.to_string(),
+            "error: invalid value '-x' for '--netns <NETNS>': there is none\n\n\
+             For more information, try '--help'.\n"
+        );
+        assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_request_is_refused_with_how_to_use_the_command() {
+        let error = of_usage(&UsageError::Request("it is too much".into()));
+        let text = error.to_string();
+        assert!(
+            text.starts_with("error: it is too much\n\nUsage: tcptrace"),
+            "{text}"
+        );
+        assert_eq!(error.exit_code(), 2);
+    }
+}

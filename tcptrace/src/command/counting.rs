@@ -1,0 +1,121 @@
+//! Durations that are being counted: most in the kernel, and what began before the start one by one.
+
+use std::io;
+
+use tcptrace_common::TcpState;
+
+use crate::{
+    command::tracking::Tracking,
+    diagnosis::hist::live::LiveDurations,
+    model::{
+        filter::Filter,
+        hist::{
+            durations::{Asked, Durations},
+            report::Account,
+        },
+        transition::Record,
+    },
+    source::{diag::ask::Scope, track::TrackOptions},
+};
+
+/// A session of `hist`.
+pub struct Counting {
+    tracking: Tracking,
+    asked: Asked,
+    durations: LiveDurations,
+}
+
+impl Counting {
+    /// Attaches the kernel side and finds out what is there already; `filter` is for what is told,
+    /// and `notes` gets what could not be found out.
+    ///
+    /// # Errors
+    /// When tracing cannot start.
+    pub fn start(
+        options: &TrackOptions,
+        scope: Scope,
+        asked: Asked,
+        filter: Filter,
+        notes: &mut Vec<String>,
+    ) -> anyhow::Result<Self> {
+        Ok(Self {
+            tracking: Tracking::start(options, scope, notes)?,
+            durations: LiveDurations::new(asked.clone(), filter),
+            asked,
+        })
+    }
+
+    /// The transitions that it is made of.
+    pub fn session(&mut self) -> &mut Tracking {
+        &mut self.tracking
+    }
+
+    /// Waits until much waits to be read.
+    pub async fn much_waits(&self) {
+        self.tracking.much_waits().await;
+    }
+
+    /// Takes in what waits to be read.
+    ///
+    /// # Errors
+    /// When the kernel side cannot be read.
+    pub fn read(&mut self) -> io::Result<()> {
+        let mut each = |record: &Record| {
+            self.durations.add(record);
+            Ok(())
+        };
+        while self.tracking.read(&mut each)? {}
+        Ok(())
+    }
+
+    /// Sees no more.
+    ///
+    /// # Errors
+    /// When the kernel side cannot be read.
+    pub fn stop(&mut self) -> io::Result<()> {
+        self.tracking.stop(&mut |record| {
+            self.durations.add(record);
+            Ok(())
+        })
+    }
+
+    /// All durations until now, and the sockets that are open.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn durations(&mut self) -> io::Result<Durations> {
+        self.read()?;
+        let Asked { states, by, .. } = &self.asked;
+        let mut all = self.durations.all();
+        let live = self.tracking.live();
+        live.counts(states, by, &mut |count| all.count(count))?;
+        // Half-open connections are listed as if they were sockets in that state.
+        let half_open = |state: &TcpState| *state == TcpState::SynRecv;
+        let states: Vec<_> = (states.iter().copied())
+            .filter(|state| !half_open(state))
+            .collect();
+        let open = self.tracking.still_open(&states)?;
+        Ok(all.with_open(&open))
+    }
+
+    /// How many durations the kernel has counted.
+    #[must_use]
+    pub fn counted(&self) -> u64 {
+        self.tracking.counted().counted
+    }
+
+    /// How it went.
+    #[must_use]
+    pub fn account(&mut self) -> Account {
+        let counted = self.tracking.counted();
+        let side = self.tracking.side();
+        Account {
+            hook: Some(side.hook()),
+            keyless: counted.unkeyed,
+            lost: self.durations.lost,
+            unkept: counted.untracked,
+            skipped: side.skipped().map(|_| self.durations.skipped),
+            unfollowed: counted.unfollowed,
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Durations of a live session: what the kernel counted, what was told, and what is open.
+
+use crate::model::{
+    filter::Filter,
+    hist::{
+        durations::{Asked, Durations},
+        key::Described,
+    },
+    track::Count,
+    transition::{Record, StillOpen},
+};
+
+/// What was told one by one: durations that began before the start.
+#[derive(Debug)]
+pub struct LiveDurations {
+    told: Durations,
+    /// Which of it is wanted.
+    filter: Filter,
+    /// Durations that found the buffer full.
+    pub lost: u64,
+    /// Runs that the kernel skipped.
+    pub skipped: u64,
+}
+
+impl LiveDurations {
+    /// None yet.
+    #[must_use]
+    pub fn new(asked: Asked, filter: Filter) -> Self {
+        Self {
+            told: Durations::new(asked),
+            filter,
+            lost: 0,
+            skipped: 0,
+        }
+    }
+
+    /// Takes in what was told.
+    pub fn add(&mut self, record: &Record) {
+        match record {
+            Record::Transition(seen) if self.filter.passes_record(record, &[]) => {
+                self.told.transition(seen);
+            }
+            Record::Loss(loss) => {
+                self.lost += loss.transitions;
+                self.skipped += loss.runs;
+            }
+            _ => {}
+        }
+    }
+
+    /// All durations: what was told, what the kernel counted and what is open.
+    pub fn all(&self) -> Sum<'_> {
+        Sum {
+            all: self.told.clone(),
+            filter: &self.filter,
+        }
+    }
+}
+
+/// Durations that are being added up.
+#[derive(Debug)]
+pub struct Sum<'a> {
+    all: Durations,
+    filter: &'a Filter,
+}
+
+impl Sum<'_> {
+    /// Adds what the kernel counted.
+    pub fn count(&mut self, count: &Count) {
+        let Count {
+            state,
+            key,
+            number,
+            decade,
+        } = count;
+        self.all.counted(*state, key.as_ref(), *number, decade);
+    }
+
+    /// Adds the sockets that are open, and gives all.
+    #[must_use]
+    pub fn with_open(mut self, open: &[StillOpen]) -> Durations {
+        for open in open.iter().filter(|open| self.filter.passes_open(open)) {
+            let socket = Described::logged(&open.socket, open.owner.as_ref());
+            (self.all).open(open.state, socket, open.since, open.monotonic_ns);
+        }
+        self.all
+    }
+}

@@ -1,0 +1,207 @@
+//! What is still open at a moment: what the kernel side's table and `sock_diag` both know.
+
+use std::collections::HashMap;
+
+use tcptrace_common::TcpState;
+
+use crate::{
+    diagnosis::{
+        log::before::Before,
+        stuck::{since::entered_by_segment, tracker::Tracker},
+    },
+    model::{
+        socket::{Endpoint, Since, Socket},
+        stuck::look::{Listed, Look, Tracing},
+        track::{OpenSockets, TableEntry},
+        transition::{Identity, KnownBy, Owner, Process, Protocol, StillOpen},
+    },
+};
+
+/// A socket's place, for where it has no cookie.
+type Place = (Option<u32>, Endpoint, Endpoint);
+
+/// Far longer than listing takes, and than a tick.
+const SOON_NS: u64 = 1_000_000_000;
+
+/// Sockets in the states that were asked about, the oldest of each state first. `pids`: the only
+/// processes that are wanted; none for all.
+#[must_use]
+pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<StillOpen> {
+    let OpenSockets {
+        time,
+        monotonic_ns,
+        states,
+        table,
+        mut listed,
+        listening,
+        asked,
+        descriptors,
+        lost_ns,
+    } = facts;
+    let mut look = Look {
+        time,
+        monotonic_ns,
+        entered: Vec::new(),
+        younger: 0,
+        listed: Vec::new(),
+        asked,
+        listening,
+        held: descriptors,
+        processes: HashMap::new(),
+        cgroups: HashMap::new(),
+        netns_names: HashMap::new(),
+        tracing: Tracing::default(),
+        notes: Vec::new(),
+    };
+    let mut all = Vec::new();
+    for state in states {
+        let entries = table.iter().filter(|entry| entry.state == state);
+        let seen = entries.clone().filter(|entry| !entry.was_before);
+        look.entered = seen.map(|entry| entry.entered.clone()).collect();
+        let in_state = |socket: &mut Listed| socket.state == state;
+        look.listed = listed.extract_if(.., in_state).collect();
+        let judge = Judge {
+            entries: Entries::new(entries),
+            before,
+            pids,
+            lost_ns,
+        };
+        let sockets = Tracker::new(state).sockets(&look).into_iter();
+        let mut open: Vec<_> = sockets
+            .filter_map(|socket| judge.still_open(socket, &look))
+            .collect();
+        open.sort_by_key(|open| open.since.moment_ns());
+        all.append(&mut open);
+    }
+    all
+}
+
+/// What judging a socket takes beside it.
+struct Judge<'a> {
+    entries: Entries<'a>,
+    before: &'a Before,
+    pids: &'a [u32],
+    /// When something was lost last, in ns of `CLOCK_MONOTONIC`: who is in a state is in the table, or
+    /// was in it before the start, or has been since that moment.
+    lost_ns: u64,
+}
+
+impl Judge<'_> {
+    /// The socket with its owner, if it is wanted and was open at the moment asked about.
+    fn still_open(&self, socket: Socket, look: &Look) -> Option<StillOpen> {
+        let bound = self.bound(&socket);
+        let entry = self.entries.of(&socket);
+        if entry.is_none() && bound.is_none() && !self.may_have_entered_unseen(&socket) {
+            return None;
+        }
+        let known = entry.and_then(|entry| entry.owner.as_ref());
+        // Somebody has accepted it unseen.
+        let accepted = socket.accepted() == Some(true);
+        let outdated = |owner: &&Owner| owner.known_by == KnownBy::Listener && accepted;
+        let owner = known.filter(|owner| !outdated(owner)).cloned();
+        let owner = owner
+            .or_else(|| by_descriptor(&socket))
+            .or_else(|| self.waits_at(&socket));
+        // The kernel side has decided about the processes that it knows, descendants included.
+        let wanted = match (entry.filter(|_| known.is_some()), &owner) {
+            _ if self.pids.is_empty() => true,
+            (Some(entry), _) => entry.is_wanted,
+            (None, Some(owner)) => self.pids.contains(&owner.process.pid),
+            (None, None) => false,
+        };
+        wanted.then_some(StillOpen {
+            time: look.time,
+            monotonic_ns: look.monotonic_ns,
+            state: socket.state,
+            since: match (socket.since, bound) {
+                (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
+                (since, _) => since,
+            },
+            owner,
+            socket: Identity {
+                protocol: Protocol::Tcp,
+                family: socket.family,
+                local: socket.local,
+                remote: socket.remote,
+                netns: socket.netns,
+                cookie: socket.cookie,
+                role: socket.role,
+            },
+            holders: socket.holders,
+        })
+    }
+
+    /// Whether it may have come into its state without being seen. Else it did so after what was
+    /// seen last, or it has left since it was listed.
+    fn may_have_entered_unseen(&self, socket: &Socket) -> bool {
+        // Without cookies nothing tells which socket it is that has no port yet.
+        if socket.state == TcpState::SynSent {
+            return true;
+        }
+        // Of some states it is not known when they were entered at the latest, of others it is, but
+        // for some ticks.
+        let vague = !entered_by_segment(socket.state);
+        let soon = self.lost_ns.saturating_add(SOON_NS);
+        self.lost_ns > 0 && (vague || socket.since.moment_ns() <= soon)
+    }
+
+    /// The latest moment at which it can have entered its state, if it was in it before the start.
+    fn bound(&self, socket: &Socket) -> Option<u64> {
+        self.before.at_latest_ns(socket.cookie?, socket.state)
+    }
+
+    /// Who listens where it waits since before the start.
+    fn waits_at(&self, socket: &Socket) -> Option<Owner> {
+        let waits = socket.accepted() == Some(false);
+        let earlier = self.before.get(socket.cookie.filter(|_| waits)?)?;
+        earlier.waits_at.clone()
+    }
+}
+
+/// Whoever has it, or the listener where it waits.
+fn by_descriptor(socket: &Socket) -> Option<Owner> {
+    let (pid, comm) = socket.owner()?;
+    let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
+    Some(Owner {
+        process: Process {
+            pid,
+            tid: None,
+            comm: comm.into(),
+            started_ns: None,
+        },
+        known_by: if held { KnownBy::Fd } else { KnownBy::Listener },
+        cgroup: socket.cgroup.as_deref().map(Into::into),
+    })
+}
+
+/// The table's entries, to be found again.
+struct Entries<'a> {
+    by_cookie: HashMap<u64, &'a TableEntry>,
+    by_place: HashMap<Place, &'a TableEntry>,
+}
+
+impl<'a> Entries<'a> {
+    fn new(entries: impl Iterator<Item = &'a TableEntry>) -> Self {
+        let mut found = Self {
+            by_cookie: HashMap::new(),
+            by_place: HashMap::new(),
+        };
+        for entry in entries {
+            let socket = &entry.entered;
+            match socket.cookie {
+                Some(cookie) => found.by_cookie.insert(cookie, entry),
+                None => {
+                    let place = (socket.netns, socket.local, socket.remote);
+                    found.by_place.insert(place, entry)
+                }
+            };
+        }
+        found
+    }
+
+    fn of(&self, socket: &Socket) -> Option<&'a TableEntry> {
+        let by_cookie = socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
+        let place = (socket.netns, socket.local, socket.remote);
+        by_cookie.or_else(|| self.by_place.get(&place)).copied()
+    }
+}

@@ -1,0 +1,104 @@
+//! How long a socket was in the state that it leaves, whose it is, and which side it is.
+
+use tcptrace_common::TcpState;
+
+use crate::{
+    diagnosis::log::before::Before,
+    model::{
+        socket::{Role, Since},
+        track::SeenTransition,
+        transition::{Identity, KnownBy, Loss, Spent, Transition},
+    },
+};
+
+/// What judging a transition takes beside it.
+#[derive(Debug, Default)]
+pub struct Transitions {
+    /// Sockets from before the start.
+    before: Before,
+    /// The kernel skipped a transition before this moment (ns of `CLOCK_MONOTONIC`): when a socket
+    /// entered its state is not certain where that was earlier.
+    doubted_until_ns: u64,
+}
+
+impl Transitions {
+    /// Nothing was lost yet.
+    #[must_use]
+    pub fn new(before: Before) -> Self {
+        Self {
+            before,
+            doubted_until_ns: 0,
+        }
+    }
+
+    /// Sockets from before the start.
+    #[must_use]
+    pub fn before(&self) -> &Before {
+        &self.before
+    }
+
+    /// Takes note of a loss; to be called before the transitions that were read before it was
+    /// noticed are judged.
+    pub fn doubt(&mut self, loss: &Loss) {
+        if loss.runs > 0 {
+            self.doubted_until_ns = loss.monotonic_ns;
+        }
+    }
+
+    /// The transition with what is known of it.
+    pub fn judge(&mut self, seen: SeenTransition) -> Transition {
+        let duration = self.duration(&seen);
+        let known_by = seen.owner.as_ref().map(|owner| owner.known_by);
+        let role = role(known_by, seen.from, seen.to, seen.from_listener);
+        let cookie = seen.socket.cookie;
+        let owner = seen.owner.or_else(|| {
+            let waiting = cookie.filter(|_| seen.unaccepted)?;
+            self.before.get(waiting)?.waits_at.clone()
+        });
+        if let (TcpState::Close, Some(cookie)) = (seen.to, cookie) {
+            self.before.forget(cookie);
+        }
+        Transition {
+            time: seen.time,
+            monotonic_ns: seen.monotonic_ns,
+            from: seen.from,
+            to: seen.to,
+            duration,
+            socket: Identity {
+                role,
+                ..seen.socket
+            },
+            owner,
+            caller: seen.caller,
+        }
+    }
+
+    fn duration(&self, seen: &SeenTransition) -> Spent {
+        let lasted = |since_ns: u64| seen.monotonic_ns.saturating_sub(since_ns);
+        let earlier = || self.before.at_latest_ns(seen.socket.cookie?, seen.from);
+        match seen.since {
+            Some(Since::AtLatest(since_ns)) => {
+                let bound = earlier().map_or(since_ns, |bound| bound.min(since_ns));
+                Spent::AtLeast(lasted(bound))
+            }
+            None => earlier().map_or(Spent::Unknown, |bound| Spent::AtLeast(lasted(bound))),
+            Some(Since::Exact(since_ns)) if since_ns < self.doubted_until_ns => Spent::Unknown,
+            Some(Since::Exact(since_ns)) => Spent::Exact(lasted(since_ns)),
+        }
+    }
+}
+
+/// Which side a socket is, from how its owner is known, from the transition itself, and from its
+/// backlog.
+fn role(known_by: Option<KnownBy>, from: TcpState, to: TcpState, from_listener: bool) -> Role {
+    let either = |state| from == state || to == state;
+    match known_by {
+        Some(KnownBy::Connect) => Role::Client,
+        Some(KnownBy::Accept | KnownBy::Listen | KnownBy::Listener) => Role::Server,
+        _ if either(TcpState::Listen) => Role::Server,
+        _ if either(TcpState::SynSent) => Role::Client,
+        _ if from_listener => Role::Server,
+        // A listener may have been told to have no backlog.
+        _ => Role::Unknown,
+    }
+}

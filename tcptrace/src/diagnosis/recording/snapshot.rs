@@ -1,0 +1,45 @@
+//! What was stuck when a recording ended.
+
+use std::collections::HashMap;
+
+use crate::{
+    diagnosis::{
+        recording::recorded::Recorded,
+        stuck::{group::group, snapshot::by_age},
+    },
+    model::{
+        socket::Socket,
+        stuck::snapshot::{Snapshot, Watched},
+    },
+};
+
+/// What was stuck when a recording ended. `notes` are about the recording as a whole.
+#[must_use]
+pub fn snapshot(recorded: Recorded, watched: &Watched, mut notes: Vec<String>) -> Snapshot {
+    let wanted = |socket: &Socket| watched.filter.passes(socket);
+    let doubtful = recorded.doubtful.iter().filter(|s| wanted(s)).count();
+    let now_ns = recorded.end.map_or(0, |(now_ns, _)| now_ns);
+    let all = recorded.sockets.into_iter().filter(wanted);
+    let (sockets, younger) = by_age(all, now_ns, watched);
+    let any = !sockets.is_empty() || younger > 0;
+    notes.extend(recorded.facts.notes(watched.state, any));
+    if doubtful > 0 {
+        let name = watched.state.name();
+        notes.push(match doubtful {
+            1 => format!("1 more socket was in {name}, but may have left it unseen"),
+            more => format!("{more} more sockets were in {name}, but may have left it unseen"),
+        });
+    }
+    Snapshot {
+        time: recorded.end.map(|(_, time)| time),
+        monotonic_ns: now_ns,
+        watched: watched.clone(),
+        groups: group(&sockets, now_ns),
+        sockets,
+        younger,
+        processes: HashMap::new(),
+        netns_names: HashMap::new(),
+        tracing: recorded.facts.tracing(),
+        notes,
+    }
+}

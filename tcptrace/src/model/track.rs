@@ -1,0 +1,99 @@
+//! What the kernel side of `log` and `hist` tells of transitions, before any rule is applied.
+
+use std::time::SystemTime;
+
+use tcptrace_common::{Decade, TcpState};
+
+use crate::model::{
+    hist::key::Key,
+    socket::Since,
+    stuck::look::{Asked, Descriptors, Entered, Listed, Listening},
+    transition::{Identity, Owner, Process},
+};
+
+/// A transition as the kernel side saw it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenTransition {
+    /// Wall-clock time.
+    pub time: SystemTime,
+    /// The same moment of `CLOCK_MONOTONIC`, in ns.
+    pub monotonic_ns: u64,
+    /// The state that the socket left.
+    pub from: TcpState,
+    /// The state that it entered.
+    pub to: TcpState,
+    /// When it entered the state that it left, if that was seen or the socket found in it.
+    pub since: Option<Since>,
+    /// Which socket; its role is not judged yet.
+    pub socket: Identity,
+    /// Whether it came out of a listener, as far as its backlog tells.
+    pub from_listener: bool,
+    /// Whose it is, if the kernel side knows.
+    pub owner: Option<Owner>,
+    /// Whether no process had a descriptor of it.
+    pub unaccepted: bool,
+    /// Who brought the transition about, where a process did by a call of its own.
+    pub caller: Option<Process>,
+}
+
+/// What was there before the first transition was seen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BeforeStart {
+    /// Every socket.
+    pub listed: Vec<Listed>,
+    /// Those in `LISTEN`.
+    pub listening: Vec<Listening>,
+    /// Who has listeners open; `None` where nobody was asked.
+    pub descriptors: Option<Descriptors>,
+}
+
+/// A socket as the kernel side keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableEntry {
+    /// Which socket, and since when it is in its state.
+    pub entered: Entered,
+    /// The state that it is in.
+    pub state: TcpState,
+    /// Whether it was found in that state, not seen to enter it.
+    pub was_before: bool,
+    /// Whose it is, if that is known.
+    pub owner: Option<Owner>,
+    /// Whether the filter wants that owner's sockets.
+    pub is_wanted: bool,
+}
+
+/// What is open at a moment, as two witnesses have it: the kernel side's table, and `sock_diag`.
+#[derive(Debug, Clone)]
+pub struct OpenSockets {
+    /// Wall-clock time of the moment.
+    pub time: SystemTime,
+    /// The same moment of `CLOCK_MONOTONIC`, in ns.
+    pub monotonic_ns: u64,
+    /// The states that were asked about.
+    pub states: Vec<TcpState>,
+    /// The table's entries in one of these states.
+    pub table: Vec<TableEntry>,
+    /// What is listed in one of these states.
+    pub listed: Vec<Listed>,
+    /// Listeners in the same namespaces.
+    pub listening: Vec<Listening>,
+    /// Which namespaces were listed.
+    pub asked: Asked,
+    /// Who has the listed sockets open; `None` where nobody was asked.
+    pub descriptors: Option<Descriptors>,
+    /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`; 0 for never.
+    pub lost_ns: u64,
+}
+
+/// Durations that the kernel counted: one decade of a histogram, of one CPU.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Count {
+    /// The state that was left.
+    pub state: TcpState,
+    /// What it is counted under; `None` for what has no key, or none that found room.
+    pub key: Option<Key>,
+    /// Which decade.
+    pub number: u8,
+    /// How many durations of which length.
+    pub decade: Decade,
+}

@@ -1,0 +1,129 @@
+//! The part of a filter that the kernel applies, in its words.
+
+use ipnet::IpNet;
+use tcptrace_common::{
+    ADDRESS_BYTES, AF_INET, AF_INET6, KernelFilter, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix,
+    TcpState, TrackSettings,
+};
+
+use crate::{
+    model::{filter::Filter, socket::Family},
+    source::machine::cgroup,
+};
+
+/// Bytes of a process's name with the NUL that ends it (`TASK_COMM_LEN`).
+const COMM_BYTES: usize = 16;
+
+/// What the kernel applies by socket. A list that is too long for it is left to the model alone.
+#[must_use]
+pub fn by_socket(filter: &Filter) -> KernelFilter {
+    let mut kernel = KernelFilter {
+        netns: filter.netns.unwrap_or(0),
+        family: filter.family.map_or(0, |family| match family {
+            Family::Ipv4 => AF_INET.into(),
+            Family::Ipv6 => AF_INET6.into(),
+        }),
+        ..KernelFilter::default()
+    };
+    let ports = &filter.ports;
+    if ports.len() <= MAX_PORTS {
+        #[allow(clippy::cast_possible_truncation)] // just compared
+        let count = ports.len() as u32;
+        kernel.port_count = count;
+        kernel.ports[..ports.len()].copy_from_slice(ports);
+    }
+    let remotes = &filter.remotes;
+    if remotes.len() <= MAX_REMOTES {
+        #[allow(clippy::cast_possible_truncation)] // just compared
+        let count = remotes.len() as u32;
+        kernel.remote_count = count;
+        for (slot, range) in kernel.remotes.iter_mut().zip(remotes) {
+            *slot = prefix(range);
+        }
+    }
+    kernel
+}
+
+/// What it applies beside [`by_socket`] where it knows owners: theirs, and the states of which a
+/// transition is told (none for all).
+#[must_use]
+pub fn by_owner(filter: &Filter, states: &[TcpState]) -> TrackSettings {
+    let mut settings = TrackSettings {
+        states: mask(states),
+        ..TrackSettings::default()
+    };
+    let comms = &filter.comms;
+    if comms.len() <= MAX_COMMS && comms.iter().all(|comm| comm.len() < COMM_BYTES) {
+        #[allow(clippy::cast_possible_truncation)] // just compared
+        let count = comms.len() as u32;
+        settings.comm_count = count;
+        for (slot, comm) in settings.comms.iter_mut().zip(comms) {
+            let mut bytes = [0; COMM_BYTES];
+            bytes[..comm.len()].copy_from_slice(comm.as_bytes());
+            *slot = words(bytes);
+        }
+    }
+    let group = filter.cgroup.as_deref();
+    if let Some((id, level)) = group.and_then(cgroup::id_and_level) {
+        (settings.cgroup, settings.cgroup_level) = (id, level);
+    }
+    settings
+}
+
+/// A bit for each state.
+#[must_use]
+pub fn mask(states: &[TcpState]) -> u32 {
+    let bits = states.iter().map(|state| 1 << state.number());
+    bits.fold(0, |mask, bit: u32| mask | bit)
+}
+
+/// Why the kernel cannot apply all of it, for where nobody else can.
+///
+/// # Errors
+/// Names what it cannot: not yet fit for a terminal.
+pub fn fits(filter: &Filter) -> Result<(), String> {
+    let most = |option: &str, count: usize, most: usize| match count > most {
+        true => Err(format!(
+            "--{option} takes {most} values at the most here, not {count}: durations are counted \
+             in the kernel"
+        )),
+        false => Ok(()),
+    };
+    most("port", filter.ports.len(), MAX_PORTS)?;
+    most("remote", filter.remotes.len(), MAX_REMOTES)?;
+    most("comm", filter.comms.len(), MAX_COMMS)?;
+    if let Some(long) = filter.comms.iter().find(|comm| comm.len() >= COMM_BYTES) {
+        return Err(format!(
+            "--comm {long}: the kernel keeps 15 bytes of a process's name; give those"
+        ));
+    }
+    match filter.cgroup.as_deref() {
+        Some(path) if cgroup::id_and_level(path).is_none() => Err(format!(
+            "--cgroup {path}: there is no such control group (cgroup v2)"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The range in the common form, as it lies in memory.
+fn prefix(range: &IpNet) -> Prefix {
+    let (address, bits) = match range {
+        IpNet::V4(v4) => (v4.network().to_ipv6_mapped(), 96 + v4.prefix_len()),
+        IpNet::V6(v6) => (v6.network(), v6.prefix_len()),
+    };
+    let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
+    Prefix {
+        address: words(address.octets()),
+        mask: words(mask.to_be_bytes()),
+    }
+}
+
+fn words(bytes: [u8; ADDRESS_BYTES]) -> [u64; 2] {
+    let mut words = [0; 2];
+    for (word, half) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        let mut eight = [0; 8];
+        eight.copy_from_slice(half);
+        *word = u64::from_ne_bytes(eight);
+    }
+    words
+}

@@ -1,0 +1,93 @@
+//! The kernel's type information, as far as it is needed.
+
+pub mod btf;
+#[cfg(test)]
+mod btf_tests;
+pub mod offsets;
+
+use std::fs;
+
+use aya::Endianness;
+use tcptrace_common::Settings;
+
+use crate::source::bpf::types::btf::Btf;
+
+const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
+/// What every accept comes to.
+pub const ACCEPT_FUNCTION: &str = "inet_csk_accept";
+/// The kernel types that programs attach to.
+const ATTACH_TYPES: [&str; 3] = [
+    "btf_trace_inet_sock_set_state",
+    "bpf_iter_task",
+    "bpf_iter_task_file",
+];
+/// Those of tracking beside them.
+const TRACKING_ATTACH_TYPES: [&str; 4] = [
+    "btf_trace_tcp_destroy_sock",
+    "btf_trace_sched_process_fork",
+    "btf_trace_sched_process_free",
+    ACCEPT_FUNCTION,
+];
+/// Only kernels (6.1) whose hash maps may grow in any program have it.
+const GROWS_ANYWHERE: &str = "bpf_mem_alloc";
+
+/// The kernel's type information, as far as it is needed.
+pub struct TypeInfo {
+    pub(crate) aya: aya::Btf,
+    /// Offsets of members of `struct sock` and, if they are known, on the way to it.
+    pub settings: Settings,
+    /// Whether they are known.
+    pub has_task_offsets: bool,
+    /// How many parameters `inet_csk_accept` takes; only looked up for tracking.
+    pub accept_parameters: Option<usize>,
+    /// Whether a map may grow in programs on classic tracepoints; only looked up for tracking.
+    pub grows_anywhere: bool,
+}
+
+impl TypeInfo {
+    /// Reads the running kernel's.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn read() -> Result<Self, String> {
+        Self::read_as(false)
+    }
+
+    /// The same with what `log` and `hist` need.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn read_for_tracking() -> Result<Self, String> {
+        Self::read_as(true)
+    }
+
+    fn read_as(tracking: bool) -> Result<Self, String> {
+        let data = fs::read(BTF_PATH).map_err(|error| format!("{BTF_PATH}: {error}"))?;
+        let btf = Btf::parse(&data).map_err(|error| format!("{BTF_PATH}: {error}"))?;
+        let mut sock = offsets::sock(&btf).map_err(|error| error.to_string())?;
+        let task = offsets::task(&btf).ok();
+        let has_task_offsets = task.is_some();
+        let mut task = task.unwrap_or_default();
+        let mut names = ATTACH_TYPES.to_vec();
+        if tracking {
+            names.extend(TRACKING_ATTACH_TYPES);
+            if has_task_offsets {
+                offsets::add_tracking(&btf, &mut sock, &mut task);
+            }
+        }
+        let slim = btf.slim(&names);
+        let aya = aya::Btf::parse(&slim, Endianness::default()).map_err(|e| e.to_string())?;
+        let parameters = || btf.parameters(ACCEPT_FUNCTION);
+        Ok(Self {
+            aya,
+            settings: Settings {
+                sock,
+                task,
+                ..Settings::default()
+            },
+            has_task_offsets,
+            accept_parameters: tracking.then(parameters).flatten(),
+            grows_anywhere: tracking && btf.has_struct(GROWS_ANYWHERE),
+        })
+    }
+}

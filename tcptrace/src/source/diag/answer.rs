@@ -1,0 +1,327 @@
+//! What an answer of `sock_diag` says (`include/uapi/linux/inet_diag.h`).
+
+use bytes::{Buf, Bytes};
+use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR, Nla as _, Parseable as _};
+use netlink_packet_sock_diag::{
+    SOCK_DIAG_BY_FAMILY,
+    inet::{InetResponse, nlas::Nla},
+};
+use tcptrace_common::TcpState;
+
+use crate::{
+    model::{
+        socket::{Details, Endpoint, Family, Timer},
+        stuck::look::{Listed, Listening},
+    },
+    source::diag::request::{GETSOCK, HEADER},
+};
+
+/// `INET_DIAG_ULP_INFO`: what runs on top of TCP, for those with `CAP_NET_ADMIN`.
+const ULP_INFO: u16 = 19;
+/// `INET_DIAG_CGROUP_ID`, since 5.8.
+const CGROUP_ID: u16 = 21;
+/// Where `tcpi_last_ack_recv` (ms) lies in `struct tcp_info`.
+const LAST_ACK_RECV: usize = 56;
+
+/// When and how an answer was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadAt {
+    /// The namespace that answered.
+    pub netns: u32,
+    /// A moment no earlier than the kernel's answer, in ns of `CLOCK_MONOTONIC`.
+    pub monotonic_ns: u64,
+    /// The kernel's tick, in ns.
+    pub tick_ns: u64,
+}
+
+/// One message of an answer.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// A socket.
+    Socket(Box<InetResponse>),
+    /// A request found nothing or failed, with this `errno`.
+    Error(i32),
+    /// The dump is complete.
+    Done,
+    /// Nothing of interest, or nothing that can be understood.
+    Other,
+}
+
+/// Takes the next message off a datagram; `None` at its end. What is cut off or broken ends it too.
+pub fn next_answer(datagram: &mut Bytes) -> Option<Answer> {
+    let length = datagram.get(..4)?.get_u32_ne() as usize;
+    if length < HEADER || length > datagram.len() {
+        return None;
+    }
+    let mut message = datagram.split_to(length);
+    // Messages begin at multiples of 4.
+    datagram.advance((length.next_multiple_of(4) - length).min(datagram.len()));
+    message.advance(4);
+    let kind = message.get_u16_ne();
+    message.advance(HEADER - 6);
+    Some(match kind {
+        NLMSG_DONE => Answer::Done,
+        NLMSG_ERROR => match message.try_get_i32_ne() {
+            Ok(error) => Answer::Error(error.saturating_neg()),
+            Err(_) => Answer::Other,
+        },
+        GETSOCK | SOCK_DIAG_BY_FAMILY => match InetResponse::parse(&message) {
+            Ok(socket) => Answer::Socket(Box::new(socket)),
+            Err(_) => Answer::Other,
+        },
+        _ => Answer::Other,
+    })
+}
+
+fn endpoints(response: &InetResponse) -> Option<(Family, Endpoint, Endpoint)> {
+    let id = &response.header.socket_id;
+    let end = |address, port| Endpoint { address, port };
+    let family = match response.header.family {
+        netlink_packet_sock_diag::AF_INET => Family::Ipv4,
+        netlink_packet_sock_diag::AF_INET6 => Family::Ipv6,
+        _ => return None,
+    };
+    Some((
+        family,
+        end(id.source_address, id.source_port),
+        end(id.destination_address, id.destination_port),
+    ))
+}
+
+/// The socket that an answer tells of; `None` for the remains of a closed one in `TIME_WAIT`, which
+/// the kernel lists under the state it came from.
+#[must_use]
+pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
+    use netlink_packet_sock_diag::inet::Timer as Wire;
+    let (family, local, remote) = endpoints(response)?;
+    let header = &response.header;
+    let timer = match header.timer {
+        Some(Wire::TimeWait) => return None,
+        Some(Wire::Retransmit(..)) => Timer::Retransmit,
+        Some(Wire::KeepAlive(_)) => Timer::Keepalive,
+        Some(Wire::Probe(_)) => Timer::ZeroWindowProbe,
+        None => Timer::None,
+    };
+    let mut last_ack_ms = None;
+    let mut cgroup_id = None;
+    let mut mptcp = false;
+    for attribute in &response.nlas {
+        match attribute {
+            Nla::TcpInfo(info) => {
+                let field = info.get(LAST_ACK_RECV..LAST_ACK_RECV + 4);
+                last_ack_ms = field.map(|mut field| field.get_u32_ne());
+            }
+            Nla::Other(other) if other.kind() == CGROUP_ID => {
+                let mut value = [0; 8];
+                if other.value_len() == value.len() {
+                    other.emit_value(&mut value);
+                    cgroup_id = Some(u64::from_ne_bytes(value)).filter(|id| *id != 0);
+                }
+            }
+            Nla::Other(other) if other.kind() == ULP_INFO => {
+                let mut value = vec![0; other.value_len()];
+                other.emit_value(&mut value);
+                // The name is among the nested attributes.
+                mptcp = value.windows(6).any(|window| window == b"mptcp\0");
+            }
+            _ => {}
+        }
+    }
+    Some(Listed {
+        netns: read.netns,
+        cookie: u64::from_ne_bytes(header.socket_id.cookie),
+        interface: header.socket_id.interface_id,
+        family,
+        local,
+        remote,
+        state: TcpState::from_number(header.state)?,
+        listed_ns: read.monotonic_ns,
+        last_ack_ns: last_ack_ms.map(|ms| last_ack_ns(ms, read)),
+        details: Details {
+            inode: header.inode,
+            uid: header.uid,
+            recv_queue: header.recv_queue,
+            send_queue: header.send_queue,
+            timer,
+            cgroup_id,
+            mptcp,
+        },
+    })
+}
+
+/// The latest moment at which the last acknowledgment can have come in, of which the kernel says that
+/// it did so many ms ago: it counts whole ticks from the tick before, hence up to one too much.
+fn last_ack_ns(ms: u32, read: ReadAt) -> u64 {
+    let ago_ns = (u64::from(ms) * 1_000_000).saturating_sub(read.tick_ns);
+    read.monotonic_ns.saturating_sub(ago_ns)
+}
+
+/// The listener that an answer tells of.
+#[must_use]
+pub fn listening(response: &InetResponse, netns: u32) -> Option<Listening> {
+    let (_, local, _) = endpoints(response)?;
+    let header = &response.header;
+    let v6_only = response.nlas.iter().find_map(|attribute| match attribute {
+        Nla::SkV6Only(only) => Some(*only),
+        _ => None,
+    });
+    (header.state == TcpState::Listen.number()).then_some(Listening {
+        netns,
+        local,
+        v6_only,
+        inode: header.inode,
+        queued: header.recv_queue,
+        backlog: header.send_queue,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::{BufMut, BytesMut};
+    use netlink_packet_core::{
+        DefaultNla, Emitable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
+    };
+    use netlink_packet_sock_diag::{
+        SockDiagMessage,
+        inet::{InetResponseHeader, SocketId},
+    };
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const READ: ReadAt = ReadAt {
+        netns: 7,
+        monotonic_ns: 100_000_000_000,
+        tick_ns: 4_000_000,
+    };
+
+    fn response() -> InetResponse {
+        let mut info = vec![0; 232];
+        info[LAST_ACK_RECV..LAST_ACK_RECV + 4].copy_from_slice(&5000u32.to_ne_bytes());
+        let cgroup = DefaultNla::new(CGROUP_ID, 77u64.to_ne_bytes().to_vec());
+        InetResponse {
+            header: InetResponseHeader {
+                family: netlink_packet_sock_diag::AF_INET,
+                state: TcpState::CloseWait.number(),
+                timer: None,
+                socket_id: SocketId {
+                    source_port: 80,
+                    destination_port: 4000,
+                    source_address: [10, 0, 0, 1].into(),
+                    destination_address: [10, 0, 0, 2].into(),
+                    interface_id: 3,
+                    cookie: 42u64.to_ne_bytes(),
+                },
+                recv_queue: 1,
+                send_queue: 0,
+                uid: 1000,
+                inode: 99,
+            },
+            nlas: [Nla::TcpInfo(info), Nla::Other(cgroup)]
+                .into_iter()
+                .collect(),
+        }
+    }
+
+    fn message() -> BytesMut {
+        let mut header = NetlinkHeader::default();
+        header.sequence_number = 5;
+        let payload = SockDiagMessage::InetResponse(Box::new(response()));
+        let mut message = NetlinkMessage::new(header, NetlinkPayload::from(payload));
+        message.finalize();
+        let mut buffer = BytesMut::zeroed(message.buffer_len());
+        message.serialize(&mut buffer);
+        buffer
+    }
+
+    #[test]
+    fn an_answer_is_read_whole() {
+        let mut datagram = message();
+        datagram.extend_from_slice(&message());
+        let mut datagram = datagram.freeze();
+        let Some(Answer::Socket(first)) = next_answer(&mut datagram) else {
+            panic!("a socket was sent");
+        };
+        let socket = listed(&first, READ).expect("a whole socket");
+        assert_eq!((socket.netns, socket.cookie, socket.interface), (7, 42, 3));
+        assert_eq!((socket.local.port, socket.remote.port), (80, 4000));
+        assert_eq!(socket.local.address.to_string(), "10.0.0.1");
+        assert_eq!(socket.details.cgroup_id, Some(77));
+        // 5 s ago less a tick.
+        assert_eq!(socket.last_ack_ns, Some(95_004_000_000));
+        assert!(matches!(
+            next_answer(&mut datagram),
+            Some(Answer::Socket(_))
+        ));
+        assert!(next_answer(&mut datagram).is_none());
+    }
+
+    #[test]
+    fn the_remains_of_a_closed_socket_are_no_socket() {
+        let mut response = response();
+        response.header.timer = Some(netlink_packet_sock_diag::inet::Timer::TimeWait);
+        assert_eq!(listed(&response, READ), None);
+    }
+
+    #[test]
+    fn a_short_tcp_info_leaves_the_age_unknown() {
+        let mut response = response();
+        response.nlas = [Nla::TcpInfo(vec![0; 20])].into_iter().collect();
+        let socket = listed(&response, READ).expect("a socket");
+        assert_eq!(
+            (socket.listed_ns, socket.last_ack_ns),
+            (READ.monotonic_ns, None)
+        );
+    }
+
+    #[test]
+    fn an_ack_within_the_tick_gives_no_age() {
+        assert_eq!(last_ack_ns(2, READ), READ.monotonic_ns);
+    }
+
+    #[test]
+    fn cut_off_answers_end_quietly() {
+        let whole = message().freeze();
+        for length in 0..whole.len() {
+            let mut datagram = whole.slice(..length);
+            assert!(next_answer(&mut datagram).is_none());
+        }
+        // A message whose own length says it is shorter than it is.
+        let response = response();
+        let mut body = vec![0; response.buffer_len()];
+        response.emit(&mut body);
+        for length in 0..body.len() {
+            let mut datagram = BytesMut::new();
+            datagram.put_u32_ne(u32::try_from(16 + length).expect("small"));
+            datagram.put_u16_ne(20);
+            datagram.put_bytes(0, 10);
+            datagram.extend_from_slice(&body[..length]);
+            let _ = next_answer(&mut datagram.freeze());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn broken_answers_do_not_panic(
+            flips in prop::collection::vec((0usize..400, any::<u8>()), 1..12)
+        ) {
+            let mut bytes = message();
+            for (at, value) in flips {
+                let at = at % bytes.len();
+                bytes[at] = value;
+            }
+            let mut datagram = bytes.freeze();
+            while let Some(answer) = next_answer(&mut datagram) {
+                if let Answer::Socket(response) = answer {
+                    let _ = (listed(&response, READ), listening(&response, 7));
+                }
+            }
+        }
+
+        #[test]
+        fn noise_does_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
+            let mut datagram = Bytes::from(bytes);
+            while next_answer(&mut datagram).is_some() {}
+        }
+    }
+}

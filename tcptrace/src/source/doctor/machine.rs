@@ -1,0 +1,132 @@
+//! What the machine is and has, apart from what its kernel lets programs do.
+
+use std::{fs, path::Path};
+
+use rustix::{
+    process::{Resource, getrlimit},
+    system::uname,
+};
+use tcptrace_common::TcpState;
+
+use crate::{
+    model::finding::Finding,
+    source::{
+        diag::sock_diag::SockDiag,
+        machine::{cgroup, netns, privileges, restrictions},
+    },
+};
+
+/// Which kernel runs, and on what.
+pub fn kernel() -> Finding {
+    let name = uname();
+    let text = |part: &std::ffi::CStr| part.to_string_lossy().into_owned();
+    let detail = format!("Linux {} on {}", text(name.release()), text(name.machine()));
+    Finding::ok("kernel", detail)
+}
+
+/// What this process may do.
+pub fn capabilities() -> Finding {
+    let missing = privileges::missing();
+    if !missing.needed.is_empty() {
+        let names = [missing.needed, missing.useful].concat().join(", ");
+        return Finding::missing("capabilities", format!("{names} missing"))
+            .advice("run it as root: sudo tcptrace doctor");
+    }
+    if missing.useful.is_empty() {
+        return Finding::ok("capabilities", "all there");
+    }
+    let names = missing.useful.join(", ");
+    let lost = "other users' descriptors, other network namespaces or details may not be seen";
+    Finding::degraded("capabilities", format!("{names} missing: {lost}"))
+        .advice("run it as root, or add them to the service's AmbientCapabilities=")
+}
+
+/// Whether programs may read the kernel.
+pub fn lockdown() -> Finding {
+    if restrictions::locked_down() {
+        return Finding::missing(
+            "lockdown",
+            "confidentiality: no program may read the kernel",
+        )
+        .advice("boot with lockdown=integrity or none");
+    }
+    let mode = restrictions::lockdown();
+    Finding::ok("lockdown", mode.unwrap_or_else(|| "none known".into()))
+}
+
+/// The limits of this process that matter.
+pub fn limits() -> Finding {
+    let shown = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), |n| n.to_string());
+    let files = getrlimit(Resource::Nofile).current;
+    let memory = getrlimit(Resource::Memlock).current;
+    let detail = format!("{} files, {} bytes locked", shown(files), shown(memory));
+    // The programs, maps, a namespace, a netlink socket and the terminal.
+    if files.is_some_and(|files| files < 64) {
+        return Finding::degraded("limits", detail).advice("ulimit -n 1024");
+    }
+    Finding::ok("limits", detail)
+}
+
+/// Whether the kernel lists sockets.
+pub fn sock_diag() -> Finding {
+    let own = netns::inode_of(Path::new("/proc/self/ns/net"));
+    let asked = own.and_then(|own| {
+        let mut diag = SockDiag::open(own)?;
+        diag.in_state(TcpState::CloseWait, None)
+    });
+    match asked {
+        Ok(sockets) => {
+            let detail = format!("answers; {} in CLOSE_WAIT in this namespace", sockets.len());
+            Finding::ok("sock_diag", detail)
+        }
+        Err(error) => Finding::missing("sock_diag", error.to_string())
+            .advice("modprobe tcp_diag (CONFIG_INET_TCP_DIAG)"),
+    }
+}
+
+/// How many network namespaces are seen.
+pub fn namespaces() -> Finding {
+    match netns::list() {
+        Ok(found) => match found.refusal() {
+            None => Finding::ok("namespaces", format!("{} seen", found.paths.len())),
+            Some(refusal) => {
+                let detail = format!("{} seen; {refusal}", found.paths.len());
+                Finding::degraded("namespaces", detail)
+            }
+        },
+        Err(error) => Finding::missing("namespaces", format!("/proc: {error}")),
+    }
+}
+
+/// Whether control groups can be told.
+pub fn cgroups() -> Finding {
+    match cgroup::root() {
+        Some(root) => Finding::ok("control groups", root.display().to_string()),
+        None => Finding::degraded(
+            "control groups",
+            "no unified hierarchy: containers are named by their processes alone",
+        ),
+    }
+}
+
+/// Settings that decide how long a socket may stay; not ours to judge.
+pub fn sysctls() -> Vec<Finding> {
+    let read = |name: &str| {
+        let text = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
+        text.map_or_else(|_| "?".into(), |text| text.trim().to_owned())
+    };
+    let keepalive = format!(
+        "first probe after {} s, then every {} s, {} times; only for sockets with SO_KEEPALIVE",
+        read("tcp_keepalive_time"),
+        read("tcp_keepalive_intvl"),
+        read("tcp_keepalive_probes")
+    );
+    let fin = format!(
+        "{} s: then the peer's side of a socket in CLOSE_WAIT is gone",
+        read("tcp_fin_timeout")
+    );
+    vec![
+        Finding::ok("tcp_keepalive", keepalive),
+        Finding::ok("tcp_fin_timeout", fin),
+    ]
+}

@@ -1,0 +1,202 @@
+//! What the kernel lets programs do, found out by loading and attaching them.
+
+use tcptrace_common::{KernelFilter, Settings, TcpState};
+
+use crate::{
+    model::{finding::Finding, request::HookChoice, stuck::look::Hook},
+    source::{
+        bpf::{
+            attach::{Accept, Candidate},
+            tracepoint_format::{self, Problem},
+            types::TypeInfo,
+        },
+        error::{StartError, refusal},
+        machine::restrictions,
+        track,
+        walk::iterator::HolderIterator,
+        watch::{
+            WatchOptions,
+            kernel_side::{attach_as, object},
+        },
+    },
+};
+
+/// Whether it is known where members of kernel structs are.
+pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
+    const NAME: &str = "type information";
+    match types {
+        Ok(types) if types.has_task_offsets => Finding::ok(NAME, "/sys/kernel/btf/vmlinux"),
+        Ok(_) => Finding::degraded(
+            NAME,
+            "no members on the way to descriptors: holders by /proc",
+        ),
+        Err(reason) => Finding::degraded(
+            NAME,
+            format!("{reason}: no btf hook, holders by /proc, every look lists all namespaces"),
+        )
+        .advice("a kernel with CONFIG_DEBUG_INFO_BTF=y has it"),
+    }
+}
+
+/// Whether the classic tracepoint is described.
+pub fn tracefs() -> Finding {
+    const NAME: &str = "tracefs";
+    match tracepoint_format::read() {
+        Ok(_) => Finding::ok(NAME, "sock:inet_sock_set_state is described"),
+        Err(Problem::NoTracefs) => {
+            Finding::degraded(NAME, "not mounted: no --hook tracepoint to fall back on")
+                .advice("mount -t tracefs tracefs /sys/kernel/tracing")
+        }
+        Err(Problem::NoTracepoint) => {
+            Finding::degraded(NAME, "no sock:inet_sock_set_state: no --hook tracepoint")
+                .advice("it came with Linux 4.16 and needs event tracing")
+        }
+        Err(Problem::Field(reason)) => Finding::degraded(NAME, reason),
+    }
+}
+
+fn options() -> WatchOptions {
+    WatchOptions {
+        state: TcpState::CloseWait,
+        hook: HookChoice::Auto,
+        filter: KernelFilter::default(),
+        // Small: the full size is tried once, by itself.
+        max_sockets: Some(1024),
+        messages: false,
+    }
+}
+
+/// Loads and attaches the program that watches transitions.
+fn try_hook(hook: Hook, modern: bool, types: Option<&TypeInfo>) -> Result<(), String> {
+    let candidate = Candidate {
+        hook,
+        modern,
+        cgroup_helper: false,
+        accept: Accept::Listener,
+    };
+    match attach_as(&candidate, &options(), types) {
+        Ok(_) => Ok(()),
+        Err(
+            StartError::NoTracefs { .. }
+            | StartError::NoTracepoint { .. }
+            | StartError::TracepointFormat { .. },
+        ) => Err("no tracefs or no tracepoint".into()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Both hooks and the cookie helper. One hook is enough.
+pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
+    let with_cookie = types.map(|types| try_hook(Hook::Btf, true, Some(types)));
+    let without = match &with_cookie {
+        Some(Err(_)) => types.map(|types| try_hook(Hook::Btf, false, Some(types))),
+        _ => None,
+    };
+    let btf = match (&with_cookie, &without) {
+        (Some(Ok(())), _) | (_, Some(Ok(()))) => Ok(()),
+        (_, Some(Err(reason))) => Err(reason.clone()),
+        _ => Err("no type information".to_owned()),
+    };
+    let tracepoint = try_hook(Hook::Tracepoint, false, types);
+    let nothing = btf.is_err() && tracepoint.is_err();
+    let finding = |name, result: &Result<(), String>, lost: &str| match result {
+        Ok(()) => Finding::ok(name, "loads and attaches"),
+        Err(reason) if nothing => Finding::missing(name, reason.clone()),
+        Err(reason) => Finding::degraded(name, format!("{lost}: {reason}")),
+    };
+    let mut findings = vec![finding("hook btf", &btf, "the dearer hook is used")];
+    if btf.is_ok() {
+        findings.push(match with_cookie {
+            Some(Ok(())) => Finding::ok("socket cookie", "bpf_get_socket_cookie"),
+            _ => Finding::degraded(
+                "socket cookie",
+                "tracing programs may not ask for it (before 5.12): sockets are told apart by \
+                 namespace and addresses",
+            ),
+        });
+    }
+    findings.push(finding("hook tracepoint", &tracepoint, "no fallback"));
+    findings
+}
+
+/// The ways to find holders; the first that works is used.
+pub fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
+    const NAME: &str = "holders";
+    if !restrictions::in_initial_pid_namespace() {
+        let detail = "by /proc, which is slower: this is not the machine's own PID namespace";
+        return vec![Finding::degraded(NAME, detail).advice("run it outside of the container")];
+    }
+    let attempt = |iterator: HolderIterator| {
+        let types = types.filter(|types| types.has_task_offsets);
+        let types = types.ok_or_else(|| "no type information".to_owned())?;
+        let object = object(&options(), types.settings, Some(types), Hook::Btf);
+        let mut ebpf = object.map_err(|error| error.to_string())?;
+        iterator
+            .load(&mut ebpf, types)
+            .map_err(|error| refusal(&error))
+    };
+    let (walk, each) = (
+        attempt(HolderIterator::Walk),
+        attempt(HolderIterator::EachFile),
+    );
+    let chosen = match (&walk, &each) {
+        (Ok(()), _) => Finding::ok(NAME, "by walk_files: the kernel walks descriptor tables"),
+        (_, Ok(())) => Finding::degraded(
+            NAME,
+            "by each_file, which is slower: no bpf_loop (before 5.17)",
+        ),
+        _ => Finding::degraded(NAME, "by /proc/*/fd, which is slower: no iterator loads"),
+    };
+    let finding = |name, result: Result<(), String>| match result {
+        Ok(()) => Finding::ok(name, "loads and attaches"),
+        Err(reason) => Finding::degraded(name, reason),
+    };
+    vec![
+        finding("iterator walk_files", walk),
+        finding("iterator each_file", each),
+        chosen,
+    ]
+}
+
+/// The ways to learn who accepts, for `log`; the first that works is used.
+pub fn accepting() -> Vec<Finding> {
+    let types = TypeInfo::read_for_tracking().ok();
+    let attempt = |accept| track::accept_works(accept, types.as_ref());
+    let (fexit, syscall) = (attempt(Accept::Fexit), attempt(Accept::Syscall));
+    let chosen = match (&fexit, &syscall) {
+        (Ok(()), _) => Finding::ok("accept", "log sees it by fexit"),
+        (_, Ok(())) => Finding::ok("accept", "log sees it by syscall, but not io_uring's"),
+        _ => Finding::degraded(
+            "accept",
+            "log does not see it: a connection counts as its listener's",
+        ),
+    };
+    let finding = |name, result: Result<(), String>| match result {
+        Ok(()) => Finding::ok(name, "loads and attaches"),
+        Err(reason) => Finding::degraded(name, reason),
+    };
+    vec![
+        finding("accept by fexit", fexit),
+        finding("accept by syscall", syscall),
+        chosen,
+    ]
+}
+
+/// Whether there is room for as many sockets as by default.
+pub fn map_size(types: Option<&TypeInfo>) -> Finding {
+    let full = WatchOptions {
+        max_sockets: None,
+        ..options()
+    };
+    let hook = if types.is_some() {
+        Hook::Btf
+    } else {
+        Hook::Tracepoint
+    };
+    let settings = types.map_or_else(Settings::default, |types| types.settings);
+    match object(&full, settings, types, hook) {
+        Ok(_) => Finding::ok("map size", "room for all sockets by default"),
+        Err(error) => Finding::missing("map size", error.to_string())
+            .advice("give --max-sockets, or raise the limit of locked memory (ulimit -l)"),
+    }
+}

@@ -1,0 +1,61 @@
+//! What this machine keeps from its processes: kernel memory, locked memory, and the process ids of
+//! other namespaces.
+
+use std::{fs, os::unix::fs::MetadataExt as _};
+
+use rustix::process::{Resource, Rlimit, setrlimit};
+
+/// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
+const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// Lets maps take as much memory as they need: before 5.11 they count as locked memory. Without
+/// `CAP_SYS_RESOURCE` this fails, and on later kernels it is not needed.
+pub fn lift_memory_limit() {
+    let unlimited = Rlimit {
+        current: None,
+        maximum: None,
+    };
+    let _ = setrlimit(Resource::Memlock, unlimited);
+}
+
+/// What the kernel is locked down to: `none`, `integrity` or `confidentiality`; `None` where it
+/// does not say.
+#[must_use]
+pub fn lockdown() -> Option<String> {
+    let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
+    chosen(&text).map(Into::into)
+}
+
+/// The one in brackets.
+fn chosen(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once('[')?;
+    Some(rest.split_once(']')?.0)
+}
+
+/// Whether the kernel lets nobody read its memory.
+#[must_use]
+pub fn locked_down() -> bool {
+    lockdown().is_some_and(|mode| mode == "confidentiality")
+}
+
+/// Whether process ids here are those that the kernel gives to an iterator.
+#[must_use]
+pub fn in_initial_pid_namespace() -> bool {
+    let metadata = fs::metadata("/proc/self/ns/pid");
+    metadata.is_ok_and(|metadata| metadata.ino() == INITIAL_PID_NAMESPACE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn the_mode_in_brackets_is_the_one() {
+        assert_eq!(
+            chosen("none [integrity] confidentiality\n"),
+            Some("integrity")
+        );
+        assert_eq!(chosen("[none] integrity confidentiality\n"), Some("none"));
+        assert_eq!(chosen(""), None);
+    }
+}

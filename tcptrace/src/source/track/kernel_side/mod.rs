@@ -1,0 +1,284 @@
+//! The kernel side of `log` and `hist`, attached: choosing what works here, and reading what it
+//! keeps.
+
+mod accept;
+
+mod follow;
+mod list;
+mod options;
+mod programs;
+
+use std::{collections::HashSet, io, os::fd::AsFd as _};
+
+pub use accept::accept_works;
+use aya::{
+    Ebpf,
+    maps::{Map, MapData, PerCpuArray, RingBuf},
+    programs::{ProgramError, ProgramFd},
+};
+pub use options::TrackOptions;
+use tcptrace_common::{TrackCounters, TrackSettings, TrackedSocket};
+
+use crate::{
+    model::{request::HookChoice, stuck::look::Hook},
+    source::{
+        bpf::{
+            attach::{Accept, Candidate, first_that_works},
+            load, messages, program, read_map,
+            types::TypeInfo,
+        },
+        error::{StartError, refusal},
+        machine::restrictions,
+        track::kernel_side::{
+            follow::follow_processes,
+            list::add_to_list,
+            programs::{OPEN_SOCKETS_PROGRAM, transition_program},
+        },
+        walk::{iterator::Found, method::HolderMethod},
+    },
+};
+
+/// The kernel side, attached until dropped.
+pub struct KernelSide {
+    ebpf: Ebpf,
+    hook: Hook,
+    accept: Accept,
+    preallocated: bool,
+    holders: HolderMethod,
+    wants_owners: bool,
+    lists_cgroups: bool,
+    /// Whether it can find the sockets that processes have open already.
+    adds_open_sockets: bool,
+    /// The program that told transitions, when it does no more: its count stays.
+    stopped: Option<ProgramFd>,
+}
+
+impl KernelSide {
+    /// Loads all and attaches all but the telling of transitions, the cheapest ways that work.
+    ///
+    /// # Errors
+    /// A [`StartError`] that says why it cannot be done.
+    pub fn attach(options: &TrackOptions) -> Result<Self, StartError> {
+        restrictions::lift_memory_limit();
+        let types = TypeInfo::read_for_tracking();
+        if let (Err(reason), 1..) = (&types, options.filter.netns)
+            && options.hook != HookChoice::Btf
+        {
+            let reason = reason.clone();
+            return Err(StartError::Namespace { reason });
+        }
+        let candidates = options.candidates(types.is_ok());
+        first_that_works(options.hook, types.as_ref(), &candidates, |candidate| {
+            Self::attach_as(candidate, options, types.as_ref().ok())
+        })
+    }
+
+    /// The same in this one way.
+    fn attach_as(
+        candidate: &Candidate,
+        options: &TrackOptions,
+        types: Option<&TypeInfo>,
+    ) -> Result<Self, StartError> {
+        let Candidate { hook, accept, .. } = *candidate;
+        let preallocated = programs::preallocated(candidate, types);
+        let settings = programs::settings(candidate, options, types)?;
+        let sizes = programs::map_sizes(options, preallocated);
+        let mut ebpf = load::object(settings, types, &sizes, options.messages)?;
+        // The quickest to be refused first; and before transitions are told all that they need.
+        accept::attach(accept, &mut ebpf, types, preallocated).map_err(|error| {
+            StartError::Accept {
+                way: accept.name(),
+                reason: refusal(&error),
+            }
+        })?;
+        let refused = |error: ProgramError| program::refused(transition_program(hook), &error);
+        programs::load_transition(&mut ebpf, types, hook).map_err(refused)?;
+        follow_processes(&mut ebpf, types, options)?;
+        add_to_list(&mut ebpf, "CGROUPS", options.cgroups.iter().copied()).map_err(refused)?;
+        let wants_owners = options.wants_owners();
+        if wants_owners {
+            programs::attach_destroyed(&mut ebpf, types, hook).map_err(refused)?;
+        }
+        let holders = HolderMethod::choose(&mut ebpf, types);
+        let adds_open_sockets = wants_owners
+            && types.is_some_and(|types| programs::load_open_sockets(&mut ebpf, types).is_ok());
+        let log = settings.track;
+        Ok(Self {
+            ebpf,
+            hook,
+            accept,
+            preallocated,
+            holders,
+            wants_owners,
+            lists_cgroups: log.cgroup != 0 && log.cgroup_level == TrackSettings::BY_LIST,
+            adds_open_sockets,
+            stopped: None,
+        })
+    }
+
+    /// How the kernel side works here, for the curious.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let hook = match self.hook {
+            Hook::Btf => "attached by tp_btf",
+            Hook::Tracepoint => "attached by the classic tracepoint",
+        };
+        let accept = match self.accept {
+            Accept::Fexit => "accepting is seen by fexit",
+            Accept::Syscall => "accepting is seen by the system calls' tracepoints (syscall)",
+            Accept::Listener => "accepting is not seen (listener)",
+        };
+        let earlier = if self.adds_open_sockets {
+            "sockets from before are found by a BPF iterator (seed)"
+        } else {
+            "sockets from before have no owner"
+        };
+        if !self.wants_owners {
+            return format!("{hook}; owners are not asked for");
+        }
+        let holders = self.holders.describe();
+        format!("{hook}; {accept}; {earlier}; holders are found by {holders}")
+    }
+
+    /// Where it is attached.
+    #[must_use]
+    pub fn hook(&self) -> Hook {
+        self.hook
+    }
+
+    /// Starts printing the kernel side's messages.
+    ///
+    /// # Errors
+    /// When the ring of messages cannot be read.
+    pub fn print_messages(&mut self) -> anyhow::Result<()> {
+        messages::print_in_background(&mut self.ebpf)
+    }
+
+    /// Begins to tell transitions. Listeners should be known by then.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn begin(&mut self) -> Result<(), StartError> {
+        programs::attach_transition(&mut self.ebpf, self.hook)
+            .map_err(|error| program::refused(transition_program(self.hook), &error))
+    }
+
+    /// Puts the sockets that processes have open into the table, those that are not in it yet.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn add_open_sockets(&mut self) -> io::Result<()> {
+        if !self.adds_open_sockets {
+            return Ok(());
+        }
+        let mut file = program::open_iterator(&mut self.ebpf, OPEN_SOCKETS_PROGRAM)?;
+        // It writes nothing; reading is what makes it run.
+        io::copy(&mut file, &mut io::sink()).map(drop)
+    }
+
+    /// The buffer that transitions come out of; it can be had once.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn take_ring(&mut self) -> io::Result<RingBuf<MapData>> {
+        let map = self.ebpf.take_map("TRANSITIONS");
+        let map = map.ok_or(io::ErrorKind::NotFound)?;
+        RingBuf::try_from(map).map_err(io::Error::other)
+    }
+
+    /// What the kernel side counted.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn counters(&self) -> io::Result<TrackCounters> {
+        let map = self.ebpf.map("TRACK_COUNTERS");
+        let map = map.ok_or(io::ErrorKind::NotFound)?;
+        let map: PerCpuArray<_, TrackCounters> =
+            PerCpuArray::try_from(map).map_err(io::Error::other)?;
+        let mut sum = TrackCounters::default();
+        for counters in map.get(&0, 0).map_err(io::Error::other)?.iter() {
+            sum.written += counters.written;
+            sum.lost += counters.lost;
+            sum.untracked += counters.untracked;
+            sum.told_by_stand_in += counters.told_by_stand_in;
+            sum.unfollowed += counters.unfollowed;
+            sum.counted += counters.counted;
+            sum.unkeyed += counters.unkeyed;
+            sum.full |= counters.full;
+        }
+        Ok(sum)
+    }
+
+    /// A map of the kernel side.
+    #[must_use]
+    pub fn map(&self, name: &str) -> Option<&Map> {
+        self.ebpf.map(name)
+    }
+
+    /// Whether only those control groups are wanted that there were at the start.
+    #[must_use]
+    pub fn lists_cgroups(&self) -> bool {
+        self.lists_cgroups
+    }
+
+    /// Whether owners matter.
+    #[must_use]
+    pub fn wants_owners(&self) -> bool {
+        self.wants_owners
+    }
+
+    /// Attaches a second program that runs where the kernel skips the first. On a classic tracepoint
+    /// it would skip both.
+    pub fn attach_second_program(&mut self) {
+        if self.hook != Hook::Btf {
+            return;
+        }
+        // They were not kept, for they take more memory than all the rest.
+        if let Ok(types) = TypeInfo::read_for_tracking() {
+            // Without it, what is skipped is counted as before.
+            let _ = programs::attach_second(&mut self.ebpf, &types);
+        }
+    }
+
+    /// Transitions that the kernel skipped (5.12 and later), also those that the second
+    /// program told.
+    #[must_use]
+    pub fn skipped(&self) -> Option<u64> {
+        match &self.stopped {
+            Some(fd) => program::misses_of(fd),
+            None => program::recursion_misses(&self.ebpf, transition_program(self.hook)),
+        }
+    }
+
+    /// Ends the telling of transitions; the table stays as it is.
+    pub fn stop(&mut self) {
+        let fd = self.ebpf.program(transition_program(self.hook));
+        let fd = fd.and_then(|program| program.fd().ok()?.try_clone().ok());
+        self.stopped = fd;
+        programs::detach_transition(&mut self.ebpf, self.hook);
+    }
+
+    /// Every socket in the table.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn table(&self) -> io::Result<Vec<TrackedSocket>> {
+        let name = if self.preallocated {
+            "TRACKED_PREALLOCATED"
+        } else {
+            "TRACKED"
+        };
+        match self.ebpf.map(name) {
+            Some(Map::HashMap(map)) => read_map::read_all(map.fd().as_fd()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Every descriptor of the sockets with these inodes, and maybe of others.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn holders(&mut self, inodes: &HashSet<u64>, mptcp: bool) -> io::Result<Found> {
+        self.holders.find(&mut self.ebpf, inodes, mptcp)
+    }
+}

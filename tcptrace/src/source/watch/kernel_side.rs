@@ -1,0 +1,179 @@
+//! The kernel side, attached: choosing what works here, and reading what it keeps.
+
+use std::{collections::HashSet, io, os::fd::AsFd};
+
+use aya::{
+    Ebpf,
+    maps::{Map, PerCpuArray},
+};
+use tcptrace_common::{Settings, WatchCounters, WatchedSocket};
+
+use crate::{
+    model::stuck::look::{Hook, Tracing},
+    source::{
+        bpf::{
+            attach::{self, Candidate},
+            load::{self, SOCKETS, SOCKETS_PREALLOCATED},
+            messages,
+            program::{self, CATEGORY, TRACEPOINT},
+            read_map, tracepoint_format,
+            types::TypeInfo,
+        },
+        error::StartError,
+        machine::restrictions,
+        walk::{iterator::Found, method::HolderMethod},
+        watch::options::WatchOptions,
+    },
+};
+
+/// The kernel side, attached until dropped.
+pub struct KernelSide {
+    ebpf: Ebpf,
+    hook: Hook,
+    holders: HolderMethod,
+}
+
+/// Makes the maps, and the programs ready to load.
+///
+/// # Errors
+/// When the kernel refuses a map.
+pub fn object(
+    options: &WatchOptions,
+    settings: Settings,
+    types: Option<&TypeInfo>,
+    hook: Hook,
+) -> Result<Ebpf, StartError> {
+    let settings = Settings {
+        watched_state: options.state.number().into(),
+        filter: options.filter,
+        ..settings
+    };
+    let (growing, preallocated) = match hook {
+        Hook::Btf => (options.max_sockets.unwrap_or(SOCKETS), 1),
+        Hook::Tracepoint => (1, options.max_sockets.unwrap_or(SOCKETS_PREALLOCATED)),
+    };
+    let sizes = [("SOCKETS", growing), ("SOCKETS_PREALLOCATED", preallocated)];
+    load::object(settings, types, &sizes, options.messages)
+}
+
+/// Loads and attaches what sees transitions, in this one way.
+///
+/// # Errors
+/// A [`StartError`] that says why it cannot be done.
+pub fn attach_as(
+    candidate: &Candidate,
+    options: &WatchOptions,
+    types: Option<&TypeInfo>,
+) -> Result<Ebpf, StartError> {
+    let settings = candidate.settings(types, tracepoint_format::read)?;
+    let mut ebpf = object(options, settings, types, candidate.hook)?;
+    let name = program_of(candidate.hook);
+    let attached = match (candidate.hook, types) {
+        (Hook::Btf, Some(types)) => program::attach_btf(&mut ebpf, name, TRACEPOINT, types),
+        _ => program::attach_classic(&mut ebpf, name, CATEGORY, TRACEPOINT),
+    };
+    attached.map_err(|error| program::refused(name, &error))?;
+    Ok(ebpf)
+}
+
+/// The program that sees transitions.
+fn program_of(hook: Hook) -> &'static str {
+    match hook {
+        Hook::Btf => "set_state_btf",
+        Hook::Tracepoint => "set_state_tracepoint",
+    }
+}
+
+impl KernelSide {
+    /// Loads and attaches, the cheapest way that works.
+    ///
+    /// # Errors
+    /// A [`StartError`] that says why it cannot be done.
+    pub fn attach(options: &WatchOptions) -> Result<Self, StartError> {
+        restrictions::lift_memory_limit();
+        let types = TypeInfo::read();
+        let candidates = options.candidates(types.is_ok());
+        attach::first_that_works(options.hook, types.as_ref(), &candidates, |candidate| {
+            let types = types.as_ref().ok();
+            let mut ebpf = attach_as(candidate, options, types)?;
+            let holders = HolderMethod::choose(&mut ebpf, types);
+            Ok(Self {
+                ebpf,
+                hook: candidate.hook,
+                holders,
+            })
+        })
+    }
+
+    /// How the kernel side works here, for the curious.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let hook = match self.hook {
+            Hook::Btf => "attached by tp_btf",
+            Hook::Tracepoint => "attached by the classic tracepoint",
+        };
+        let holders = self.holders.describe();
+        format!("{hook}; holders are found by {holders}")
+    }
+
+    /// Starts printing the kernel side's messages.
+    ///
+    /// # Errors
+    /// When the ring of messages cannot be read.
+    pub fn print_messages(&mut self) -> anyhow::Result<()> {
+        messages::print_in_background(&mut self.ebpf)
+    }
+
+    /// The sockets in the watched state that were seen to enter it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn watched(&self) -> io::Result<Vec<WatchedSocket>> {
+        let name = match self.hook {
+            Hook::Btf => "SOCKETS",
+            Hook::Tracepoint => "SOCKETS_PREALLOCATED",
+        };
+        match self.ebpf.map(name) {
+            Some(Map::HashMap(map)) => read_map::read_all(map.fd().as_fd()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// What the kernel side counted.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn tracing(&self) -> io::Result<Tracing> {
+        let map = self
+            .ebpf
+            .map("WATCH_COUNTERS")
+            .ok_or(io::ErrorKind::NotFound)?;
+        let map: PerCpuArray<_, WatchCounters> =
+            PerCpuArray::try_from(map).map_err(io::Error::other)?;
+        let mut tracing = Tracing {
+            hook: Some(self.hook),
+            recursion_misses: program::recursion_misses(&self.ebpf, program_of(self.hook)),
+            ..Tracing::default()
+        };
+        for counters in map.get(&0, 0).map_err(io::Error::other)?.iter() {
+            tracing.entered += counters.entered;
+            tracing.left += counters.left;
+            tracing.lost += counters.lost;
+        }
+        Ok(tracing)
+    }
+
+    /// As [`Self::holders`], before it is known of which sockets; `None` where that must be known.
+    pub fn holders_ahead(&mut self) -> Option<io::Result<Found>> {
+        self.holders.find_ahead(&mut self.ebpf)
+    }
+
+    /// Every descriptor of the sockets with these inodes, and maybe of others; `mptcp` says that
+    /// some of them are subflows of MPTCP.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn holders(&mut self, inodes: &HashSet<u64>, mptcp: bool) -> io::Result<Found> {
+        self.holders.find(&mut self.ebpf, inodes, mptcp)
+    }
+}

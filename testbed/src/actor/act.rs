@@ -1,0 +1,301 @@
+//! What an actor does with an order.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
+use rustix::thread::UnshareFlags;
+
+use super::{Actor, Order, Reply, children::Children, dial, inherit, mailboxes::Mailboxes};
+use crate::clock;
+use crate::network::{netns, sockets, state::FIN_WAIT2};
+
+/// An actor: what it has open and whom it started.
+#[derive(Default)]
+pub struct Act {
+    sockets: BTreeMap<i32, OwnedFd>,
+    children: Children,
+    mailboxes: Mailboxes,
+    workers: BTreeMap<u32, Actor>,
+}
+
+impl Act {
+    /// One that begins with these sockets.
+    pub fn new(inherited: Vec<OwnedFd>) -> Self {
+        let numbered = inherited.into_iter().map(|fd| (fd.as_raw_fd(), fd));
+        Self {
+            sockets: numbered.collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Carries an order out.
+    pub fn perform(&mut self, order: Order) -> Result<Reply> {
+        match order {
+            Order::Listen { address, backlog } => self.listen(address, backlog),
+            Order::Connect { address, count } => self.connect(address, count),
+            Order::ConnectUnanswered { address, count } => self.connect_unanswered(address, count),
+            Order::Open { local, bind } => {
+                let fd = dial::open(&local, bind)?;
+                self.keep(vec![fd])
+            }
+            Order::Dial {
+                fd,
+                address,
+                blocking,
+            } => {
+                let fd = self.get(fd)?;
+                match dial::dial(fd, &address, blocking)? {
+                    Ok(()) => Ok(Reply::Sockets(vec![sockets::describe(fd)?])),
+                    Err(error) => Ok(Reply::Error(error.raw_os_error())),
+                }
+            }
+            Order::Disconnect { fd } => dial::disconnect(self.get(fd)?).map(|()| Reply::Done),
+            Order::ConnectAndEnd { address } => self.connect(address, 1),
+            Order::Accept { fd, count } => self.accept(fd, count),
+            Order::Send { fd, bytes } => self.send(fd, bytes),
+            Order::Drain { fd } => self.drain(fd),
+            Order::Shutdown { fd } => self.shutdown(fd, Shutdown::Write).map(Reply::Time),
+            Order::ShutdownToo { fd, both } => {
+                let how = if both { Shutdown::Both } else { Shutdown::Read };
+                self.shutdown(fd, how).map(Reply::Time)
+            }
+            Order::ShutdownAll { fds } => self.shutdown_all(&fds),
+            Order::Close { fds } => self.close(&fds, |_| Ok(())),
+            Order::Reset { fds } => self.close(&fds, |fd| {
+                Ok(sockopt::set_socket_linger(fd, Some(Duration::ZERO))?)
+            }),
+            Order::Await { fd, state } => {
+                Ok(Reply::Time(sockets::await_state(self.get(fd)?, state)?))
+            }
+            Order::Keepalive {
+                fd,
+                idle,
+                interval,
+                count,
+            } => self.keepalive(fd, idle, interval, count),
+            Order::Deafen { fd } => sockets::deafen(self.get(fd)?).map(|()| Reply::Done),
+            Order::Hear { fd } => sockets::hear(self.get(fd)?).map(|()| Reply::Done),
+            Order::Fork { fds } => {
+                fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
+                self.children.start(fds).map(Reply::Pid)
+            }
+            Order::EndChild { pid } => match self.workers.remove(&pid) {
+                Some(worker) => {
+                    drop(worker);
+                    Ok(Reply::Done)
+                }
+                None => self.children.end(pid).map(|()| Reply::Done),
+            },
+            Order::Worker { comm, fds } => {
+                fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
+                let worker = Actor::inherit(&comm, &fds)?;
+                let pid = worker.pid();
+                self.workers.insert(pid, worker);
+                Ok(Reply::Pid(pid))
+            }
+            Order::Relay { pid, order } => {
+                let worker = self.workers.get_mut(&pid);
+                worker
+                    .with_context(|| format!("{pid} is not my worker"))?
+                    .tell(&order)
+            }
+            Order::Thread { order } => self.in_thread(*order),
+            Order::Become { comm, fds } => {
+                fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
+                Err(inherit::become_actor(&comm, fds))
+            }
+            Order::UnsharePids => unshare_pids().map(|()| Reply::Done),
+            Order::Mailbox { name } => self.mailboxes.open(&name).map(|()| Reply::Done),
+            Order::Pass { fd, name } => Mailboxes::pass(self.get(fd)?, &name).map(|()| Reply::Done),
+            Order::Take => {
+                let fd = self.mailboxes.take()?;
+                self.keep(vec![fd])
+            }
+            Order::LeaveNamespace => netns::leave().map(|()| Reply::Done),
+            Order::Rename { comm } => {
+                rustix::thread::set_name(&CString::new(comm)?)?;
+                Ok(Reply::Done)
+            }
+            Order::Churn { address, count } => churn(count, || visit(&address)),
+            Order::ChurnServe { fd, count } => {
+                let listener = self.get(fd)?;
+                churn(count, || serve(listener))
+            }
+        }
+    }
+
+    fn get(&self, fd: i32) -> Result<&OwnedFd> {
+        self.sockets
+            .get(&fd)
+            .with_context(|| format!("descriptor {fd} is not open"))
+    }
+
+    fn keep(&mut self, fds: Vec<OwnedFd>) -> Result<Reply> {
+        let described = fds.iter().map(sockets::describe).collect::<Result<_>>()?;
+        self.sockets
+            .extend(fds.into_iter().map(|fd| (fd.as_raw_fd(), fd)));
+        Ok(Reply::Sockets(described))
+    }
+
+    fn listen(&mut self, address: SocketAddr, backlog: i32) -> Result<Reply> {
+        let fd = sockets::tcp(&address)?;
+        rustix::net::bind(&fd, &address)?;
+        rustix::net::listen(&fd, backlog)?;
+        self.keep(vec![fd])
+    }
+
+    fn connect(&mut self, address: SocketAddr, count: usize) -> Result<Reply> {
+        let connect = |_| {
+            let fd = sockets::tcp(&address)?;
+            rustix::net::connect(&fd, &address)?;
+            Ok(fd)
+        };
+        let fds = (0..count).map(connect).collect::<Result<_>>()?;
+        self.keep(fds)
+    }
+
+    fn connect_unanswered(&mut self, address: SocketAddr, count: usize) -> Result<Reply> {
+        let connect = |_| {
+            let fd = sockets::tcp(&address)?;
+            rustix::io::ioctl_fionbio(&fd, true)?;
+            match rustix::net::connect(&fd, &address) {
+                Err(Errno::INPROGRESS) => Ok(fd),
+                Ok(()) => bail!("it was answered"),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let fds = (0..count).map(connect).collect::<Result<_>>()?;
+        self.keep(fds)
+    }
+
+    fn accept(&mut self, fd: i32, count: usize) -> Result<Reply> {
+        let listener = self.get(fd)?;
+        let fds = (0..count)
+            .map(|_| accept_one(listener))
+            .collect::<Result<_>>()?;
+        self.keep(fds)
+    }
+
+    /// In a thread of another name, which tells the thread's from the process's.
+    fn in_thread(&mut self, order: Order) -> Result<Reply> {
+        std::thread::scope(|scope| {
+            let work = || -> Result<Reply> {
+                let tid = rustix::thread::gettid().as_raw_nonzero().get();
+                let reply = self.perform(order)?;
+                Ok(Reply::Thread(tid.try_into()?, Box::new(reply)))
+            };
+            let thread = std::thread::Builder::new().name(super::THREAD.into());
+            let ended = thread.spawn_scoped(scope, work)?.join();
+            ended.unwrap_or_else(|_| bail!("the thread panicked"))
+        })
+    }
+
+    fn send(&self, fd: i32, bytes: usize) -> Result<Reply> {
+        let sent = rustix::net::send(self.get(fd)?, &vec![b'x'; bytes], SendFlags::NOSIGNAL)?;
+        if sent != bytes {
+            bail!("only {sent} bytes went out");
+        }
+        Ok(Reply::Done)
+    }
+
+    fn drain(&self, fd: i32) -> Result<Reply> {
+        let fd = self.get(fd)?;
+        let mut buffer = [0; 4096];
+        while rustix::net::recv(fd, &mut buffer, RecvFlags::empty())?.0 != 0 {}
+        Ok(Reply::Done)
+    }
+
+    fn shutdown(&self, fd: i32, how: Shutdown) -> Result<u64> {
+        let fd = self.get(fd)?;
+        let before = clock::monotonic_ns();
+        rustix::net::shutdown(fd, how)?;
+        Ok(before)
+    }
+
+    fn shutdown_all(&self, fds: &[i32]) -> Result<Reply> {
+        let before = fds
+            .iter()
+            .map(|fd| self.shutdown(*fd, Shutdown::Write))
+            .collect::<Result<Vec<_>>>()?;
+        let after = fds
+            .iter()
+            .map(|fd| sockets::await_state(self.get(*fd)?, FIN_WAIT2));
+        let after = after.collect::<Result<Vec<_>>>()?;
+        Ok(Reply::Brackets(before.into_iter().zip(after).collect()))
+    }
+
+    fn close(&mut self, fds: &[i32], prepare: impl Fn(&OwnedFd) -> Result<()>) -> Result<Reply> {
+        let before = clock::monotonic_ns();
+        for number in fds {
+            prepare(self.get(*number)?)?;
+            self.sockets.remove(number);
+        }
+        Ok(Reply::Time(before))
+    }
+
+    fn keepalive(&self, fd: i32, idle: u32, interval: u32, count: u32) -> Result<Reply> {
+        let fd = self.get(fd)?;
+        sockopt::set_tcp_keepidle(fd, Duration::from_secs(idle.into()))?;
+        sockopt::set_tcp_keepintvl(fd, Duration::from_secs(interval.into()))?;
+        sockopt::set_tcp_keepcnt(fd, count)?;
+        sockopt::set_socket_keepalive(fd, true)?;
+        Ok(Reply::Done)
+    }
+}
+
+/// Has children that are started from now on live in a PID namespace of their own.
+fn unshare_pids() -> Result<()> {
+    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the namespace
+    // of future children changes.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWPID) }
+        .context("cannot make a PID namespace")
+}
+
+/// Accepts one connection, and does not wait for ever for it.
+fn accept_one(listener: &OwnedFd) -> Result<OwnedFd> {
+    let mut poll = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
+    let patience = Timespec::try_from(clock::patience()).context("too patient")?;
+    if rustix::event::poll(&mut poll, Some(&patience))? == 0 {
+        bail!("nobody came");
+    }
+    Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
+}
+
+fn churn(count: usize, mut one: impl FnMut() -> Result<()>) -> Result<Reply> {
+    let start = Instant::now();
+    for _ in 0..count {
+        one()?;
+    }
+    Ok(Reply::Time(u64::try_from(start.elapsed().as_nanos())?))
+}
+
+/// One connection of a churn: asks a byte, gets one, closes.
+fn visit(address: &SocketAddr) -> Result<()> {
+    let fd = sockets::tcp(address)?;
+    rustix::net::connect(&fd, address)?;
+    rustix::net::send(&fd, b"?", SendFlags::NOSIGNAL)?;
+    read_byte(&fd)
+}
+
+/// The other side of it: it closes when the visitor has.
+fn serve(listener: &OwnedFd) -> Result<()> {
+    let fd = accept_one(listener)?;
+    read_byte(&fd)?;
+    rustix::net::send(&fd, b"!", SendFlags::NOSIGNAL)?;
+    rustix::net::recv(&fd, &mut [0; 1], RecvFlags::empty())?;
+    Ok(())
+}
+
+fn read_byte(fd: &OwnedFd) -> Result<()> {
+    if rustix::net::recv(fd, &mut [0; 1], RecvFlags::empty())?.0 == 0 {
+        bail!("the other side closed early");
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Connecting step by step.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use anyhow::{Context, Result, bail, ensure};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::sockopt;
+
+use crate::{clock, network::sockets};
+
+/// A socket of the family of `local`, bound to it or not.
+pub fn open(local: &SocketAddr, bind: bool) -> Result<OwnedFd> {
+    let fd = sockets::tcp(local)?;
+    if bind {
+        rustix::net::bind(&fd, local)?;
+    }
+    Ok(fd)
+}
+
+/// Connects a socket, and says how that ended.
+pub fn dial(fd: &OwnedFd, address: &SocketAddr, blocking: bool) -> Result<Result<(), Errno>> {
+    rustix::io::ioctl_fionbio(fd, !blocking)?;
+    match rustix::net::connect(fd, address) {
+        Err(Errno::INPROGRESS) if !blocking => {
+            let mut poll = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
+            let patience = Timespec::try_from(clock::patience()).context("too patient")?;
+            if rustix::event::poll(&mut poll, Some(&patience))? == 0 {
+                bail!("nothing becomes of it");
+            }
+            Ok(sockopt::socket_error(fd)?)
+        }
+        ended => Ok(ended),
+    }
+}
+
+/// Takes the connection of a socket back.
+pub fn disconnect(fd: &OwnedFd) -> Result<()> {
+    let nowhere = libc::sockaddr {
+        sa_family: libc::AF_UNSPEC as libc::sa_family_t,
+        sa_data: [0; 14],
+    };
+    let length = size_of::<libc::sockaddr>() as libc::socklen_t;
+    // SAFETY: the kernel reads `length` bytes, which is the size of `nowhere`, before the call returns.
+    let result = unsafe { libc::connect(fd.as_raw_fd(), &raw const nowhere, length) };
+    ensure!(result == 0, "{}", std::io::Error::last_os_error());
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! The side of an actor that gives the orders.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+use super::{Order, Reply, Socket, inherit};
+use crate::Netns;
+
+/// A process in a namespace that does as it is told. It is gone when this is dropped.
+#[derive(Debug)]
+pub struct Actor {
+    comm: String,
+    child: Child,
+    orders: ChildStdin,
+    replies: BufReader<ChildStdout>,
+}
+
+impl Actor {
+    /// Starts one, under a name of at most 15 bytes.
+    pub fn start(netns: &Netns, comm: &str) -> Result<Self> {
+        let mut command = command(comm, &[]);
+        let child = netns
+            .run(move || command.spawn())?
+            .context("cannot start an actor")?;
+        Self::greet(comm, child)
+    }
+
+    /// Starts one that gets a PID which was another process's before. `None` where that cannot be had: the kernel
+    /// lacks the means, or others start processes all the time.
+    pub fn start_as(netns: &Netns, comm: &str, pid: u32) -> Result<Option<Self>> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            // The next process gets the number after the last.
+            if std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_err() {
+                return Ok(None);
+            }
+            let actor = Self::start(netns, comm)?;
+            if actor.pid() == pid {
+                return Ok(Some(actor));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Starts one as a child of this process, that has these descriptors of it.
+    pub(super) fn inherit(comm: &str, fds: &[i32]) -> Result<Self> {
+        let child = command(comm, fds)
+            .spawn()
+            .context("cannot start a worker")?;
+        Self::greet(comm, child)
+    }
+
+    fn greet(comm: &str, mut child: Child) -> Result<Self> {
+        let orders = child.stdin.take().context("the actor has no stdin")?;
+        let replies = BufReader::new(child.stdout.take().context("the actor has no stdout")?);
+        let mut actor = Self {
+            comm: comm.into(),
+            child,
+            orders,
+            replies,
+        };
+        match actor.reply()? {
+            Reply::Done => Ok(actor),
+            other => bail!("the actor began with {other:?}"),
+        }
+    }
+
+    /// Its PID.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The name it was started under.
+    pub fn comm(&self) -> &str {
+        &self.comm
+    }
+
+    /// Gives an order and waits for the answer; "failed" is an error.
+    pub fn tell(&mut self, order: &Order) -> Result<Reply> {
+        self.begin(order)?;
+        self.finish().with_context(|| format!("{order:?}"))
+    }
+
+    /// Gives an order that takes its time. Before the next one, [`Actor::finish`] must be called.
+    pub fn begin(&mut self, order: &Order) -> Result<()> {
+        let mut line = serde_json::to_vec(order)?;
+        line.push(b'\n');
+        let sent = self.orders.write_all(&line);
+        sent.with_context(|| format!("actor {} is gone before {order:?}", self.comm))
+    }
+
+    /// Waits for the answer to an order that was begun; "failed" is an error.
+    pub fn finish(&mut self) -> Result<Reply> {
+        match self
+            .reply()
+            .with_context(|| format!("actor {}", self.comm))?
+        {
+            Reply::Failed(why) => bail!("actor {}: {why}", self.comm),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Gives an order that is answered with a time.
+    pub fn time(&mut self, order: &Order) -> Result<u64> {
+        match self.tell(order)? {
+            Reply::Time(time) => Ok(time),
+            other => bail!("{order:?} was answered with {other:?}"),
+        }
+    }
+
+    /// Gives an order that is answered with sockets.
+    pub fn sockets(&mut self, order: &Order) -> Result<Vec<Socket>> {
+        match self.tell(order)? {
+            Reply::Sockets(sockets) => Ok(sockets),
+            other => bail!("{order:?} was answered with {other:?}"),
+        }
+    }
+
+    /// Gives an order that is answered with one socket.
+    pub fn socket(&mut self, order: &Order) -> Result<Socket> {
+        self.sockets(order)?
+            .pop()
+            .context("no socket in the answer")
+    }
+
+    /// Starts a child of the actor that inherits descriptors, and says its PID.
+    pub fn fork(&mut self, fds: &[i32]) -> Result<u32> {
+        match self.tell(&Order::Fork { fds: fds.to_vec() })? {
+            Reply::Pid(pid) => Ok(pid),
+            other => bail!("fork was answered with {other:?}"),
+        }
+    }
+
+    /// Starts another actor as its child, and says its PID.
+    pub fn worker(&mut self, comm: &str, fds: &[i32]) -> Result<u32> {
+        let (comm, fds) = (comm.into(), fds.to_vec());
+        match self.tell(&Order::Worker { comm, fds })? {
+            Reply::Pid(pid) => Ok(pid),
+            other => bail!("worker was answered with {other:?}"),
+        }
+    }
+
+    /// Has a thread of the actor do something that is answered with one socket; also says its thread ID.
+    pub fn thread(&mut self, order: Order) -> Result<(u32, Socket)> {
+        let order = Box::new(order);
+        match self.tell(&Order::Thread { order })? {
+            Reply::Thread(tid, reply) => match *reply {
+                Reply::Sockets(mut sockets) => Ok((tid, sockets.pop().context("no socket")?)),
+                other => bail!("a thread answered {other:?}"),
+            },
+            other => bail!("thread was answered with {other:?}"),
+        }
+    }
+
+    fn reply(&mut self) -> Result<Reply> {
+        let mut line = String::new();
+        if self.replies.read_line(&mut line)? == 0 {
+            bail!("the actor ended");
+        }
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// Ends it at once, whatever it was doing, as SIGKILL does.
+    pub fn kill(&mut self) {
+        // It fails only for a process that has been waited for: what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// This program again, as an actor that has these descriptors, if they are ours.
+fn command(comm: &str, fds: &[i32]) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .args(["actor", comm])
+        .args(fds.iter().map(ToString::to_string))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    inherit::keep_open(&mut command, fds.to_vec());
+    command
+}
+
+impl Drop for Actor {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,66 @@
+//! Descriptors that are passed from one process to another over a Unix socket.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+use anyhow::{Context, Result, anyhow};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags,
+};
+
+use crate::clock;
+
+/// Unix sockets to be passed descriptors on. They stay open, for what was passed and not taken is dropped with them.
+#[derive(Default)]
+pub struct Mailboxes(Vec<UnixDatagram>);
+
+impl Mailboxes {
+    /// Opens one under an abstract name, which belongs to the network namespace and needs no file.
+    pub fn open(&mut self, name: &str) -> Result<()> {
+        let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
+        socket.set_read_timeout(Some(clock::patience()))?;
+        self.0.push(socket);
+        Ok(())
+    }
+
+    /// Passes a descriptor to the mailbox of this name.
+    pub fn pass(fd: &OwnedFd, name: &str) -> Result<()> {
+        let socket = UnixDatagram::unbound()?;
+        socket.connect_addr(&SocketAddr::from_abstract_name(name)?)?;
+        let fds = [fd.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = SendAncillaryBuffer::new(&mut space);
+        rights.push(SendAncillaryMessage::ScmRights(&fds));
+        rustix::net::sendmsg(
+            &socket,
+            &[IoSlice::new(b"x")],
+            &mut rights,
+            SendFlags::NOSIGNAL,
+        )?;
+        Ok(())
+    }
+
+    /// Takes the next descriptor out of the one opened last.
+    pub fn take(&self) -> Result<OwnedFd> {
+        let socket = self.0.last().context("no mailbox")?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut rights = RecvAncillaryBuffer::new(&mut space);
+        let mut byte = [0];
+        let flags = RecvFlags::CMSG_CLOEXEC;
+        rustix::net::recvmsg(
+            socket,
+            &mut [IoSliceMut::new(&mut byte)],
+            &mut rights,
+            flags,
+        )?;
+        let passed = rights.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
+            _ => None,
+        });
+        passed.ok_or_else(|| anyhow!("nothing was passed"))
+    }
+}

@@ -1,0 +1,87 @@
+//! Actors: processes that take an order a line and answer a line; and [`Actor`], the side that gives the orders.
+
+mod act;
+mod children;
+mod dial;
+mod handle;
+mod inherit;
+mod mailboxes;
+mod orders;
+
+pub use handle::Actor;
+pub use orders::{Order, Reply, Socket};
+
+use std::ffi::{CString, OsString};
+use std::io::{BufRead, Write, stdin, stdout};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, Signal};
+
+use act::Act;
+
+/// The name of an actor's other threads, which is not the actor's own.
+pub const THREAD: &str = "leaky-thread";
+
+/// Is an actor when the arguments (without the program's name) say so, and returns when its orders end.
+///
+/// An executable that starts actors must call this before anything else: actors are that executable again.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter();
+    if arguments.next()? != "actor" {
+        return None;
+    }
+    let comm = arguments.next().unwrap_or_else(|| "actor".into());
+    Some(match play(&comm.to_string_lossy(), arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("actor: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn play(comm: &str, inherited: impl Iterator<Item = OsString>) -> Result<()> {
+    // With whoever started us; if it is gone already then so are our orders, and reading them ends us.
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::thread::set_name(&CString::new(comm)?)?;
+    if comm == children::CHILD {
+        return children::wait_for_end();
+    }
+    many_descriptors()?;
+    let mut act = Act::new(inherit::adopt(inherited)?);
+    answer(&Reply::Done)?;
+    for line in stdin().lock().lines() {
+        let order: Order = serde_json::from_str(&line?).context("cannot read an order")?;
+        let last = matches!(order, Order::ConnectAndEnd { .. });
+        answer(
+            &act.perform(order)
+                .unwrap_or_else(|error| Reply::Failed(format!("{error:#}"))),
+        )?;
+        if last {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn answer(reply: &Reply) -> Result<()> {
+    let mut line = serde_json::to_vec(reply)?;
+    line.push(b'\n');
+    let mut out = stdout().lock();
+    out.write_all(&line)?;
+    Ok(out.flush()?)
+}
+
+/// Allows as many descriptors as may be had without asking: a thousand sockets are more than the usual limit.
+fn many_descriptors() -> Result<()> {
+    let limit = rustix::process::getrlimit(Resource::Nofile);
+    rustix::process::setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            ..limit
+        },
+    )?;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! Network namespaces, and what there is to know and to do about the sockets in them.
+
+pub mod netns;
+pub mod sockets;
+pub mod state;
+
+pub use netns::Netns;
+pub use sockets::loopback_up;

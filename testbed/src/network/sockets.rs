@@ -1,0 +1,153 @@
+//! The few things about sockets that have no safe wrapper, and those that say what a socket is.
+
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow, bail};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+
+use super::state::name;
+use crate::{Socket, clock};
+
+/// A new TCP socket of the family of `address`, closed on exec.
+pub fn tcp(address: &SocketAddr) -> Result<OwnedFd> {
+    let family = if address.is_ipv4() {
+        AddressFamily::INET
+    } else {
+        AddressFamily::INET6
+    };
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    if address.is_ipv6() {
+        // A v4-mapped address needs a socket that speaks both.
+        sockopt::set_ipv6_v6only(&fd, false)?;
+    }
+    Ok(fd)
+}
+
+/// What there is to know about an own socket.
+pub fn describe(fd: &OwnedFd) -> Result<Socket> {
+    let local = rustix::net::getsockname(fd)?
+        .try_into()
+        .map_err(|_| anyhow!("not an internet socket"))?;
+    let remote = rustix::net::getpeername(fd)
+        .ok()
+        .flatten()
+        .and_then(|address| address.try_into().ok());
+    let (cookie, inode) = (sockopt::socket_cookie(fd)?, rustix::fs::fstat(fd)?.st_ino);
+    Ok(Socket {
+        fd: fd.as_raw_fd(),
+        cookie,
+        inode,
+        local,
+        remote,
+    })
+}
+
+/// The state the kernel has the socket in.
+pub fn state_of(fd: impl AsFd) -> Result<u8> {
+    let mut info = [0u8; 8];
+    let mut length = info.len() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which is the size of `info`; both live through the call.
+    let result = unsafe {
+        libc::getsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error()).context("TCP_INFO");
+    }
+    Ok(info[0])
+}
+
+/// Waits until the socket is in a state and says when that was seen.
+///
+/// Soon after something was done the state follows within microseconds, and the time should be told as closely; what
+/// takes longer is a matter of timers, and asking too often would disturb those (they are put off while the socket
+/// is locked by whoever asks).
+pub fn await_state(fd: impl AsFd, wanted: u8) -> Result<u64> {
+    let start = Instant::now();
+    loop {
+        let found = state_of(&fd)?;
+        if found == wanted {
+            return Ok(clock::monotonic_ns());
+        }
+        if start.elapsed() > clock::patience() {
+            bail!("still {} ({found}), not {}", name(found), name(wanted));
+        }
+        let soon = start.elapsed() < Duration::from_millis(100);
+        std::thread::sleep(if soon {
+            Duration::from_micros(20)
+        } else {
+            Duration::from_millis(2)
+        });
+    }
+}
+
+/// Makes the socket drop whatever arrives, unseen and unanswered, by a filter that accepts nothing.
+pub fn deafen(fd: impl AsFd) -> Result<()> {
+    // One instruction: return 0, "keep no byte of the packet".
+    let mut nothing = libc::sock_filter {
+        code: (libc::BPF_RET | libc::BPF_K) as u16,
+        jt: 0,
+        jf: 0,
+        k: 0,
+    };
+    let program = libc::sock_fprog {
+        len: 1,
+        filter: &raw mut nothing,
+    };
+    // SAFETY: `program` points to one instruction; the kernel copies both before the call returns.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size_of::<libc::sock_fprog>() as libc::socklen_t,
+        )
+    };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error()).context("SO_ATTACH_FILTER");
+    }
+    Ok(())
+}
+
+/// Has the socket hear again.
+pub fn hear(fd: impl AsFd) -> Result<()> {
+    let nothing = 0i32;
+    // SAFETY: SO_DETACH_FILTER takes no value; the kernel may read as many bytes of `nothing` as it is told it has.
+    let result = unsafe {
+        libc::setsockopt(
+            fd.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_DETACH_FILTER,
+            (&raw const nothing).cast(),
+            size_of::<i32>() as libc::socklen_t,
+        )
+    };
+    if result != 0 {
+        return Err(std::io::Error::last_os_error()).context("SO_DETACH_FILTER");
+    }
+    Ok(())
+}
+
+/// Brings the loopback of this thread's network namespace up.
+pub fn loopback_up() -> Result<()> {
+    let any = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    // SAFETY: an all-zero ifreq is a valid one, of plain numbers and bytes.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = *from as libc::c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq, which `request` is, with its name ended by a NUL.
+    if unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) } != 0 {
+        return Err(std::io::Error::last_os_error()).context("SIOCSIFFLAGS");
+    }
+    Ok(())
+}

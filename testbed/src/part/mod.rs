@@ -1,0 +1,110 @@
+//! The parts that processes of the demo and of the benchmarks play: this very executable, run again.
+//!
+//! They are not [actors](crate::actor): those do one thing at a time as told, so that what is true of each socket can
+//! be noted; these run by themselves as a real program would, as fast or as many as can be.
+
+mod churn;
+mod hold;
+mod http;
+mod obey;
+mod player;
+mod queue;
+
+pub use churn::Lap;
+pub use player::Player;
+
+use anyhow::{Context, Result};
+use obey::{begin, number, obey, say};
+use serde::{Deserialize, Serialize};
+use std::{
+    ffi::OsString,
+    net::{IpAddr, SocketAddr},
+    process::ExitCode,
+};
+
+/// The first argument of a program that plays a part; the second is the [`Part`].
+const PLAY: &str = "part";
+
+/// What a process can play. It takes orders, of a few words each, on its standard input.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The demo's HTTP server, which takes no orders.
+    HttpServer {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// A client of it with a pool. An order is `fetch COUNT PAUSE_MILLISECONDS`.
+    HttpPool {
+        /// Its name.
+        comm: String,
+        /// Where the server listens.
+        server: SocketAddr,
+    },
+    /// The demo's server that accepts late or never. An order is `accept COUNT`.
+    QueueServer {
+        /// Where it listens.
+        address: SocketAddr,
+    },
+    /// The clients of it. An order is `call COUNT PATIENCE_MILLISECONDS`.
+    QueueClients {
+        /// Where the server listens.
+        server: SocketAddr,
+    },
+    /// The loop that opens and closes connections. An order is `orderly MILLISECONDS` or `reset MILLISECONDS`, its
+    /// answer a [`Lap`].
+    Churn,
+    /// A holder of many connections.
+    Hold {
+        /// Its name.
+        comm: String,
+        /// The address of both ends.
+        address: IpAddr,
+        /// How many sockets to have that are well: two for each connection.
+        established: usize,
+        /// How many sockets to have in CLOSE_WAIT.
+        stuck: usize,
+    },
+}
+
+impl Part {
+    /// Plays it until the orders end.
+    fn play(&self) -> Result<()> {
+        match self {
+            Self::HttpServer { address } => http::serve(*address),
+            Self::HttpPool { comm, server } => http::pool(comm, *server),
+            Self::QueueServer { address } => queue::serve(*address),
+            Self::QueueClients { server } => queue::call(*server),
+            Self::Churn => churn::run(),
+            Self::Hold {
+                comm,
+                address,
+                established,
+                stuck,
+            } => hold::run(comm, *address, *established, *stuck),
+        }
+    }
+}
+
+/// Plays a part when the arguments (without the program's name) say so, and returns when its orders end.
+///
+/// An executable that starts [players](Player) must call this before anything else: they are that executable again.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.into_iter();
+    if arguments.next()? != PLAY {
+        return None;
+    }
+    let part = arguments.next().unwrap_or_default();
+    Some(match play(&part.to_string_lossy()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("part: {error:#}");
+            ExitCode::FAILURE
+        }
+    })
+}
+
+fn play(part: &str) -> Result<()> {
+    let part: Part = serde_json::from_str(part).with_context(|| format!("{part:?} is no part"))?;
+    part.play()
+}

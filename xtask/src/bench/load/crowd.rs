@@ -1,0 +1,93 @@
+//! Many sockets in a namespace: some that are stuck, and any number that are well.
+
+use anyhow::{Context, Result, bail};
+use rustix::process::Resource;
+use std::{fs, net::Ipv4Addr};
+use testbed::{
+    Netns,
+    part::{Part, Player},
+};
+
+/// Descriptors that a process needs beside those of its sockets, generously.
+const OTHER_DESCRIPTORS: u64 = 500;
+/// Sockets that one process holds: its connections (half as many) need ports, of which there are 28 000.
+const MOST_SOCKETS: u64 = 40_000;
+
+/// The sockets, held by as many processes as their number needs.
+pub struct Crowd {
+    holders: Vec<Player>,
+    established: usize,
+    stuck: usize,
+    netns: Netns,
+}
+
+impl Crowd {
+    /// So many connections with one end in CLOSE_WAIT, held by a process of its own.
+    pub fn new(stuck: usize) -> Result<Self> {
+        let netns = Netns::new()?;
+        let mut crowd = Self {
+            holders: Vec::new(),
+            established: 0,
+            stuck,
+            netns,
+        };
+        crowd.add("leaky", 0, stuck)?;
+        Ok(crowd)
+    }
+
+    pub fn netns(&self) -> &Netns {
+        &self.netns
+    }
+
+    /// Opens connections until so many sockets (both ends count) are ESTABLISHED.
+    pub fn grow(&mut self, established: usize) -> Result<()> {
+        let limit = rustix::process::getrlimit(Resource::Nofile)
+            .maximum
+            .unwrap_or(u64::MAX);
+        let most = usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS).min(MOST_SOCKETS))?;
+        while self.established < established {
+            let more = (established - self.established).min(most) / 2 * 2;
+            if more == 0 {
+                bail!("{limit} descriptors for a process are too few");
+            }
+            self.add("holder", more, 0)?;
+            self.established += more;
+        }
+        self.check()
+    }
+
+    fn add(&mut self, comm: &str, established: usize, stuck: usize) -> Result<()> {
+        // An address for each process, so that none runs out of ports.
+        let number = u8::try_from(self.holders.len() + 1)?;
+        let part = Part::Hold {
+            comm: comm.into(),
+            address: Ipv4Addr::new(127, 0, 1, number).into(),
+            established,
+            stuck,
+        };
+        self.holders.push(Player::start(&self.netns, &part)?);
+        Ok(())
+    }
+
+    /// Whether the kernel counts what was meant to be there.
+    fn check(&self) -> Result<()> {
+        let text = self
+            .netns
+            .run(|| fs::read_to_string("/proc/thread-self/net/sockstat"))??;
+        let found: usize = text
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix("TCP: inuse ")?
+                    .split(' ')
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+            .context("cannot read the kernel's count of sockets")?;
+        let meant = self.established + 2 * self.stuck + self.holders.len();
+        if found != meant {
+            bail!("{found} TCP sockets in the namespace, not {meant}");
+        }
+        Ok(())
+    }
+}

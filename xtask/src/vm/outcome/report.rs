@@ -1,0 +1,167 @@
+//! Reading what a guest reports: init's notices, and the results that the test program prints.
+
+use crate::vm::job::Notice;
+use std::collections::BTreeMap;
+
+/// How a test ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It passed.
+    Ok,
+    /// It failed.
+    Failed,
+    /// It was not run.
+    Ignored,
+    /// It had begun and never ended: the guest did.
+    Cut,
+}
+
+/// What is known of a guest's tests; fed line by line.
+#[derive(Debug, Default)]
+pub struct Report {
+    token: String,
+    /// The kernel's release, once init runs.
+    pub release: Option<String>,
+    /// What init found wrong.
+    pub problems: Vec<String>,
+    /// The tests that were begun.
+    pub tests: BTreeMap<String, Outcome>,
+    /// The test program's exit code, once it has ended.
+    pub end: Option<i32>,
+    /// What the test program printed.
+    pub output: String,
+    /// The test whose outcome is still to come.
+    running: Option<String>,
+    /// The names of failed tests follow.
+    in_failures: bool,
+}
+
+impl Report {
+    /// An empty report; `token` marks init's lines.
+    pub fn new(token: &str) -> Self {
+        Self {
+            token: token.into(),
+            ..Self::default()
+        }
+    }
+
+    /// Takes one line, or the beginning of one that was never finished.
+    pub fn line(&mut self, line: &str) {
+        let line = line.trim_end_matches(['\r', '\n']);
+        let (text, notice) = match Notice::parse(line, &self.token) {
+            Some((before, notice)) => (before, Some(notice)),
+            None => (line, None),
+        };
+        if notice.is_none() || !text.is_empty() {
+            self.output.push_str(text);
+            self.output.push('\n');
+            self.result(text);
+        }
+        match notice {
+            Some(Notice::Up(release)) => self.release = Some(release),
+            Some(Notice::Problem(problem)) => self.problems.push(problem),
+            Some(Notice::End(code)) => self.end = Some(code),
+            None => {}
+        }
+    }
+
+    /// The format is libtest's. On one CPU a test's name is printed when it begins and the outcome when it ends,
+    /// so lines that the test itself prints may come between.
+    fn result(&mut self, line: &str) {
+        if let Some((name, rest)) = line
+            .strip_prefix("test ")
+            .and_then(|rest| rest.split_once(" ... "))
+        {
+            let name = name.trim().to_owned();
+            self.tests.insert(name.clone(), Outcome::Cut);
+            self.running = Some(name);
+            self.outcome(rest);
+        } else if line == "failures:" {
+            self.in_failures = true;
+        } else if let (true, Some(name)) = (self.in_failures, line.strip_prefix("    ")) {
+            // The list at the end is right even if a test's own output looked like an outcome.
+            if let Some(outcome) = self.tests.get_mut(name) {
+                *outcome = Outcome::Failed;
+            }
+        } else {
+            self.outcome(line);
+        }
+    }
+
+    fn outcome(&mut self, text: &str) {
+        let outcome = match text.trim_end() {
+            text if text.ends_with("FAILED") => Outcome::Failed,
+            text if text.ends_with("ignored") || text.starts_with("ignored, ") => Outcome::Ignored,
+            text if text.ends_with("ok") => Outcome::Ok,
+            _ => return,
+        };
+        if let Some(name) = self.running.take() {
+            self.tests.insert(name, outcome);
+        }
+    }
+
+    /// How many tests have been run.
+    pub fn ran(&self) -> usize {
+        self.tests
+            .values()
+            .filter(|outcome| **outcome != Outcome::Ignored)
+            .count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Outcome, Report};
+
+    fn report(text: &str) -> Report {
+        let mut report = Report::new("t0k");
+        text.split('\n').for_each(|line| report.line(line));
+        report
+    }
+
+    #[test]
+    fn reads_a_whole_run() {
+        let report = report(
+            "t0k up 6.1.0-50\r\nt0k problem no veth\r\n\r\nrunning 3 tests\r\ntest a   ... ok\r\ntest b::c ... FAILED\r\n\
+             test d ... ignored, needs more\r\n\r\nfailures:\r\n\r\n---- b::c ----\r\nno\r\n\r\nfailures:\r\n    b::c\r\n\r\n\
+             test result: FAILED. 1 passed; 1 failed\r\nt0k end 101",
+        );
+        assert_eq!(report.release.as_deref(), Some("6.1.0-50"));
+        assert_eq!(report.problems, ["no veth"]);
+        assert_eq!(report.end, Some(101));
+        let tests: Vec<_> = report
+            .tests
+            .iter()
+            .map(|(name, outcome)| (name.as_str(), *outcome))
+            .collect();
+        assert_eq!(
+            tests,
+            [
+                ("a", Outcome::Ok),
+                ("b::c", Outcome::Failed),
+                ("d", Outcome::Ignored)
+            ]
+        );
+        assert_eq!(report.ran(), 2);
+        assert!(report.output.contains("---- b::c ----\nno\n"));
+        assert!(!report.output.contains("t0k"));
+    }
+
+    #[test]
+    fn a_tests_own_output_may_come_before_its_outcome() {
+        let report = report(
+            "test a ... hello\nworld\nok\ntest b ... noiseFAILED\ntest c ... all is ok\nFAILED\nfailures:\n    b\n    c\n",
+        );
+        let outcomes: Vec<_> = report.tests.values().copied().collect();
+        assert_eq!(outcomes, [Outcome::Ok, Outcome::Failed, Outcome::Failed]);
+    }
+
+    #[test]
+    fn a_test_that_never_ended_is_cut() {
+        let report = report("test a ... ok\ntest b ... ");
+        assert_eq!(report.tests["b"], Outcome::Cut);
+        assert_eq!(report.end, None);
+        let report = self::report("test a ... t0k end 134");
+        assert_eq!((report.tests["a"], report.end), (Outcome::Cut, Some(134)));
+    }
+}
