@@ -45,9 +45,15 @@ macro_rules! object {
 }
 
 object! {
-    /// The fields of all kinds of lines; what a kind needs, its reader asks for.
+    /// What tells the kind of a line.
+    Head {
+        schema: String,
+    }
+}
+
+object! {
+    /// The other fields of all kinds of lines; what a kind needs, its reader asks for.
     Fields {
-        schema: Option<String>,
         time: Option<String>,
         monotonic_ns: Option<u64>,
         from: Option<String>,

@@ -1,15 +1,11 @@
 //! One line of a log, as `docs/json.md` describes it, and the record that it stands for.
 
-use std::{
-    borrow::Cow,
-    time::{Duration, SystemTime},
-};
+use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
 use tcptrace_common::TcpState;
 
 use crate::model::{
-    log_line::{EndFields, Fields, HolderFields, Kind},
+    log_line::{EndFields, Fields, Head, HolderFields, Kind},
     names::UNKNOWN,
     socket::{Endpoint, Family, Holder, Precision, Role, Since},
     transition::{
@@ -31,7 +27,7 @@ pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".into());
     }
-    let head: Head<'_> = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let head: Head = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let parse = match Kind::from_name(&head.schema) {
         Some(Kind::Transition) => transition,
         Some(Kind::StillOpen) => still_open,
@@ -44,28 +40,17 @@ pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
 
 /// Other versions of what is known cannot be read; other kinds of lines can be left out.
 fn unknown(schema: &str) -> Result<(), String> {
-    let Some((kind, _)) = schema.rsplit_once('/') else {
-        return Err(format!("schema {schema} is none of a log"));
-    };
-    let is_known = |known: &Kind| {
-        known
-            .name()
-            .rsplit_once('/')
-            .is_some_and(|(k, _)| k == kind)
-    };
-    if Kind::ALL.iter().any(is_known) {
-        return Err(format!("schema {schema}: only version 1 of it is known"));
+    fn kind(schema: &str) -> Option<&str> {
+        schema.rsplit_once('/').map(|(kind, _)| kind)
     }
-    if !kind.starts_with("tcptrace.") {
-        return Err(format!("schema {schema} is none of a log"));
+    let mut known = Kind::ALL.iter().map(|known| kind(known.name()));
+    match kind(schema) {
+        wanted @ Some(_) if known.any(|known| known == wanted) => {
+            Err(format!("schema {schema}: only version 1 of it is known"))
+        }
+        Some(kind) if kind.starts_with("tcptrace.") => Ok(()),
+        _ => Err(format!("schema {schema} is none of a log")),
     }
-    Ok(())
-}
-
-#[derive(Deserialize)]
-struct Head<'a> {
-    #[serde(borrow)]
-    schema: Cow<'a, str>,
 }
 
 fn transition(fields: Fields) -> Result<Record, String> {

@@ -9,7 +9,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
-        log_line::{CallerFields, EndFields, Fields, HolderFields, Kind},
+        log_line::{CallerFields, EndFields, Fields, Head, HolderFields, Kind},
         names::UNKNOWN,
         socket::{Endpoint, Holder},
         transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
@@ -79,7 +79,7 @@ impl Json {
 
     fn begin(&mut self, kind: Kind, time: SystemTime, monotonic_ns: u64, out: &mut Vec<u8>) {
         let (second, ns) = self.stamp.at(time);
-        first(out, Fields::schema);
+        first(out, Head::schema);
         text(out, kind.name());
         key(out, Fields::time);
         out.push(b'"');
