@@ -16,7 +16,8 @@ use crate::{
     },
     model::{
         filter::Filter,
-        socket::{Details, Endpoint, Family, Holder, Role, Since, Timer},
+        owner::{Holder, KnownBy, Owner, Process},
+        socket::{Details, Endpoint, Family, Identity, Protocol, Role, Since, Socket, Timer},
         stuck::{
             look::{
                 Asked, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look,
@@ -24,9 +25,7 @@ use crate::{
             },
             snapshot::{Snapshot, Watched},
         },
-        transition::{
-            Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
-        },
+        transition::{Loss, Record, Spent, StillOpen, Transition},
     },
 };
 
@@ -273,14 +272,13 @@ pub fn recorded() -> Snapshot {
         .zip([None, None])
         .chain([(came_in(4, 0), Some(vec![]))])
     {
+        let since = Since::AtLatest(50 * SECOND);
+        let mut socket = Socket::logged(seen.socket, TcpState::CloseWait, since, seen.owner);
+        socket.holders = holders;
         journal.add(Record::StillOpen(StillOpen {
             time: time(100 * SECOND),
             monotonic_ns: 100 * SECOND,
-            state: TcpState::CloseWait,
-            since: Since::AtLatest(50 * SECOND),
-            socket: seen.socket,
-            owner: seen.owner,
-            holders,
+            socket,
         }));
     }
     let watched = Watched {

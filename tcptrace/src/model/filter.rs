@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use tcptrace_common::TcpState;
 
 use crate::model::{
-    socket::{Endpoint, Family, Holder, Socket, common_form},
-    transition::{Identity, Owner, Record, StillOpen},
+    owner::{Holder, Owner},
+    socket::{Endpoint, Family, Identity, Socket, common_form},
+    transition::Record,
 };
 
 /// A filter; an empty part lets everything through, several values of one part mean "any of".
@@ -47,9 +48,7 @@ impl Filter {
         let openers = openers.chain(listener.filter_map(|l| l.opener.as_ref()));
         self.processes_fit(openers, holders)
             && self.cgroup_fits(socket.cgroup.as_deref())
-            && self.ends_fit(socket.local, socket.remote)
-            && self.netns.is_none_or(|netns| socket.netns == Some(netns))
-            && self.family.is_none_or(|family| socket.family == family)
+            && self.identity_fits(&socket.identity)
     }
 
     /// Whether a line of a log is wanted: about a wanted socket, and into or out of one of `states`
@@ -59,36 +58,27 @@ impl Filter {
         match record {
             Record::Transition(seen) => {
                 any(states, |state| [seen.from, seen.to].contains(state))
-                    && self.passes_identity(&seen.socket, seen.owner.as_ref(), &[])
+                    && self.passes_transition(&seen.socket, seen.owner.as_ref())
             }
             Record::StillOpen(open) => {
-                any(states, |state| open.state == *state) && self.passes_open(open)
+                any(states, |state| open.socket.state == *state) && self.passes(&open.socket)
             }
             Record::Loss(_) => true,
         }
     }
 
-    /// Whether a socket that stayed is wanted.
-    #[must_use]
-    pub fn passes_open(&self, open: &StillOpen) -> bool {
-        let holders = open.holders.as_deref().unwrap_or_default();
-        self.passes_identity(&open.socket, open.owner.as_ref(), holders)
+    /// Whether the socket of a transition is wanted. An owner that is not known fits no process and no
+    /// control group, and a port that is not known no port.
+    fn passes_transition(&self, socket: &Identity, owner: Option<&Owner>) -> bool {
+        self.identity_fits(socket)
+            && self.processes_fit(owner.into_iter(), std::iter::empty())
+            && self.cgroup_fits(owner.and_then(|owner| owner.cgroup.as_deref()))
     }
 
-    /// Whether the socket of a line is wanted. An owner that is not known fits no process and no
-    /// control group, and a port that is not known no port.
-    #[must_use]
-    pub fn passes_identity(
-        &self,
-        socket: &Identity,
-        owner: Option<&Owner>,
-        holders: &[Holder],
-    ) -> bool {
+    fn identity_fits(&self, socket: &Identity) -> bool {
         self.ends_fit(socket.local, socket.remote)
             && self.netns.is_none_or(|netns| socket.netns == Some(netns))
             && self.family.is_none_or(|family| socket.family == family)
-            && self.processes_fit(owner.into_iter(), holders.iter())
-            && self.cgroup_fits(owner.and_then(|owner| owner.cgroup.as_deref()))
     }
 
     fn ends_fit(&self, local: Endpoint, remote: Endpoint) -> bool {
@@ -148,7 +138,9 @@ mod tests {
     fn passing(filter: &Filter) -> Vec<u64> {
         let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
         let passing = sockets.iter().filter(|socket| filter.passes(socket));
-        passing.filter_map(|socket| socket.cookie).collect()
+        passing
+            .filter_map(|socket| socket.identity.cookie)
+            .collect()
     }
 
     fn ranges(texts: &[&str]) -> Vec<IpNet> {

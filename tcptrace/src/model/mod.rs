@@ -6,6 +6,7 @@ pub mod finding;
 pub mod hist;
 pub mod log_line;
 pub mod names;
+pub mod owner;
 pub mod request;
 pub mod socket;
 pub mod stuck;

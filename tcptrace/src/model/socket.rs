@@ -1,12 +1,15 @@
-//! A socket in the watched state, with everything that is known of it.
+//! A socket: which one, in which state, since when, and what else is known of it.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::Arc,
+};
 
 use tcptrace_common::TcpState;
 
 use crate::model::{
     names::{UNKNOWN, names},
-    transition::Owner,
+    owner::{Holder, KnownBy, Listener, Owner, first_named},
 };
 
 /// An address and a port.
@@ -51,6 +54,19 @@ pub fn common_form(address: IpAddr) -> Ipv6Addr {
     }
 }
 
+/// Which protocol the socket is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Protocol {
+    Tcp,
+    Mptcp,
+}
+
+names!(Protocol {
+    Tcp => "tcp",
+    Mptcp => "mptcp",
+});
+
 /// What a duration that is told means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
@@ -65,7 +81,7 @@ names!(Precision {
     AtLeast => "at_least",
 });
 
-/// When a socket entered the watched state, in ns of `CLOCK_MONOTONIC`.
+/// When a socket entered its state, in ns of `CLOCK_MONOTONIC`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
     /// The transition was seen.
@@ -116,45 +132,23 @@ names!(Role {
     Unknown => UNKNOWN,
 });
 
-/// One file descriptor that refers to the socket.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// The descriptor's number in it.
-    pub fd: u32,
-    /// The process's name as the kernel has it: not yet fit for a terminal.
-    pub comm: String,
-}
-
-/// The listener that a socket waits at to be accepted.
+/// Which socket it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// Who has it open; the oldest process first, as forked workers share one. `None` where nobody
-    /// could be asked.
-    pub holders: Option<Vec<Holder>>,
-    /// Who listens, by what a log says.
-    pub opener: Option<Owner>,
-    /// Connections that wait to be accepted.
-    pub queued: Option<u32>,
-    /// How many may wait.
-    pub backlog: Option<u32>,
-}
-
-impl Listener {
-    /// Pid and name of the first process that has it open, or else of the one that listens.
-    #[must_use]
-    pub fn owner(&self) -> Option<(u32, &str)> {
-        first(self.holders.as_deref()).or_else(|| self.opener.as_ref().map(named))
-    }
-}
-
-fn first(holders: Option<&[Holder]>) -> Option<(u32, &str)> {
-    holders?.first().map(|first| (first.pid, &first.comm[..]))
-}
-
-fn named(owner: &Owner) -> (u32, &str) {
-    (owner.process.pid, &owner.process.comm)
+pub struct Identity {
+    /// TCP, or the MPTCP connection as a whole.
+    pub protocol: Protocol,
+    /// Its family.
+    pub family: Family,
+    /// This end; port 0 where it has none yet.
+    pub local: Endpoint,
+    /// The other end; a listener has an unspecified one.
+    pub remote: Endpoint,
+    /// Inode number of its network namespace.
+    pub netns: Option<u32>,
+    /// The cookie, which no other socket has had since boot.
+    pub cookie: Option<u64>,
+    /// Which side of the connection it is.
+    pub role: Role,
 }
 
 /// The kernel timer that runs for a socket.
@@ -205,25 +199,15 @@ impl Details {
     }
 }
 
-/// A socket in the watched state.
+/// A socket in a state, with everything that is known of it: by a look at the machine, or by a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
-    /// The watched state.
+    /// Which socket.
+    pub identity: Identity,
+    /// The state.
     pub state: TcpState,
     /// Since when.
     pub since: Since,
-    /// Which side it is.
-    pub role: Role,
-    /// Its family.
-    pub family: Family,
-    /// This end.
-    pub local: Endpoint,
-    /// The other end.
-    pub remote: Endpoint,
-    /// Inode number of its network namespace.
-    pub netns: Option<u32>,
-    /// The cookie, which no other socket has had since boot.
-    pub cookie: Option<u64>,
     /// `None` where the kernel could not be asked.
     pub details: Option<Details>,
     /// Every descriptor that refers to it, by pid and fd; `None` where nobody could be asked.
@@ -233,10 +217,46 @@ pub struct Socket {
     /// Where it waits to be accepted, if it does and the listener is known.
     pub listener: Option<Listener>,
     /// Path of its control group, from the cgroup root.
-    pub cgroup: Option<String>,
+    pub cgroup: Option<Arc<str>>,
 }
 
 impl Socket {
+    /// A socket of which no more is known than a log says.
+    #[must_use]
+    pub fn logged(identity: Identity, state: TcpState, since: Since, owner: Option<Owner>) -> Self {
+        let mut socket = Self {
+            identity,
+            state,
+            since,
+            details: None,
+            holders: None,
+            opener: None,
+            listener: None,
+            cgroup: None,
+        };
+        socket.set_owner(owner);
+        socket
+    }
+
+    /// Makes it that process's, by what a log says: of one that listens where it waits, or of one
+    /// that opened it.
+    pub fn set_owner(&mut self, owner: Option<Owner>) {
+        self.cgroup = owner.as_ref().and_then(|owner| owner.cgroup.clone());
+        let waits = |owner: &Owner| owner.known_by == KnownBy::Listener;
+        (self.opener, self.listener) = match owner {
+            Some(owner) if waits(&owner) => (None, Some(Listener::logged(owner))),
+            opener => (opener, None),
+        };
+    }
+
+    /// Whose it is by what a log says: of the one that opened it, or else of the one that listens
+    /// where it waits.
+    #[must_use]
+    pub fn logged_owner(&self) -> Option<&Owner> {
+        let listens = || self.listener.as_ref()?.opener.as_ref();
+        self.opener.as_ref().or_else(listens)
+    }
+
     /// Whether a process has ever got hold of it. Only states in which a socket has not been closed
     /// tell: there, no inode means that nobody has accepted it. In a log, a socket of a listener
     /// that nobody had open when the log ended was not accepted.
@@ -260,10 +280,10 @@ impl Socket {
     /// Pid and name of the process that the socket is counted under: the first holder, or else the
     /// first one that has its listener open, or else the opener.
     #[must_use]
-    pub fn owner(&self) -> Option<(u32, &str)> {
-        let held = first(self.holders.as_deref());
-        held.or_else(|| self.listener.as_ref()?.owner())
-            .or_else(|| self.opener.as_ref().map(named))
+    pub fn process(&self) -> Option<(u32, &str)> {
+        let held = self.holders.as_deref().and_then(first_named);
+        held.or_else(|| self.listener.as_ref()?.process())
+            .or_else(|| self.opener.as_ref().map(Owner::named))
     }
 
     /// Its age at the moment `now_ns`, in ns.

@@ -66,7 +66,7 @@ impl Tally {
             }
             Record::StillOpen(open) => {
                 self.still_open += 1;
-                self.lasted(open.age_ns(), open.since.is_exact());
+                self.lasted(open.age_ns(), open.socket.since.is_exact());
             }
             Record::Loss(loss) => {
                 self.lost += loss.transitions;

@@ -6,9 +6,9 @@ use tcptrace_common::{Decade, TcpState};
 
 use crate::model::{
     hist::key::Key,
-    socket::Since,
+    owner::{Owner, Process},
+    socket::{Identity, Since},
     stuck::look::{Asked, Descriptors, Entered, Listed, Listening},
-    transition::{Identity, Owner, Process},
 };
 
 /// A transition as the kernel side saw it.

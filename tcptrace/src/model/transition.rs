@@ -1,12 +1,12 @@
 //! What a log consists of: transitions, and what a session says beside them.
 
-use std::{sync::Arc, time::SystemTime};
+use std::time::SystemTime;
 
 use tcptrace_common::TcpState;
 
 use crate::model::{
-    names::names,
-    socket::{Endpoint, Family, Holder, Precision, Role, Since},
+    owner::{Owner, Process},
+    socket::{Identity, Precision, Socket},
 };
 
 /// How long a socket was in the state that it left.
@@ -30,86 +30,6 @@ impl Spent {
             Self::Unknown => None,
         }
     }
-}
-
-/// The protocol that the transition was reported for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs)]
-pub enum Protocol {
-    Tcp,
-    Mptcp,
-}
-
-names!(Protocol {
-    Tcp => "tcp",
-    Mptcp => "mptcp",
-});
-
-/// How it is known whose a socket is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KnownBy {
-    /// It connected.
-    Connect,
-    /// It accepted.
-    Accept,
-    /// It listens on this very socket.
-    Listen,
-    /// It listens where this socket came in, and nobody has accepted it yet.
-    Listener,
-    /// It had a descriptor of the socket.
-    Fd,
-}
-
-names!(KnownBy {
-    Connect => "connect",
-    Accept => "accept",
-    Listen => "listen",
-    Listener => "listener",
-    Fd => "fd",
-});
-
-/// A process. Its number may be given to another one once it is gone; the time at which it began
-/// tells them apart.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Process {
-    /// The thread group, as the initial PID namespace numbers it.
-    pub pid: u32,
-    /// The thread that did it, where one did.
-    pub tid: Option<u32>,
-    /// Its name (that of the main thread) at that time: not yet fit for a terminal.
-    pub comm: Arc<str>,
-    /// When it began, in ns of `CLOCK_BOOTTIME`.
-    pub started_ns: Option<u64>,
-}
-
-/// Whose a socket is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
-    /// The process.
-    pub process: Process,
-    /// How that is known.
-    pub known_by: KnownBy,
-    /// Path of its control group at that time, from the cgroup root.
-    pub cgroup: Option<Arc<str>>,
-}
-
-/// Which socket it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// TCP, or the MPTCP connection as a whole.
-    pub protocol: Protocol,
-    /// Its family.
-    pub family: Family,
-    /// This end; port 0 where it has none yet.
-    pub local: Endpoint,
-    /// The other end; a listener has an unspecified one.
-    pub remote: Endpoint,
-    /// Inode number of its network namespace.
-    pub netns: Option<u32>,
-    /// The cookie, which no other socket has had since boot.
-    pub cookie: Option<u64>,
-    /// Which side of the connection it is.
-    pub role: Role,
 }
 
 /// A socket went from one state to another.
@@ -140,23 +60,15 @@ pub struct StillOpen {
     pub time: SystemTime,
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
-    /// The state that it is in.
-    pub state: TcpState,
-    /// Since when.
-    pub since: Since,
-    /// Which socket.
-    pub socket: Identity,
-    /// Whose it is, if that is known.
-    pub owner: Option<Owner>,
-    /// Every descriptor that refers to it; `None` where nobody could be asked.
-    pub holders: Option<Vec<Holder>>,
+    /// The socket with its state.
+    pub socket: Socket,
 }
 
 impl StillOpen {
     /// How long it has been in the state, in ns.
     #[must_use]
     pub fn age_ns(&self) -> u64 {
-        self.monotonic_ns.saturating_sub(self.since.moment_ns())
+        self.socket.age_ns(self.monotonic_ns)
     }
 }
 

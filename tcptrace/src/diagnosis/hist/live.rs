@@ -2,10 +2,7 @@
 
 use crate::model::{
     filter::Filter,
-    hist::{
-        durations::{Asked, Durations},
-        key::Described,
-    },
+    hist::durations::{Asked, Durations},
     track::Count,
     transition::{Record, StillOpen},
 };
@@ -79,9 +76,8 @@ impl Sum<'_> {
     /// Adds the sockets that are open, and gives all.
     #[must_use]
     pub fn with_open(mut self, open: &[StillOpen]) -> Durations {
-        for open in open.iter().filter(|open| self.filter.passes_open(open)) {
-            let socket = Described::logged(&open.socket, open.owner.as_ref());
-            (self.all).open(open.state, socket, open.since, open.monotonic_ns);
+        for open in open.iter().filter(|open| self.filter.passes(&open.socket)) {
+            self.all.open(&open.socket, open.monotonic_ns);
         }
         self.all
     }

@@ -8,9 +8,9 @@ use tcptrace_common::TcpState;
 use crate::{
     diagnosis::stuck::{role::listener_of, since::at_latest_ns},
     model::{
+        owner::{KnownBy, Owner, Process},
         stuck::look::Listed,
         track::BeforeStart,
-        transition::{KnownBy, Owner, Process},
     },
 };
 

@@ -10,10 +10,11 @@ use crate::{
         stuck::{since::entered_by_segment, tracker::Tracker},
     },
     model::{
-        socket::{Endpoint, Since, Socket},
+        owner::{KnownBy, Owner, Process},
+        socket::{Endpoint, Identity, Since, Socket},
         stuck::look::{Listed, Look, Tracing},
         track::{OpenSockets, TableEntry},
-        transition::{Identity, KnownBy, Owner, Process, Protocol, StillOpen},
+        transition::StillOpen,
     },
 };
 
@@ -70,7 +71,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         let mut open: Vec<_> = sockets
             .filter_map(|socket| judge.still_open(socket, &look))
             .collect();
-        open.sort_by_key(|open| open.since.moment_ns());
+        open.sort_by_key(|open| open.socket.since.moment_ns());
         all.append(&mut open);
     }
     all
@@ -88,7 +89,7 @@ struct Judge<'a> {
 
 impl Judge<'_> {
     /// The socket with its owner, if it is wanted and was open at the moment asked about.
-    fn still_open(&self, socket: Socket, look: &Look) -> Option<StillOpen> {
+    fn still_open(&self, mut socket: Socket, look: &Look) -> Option<StillOpen> {
         let bound = self.bound(&socket);
         let entry = self.entries.of(&socket);
         if entry.is_none() && bound.is_none() && !self.may_have_entered_unseen(&socket) {
@@ -109,25 +110,18 @@ impl Judge<'_> {
             (None, Some(owner)) => self.pids.contains(&owner.process.pid),
             (None, None) => false,
         };
-        wanted.then_some(StillOpen {
+        if !wanted {
+            return None;
+        }
+        socket.since = match (socket.since, bound) {
+            (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
+            (since, _) => since,
+        };
+        socket.set_owner(owner);
+        Some(StillOpen {
             time: look.time,
             monotonic_ns: look.monotonic_ns,
-            state: socket.state,
-            since: match (socket.since, bound) {
-                (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
-                (since, _) => since,
-            },
-            owner,
-            socket: Identity {
-                protocol: Protocol::Tcp,
-                family: socket.family,
-                local: socket.local,
-                remote: socket.remote,
-                netns: socket.netns,
-                cookie: socket.cookie,
-                role: socket.role,
-            },
-            holders: socket.holders,
+            socket,
         })
     }
 
@@ -147,20 +141,21 @@ impl Judge<'_> {
 
     /// The latest moment at which it can have entered its state, if it was in it before the start.
     fn bound(&self, socket: &Socket) -> Option<u64> {
-        self.before.at_latest_ns(socket.cookie?, socket.state)
+        self.before
+            .at_latest_ns(socket.identity.cookie?, socket.state)
     }
 
     /// Who listens where it waits since before the start.
     fn waits_at(&self, socket: &Socket) -> Option<Owner> {
         let waits = socket.accepted() == Some(false);
-        let earlier = self.before.get(socket.cookie.filter(|_| waits)?)?;
+        let earlier = self.before.get(socket.identity.cookie.filter(|_| waits)?)?;
         earlier.waits_at.clone()
     }
 }
 
 /// Whoever has it, or the listener where it waits.
 fn by_descriptor(socket: &Socket) -> Option<Owner> {
-    let (pid, comm) = socket.owner()?;
+    let (pid, comm) = socket.process()?;
     let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
     Some(Owner {
         process: Process {
@@ -170,7 +165,7 @@ fn by_descriptor(socket: &Socket) -> Option<Owner> {
             started_ns: None,
         },
         known_by: if held { KnownBy::Fd } else { KnownBy::Listener },
-        cgroup: socket.cgroup.as_deref().map(Into::into),
+        cgroup: socket.cgroup.clone(),
     })
 }
 
@@ -200,8 +195,17 @@ impl<'a> Entries<'a> {
     }
 
     fn of(&self, socket: &Socket) -> Option<&'a TableEntry> {
-        let by_cookie = socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
-        let place = (socket.netns, socket.local, socket.remote);
+        let by_cookie = socket
+            .identity
+            .cookie
+            .and_then(|cookie| self.by_cookie.get(&cookie));
+        let Identity {
+            netns,
+            local,
+            remote,
+            ..
+        } = socket.identity;
+        let place = (netns, local, remote);
         by_cookie.or_else(|| self.by_place.get(&place)).copied()
     }
 }

@@ -5,9 +5,10 @@ use tcptrace_common::TcpState;
 use crate::{
     diagnosis::log::before::Before,
     model::{
-        socket::{Role, Since},
+        owner::KnownBy,
+        socket::{Identity, Role, Since},
         track::SeenTransition,
-        transition::{Identity, KnownBy, Loss, Spent, Transition},
+        transition::{Loss, Spent, Transition},
     },
 };
 

@@ -9,7 +9,6 @@ use crate::{
         filter::Filter,
         hist::{
             durations::{Asked, Durations},
-            key::Described,
             report::{Account, Extent, Report, Span},
         },
         transition::Record,
@@ -75,8 +74,7 @@ impl RecordedDurations {
             let mut any = false;
             for socket in open {
                 any = true;
-                let described = Described::recorded(socket);
-                (self.durations).open(recorded.state, described, socket.since, now_ns);
+                self.durations.open(socket, now_ns);
             }
             let doubtful = recorded.doubtful.iter().filter(wanted).count();
             if doubtful > 0 {

@@ -16,8 +16,8 @@ use crate::{
         recorded::{Facts, Recorded},
     },
     model::{
-        socket::{Endpoint, Holder, Listener, Role, Since, Socket},
-        transition::{Identity, KnownBy, Loss, Owner, Record, StillOpen, Transition},
+        socket::{Endpoint, Identity, Role, Since, Socket},
+        transition::{Loss, Record, StillOpen, Transition},
     },
 };
 
@@ -60,10 +60,7 @@ const LISTED: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct Entry {
-    identity: Identity,
-    owner: Option<Owner>,
-    holders: Option<Vec<Holder>>,
-    since: Since,
+    socket: Socket,
     /// When it was last heard of.
     heard: Mark,
     /// It was told so late that its end may have been told before.
@@ -157,13 +154,11 @@ impl Journal {
         });
         self.facts.contradictions += u64::from(elsewhere);
         if seen.to == self.state {
+            let since = Since::Exact(mark.0);
             let entry = Entry {
-                late: now_ns - mark.0 > REORDERING_NS,
-                identity: seen.socket,
-                owner: seen.owner,
-                holders: None,
-                since: Since::Exact(mark.0),
+                socket: Socket::logged(seen.socket, seen.to, since, seen.owner),
                 heard: mark,
+                late: now_ns - mark.0 > REORDERING_NS,
             };
             self.sockets.insert(key, entry);
         } else {
@@ -180,13 +175,13 @@ impl Journal {
             (self.listing, self.listed) = (Some(open.monotonic_ns), false);
             self.doubt((open.monotonic_ns, 0));
         }
-        self.listed |= open.state == self.state;
+        self.listed |= open.socket.state == self.state;
         self.settle(now_ns);
-        let Some(key) = Key::of(&open.socket) else {
+        let Some(key) = Key::of(&open.socket.identity) else {
             return;
         };
         let heard = (open.monotonic_ns, LISTED);
-        let known: Vec<Key> = Key::earlier(&open.socket).collect();
+        let known: Vec<Key> = Key::earlier(&open.socket.identity).collect();
         let newer = |entry: &Entry| heard < entry.heard;
         if known.iter().any(|key| {
             self.sockets.get(key).is_some_and(newer) || self.departed.after(key, heard.0)
@@ -195,26 +190,27 @@ impl Journal {
         }
         let before = known.iter().filter_map(|key| self.sockets.remove(key));
         let before = before.reduce(|first, _| first);
-        if open.state != self.state {
+        if open.socket.state != self.state {
             self.departed.add(key, heard.0, now_ns);
             return;
         }
-        let late = now_ns - heard.0 > REORDERING_NS;
         let sure = before.as_ref().filter(|entry| !self.in_doubt(entry));
-        let mut entry = Entry {
-            since: best(open.since, sure.map(|entry| entry.since)),
-            identity: open.socket,
-            owner: open.owner,
-            holders: open.holders,
+        let mut socket = open.socket;
+        socket.since = best(socket.since, sure.map(|entry| entry.socket.since));
+        if let Some(Entry { socket: before, .. }) = before {
+            if socket.logged_owner().is_none() {
+                socket.set_owner(before.logged_owner().cloned());
+            }
+            if socket.identity.role == Role::Unknown {
+                socket.identity.role = before.identity.role;
+            }
+        }
+        let late = now_ns - heard.0 > REORDERING_NS;
+        let entry = Entry {
+            socket,
             heard,
             late,
         };
-        if let Some(before) = before {
-            entry.owner = entry.owner.or(before.owner);
-            if entry.identity.role == Role::Unknown {
-                entry.identity.role = before.identity.role;
-            }
-        }
         self.sockets.insert(key, entry);
     }
 
@@ -279,8 +275,7 @@ impl Journal {
         let (doubtful, sure): (Vec<_>, Vec<_>) =
             (entries.into_values()).partition(|entry| self.in_doubt(entry));
         let sockets = |entries: Vec<Entry>| -> Vec<Socket> {
-            let entries = entries.into_iter();
-            entries.map(|entry| socket(self.state, entry)).collect()
+            entries.into_iter().map(|entry| entry.socket).collect()
         };
         Recorded {
             state: self.state,
@@ -300,43 +295,5 @@ fn best(listed: Since, seen: Option<Since>) -> Since {
         (Since::AtLatest(listed), Some(Since::Exact(seen))) => Since::AtLatest(listed.max(seen)),
         (Since::AtLatest(listed), Some(Since::AtLatest(seen))) => Since::AtLatest(listed.min(seen)),
         _ => listed,
-    }
-}
-
-fn socket(state: TcpState, entry: Entry) -> Socket {
-    let Identity {
-        role,
-        family,
-        local,
-        remote,
-        netns,
-        cookie,
-        ..
-    } = entry.identity;
-    let cgroup = entry.owner.as_ref().and_then(|owner| owner.cgroup.clone());
-    let waits = |owner: &Owner| owner.known_by == KnownBy::Listener;
-    let (listener, opener) = match entry.owner {
-        Some(owner) if waits(&owner) => (Some(owner), None),
-        owner => (None, owner),
-    };
-    Socket {
-        state,
-        since: entry.since,
-        role,
-        family,
-        local,
-        remote,
-        netns,
-        cookie,
-        details: None,
-        holders: entry.holders,
-        opener,
-        listener: listener.map(|owner| Listener {
-            holders: None,
-            opener: Some(owner),
-            queued: None,
-            backlog: None,
-        }),
-        cgroup: cgroup.map(|path| path.to_string()),
     }
 }

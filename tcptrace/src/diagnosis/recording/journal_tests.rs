@@ -9,7 +9,7 @@ use crate::{
     diagnosis::recording::{journal::Journal, recorded::Recorded},
     fixtures::{SECOND, end, time, transition},
     model::{
-        socket::Since,
+        socket::{Since, Socket},
         transition::{Loss, Record, StillOpen, Transition},
     },
 };
@@ -93,11 +93,7 @@ fn listed(of: &Transition, state: TcpState, since: Since, at_ns: u64) -> Record 
     Record::StillOpen(StillOpen {
         time: time(at_ns),
         monotonic_ns: at_ns,
-        state,
-        since,
-        socket: of.socket.clone(),
-        owner: None,
-        holders: None,
+        socket: Socket::logged(of.socket.clone(), state, since, None),
     })
 }
 
@@ -109,7 +105,7 @@ fn read(state: TcpState, records: impl IntoIterator<Item = Record>) -> Recorded 
 
 fn shown(recorded: &Recorded) -> BTreeMap<u16, Since> {
     let sockets = recorded.sockets.iter();
-    let shown: BTreeMap<_, _> = sockets.map(|s| (s.local.port, s.since)).collect();
+    let shown: BTreeMap<_, _> = sockets.map(|s| (s.identity.local.port, s.since)).collect();
     assert_eq!(shown.len(), recorded.sockets.len(), "one is shown twice");
     shown
 }
@@ -317,7 +313,7 @@ fn a_socket_that_tracing_had_no_cookie_of_is_known_again() {
     let open = listed(&with_cookie, CloseWait, Since::AtLatest(8), 9 * SECOND);
     let recorded = read(CloseWait, [Record::Transition(seen), open]);
     assert_eq!(recorded.sockets.len(), 1);
-    assert_eq!(recorded.sockets[0].cookie, Some(1));
+    assert_eq!(recorded.sockets[0].identity.cookie, Some(1));
     assert!(recorded.sockets[0].opener.is_some());
 }
 
@@ -338,7 +334,7 @@ fn a_machine_that_was_started_anew_has_other_sockets() {
     log.push(Record::Transition(later));
     let recorded = read(CloseWait, log);
     assert_eq!(recorded.sockets.len(), 1);
-    assert_eq!(recorded.sockets[0].cookie, Some(2));
+    assert_eq!(recorded.sockets[0].identity.cookie, Some(2));
     assert_eq!(recorded.facts.restarts, 1);
 }
 
@@ -380,6 +376,6 @@ fn who_is_not_in_the_listing_may_have_left() {
     let other = transition(2, Established, CloseWait, 0);
     log.push(listed(&other, CloseWait, Since::AtLatest(3), 9 * SECOND));
     let recorded = read(CloseWait, log);
-    assert_eq!(recorded.sockets[0].cookie, Some(2));
+    assert_eq!(recorded.sockets[0].identity.cookie, Some(2));
     assert_eq!((recorded.sockets.len(), recorded.doubtful.len()), (1, 1));
 }

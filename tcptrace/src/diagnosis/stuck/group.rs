@@ -4,7 +4,7 @@ use std::{collections::HashMap, net::IpAddr};
 
 use crate::model::{
     socket::{Role, Socket},
-    stuck::group::{Group, Owner},
+    stuck::group::{Group, ProcessName},
 };
 
 /// Groups `sockets`, the largest group first and then the oldest.
@@ -12,12 +12,12 @@ use crate::model::{
 pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
     let mut groups: HashMap<_, Vec<&Socket>> = HashMap::new();
     for socket in sockets {
-        let owner = socket.owner().map(|(pid, comm)| Owner {
+        let owner = socket.process().map(|(pid, comm)| ProcessName {
             pid,
             comm: comm.to_owned(),
         });
-        let port = (socket.role != Role::Server).then_some(socket.remote.port);
-        let key = (owner, socket.remote.address, port);
+        let port = (socket.identity.role != Role::Server).then_some(socket.identity.remote.port);
+        let key = (owner, socket.identity.remote.address, port);
         groups.entry(key).or_default().push(socket);
     }
     let mut groups: Vec<_> = groups
@@ -33,7 +33,7 @@ pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
 }
 
 fn summarize(
-    owner: Option<Owner>,
+    owner: Option<ProcessName>,
     remote: IpAddr,
     port: Option<u16>,
     mut members: Vec<&Socket>,

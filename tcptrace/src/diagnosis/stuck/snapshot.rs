@@ -40,6 +40,6 @@ pub fn by_age(
 ) -> (Vec<Socket>, usize) {
     let (mut old, younger): (Vec<_>, Vec<_>) =
         sockets.partition(|socket| socket.age_ns(now_ns) >= watched.older_than_ns);
-    old.sort_by_key(|socket| (socket.since.moment_ns(), socket.cookie));
+    old.sort_by_key(|socket| (socket.since.moment_ns(), socket.identity.cookie));
     (old, younger.len())
 }

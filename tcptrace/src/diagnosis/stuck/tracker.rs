@@ -1,7 +1,10 @@
 //! From looks to sockets. The only memory it has is of sockets that were there before the kernel
 //! side was attached: the best bound on their age so far.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use tcptrace_common::TcpState;
 
@@ -12,7 +15,8 @@ use crate::{
         since::at_latest_ns,
     },
     model::{
-        socket::{Holder, Listener, Role, Since, Socket},
+        owner::{Holder, Listener},
+        socket::{Identity, Protocol, Role, Since, Socket},
         stuck::look::{Entered, Listed, Look},
     },
 };
@@ -98,14 +102,17 @@ impl Tracker {
         let inode = listed.details.inode;
         let holders = holders_of(look, inode);
         let mut socket = Socket {
+            identity: Identity {
+                protocol: Protocol::Tcp,
+                family: listed.family,
+                local: listed.local,
+                remote: listed.remote,
+                netns: Some(listed.netns),
+                cookie: Some(listed.cookie),
+                role: role_of(look, &listed, entered),
+            },
             state: self.state,
             since,
-            role: role_of(look, &listed, entered),
-            family: listed.family,
-            local: listed.local,
-            remote: listed.remote,
-            netns: Some(listed.netns),
-            cookie: Some(listed.cookie),
             cgroup: None,
             opener: None,
             listener: None,
@@ -128,25 +135,20 @@ impl Tracker {
     }
 
     fn unlisted(&self, entered: &Entered) -> Socket {
-        Socket {
-            state: self.state,
-            since: Since::Exact(entered.since_ns),
-            role: match entered.from_listener {
-                Some(true) => Role::Server,
-                Some(false) => Role::Client,
-                None => Role::Unknown,
-            },
+        let identity = Identity {
+            protocol: Protocol::Tcp,
             family: entered.family,
             local: entered.local,
             remote: entered.remote,
             netns: entered.netns,
             cookie: entered.cookie,
-            details: None,
-            holders: None,
-            opener: None,
-            listener: None,
-            cgroup: None,
-        }
+            role: match entered.from_listener {
+                Some(true) => Role::Server,
+                Some(false) => Role::Client,
+                None => Role::Unknown,
+            },
+        };
+        Socket::logged(identity, self.state, Since::Exact(entered.since_ns), None)
     }
 }
 
@@ -163,16 +165,17 @@ fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
 }
 
 /// The control group that made the socket or, on kernels that do not say, the one its owner is in.
-fn cgroup_of(look: &Look, socket: &Socket) -> Option<String> {
+fn cgroup_of(look: &Look, socket: &Socket) -> Option<Arc<str>> {
     let id = socket
         .details
         .as_ref()
         .and_then(|details| details.cgroup_id);
-    let by_id = id.and_then(|id| look.cgroups.get(&id)).cloned();
-    by_id.or_else(|| {
-        let (pid, _) = socket.owner()?;
-        look.processes.get(&pid)?.cgroup.clone()
-    })
+    let by_id = id.and_then(|id| look.cgroups.get(&id));
+    let path = by_id.or_else(|| {
+        let (pid, _) = socket.process()?;
+        look.processes.get(&pid)?.cgroup.as_ref()
+    });
+    path.map(|path| path.as_str().into())
 }
 
 #[cfg(test)]
@@ -182,7 +185,9 @@ mod tests {
     use crate::model::stuck::look::Descriptors;
 
     fn by_cookie(sockets: &[Socket], cookie: u64) -> &Socket {
-        let found = sockets.iter().find(|socket| socket.cookie == Some(cookie));
+        let found = sockets
+            .iter()
+            .find(|socket| socket.identity.cookie == Some(cookie));
         found.expect("the socket is there")
     }
 
@@ -214,8 +219,8 @@ mod tests {
         let waiting = by_cookie(&sockets, 4);
         assert_eq!(waiting.accepted(), Some(false));
         assert_eq!(waiting.holders.as_deref(), Some(&[][..]));
-        assert_eq!(waiting.role, Role::Server);
-        assert_eq!(waiting.owner(), Some((80, "nginx")));
+        assert_eq!(waiting.identity.role, Role::Server);
+        assert_eq!(waiting.process(), Some((80, "nginx")));
         assert_eq!(by_cookie(&sockets, 3).accepted(), Some(true));
     }
 
@@ -264,6 +269,6 @@ mod tests {
         assert_eq!(sockets[0].details, None);
         assert_eq!(sockets[0].holders, None);
         assert_eq!(sockets[0].accepted(), None);
-        assert_eq!(sockets[0].role, Role::Unknown);
+        assert_eq!(sockets[0].identity.role, Role::Unknown);
     }
 }

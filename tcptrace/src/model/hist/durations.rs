@@ -7,9 +7,10 @@ use tcptrace_common::{Decade, TcpState};
 use crate::model::{
     hist::{
         histogram::Histogram,
-        key::{Described, Key, Part},
+        key::{Key, Part},
     },
-    socket::Since,
+    owner::Owner,
+    socket::{Identity, Since, Socket},
     transition::{Spent, Transition},
 };
 
@@ -153,8 +154,8 @@ impl Durations {
         }
     }
 
-    fn spread(&mut self, state: TcpState, socket: Described<'_>) -> &mut Spread {
-        let key = Key::of(&self.asked.by, socket);
+    fn spread(&mut self, state: TcpState, socket: &Identity, owner: Option<&Owner>) -> &mut Spread {
+        let key = Key::of(&self.asked.by, socket, owner);
         if self.keys.len() < self.asked.max_keys || self.asked.by.is_empty() {
             self.admit(&key);
         }
@@ -168,8 +169,7 @@ impl Durations {
         if !self.asked.counts(seen.from, seen.to) {
             return;
         }
-        let socket = Described::logged(&seen.socket, seen.owner.as_ref());
-        let spread = self.spread(seen.from, socket);
+        let spread = self.spread(seen.from, &seen.socket, seen.owner.as_ref());
         match seen.duration {
             Spent::Exact(ns) => spread.finished.add(ns),
             Spent::AtLeast(ns) => spread.at_least.add(ns),
@@ -191,14 +191,14 @@ impl Durations {
         spread.finished.add_decade(number, decade);
     }
 
-    /// Counts a socket that is in the state at `now_ns` (`CLOCK_MONOTONIC`).
-    pub fn open(&mut self, state: TcpState, socket: Described<'_>, since: Since, now_ns: u64) {
-        if !self.asked.states.contains(&state) {
+    /// Counts a socket that is in its state at `now_ns` (`CLOCK_MONOTONIC`).
+    pub fn open(&mut self, socket: &Socket, now_ns: u64) {
+        if !self.asked.states.contains(&socket.state) {
             return;
         }
-        let spread = self.spread(state, socket);
-        let age_ns = now_ns.saturating_sub(since.moment_ns());
-        match since {
+        let age_ns = socket.age_ns(now_ns);
+        let spread = self.spread(socket.state, &socket.identity, socket.logged_owner());
+        match socket.since {
             Since::Exact(_) => spread.open.add(age_ns),
             Since::AtLatest(_) => spread.open_at_least.add(age_ns),
         }
@@ -258,9 +258,12 @@ mod tests {
             durations.transition(&stay("java", duration));
         }
         let seen = stay("java", Spent::Unknown);
-        let described = Described::logged(&seen.socket, seen.owner.as_ref());
         for since in [Since::Exact(10), Since::AtLatest(20)] {
-            durations.open(TcpState::CloseWait, described, since, 100);
+            let (socket, owner) = (seen.socket.clone(), seen.owner.clone());
+            durations.open(
+                &Socket::logged(socket, TcpState::CloseWait, since, owner),
+                100,
+            );
         }
         let (_, _, spread) = durations.spreads().next().expect("one");
         assert_eq!(spread.finished.sum_ns(), MS);

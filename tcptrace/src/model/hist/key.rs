@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::model::{
     names::names,
-    socket::{Endpoint, Family, Role, Socket},
-    transition::{Identity, Owner},
+    owner::Owner,
+    socket::{Family, Identity, Role},
 };
 
 /// A part of a key.
@@ -58,59 +58,12 @@ pub struct Key {
     pub family: Option<Family>,
 }
 
-/// What a key is made of.
-#[derive(Debug, Clone, Copy)]
-pub struct Described<'a> {
-    /// Whose the socket is.
-    pub owner: Option<&'a Owner>,
-    /// Its family.
-    pub family: Family,
-    /// This end.
-    pub local: Endpoint,
-    /// The other end.
-    pub remote: Endpoint,
-    /// Inode number of its network namespace.
-    pub netns: Option<u32>,
-    /// Which side it is.
-    pub role: Role,
-}
-
-impl<'a> Described<'a> {
-    /// A socket of a log.
-    #[must_use]
-    pub fn logged(socket: &Identity, owner: Option<&'a Owner>) -> Self {
-        Self {
-            owner,
-            family: socket.family,
-            local: socket.local,
-            remote: socket.remote,
-            netns: socket.netns,
-            role: socket.role,
-        }
-    }
-
-    /// A socket that was open when a recording ended.
-    #[must_use]
-    pub fn recorded(socket: &'a Socket) -> Self {
-        let listener = socket.listener.as_ref();
-        let waits = listener.and_then(|listener| listener.opener.as_ref());
-        Self {
-            owner: socket.opener.as_ref().or(waits),
-            family: socket.family,
-            local: socket.local,
-            remote: socket.remote,
-            netns: socket.netns,
-            role: socket.role,
-        }
-    }
-}
-
 impl Key {
-    /// That of a socket.
+    /// That of a socket and whose it is.
     #[must_use]
-    pub fn of(by: &[Part], socket: Described<'_>) -> Self {
+    pub fn of(by: &[Part], socket: &Identity, owner: Option<&Owner>) -> Self {
         let mut key = Self::default();
-        let process = socket.owner.map(|owner| &owner.process);
+        let process = owner.map(|owner| &owner.process);
         for part in by {
             match part {
                 Part::Comm => key.comm = process.map(|process| process.comm.clone()),
@@ -128,7 +81,7 @@ impl Key {
                     };
                     key.port = Some(end.port).filter(|port| *port != 0);
                 }
-                Part::Cgroup => key.cgroup = socket.owner.and_then(|owner| owner.cgroup.clone()),
+                Part::Cgroup => key.cgroup = owner.and_then(|owner| owner.cgroup.clone()),
                 Part::Netns => key.netns = socket.netns,
                 Part::Family => key.family = Some(socket.family),
             }
@@ -147,7 +100,7 @@ mod tests {
     #[test]
     fn only_what_is_asked_for_is_in_it() {
         let seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
-        let key = |by: &[Part], owner| Key::of(by, Described::logged(&seen.socket, owner));
+        let key = |by: &[Part], owner| Key::of(by, &seen.socket, owner);
         let owner = seen.owner.as_ref();
         assert_eq!(key(&[], owner), Key::default());
         let comm = key(&[Part::Comm], owner);
@@ -167,10 +120,7 @@ mod tests {
         seen.socket.role = Role::Server;
         seen.socket.local.port = 443;
         seen.socket.remote = end("::ffff:10.0.0.9", 51000);
-        let key = Key::of(
-            &[Part::Remote, Part::Port],
-            Described::logged(&seen.socket, None),
-        );
+        let key = Key::of(&[Part::Remote, Part::Port], &seen.socket, None);
         assert_eq!(key.port, Some(443));
         assert_eq!(key.remote, Some("10.0.0.9".parse().expect("an address")));
     }

@@ -1,6 +1,6 @@
 //! Stuck sockets grouped by process and remote.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use crate::model::socket::Since;
 
@@ -9,7 +9,7 @@ use crate::model::socket::Since;
 pub struct Group {
     /// The process: a holder of the sockets, or of the listener where nobody has accepted them;
     /// where neither is known, the one that opened them.
-    pub owner: Option<Owner>,
+    pub owner: Option<ProcessName>,
     /// Whether it is known that there is none, when there is none.
     pub owner_known: bool,
     /// The other end's address.
@@ -29,12 +29,12 @@ pub struct Group {
     /// Unread bytes of all of them; `None` where no one's are known.
     pub recv_queue: Option<u64>,
     /// The container or unit that they belong to, if it is the same for all.
-    pub cgroup: Option<String>,
+    pub cgroup: Option<Arc<str>>,
 }
 
 /// A process that sockets are counted under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Owner {
+pub struct ProcessName {
     /// Its id.
     pub pid: u32,
     /// Its name, not yet fit for a terminal.

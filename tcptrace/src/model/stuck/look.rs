@@ -9,7 +9,8 @@ use tcptrace_common::TcpState;
 
 use crate::model::{
     names::names,
-    socket::{Details, Endpoint, Family, Holder},
+    owner::Holder,
+    socket::{Details, Endpoint, Family},
 };
 
 /// A socket that the kernel side saw enter the watched state and has not seen leave it.

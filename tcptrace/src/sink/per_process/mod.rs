@@ -20,8 +20,9 @@ use anyhow::Context as _;
 
 use crate::{
     model::{
+        owner::{Owner, Process},
         request::Rotation,
-        transition::{Owner, Process, Record},
+        transition::Record,
     },
     sink::{
         Finished, Sink,
@@ -224,7 +225,7 @@ impl Sink for PerProcess {
     fn record(&mut self, record: &Record) -> io::Result<()> {
         let (owner, time): (Option<&Owner>, _) = match record {
             Record::Transition(transition) => (transition.owner.as_ref(), transition.time),
-            Record::StillOpen(still) => (still.owner.as_ref(), still.time),
+            Record::StillOpen(still) => (still.socket.logged_owner(), still.time),
             Record::Loss(loss) => {
                 self.lost.add(loss);
                 (None, loss.time)

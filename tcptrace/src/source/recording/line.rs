@@ -7,10 +7,9 @@ use tcptrace_common::TcpState;
 use crate::model::{
     log_line::{EndFields, Fields, Head, HolderFields, Kind},
     names::UNKNOWN,
-    socket::{Endpoint, Family, Holder, Precision, Role, Since},
-    transition::{
-        Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
-    },
+    owner::{Holder, KnownBy, Owner, Process},
+    socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
+    transition::{Loss, Record, Spent, StillOpen, Transition},
 };
 
 /// No machine has run for longer: what says so is damaged.
@@ -101,14 +100,13 @@ fn still_open(fields: Fields) -> Result<Record, String> {
         };
         holders.iter().map(holder).collect()
     });
+    let state = state("state", fields.state.as_deref())?;
+    let mut socket = Socket::logged(identity(&fields)?, state, since, owner(fields)?);
+    socket.holders = holders;
     Ok(Record::StillOpen(StillOpen {
         time,
         monotonic_ns,
-        state: state("state", fields.state.as_deref())?,
-        since,
-        socket: identity(&fields)?,
-        owner: owner(fields)?,
-        holders,
+        socket,
     }))
 }
 

@@ -5,8 +5,9 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
+        owner::KnownBy,
         socket::{Role, Since},
-        transition::{KnownBy, Record, Spent},
+        transition::{Record, Spent},
     },
     source::recording::line::record,
 };
@@ -50,10 +51,12 @@ fn what_is_missing_is_not_known_and_what_is_new_is_left_out() {
     let Ok(Some(Record::StillOpen(open))) = record(OPEN.as_bytes()) else {
         panic!("it is a line of a log")
     };
-    assert_eq!(open.since, Since::AtLatest(5000));
-    assert_eq!((open.socket.cookie, open.owner), (None, None));
-    assert_eq!(open.holders.map(|holders| holders.len()), Some(1));
-    assert_eq!(open.socket.role, Role::Unknown);
+    let socket = open.socket;
+    assert_eq!(socket.since, Since::AtLatest(5000));
+    let owner = socket.logged_owner();
+    assert_eq!((socket.identity.cookie, owner), (None, None));
+    assert_eq!(socket.holders.map(|holders| holders.len()), Some(1));
+    assert_eq!(socket.identity.role, Role::Unknown);
 }
 
 #[test]

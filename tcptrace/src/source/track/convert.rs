@@ -6,9 +6,8 @@ use tcptrace_common::{IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, 
 
 use crate::{
     model::{
-        socket::{Role, Since},
+        socket::{Identity, Protocol, Role, Since},
         track::{SeenTransition, TableEntry},
-        transition::{Identity, Protocol},
     },
     source::{
         bpf::socket,

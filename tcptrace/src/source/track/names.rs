@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tcptrace_common::OwnerRecord;
 
 use crate::{
-    model::transition::{KnownBy, Owner, Process},
+    model::owner::{KnownBy, Owner, Process},
     source::machine::cgroup::Cgroups,
 };
 

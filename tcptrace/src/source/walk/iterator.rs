@@ -8,7 +8,7 @@ use bytes::Buf;
 use tcptrace_common::{HolderRecord, WalkState};
 
 use crate::{
-    model::{socket::Holder, stuck::look::Descriptor},
+    model::{owner::Holder, stuck::look::Descriptor},
     source::bpf::{program, types::TypeInfo},
 };
 

@@ -6,7 +6,7 @@ use std::{collections::HashSet, io};
 use procfs::process::{FDTarget, all_processes};
 
 use crate::{
-    model::{socket::Holder, stuck::look::Descriptor},
+    model::{owner::Holder, stuck::look::Descriptor},
     source::walk::iterator::Found,
 };
 

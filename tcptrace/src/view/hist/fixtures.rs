@@ -8,10 +8,10 @@ use crate::{
     model::{
         hist::{
             durations::{Asked, Durations},
-            key::{Described, Part},
+            key::Part,
             report::{Account, Extent, Report, Span},
         },
-        socket::Since,
+        socket::{Since, Socket},
         stuck::look::Hook,
         transition::{Spent, Transition},
     },
@@ -47,13 +47,13 @@ pub fn durations(by: &[Part], max_keys: usize) -> Durations {
     durations.transition(&left(state, "nginx", Spent::AtLeast(90 * SECOND)));
     durations.transition(&left(state, "?", Spent::Unknown));
     let java = left(state, "java", Spent::Unknown);
-    let described = Described::logged(&java.socket, java.owner.as_ref());
     for since in [Since::Exact(40), Since::Exact(69), Since::AtLatest(5)] {
         let since = match since {
             Since::Exact(s) => Since::Exact(s * SECOND),
             Since::AtLatest(s) => Since::AtLatest(s * SECOND),
         };
-        durations.open(state, described, since, 100 * SECOND);
+        let (socket, owner) = (java.socket.clone(), java.owner.clone());
+        durations.open(&Socket::logged(socket, state, since, owner), 100 * SECOND);
     }
     durations
 }

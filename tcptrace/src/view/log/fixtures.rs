@@ -9,10 +9,9 @@ use tcptrace_common::TcpState;
 use crate::{
     fixtures::{NETNS, end, holder},
     model::{
-        socket::{Family, Role, Since},
-        transition::{
-            Identity, KnownBy, Loss, Owner, Process, Protocol, Record, Spent, StillOpen, Transition,
-        },
+        owner::{KnownBy, Owner, Process},
+        socket::{Family, Identity, Protocol, Role, Since, Socket},
+        transition::{Loss, Record, Spent, StillOpen, Transition},
     },
 };
 
@@ -71,14 +70,13 @@ pub fn of(pid: u32, comm: &str) -> Record {
 
 pub fn still_open() -> StillOpen {
     let Transition { socket, owner, .. } = transition();
+    let since = Since::AtLatest(MONOTONIC_NS - 182_000_000_000);
+    let mut socket = Socket::logged(socket, TcpState::CloseWait, since, owner);
+    socket.holders = Some(vec![holder(4242, "java", 57), holder(4300, "sh", 57)]);
     StillOpen {
         time: time(),
         monotonic_ns: MONOTONIC_NS,
-        state: TcpState::CloseWait,
-        since: Since::AtLatest(MONOTONIC_NS - 182_000_000_000),
         socket,
-        owner,
-        holders: Some(vec![holder(4242, "java", 57), holder(4300, "sh", 57)]),
     }
 }
 
@@ -128,9 +126,9 @@ pub fn all() -> Vec<Record> {
     unknown.owner = None;
 
     let mut nobody = still_open();
-    nobody.since = Since::Exact(MONOTONIC_NS - 2_500_000_000);
-    nobody.owner = None;
-    nobody.holders = None;
+    nobody.socket.since = Since::Exact(MONOTONIC_NS - 2_500_000_000);
+    nobody.socket.set_owner(None);
+    nobody.socket.holders = None;
     vec![
         Record::Transition(connecting),
         Record::Transition(transition()),

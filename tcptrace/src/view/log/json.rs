@@ -11,8 +11,9 @@ use crate::{
     model::{
         log_line::{CallerFields, EndFields, Fields, Head, HolderFields, Kind},
         names::UNKNOWN,
-        socket::{Endpoint, Holder},
-        transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
+        owner::{Holder, Owner, Process},
+        socket::{Endpoint, Identity},
+        transition::{Loss, Record, StillOpen, Transition},
     },
     view::{
         Page, View,
@@ -62,12 +63,13 @@ impl Json {
 
     fn still_open(&mut self, still: &StillOpen, out: &mut Vec<u8>) {
         self.begin(Kind::StillOpen, still.time, still.monotonic_ns, out);
-        state(out, Fields::state, still.state);
+        let socket = &still.socket;
+        state(out, Fields::state, socket.state);
         number(out, Fields::age_ns, Some(still.age_ns()));
-        word(out, Fields::age, still.since.precision().name());
-        identity(&still.socket, out);
-        owner(still.owner.as_ref(), out);
-        holders(still.holders.as_deref(), out);
+        word(out, Fields::age, socket.since.precision().name());
+        identity(&socket.identity, out);
+        owner(socket.logged_owner(), out);
+        holders(socket.holders.as_deref(), out);
     }
 
     fn loss(&mut self, loss: &Loss, out: &mut Vec<u8>) {

@@ -8,8 +8,9 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
-        socket::{Endpoint, Precision},
-        transition::{Identity, Loss, Owner, Process, Record, StillOpen, Transition},
+        owner::{Owner, Process},
+        socket::{Endpoint, Identity, Precision},
+        transition::{Loss, Record, StillOpen, Transition},
     },
     view::{
         Page, View,
@@ -109,14 +110,15 @@ impl Text {
     }
 
     fn still_open(&mut self, still: &StillOpen, out: &mut Vec<u8>) {
-        self.begin(still.time, still.owner.as_ref(), out);
-        self.state(still.state, Side::Right(FROM), out);
+        let socket = &still.socket;
+        self.begin(still.time, socket.logged_owner(), out);
+        self.state(socket.state, Side::Right(FROM), out);
         out.extend_from_slice(b" -> ");
         column(out, Side::Left(TO), |out| {
             out.extend_from_slice(b"(still open)");
         });
-        duration(still.age_ns(), still.since.is_exact(), out);
-        self.ends(&still.socket, out);
+        duration(still.age_ns(), socket.since.is_exact(), out);
+        self.ends(&socket.identity, out);
     }
 
     fn loss(&mut self, loss: &Loss, out: &mut Vec<u8>) {

@@ -3,7 +3,10 @@
 use std::fmt::Write as _;
 
 use crate::{
-    model::socket::{Holder, Listener, Socket},
+    model::{
+        owner::{Holder, Listener},
+        socket::Socket,
+    },
     view::parts::clean::clean,
 };
 
@@ -24,7 +27,7 @@ pub fn held_by(socket: &Socket) -> String {
         text
     };
     if socket.accepted() == Some(false) {
-        return match socket.listener.as_ref().and_then(Listener::owner) {
+        return match socket.listener.as_ref().and_then(Listener::process) {
             Some((pid, comm)) => format!("never accepted by {}[{pid}]", clean(comm)),
             None => "never accepted".into(),
         };
@@ -43,7 +46,7 @@ pub fn held_by(socket: &Socket) -> String {
 
 /// What a log says where no holder is known.
 fn opened_by(socket: &Socket) -> Option<String> {
-    let (pid, comm) = socket.owner()?;
+    let (pid, comm) = socket.process()?;
     let how = match socket.listener {
         Some(_) => "came in at",
         None => "opened by",

@@ -4,13 +4,13 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     model::{
-        socket::{Endpoint, Holder, Listener, Socket},
+        owner::{Holder, Listener, Owner},
+        socket::{Endpoint, Socket},
         stuck::{
             group::Group,
             look::{Hook, Tracing},
             snapshot::Snapshot,
         },
-        transition::Owner,
     },
     view::{
         Page, View,
@@ -173,14 +173,14 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         state: socket.state.name(),
         age_ns: socket.age_ns(snapshot.monotonic_ns),
         age: socket.since.precision().name(),
-        role: socket.role.name(),
+        role: socket.identity.role.name(),
         accepted: socket.accepted(),
-        family: socket.family.name(),
-        local: endpoint(socket.local),
-        remote: endpoint(socket.remote),
-        netns: socket.netns,
-        netns_name: socket.netns.and_then(name),
-        cookie: socket.cookie,
+        family: socket.identity.family.name(),
+        local: endpoint(socket.identity.local),
+        remote: endpoint(socket.identity.remote),
+        netns: socket.identity.netns,
+        netns_name: socket.identity.netns.and_then(name),
+        cookie: socket.identity.cookie,
         inode: details.map(|details| details.inode),
         uid: details.map(|details| details.uid),
         recv_queue: details.map(|details| details.recv_queue),
@@ -222,7 +222,7 @@ fn opener(opener: &Owner) -> OpenerRecord<'_> {
 }
 
 fn listener(listener: &Listener) -> ListenerRecord<'_> {
-    let owner = listener.owner();
+    let owner = listener.process();
     ListenerRecord {
         pid: owner.map(|(pid, _)| pid),
         comm: owner.map(|(_, comm)| comm),

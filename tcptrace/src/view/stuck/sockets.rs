@@ -32,7 +32,11 @@ const COLUMNS: [Column; 9] = [
 
 /// The heading, and a line for each socket, so many at most.
 pub fn lines(snapshot: &Snapshot, rows: usize) -> Vec<String> {
-    let namespaces: HashSet<_> = snapshot.sockets.iter().map(|socket| socket.netns).collect();
+    let namespaces: HashSet<_> = snapshot
+        .sockets
+        .iter()
+        .map(|socket| socket.identity.netns)
+        .collect();
     let rows: Vec<_> = snapshot
         .sockets
         .iter()
@@ -49,7 +53,7 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
         Some(name) => clean(name),
         None => netns.to_string(),
     };
-    let netns = match socket.netns {
+    let netns = match socket.identity.netns {
         Some(netns) if with_netns || snapshot.netns_names.contains_key(&netns) => name(netns),
         None if with_netns => "?".into(),
         _ => String::new(),
@@ -61,9 +65,9 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
         ),
         queue(details.map(|details| details.recv_queue)),
         queue(details.map(|details| details.send_queue)),
-        endpoint(socket.local),
-        endpoint(socket.remote),
-        match socket.role {
+        endpoint(socket.identity.local),
+        endpoint(socket.identity.remote),
+        match socket.identity.role {
             Role::Unknown => "?",
             known => known.name(),
         }
