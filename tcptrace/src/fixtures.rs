@@ -17,6 +17,8 @@ use crate::{
     model::{
         filter::Filter,
         owner::{Holder, KnownBy, Owner, Process},
+        recording::{NamedNetns, RecordingHeader},
+        request::LogFilters,
         socket::{Details, Endpoint, Family, Identity, Protocol, Role, Since, Socket, Timer},
         stuck::{
             look::{
@@ -47,6 +49,22 @@ pub fn holder(pid: u32, comm: &str, fd: u32) -> Holder {
         pid,
         fd,
         comm: comm.into(),
+    }
+}
+
+/// The header of a recording of everything, begun at 1 s.
+pub fn recording_header() -> RecordingHeader {
+    RecordingHeader {
+        version: "0.1.0".into(),
+        kernel: "6.1.0".into(),
+        boot_id: None,
+        filters: LogFilters::default(),
+        netns: vec![NamedNetns {
+            inode: NETNS,
+            name: "blue".into(),
+        }],
+        time: time(SECOND),
+        monotonic_ns: SECOND,
     }
 }
 

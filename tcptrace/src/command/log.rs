@@ -18,10 +18,13 @@ use crate::{
     source::{
         bpf::filter,
         diag::ask::Scope,
-        machine::{cgroup, netns, privileges, process},
+        machine::{cgroup, netns, privileges, process, recording},
         track::TrackOptions,
     },
-    view::{Format, log::summary::summary},
+    view::{
+        Format,
+        log::{first_line, summary::summary},
+    },
 };
 
 /// How often the buffer is read while there is something in it, and while there is nothing.
@@ -157,12 +160,12 @@ impl Out {
             pids: Vec::new(),
             ..filter.clone()
         };
+        let format = Format::json_if(request.show.json);
+        let mut sink = sink::choose(destination(request), format, netns::own().ok())?;
+        let header = recording::header(request.show.filters.clone());
+        sink.begin(&first_line(format, &header));
         Ok(Self {
-            sink: sink::choose(
-                destination(request),
-                Format::json_if(request.show.json),
-                netns::own().ok(),
-            )?,
+            sink,
             filter,
             states: request.show.filters.states.clone(),
             tally: Tally::new(watched_state(request)),

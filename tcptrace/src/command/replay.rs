@@ -8,18 +8,21 @@ use std::{
 use anyhow::Context as _;
 
 use crate::{
-    command::{
-        screens,
-        session::{nanoseconds, resolve},
+    command::{screens, session::nanoseconds},
+    diagnosis::recording::{
+        self, durations::RecordedDurations, journal::Journal, origin::Origin, wanted::Wanted,
     },
-    diagnosis::recording::{self, durations::RecordedDurations, journal::Journal},
     model::{
-        request::{HistShow, LogShow, ReplayRequest, ReplayView, StuckShow},
+        recording::RecordingHeader,
+        request::{
+            Filters, HistShow, LogFilters, LogShow, Netns, ReplayRequest, ReplayView, StuckShow,
+            UsageError,
+        },
         stuck::snapshot::Watched,
     },
     sink::{self, Place},
     source::recording::reader::{Account, Item, Recording},
-    view::{Format, parts::clean::clean},
+    view::{Format, log::first_line, parts::clean::clean},
 };
 
 /// Runs the command.
@@ -37,22 +40,27 @@ pub fn run(request: &ReplayRequest) -> anyhow::Result<()> {
 }
 
 fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Result<()> {
-    let watched = Watched {
-        state: show.state,
-        older_than_ns: nanoseconds(show.older_than),
-        filter: resolve(&show.filters)?,
-    };
+    let mut wanted = Wanted::new(&show.filters);
     let mut journal = Journal::new(show.state);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => journal.add(*record),
+            Item::Header(header) => {
+                wanted.header(&header);
+                journal.header(&header);
+            }
             Item::Damaged(_) => journal.damaged(),
         }
     }
     let account = recording.account();
     check(file, account)?;
+    let watched = Watched {
+        state: show.state,
+        older_than_ns: nanoseconds(show.older_than),
+        filter: wanted.filter().map_err(unknown(&show.filters))?.clone(),
+    };
     if show.json {
-        warn(account)?; // on the screen, the view shows them
+        warn(account.notes())?; // on the screen, the view shows them
     }
     let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, account.notes());
     screens::of_stuck(show, false).show(&snapshot)?;
@@ -60,34 +68,56 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
 }
 
 fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result<()> {
-    let filter = resolve(&show.filters.sockets)?;
+    let LogFilters {
+        sockets, states, ..
+    } = &show.filters;
+    let mut wanted = Wanted::new(sockets);
+    let mut origin = Origin::default();
     // Of no namespace of this machine's can a recording be.
     let format = Format::json_if(show.json);
     let mut sink = sink::choose(Place::Screen, format, None)?;
     for item in &mut recording {
-        if let Item::Record(_, record) = item.with_context(|| format!("reading {file}"))?
-            && filter.passes_record(&record, &show.filters.states)
-        {
-            sink.record(&record)?;
+        match item.with_context(|| format!("reading {file}"))? {
+            Item::Record(_, record) => {
+                origin.record();
+                if wanted.passes(&record, states) {
+                    sink.record(&record)?;
+                }
+            }
+            Item::Header(header) => {
+                wanted.header(&header);
+                origin.header(&header);
+                // What comes out is a recording, too.
+                let header = RecordingHeader {
+                    filters: header.filters.and(&show.filters),
+                    ..*header
+                };
+                sink.begin(&first_line(format, &header));
+            }
+            Item::Damaged(_) => {}
         }
     }
     check(file, recording.account())?;
+    wanted.filter().map_err(unknown(sockets))?;
     sink.finish()?;
-    warn(recording.account())?;
+    let notes = recording.account().notes().into_iter();
+    warn(notes.chain(origin.note()).chain(wanted.note()))?;
     Ok(())
 }
 
 fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Result<()> {
-    let mut recorded = RecordedDurations::new(show.asked.clone(), resolve(&show.filters)?);
+    let mut recorded = RecordedDurations::new(show.asked.clone(), &show.filters);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => recorded.add(&record),
+            Item::Header(header) => recorded.header(&header),
             Item::Damaged(_) => recorded.damaged(),
         }
     }
     let account = recording.account();
     check(file, account)?;
-    let mut report = recorded.finish(show.include_open);
+    let report = recorded.finish(show.include_open);
+    let mut report = report.map_err(unknown(&show.filters))?;
     report.notes.splice(0..0, account.notes());
     screens::of_hist(show).show(&report)?;
     Ok(())
@@ -107,8 +137,18 @@ fn check(file: &Named, account: &Account) -> anyhow::Result<()> {
     )
 }
 
-fn warn(account: &Account) -> io::Result<()> {
-    for note in account.notes() {
+/// The recording does not know the namespace that is named.
+fn unknown(filters: &Filters) -> impl FnOnce(String) -> UsageError {
+    let name = filters.netns.as_ref().map(Netns::to_string);
+    move |reason| UsageError::Value {
+        option: "netns",
+        value: name.unwrap_or_default(),
+        reason: clean(&reason),
+    }
+}
+
+fn warn(notes: impl IntoIterator<Item = String>) -> io::Result<()> {
+    for note in notes {
         writeln!(io::stderr(), "tcptrace: {}", clean(&note))?;
     }
     Ok(())

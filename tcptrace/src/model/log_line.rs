@@ -3,13 +3,15 @@
 
 use std::net::IpAddr;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-use crate::model::names::names;
+use crate::model::{names::names, recording::NamedNetns, request::Netns};
 
 /// The kinds of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
+    /// What the lines after it are of.
+    Header,
     /// A transition.
     Transition,
     /// A socket that stayed.
@@ -20,6 +22,7 @@ pub enum Kind {
 
 // The schemas of lines.
 names!(Kind {
+    Header => "tcptrace.recording/1",
     Transition => "tcptrace.transition/1",
     StillOpen => "tcptrace.open/1",
     Loss => "tcptrace.lost/1",
@@ -108,4 +111,44 @@ object! {
         comm: Option<String>,
         fd: u32,
     }
+}
+
+/// The line that says what those after it are of.
+#[derive(Debug, Serialize, Deserialize)]
+#[allow(missing_docs)] // see `docs/json.md`
+pub struct HeaderFields {
+    pub schema: String,
+    pub version: String,
+    pub kernel: String,
+    pub boot_id: Option<String>,
+    pub filters: FilterFields,
+    pub netns: Vec<NamedNetns>,
+    pub time: String,
+    pub monotonic_ns: u64,
+}
+
+/// What was asked for; what was not given is not there. One that is not known here may have left
+/// anything out, so that nobody may pass over it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)] // see `docs/json.md`
+pub struct FilterFields {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pid: Vec<u32>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub children: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub comm: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub port: Vec<u16>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub remote: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub netns: Option<Netns>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub state: Vec<String>,
 }

@@ -7,6 +7,7 @@ pub mod hist;
 pub mod log_line;
 pub mod names;
 pub mod owner;
+pub mod recording;
 pub mod request;
 pub mod socket;
 pub mod stuck;

@@ -102,6 +102,10 @@ fn open(path: &Path, compressed: bool) -> io::Result<Target> {
 }
 
 impl Sink for File {
+    fn begin(&mut self, first_line: &[u8]) {
+        self.buffer.extend_from_slice(first_line);
+    }
+
     fn record(&mut self, record: &Record) -> io::Result<()> {
         self.view.show(record, &Page::UNLIMITED, &mut self.buffer);
         self.count += 1;

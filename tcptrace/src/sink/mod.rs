@@ -23,6 +23,10 @@ use crate::{
 /// written: a sink that can go on without some of its lines says so on standard error, does, and
 /// returns the error at the end.
 pub trait Sink {
+    /// Puts this line before the records from here on, in each file that gets any: what they are of,
+    /// with its end. Empty for none.
+    fn begin(&mut self, first_line: &[u8]);
+
     /// Takes a record; its line may stay in memory until the next flush.
     ///
     /// # Errors
@@ -48,7 +52,7 @@ pub trait Sink {
 /// What a sink has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
-    /// Lines, without headings.
+    /// Lines, without headings and first lines.
     pub lines: u64,
     /// Files that have lines of this session; 0 for the screen.
     pub files: usize,

@@ -37,6 +37,10 @@ impl<W: Write> Stream<W> {
 }
 
 impl<W: Write> Sink for Stream<W> {
+    fn begin(&mut self, first_line: &[u8]) {
+        self.buffer.extend_from_slice(first_line);
+    }
+
     fn record(&mut self, record: &Record) -> io::Result<()> {
         self.view.show(record, &Page::UNLIMITED, &mut self.buffer);
         self.count += 1;

@@ -105,6 +105,9 @@ fn folder() -> Result<()> {
         ensure!(!name.contains(odd) && name.ends_with(".jsonl"), "{name:?}");
         let text = std::fs::read_to_string(&path)?;
         let lines = log_tool::lines(&text)?;
+        let header = text.lines().next().context("it is empty")?;
+        ensure!(log_tool::is_header(header), "no header: {header}");
+        let bytes = text.len() - header.len() - 1;
         let entry = indexed
             .get(&*name)
             .with_context(|| format!("{name} is not in the index"))?;
@@ -119,10 +122,10 @@ fn folder() -> Result<()> {
             ensure!(name.starts_with(&format!("{pid}-")), "{name} is of {pid}");
         }
         ensure!(
-            entry["lines"] == lines.len() && entry["bytes"] == text.len(),
+            entry["lines"] == lines.len() && entry["bytes"] == bytes,
             "{entry} has {} lines in {} bytes",
             lines.len(),
-            text.len()
+            bytes
         );
         whole += &text;
         names.push(name.into_owned());

@@ -61,6 +61,8 @@ impl LogTool {
     /// Its log, once it has been told to end.
     pub fn finish(self) -> Result<Log> {
         let outcome = self.tool.wait()?.success()?;
+        let first = outcome.stdout.lines().next();
+        ensure!(first.is_none_or(is_header), "no header: {first:?}");
         let mut log = Log::of(self.place, &outcome.stdout)?;
         log.outcome = outcome;
         Ok(log)
@@ -131,9 +133,15 @@ impl std::fmt::Display for Skipped {
 
 impl std::error::Error for Skipped {}
 
-/// The lines of a log, in the order of time, open sockets last.
+/// Whether a line tells of the recording, and not of a socket.
+pub fn is_header(text: &str) -> bool {
+    text.starts_with(r#"{"schema":"tcptrace.recording/1""#)
+}
+
+/// The lines of a log that tell of sockets, in the order of time, open sockets last.
 pub fn lines(text: &str) -> Result<Vec<Line>> {
-    let lines = text.lines().map(line).collect::<Result<Vec<_>>>()?;
+    let lines = text.lines().filter(|text| !is_header(text));
+    let lines = lines.map(line).collect::<Result<Vec<_>>>()?;
     let mut opened = false;
     for line in &lines {
         let open = matches!(line, Line::Open(_));

@@ -31,6 +31,7 @@ mod log_before;
 mod log_check;
 mod log_files;
 mod log_filters;
+mod log_headers;
 mod log_limits;
 mod log_openings;
 mod log_scene;
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
     log_before::add(&mut cases);
     log_filters::add(&mut cases);
     log_files::add(&mut cases);
+    log_headers::add(&mut cases);
     log_limits::add(&mut cases);
     hist_buckets::add(&mut cases);
     hist_decades::add(&mut cases);

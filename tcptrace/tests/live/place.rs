@@ -76,7 +76,8 @@ impl Place {
     }
 }
 
-fn private_mounts() -> Result<()> {
+/// Leaves the machine's mounts: what this process mounts from here on is its own.
+pub fn private_mounts() -> Result<()> {
     // SAFETY: this process has one thread, and shares neither memory nor descriptors by this flag.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
     Ok(mount_change(

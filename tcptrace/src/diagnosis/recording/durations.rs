@@ -4,13 +4,14 @@ use std::time::SystemTime;
 
 use crate::{
     diagnosis::hist,
-    diagnosis::recording::journal::Journal,
+    diagnosis::recording::{journal::Journal, wanted::Wanted},
     model::{
-        filter::Filter,
         hist::{
             durations::{Asked, Durations},
             report::{Account, Extent, Report, Span},
         },
+        recording::RecordingHeader,
+        request::Filters,
         transition::Record,
     },
 };
@@ -18,7 +19,7 @@ use crate::{
 /// Counts what a log tells.
 #[derive(Debug)]
 pub struct RecordedDurations {
-    filter: Filter,
+    wanted: Wanted,
     durations: Durations,
     /// One for each state that is asked about: who is in it at the end.
     journals: Vec<Journal>,
@@ -28,12 +29,20 @@ pub struct RecordedDurations {
 impl RecordedDurations {
     /// Nothing yet.
     #[must_use]
-    pub fn new(asked: Asked, filter: Filter) -> Self {
+    pub fn new(asked: Asked, filters: &Filters) -> Self {
         Self {
             journals: asked.states.iter().copied().map(Journal::new).collect(),
-            filter,
+            wanted: Wanted::new(filters),
             durations: Durations::new(asked),
             begin: None,
+        }
+    }
+
+    /// Takes note that another log begins.
+    pub fn header(&mut self, header: &RecordingHeader) {
+        self.wanted.header(header);
+        for journal in &mut self.journals {
+            journal.header(header);
         }
     }
 
@@ -49,7 +58,7 @@ impl RecordedDurations {
         };
         self.begin.get_or_insert(time);
         if let Record::Transition(seen) = record
-            && self.filter.passes_record(record, &[])
+            && self.wanted.passes(record, &[])
         {
             self.durations.transition(seen);
         }
@@ -61,15 +70,18 @@ impl RecordedDurations {
     }
 
     /// The recording has ended.
-    #[must_use]
-    pub fn finish(mut self, include_open: bool) -> Report {
-        let mut notes: Vec<String> = Vec::new();
+    ///
+    /// # Errors
+    /// When it does not know the namespace that is asked about: see [`Wanted::filter`].
+    pub fn finish(mut self, include_open: bool) -> Result<Report, String> {
+        let filter = self.wanted.filter()?;
+        let mut notes: Vec<String> = self.wanted.note().into_iter().collect();
         let mut end = None;
         let mut account = Account::default();
         for journal in self.journals {
             let recorded = journal.finish();
             let now_ns = recorded.end.map_or(0, |(ns, _)| ns);
-            let wanted = |socket: &&_| self.filter.passes(socket);
+            let wanted = |socket: &&_| filter.passes(socket);
             let open = recorded.sockets.iter().filter(wanted);
             let mut any = false;
             for socket in open {
@@ -103,7 +115,7 @@ impl RecordedDurations {
         };
         let mut report = hist::report::report(&self.durations, span, include_open, account);
         report.notes = notes;
-        report
+        Ok(report)
     }
 }
 
@@ -132,15 +144,17 @@ mod tests {
         seen
     }
 
-    fn report(records: Vec<Record>, filter: Filter) -> Report {
+    fn report(records: Vec<Record>, filters: &Filters) -> Report {
         let asked = Asked {
             states: vec![TcpState::CloseWait],
             by: vec![Part::Comm],
             max_keys: 512,
         };
-        let mut recorded = RecordedDurations::new(asked, filter);
+        let mut recorded = RecordedDurations::new(asked, filters);
         records.iter().for_each(|record| recorded.add(record));
-        recorded.finish(false)
+        recorded
+            .finish(false)
+            .expect("no namespace has to be known")
     }
 
     #[test]
@@ -152,7 +166,7 @@ mod tests {
             leaves(9, 5 * SECOND, Spent::AtLeast(70)),
         ];
         let records = records.map(Record::Transition).to_vec();
-        let report = report(records.clone(), Filter::default());
+        let report = report(records.clone(), &Filters::default());
         let [group] = &report.groups[..] else {
             panic!("one process: {:?}", report.groups)
         };
@@ -160,11 +174,11 @@ mod tests {
         assert_eq!(group.spread.at_least.sum_ns(), 70);
         assert_eq!(group.spread.open.sum_ns(), 3 * SECOND);
         assert_eq!(report.length_ns, 4 * SECOND);
-        let other = Filter {
+        let other = Filters {
             comms: vec!["nginx".into()],
-            ..Filter::default()
+            ..Filters::default()
         };
-        assert_eq!(self::report(records, other).groups, []);
+        assert_eq!(self::report(records, &other).groups, []);
     }
 
     #[test]
@@ -181,7 +195,7 @@ mod tests {
             loss,
             Record::Transition(enters(2, 4 * SECOND)),
         ];
-        let report = report(records, Filter::default());
+        let report = report(records, &Filters::default());
         assert_eq!(report.groups[0].spread.open.count(), 1);
         let notes = report.warnings().join("\n");
         assert!(

@@ -16,6 +16,7 @@ use crate::{
         recorded::{Facts, Recorded},
     },
     model::{
+        recording::RecordingHeader,
         socket::{Endpoint, Identity, Role, Since, Socket},
         transition::{Loss, Record, StillOpen, Transition},
     },
@@ -103,9 +104,21 @@ impl Journal {
         }
     }
 
+    /// Takes note that another log begins. Where it comes after what was read, nobody knows what
+    /// happened in between.
+    pub fn header(&mut self, header: &RecordingHeader) {
+        self.facts.origin.header(header);
+        let begin_ns = header.monotonic_ns;
+        if self.end.is_some_and(|(end_ns, _)| end_ns < begin_ns) {
+            (self.listing, self.listed) = (None, false);
+            self.doubt((begin_ns, LISTED));
+        }
+    }
+
     /// Takes the next record in.
     pub fn add(&mut self, record: Record) {
         self.records += 1;
+        self.facts.origin.record();
         match record {
             Record::Transition(seen) => self.transition(seen),
             Record::StillOpen(open) => self.still_open(open),

@@ -7,8 +7,9 @@ use tcptrace_common::TcpState::{self, *};
 
 use crate::{
     diagnosis::recording::{journal::Journal, recorded::Recorded},
-    fixtures::{SECOND, end, time, transition},
+    fixtures::{SECOND, end, recording_header, time, transition},
     model::{
+        recording::RecordingHeader,
         socket::{Since, Socket},
         transition::{Loss, Record, StillOpen, Transition},
     },
@@ -378,4 +379,34 @@ fn who_is_not_in_the_listing_may_have_left() {
     let recorded = read(CloseWait, log);
     assert_eq!(recorded.sockets[0].identity.cookie, Some(2));
     assert_eq!((recorded.sockets.len(), recorded.doubtful.len()), (1, 1));
+}
+
+/// The header of a recording that began at this second.
+fn begun(second: u64) -> RecordingHeader {
+    RecordingHeader {
+        time: time(second * SECOND),
+        monotonic_ns: second * SECOND,
+        ..recording_header()
+    }
+}
+
+#[test]
+fn between_one_log_and_the_next_a_socket_may_have_left() {
+    let mut journal = Journal::new(CloseWait);
+    let take = |journal: &mut Journal, cookie, second| {
+        let log = socket(cookie, &[Established, CloseWait], &[second]);
+        log.into_iter().for_each(|record| journal.add(record));
+    };
+    journal.header(&begun(1));
+    take(&mut journal, 1, 5);
+    // Another file of the same session, put behind it.
+    journal.header(&begun(1));
+    take(&mut journal, 2, 5);
+    journal.header(&begun(8));
+    take(&mut journal, 3, 9);
+    let recorded = journal.finish();
+    assert_eq!(recorded.sockets.len(), 1);
+    assert_eq!(recorded.sockets[0].identity.cookie, Some(3));
+    assert_eq!(recorded.doubtful.len(), 2);
+    assert_eq!(recorded.end.map(|(ns, _)| ns), Some(9 * SECOND));
 }

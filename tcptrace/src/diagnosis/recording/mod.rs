@@ -5,5 +5,7 @@ pub mod durations;
 pub mod journal;
 #[cfg(test)]
 mod journal_tests;
+pub mod origin;
 pub mod recorded;
 pub mod snapshot;
+pub mod wanted;

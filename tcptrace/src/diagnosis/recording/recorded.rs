@@ -4,7 +4,10 @@ use std::time::SystemTime;
 
 use tcptrace_common::TcpState;
 
-use crate::model::{socket::Socket, stuck::look::Tracing};
+use crate::{
+    diagnosis::recording::origin::Origin,
+    model::{socket::Socket, stuck::look::Tracing},
+};
 
 /// What is to be said beside the sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Facts {
     pub anonymous: u64,
     /// How often the machine was started anew.
     pub restarts: u64,
+    /// How it came about.
+    pub origin: Origin,
     /// A bit for each state that all transitions have to do with.
     common: u16,
 }
@@ -49,6 +54,7 @@ impl Default for Facts {
             contradictions: 0,
             anonymous: 0,
             restarts: 0,
+            origin: Origin::default(),
             common: u16::MAX,
         }
     }
@@ -90,21 +96,31 @@ impl Facts {
         if self.restarts > 0 {
             notes.push("the machine was started anew in between: what was open is gone".into());
         }
-        let only = TcpState::ALL
-            .into_iter()
-            .find(|s| self.common & bit(*s) != 0);
-        if let Some(only) = only
-            && any
-            && self.common & bit(state) == 0
-        {
+        notes.extend(self.origin.note());
+        if any && self.origin.leaves_out(state) {
             notes.push(format!(
+                "its --state leaves out which sockets have left {} since",
+                state.name()
+            ));
+        } else if any && !self.origin.is_told() {
+            notes.extend(self.guessed_state(state));
+        }
+        notes
+    }
+
+    /// Where no header tells how it was recorded: the only state that it tells of, if that is
+    /// another one, in words.
+    fn guessed_state(&self, state: TcpState) -> Option<String> {
+        let mut states = TcpState::ALL.into_iter();
+        let only = states.find(|s| self.common & bit(*s) != 0)?;
+        (self.common & bit(state) == 0).then(|| {
+            format!(
                 "every transition in it is into or out of {}: if it was recorded with --state, it \
                  does not tell which sockets have left {} since",
                 only.name(),
                 state.name()
-            ));
-        }
-        notes
+            )
+        })
     }
 
     /// The same as the counters of a live session.
@@ -123,4 +139,37 @@ impl Facts {
 
 fn bit(state: TcpState) -> u16 {
     1 << state.number()
+}
+
+#[cfg(test)]
+mod tests {
+    use tcptrace_common::TcpState::{CloseWait, Established, LastAck};
+
+    use super::*;
+    use crate::{fixtures::recording_header, model::recording::RecordingHeader};
+
+    #[test]
+    fn a_log_that_says_its_filters_is_not_guessed_at() {
+        let notes = |header: &RecordingHeader| {
+            let mut facts = Facts::default();
+            facts.origin.header(header);
+            for (from, to) in [(Established, CloseWait), (CloseWait, LastAck)] {
+                facts.origin.record();
+                facts.count(LastAck, from, to);
+            }
+            facts.notes(LastAck, true)
+        };
+        let mut header = recording_header();
+        assert_eq!(notes(&header), Vec::<String>::new());
+        header.filters.states = vec![CloseWait];
+        assert_eq!(
+            notes(&header),
+            [
+                "it was recorded with --state CLOSE_WAIT: what that leaves out is not in it",
+                "its --state leaves out which sockets have left LAST_ACK since"
+            ]
+        );
+        header.filters.states.push(LastAck);
+        assert_eq!(notes(&header).len(), 1);
+    }
 }

@@ -38,7 +38,7 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut notes: Vec<String>) -
         sockets,
         younger,
         processes: HashMap::new(),
-        netns_names: HashMap::new(),
+        netns_names: recorded.facts.origin.names().clone(),
         tracing: recorded.facts.tracing(),
         notes,
     }

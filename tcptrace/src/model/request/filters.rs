@@ -1,12 +1,16 @@
 //! Which sockets are asked about, as given: no name is looked up yet.
 
+use std::fmt::{self, Display};
+
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 use tcptrace_common::TcpState;
 
 use crate::model::{filter::Filter, socket::Family};
 
 /// A network namespace as the user gives it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
 pub enum Netns {
     /// By its inode number, as in `net:[…]`.
     Inode(u32),
@@ -60,4 +64,162 @@ pub struct LogFilters {
     pub children: bool,
     /// Those into or out of one of these states; none for all.
     pub states: Vec<TcpState>,
+}
+
+impl LogFilters {
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What is left when first this and then `next` is applied. Where the two exclude each other
+    /// nothing is, and `next` stands.
+    #[must_use]
+    pub fn and(&self, next: &Self) -> Self {
+        let (first, then) = (&self.sockets, &next.sockets);
+        let groups = [&first.cgroup, &then.cgroup].into_iter().flatten();
+        Self {
+            sockets: Filters {
+                pids: both(&first.pids, &then.pids, u32::eq),
+                comms: both(&first.comms, &then.comms, String::eq),
+                ports: both(&first.ports, &then.ports, u16::eq),
+                remotes: both(&first.remotes, &then.remotes, |range, other| {
+                    other.contains(range)
+                }),
+                netns: then.netns.clone().or_else(|| first.netns.clone()),
+                // The deeper one, which is below the other.
+                cgroup: groups.max_by_key(|path| path.len()).cloned(),
+                family: then.family.or(first.family),
+            },
+            children: next.children || (self.children && then.pids.is_empty()),
+            states: both(&self.states, &next.states, TcpState::eq),
+        }
+    }
+}
+
+/// What of the values of both is within one of the other's.
+fn both<T: Clone + PartialEq>(
+    first: &[T],
+    then: &[T],
+    is_within: impl Fn(&T, &T) -> bool,
+) -> Vec<T> {
+    if first.is_empty() || then.is_empty() {
+        return [first, then].concat();
+    }
+    let of = |some: &[T], others: &[T]| -> Vec<T> {
+        let within = |value: &&T| others.iter().any(|other| is_within(value, other));
+        some.iter().filter(within).cloned().collect()
+    };
+    let mut both = of(first, then);
+    let more = of(then, first);
+    both.extend(more.into_iter().filter(|value| !first.contains(value)));
+    if both.is_empty() {
+        return then.to_vec();
+    }
+    both
+}
+
+/// As they stand on the command line: not yet fit for a terminal.
+impl Display for LogFilters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sockets = &self.sockets;
+        let names: Vec<_> = self.states.iter().map(|state| state.name()).collect();
+        let words = [
+            words("pid", &sockets.pids),
+            self.children.then(|| "--children".to_owned()),
+            words("comm", &sockets.comms),
+            words("port", &sockets.ports),
+            words("remote", &sockets.remotes),
+            words("netns", sockets.netns.as_slice()),
+            words("cgroup", sockets.cgroup.as_slice()),
+            words("family", sockets.family.map(Family::name).as_slice()),
+            words("state", &names),
+        ];
+        let words: Vec<_> = words.into_iter().flatten().collect();
+        f.write_str(&words.join(" "))
+    }
+}
+
+impl Display for Netns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inode(inode) => inode.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+/// An option with its values; `None` where it is not given.
+fn words(option: &str, values: &[impl Display]) -> Option<String> {
+    let texts: Vec<_> = values.iter().map(ToString::to_string).collect();
+    (!texts.is_empty()).then(|| format!("--{option} {}", texts.join(",")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remotes(ranges: &[&str]) -> LogFilters {
+        let range = |text: &&str| text.parse().expect("a valid range");
+        LogFilters {
+            sockets: Filters {
+                remotes: ranges.iter().map(range).collect(),
+                ..Filters::default()
+            },
+            ..LogFilters::default()
+        }
+    }
+
+    #[test]
+    fn they_read_as_on_the_command_line() {
+        let all = LogFilters {
+            sockets: Filters {
+                pids: vec![4242, 7],
+                comms: vec!["java".into()],
+                ports: vec![443],
+                netns: Some(Netns::Name("blue".into())),
+                cgroup: Some("/a".into()),
+                family: Some(Family::Ipv6),
+                ..remotes(&["10.0.0.0/8"]).sockets
+            },
+            children: true,
+            states: vec![TcpState::CloseWait, TcpState::LastAck],
+        };
+        assert_eq!(
+            all.to_string(),
+            "--pid 4242,7 --children --comm java --port 443 --remote 10.0.0.0/8 --netns blue \
+             --cgroup /a --family ipv6 --state CLOSE_WAIT,LAST_ACK"
+        );
+        assert!(LogFilters::default().is_empty() && !all.is_empty());
+        assert_eq!(all.and(&LogFilters::default()), all);
+        assert_eq!(LogFilters::default().and(&all), all);
+        assert_eq!(all.and(&all), all);
+    }
+
+    #[test]
+    fn one_after_the_other_leaves_what_passes_both() {
+        let first = remotes(&["10.0.0.0/8", "192.0.2.7/32"]);
+        let both = first.and(&remotes(&["10.1.0.0/16", "192.0.2.0/24"]));
+        assert_eq!(both, remotes(&["192.0.2.7/32", "10.1.0.0/16"]));
+        let neither = first.and(&remotes(&["172.16.0.0/12"]));
+        assert_eq!(neither, remotes(&["172.16.0.0/12"]));
+        let family = LogFilters {
+            sockets: Filters {
+                pids: vec![5],
+                ..Filters::default()
+            },
+            children: true,
+            ..LogFilters::default()
+        };
+        let child = LogFilters {
+            children: false,
+            sockets: Filters {
+                pids: vec![6],
+                ..Filters::default()
+            },
+            ..LogFilters::default()
+        };
+        assert_eq!(family.and(&child), child);
+    }
 }

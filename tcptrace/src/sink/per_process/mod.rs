@@ -121,6 +121,7 @@ impl PerProcess {
             view,
             common: Common {
                 heading: heading.into_bytes(),
+                first_line: Vec::new(),
                 rotation,
                 reports: Vec::from_iter(note),
             },
@@ -222,6 +223,10 @@ fn key_of(entry: &FileEntry) -> ProcessKey {
 }
 
 impl Sink for PerProcess {
+    fn begin(&mut self, first_line: &[u8]) {
+        self.common.first_line = first_line.to_vec();
+    }
+
     fn record(&mut self, record: &Record) -> io::Result<()> {
         let (owner, time): (Option<&Owner>, _) = match record {
             Record::Transition(transition) => (transition.owner.as_ref(), transition.time),

@@ -26,6 +26,9 @@ const AGAIN: Duration = Duration::from_secs(1);
 pub struct Common {
     /// The first line of each, with its end; empty where there is none.
     pub heading: Vec<u8>,
+    /// The line, with its end, that comes before the others of a session, also in a file that is
+    /// continued; empty where there is none.
+    pub first_line: Vec<u8>,
     /// When a file is put aside.
     pub rotation: Option<Rotation>,
     /// What is to be told to the user.
@@ -44,6 +47,8 @@ pub struct ProcessFile {
     path: PathBuf,
     lines_before: u64,
     open: Option<Open>,
+    /// Whether the session's first line is in the file.
+    begun: bool,
     failed: Option<Instant>,
     /// Numbers of the errors that have been reported.
     reported: Vec<Option<i32>>,
@@ -67,6 +72,7 @@ impl ProcessFile {
             used: 0,
             missing: 0,
             open: None,
+            begun: false,
             failed: None,
             reported: Vec::new(),
         }
@@ -129,7 +135,12 @@ impl ProcessFile {
         let start = open.buffer.len();
         append(&mut open.buffer);
         let length = open.buffer.len() - start;
-        if open.whole.size() + open.buffer.len() as u64 > open.rotate_at {
+        let first_line = if self.begun {
+            0
+        } else {
+            common.first_line.len()
+        };
+        if open.whole.size() + (first_line + open.buffer.len()) as u64 > open.rotate_at {
             let line = open.buffer.split_off(start);
             self.rotate(common);
             if let Some(open) = &mut self.open {
@@ -157,11 +168,14 @@ impl ProcessFile {
         if wait {
             return;
         }
-        let heading = if open.whole.size() == 0 {
-            open.whole.write(&common.heading).1
-        } else {
-            Ok(())
-        };
+        let mut heading = Ok(());
+        if open.whole.size() == 0 {
+            heading = open.whole.write(&common.heading).1;
+        }
+        if !self.begun && heading.is_ok() {
+            heading = open.whole.write(&common.first_line).1;
+            self.begun = heading.is_ok();
+        }
         let result = heading.and_then(|()| {
             let (written, result) = open.whole.write(&open.buffer);
             open.buffer.drain(..written);
@@ -211,7 +225,8 @@ impl ProcessFile {
             return;
         };
         // Lines that cannot be written belong to this file; and one line there must be.
-        if !open.buffer.is_empty() || open.whole.size() <= common.heading.len() as u64 {
+        let before = common.heading.len() + common.first_line.len();
+        if !open.buffer.is_empty() || open.whole.size() <= before as u64 {
             return;
         }
         let put_aside = rotate::put_aside(&self.path, keep);
@@ -219,6 +234,7 @@ impl ProcessFile {
             Ok(whole) => {
                 open.whole = whole;
                 open.rotate_at = size;
+                self.begun = false;
                 self.entry.rotated += 1;
             }
             Err(error) => {

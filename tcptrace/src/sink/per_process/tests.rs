@@ -4,7 +4,10 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::view::log::{fixtures, json::Json, text};
+use crate::view::{
+    Format,
+    log::{first_line, fixtures, json::Json, text},
+};
 
 type Reports = Rc<RefCell<Vec<String>>>;
 
@@ -210,6 +213,58 @@ fn a_file_that_could_not_be_opened_is_tried_again() {
     assert!(error.starts_with("2 lines could not be written"), "{error}");
     assert_eq!(content(dir.path())["7-a.jsonl"].lines().count(), 1);
     assert_eq!(index(dir.path())["files"][0]["lines"], 1);
+}
+
+/// Lines of a file: `true` for headers.
+fn headers_in(text: &str) -> Vec<bool> {
+    let is_header = |line: &str| line.starts_with(r#"{"schema":"tcptrace.recording/1""#);
+    text.lines().map(is_header).collect()
+}
+
+#[test]
+fn each_session_says_in_each_file_what_it_was() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let header = first_line(Format::Json, &fixtures::header());
+    for _ in 0..2 {
+        let (mut folder, _) = open(dir.path(), None);
+        folder.begin(&header);
+        for _ in 0..2 {
+            // As many as make it close and open files again.
+            for pid in 0..300 {
+                take(&mut folder, &started(pid, "a", 1));
+            }
+        }
+        assert_eq!(folder.finish().expect("there is room").lines, 600);
+    }
+    for (name, text) in content(dir.path()) {
+        let expected = [true, false, false, true, false, false];
+        assert_eq!(headers_in(&text), expected, "{name}: {text}");
+    }
+    let entry = &index(dir.path())["files"][0];
+    let length = content(dir.path())["0-a.jsonl"].len();
+    assert_eq!(entry["lines"], 4);
+    assert_eq!(entry["bytes"], length - 2 * header.len());
+}
+
+#[test]
+fn a_file_that_is_begun_after_another_has_the_header_within_its_size() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (mut folder, _) = open(dir.path(), Some(SMALL));
+    folder.begin(&first_line(Format::Json, &fixtures::header()));
+    for _ in 0..5 {
+        take(&mut folder, &started(7, "a", 1));
+    }
+    folder.finish().expect("there is room");
+    let files = content(dir.path());
+    assert_eq!(files.len(), 3, "{files:?}");
+    for (name, text) in files {
+        assert!(text.len() as u64 <= SMALL.size, "{name}: {text}");
+        let headers = headers_in(&text);
+        assert!(
+            headers.len() > 1 && headers[0] && !headers[1],
+            "{name}: {text}"
+        );
+    }
 }
 
 #[test]

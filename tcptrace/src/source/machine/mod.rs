@@ -5,4 +5,5 @@ pub mod clock;
 pub mod netns;
 pub mod privileges;
 pub mod process;
+pub mod recording;
 pub mod restrictions;

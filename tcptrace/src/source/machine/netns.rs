@@ -14,6 +14,8 @@ use std::{
 use procfs::process::Process;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
+use crate::model::recording::NamedNetns;
+
 const OWN: &str = "/proc/self/ns/net";
 /// Where `ip netns` binds named namespaces.
 const NAMED: &str = "/run/netns";
@@ -109,6 +111,25 @@ pub fn list() -> io::Result<Namespaces> {
         found.paths.entry(inode).or_insert(path);
     }
     Ok(found)
+}
+
+/// The names of the namespaces that are bound to a path, those that `ip netns` gave first.
+#[must_use]
+pub fn names() -> Vec<NamedNetns> {
+    let mut paths = mounted();
+    paths.sort_by_key(|path| !path.starts_with(NAMED));
+    let mut names = Vec::new();
+    for path in paths {
+        let (Ok(inode), Some(name)) = (inode_of(&path), path.file_name()) else {
+            continue;
+        };
+        let name = name.to_string_lossy().into_owned();
+        let named = NamedNetns { inode, name };
+        if !names.contains(&named) {
+            names.push(named);
+        }
+    }
+    names
 }
 
 /// Where namespaces are bound: `/run/netns`, a container engine's folder, anywhere else.

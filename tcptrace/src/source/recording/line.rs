@@ -1,26 +1,39 @@
-//! One line of a log, as `docs/json.md` describes it, and the record that it stands for.
+//! One line of a log, as `docs/json.md` describes it, and what it stands for.
 
 use std::time::{Duration, SystemTime};
 
 use tcptrace_common::TcpState;
 
-use crate::model::{
-    log_line::{EndFields, Fields, Head, HolderFields, Kind},
-    names::UNKNOWN,
-    owner::{Holder, KnownBy, Owner, Process},
-    socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
-    transition::{Loss, Record, Spent, StillOpen, Transition},
+use crate::{
+    model::{
+        log_line::{EndFields, Fields, Head, HolderFields, Kind},
+        names::UNKNOWN,
+        owner::{Holder, KnownBy, Owner, Process},
+        recording::RecordingHeader,
+        socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
+        transition::{Loss, Record, Spent, StillOpen, Transition},
+    },
+    source::recording::header,
 };
 
 /// No machine has run for longer: what says so is damaged.
 const LONGEST_UPTIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+/// What a line stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Line {
+    /// A record.
+    Record(Box<Record>),
+    /// What the records after it are of.
+    Header(Box<RecordingHeader>),
+}
 
 /// Reads one line. `None` stands for a kind of line that a log has but this program does not know.
 ///
 /// # Errors
 /// Says why it is no line of a log. The text may repeat what is in the line: it is not yet fit for
 /// a terminal.
-pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
+pub fn read(line: &[u8]) -> Result<Option<Line>, String> {
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
     // Serde takes arrays for structs too.
     if !line.trim_start().starts_with('{') {
@@ -28,13 +41,18 @@ pub fn record(line: &[u8]) -> Result<Option<Record>, String> {
     }
     let head: Head = serde_json::from_str(line).map_err(|error| error.to_string())?;
     let parse = match Kind::from_name(&head.schema) {
+        Some(Kind::Header) => {
+            let header = header::read(line)?;
+            return Ok(Some(Line::Header(Box::new(header))));
+        }
         Some(Kind::Transition) => transition,
         Some(Kind::StillOpen) => still_open,
         Some(Kind::Loss) => loss,
         None => return unknown(&head.schema).map(|()| None),
     };
     let fields = serde_json::from_str(line).map_err(|error| error.to_string())?;
-    parse(fields).map(Some)
+    let record = parse(fields)?;
+    Ok(Some(Line::Record(Box::new(record))))
 }
 
 /// Other versions of what is known cannot be read; other kinds of lines can be left out.
@@ -53,7 +71,7 @@ fn unknown(schema: &str) -> Result<(), String> {
 }
 
 fn transition(fields: Fields) -> Result<Record, String> {
-    let (time, monotonic_ns) = moment(&fields)?;
+    let (time, monotonic_ns) = moment(fields.time.as_deref(), fields.monotonic_ns)?;
     let word = fields.duration.as_deref();
     let duration = match (word.and_then(Precision::from_name), fields.duration_ns) {
         (Some(_), Some(ns)) if ns > monotonic_ns => {
@@ -82,7 +100,7 @@ fn transition(fields: Fields) -> Result<Record, String> {
 }
 
 fn still_open(fields: Fields) -> Result<Record, String> {
-    let (time, monotonic_ns) = moment(&fields)?;
+    let (time, monotonic_ns) = moment(fields.time.as_deref(), fields.monotonic_ns)?;
     let age_ns = fields.age_ns.ok_or("no `age_ns`")?;
     let entered_ns = monotonic_ns.checked_sub(age_ns);
     let entered_ns = entered_ns.ok_or("`age_ns` begins before the machine did")?;
@@ -112,7 +130,7 @@ fn still_open(fields: Fields) -> Result<Record, String> {
 
 #[allow(clippy::needless_pass_by_value)] // as the others
 fn loss(fields: Fields) -> Result<Record, String> {
-    let (time, monotonic_ns) = moment(&fields)?;
+    let (time, monotonic_ns) = moment(fields.time.as_deref(), fields.monotonic_ns)?;
     Ok(Record::Loss(Loss {
         time,
         monotonic_ns,
@@ -122,10 +140,14 @@ fn loss(fields: Fields) -> Result<Record, String> {
     }))
 }
 
-fn moment(fields: &Fields) -> Result<(SystemTime, u64), String> {
-    let time = fields.time.as_deref().ok_or("no `time`")?;
+/// The moment of a line, by both clocks.
+pub(super) fn moment(
+    time: Option<&str>,
+    monotonic_ns: Option<u64>,
+) -> Result<(SystemTime, u64), String> {
+    let time = time.ok_or("no `time`")?;
     let time = humantime::parse_rfc3339(time).map_err(|error| format!("`time`: {error}"))?;
-    let ns = fields.monotonic_ns.ok_or("no `monotonic_ns`")?;
+    let ns = monotonic_ns.ok_or("no `monotonic_ns`")?;
     if Duration::from_nanos(ns) > LONGEST_UPTIME {
         return Err("`monotonic_ns` is more than 100 years".into());
     }
@@ -180,7 +202,7 @@ fn end(name: &str, end: Option<&EndFields>) -> Result<Endpoint, String> {
 }
 
 /// What the word in this field names; `None` where there is no word.
-fn named<T>(
+pub(super) fn named<T>(
     field: &str,
     word: Option<&str>,
     from_name: fn(&str) -> Option<T>,
@@ -189,7 +211,8 @@ fn named<T>(
     word.map(known).transpose()
 }
 
-fn state(field: &str, name: Option<&str>) -> Result<TcpState, String> {
+/// The state that this field names.
+pub(super) fn state(field: &str, name: Option<&str>) -> Result<TcpState, String> {
     let name = name.ok_or_else(|| format!("no `{field}`"))?;
     let mut states = TcpState::ALL.into_iter();
     let state = states.find(|state| state.name() == name);

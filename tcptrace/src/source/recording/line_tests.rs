@@ -9,8 +9,15 @@ use crate::{
         socket::{Role, Since},
         transition::{Record, Spent},
     },
-    source::recording::line::record,
+    source::recording::line::{Line, read},
 };
+
+fn record(line: &[u8]) -> Result<Option<Record>, String> {
+    Ok(match read(line)? {
+        Some(Line::Record(record)) => Some(*record),
+        Some(Line::Header(_)) | None => None,
+    })
+}
 
 /// The example of `docs/json.md`.
 fn documented() -> String {
@@ -70,6 +77,7 @@ fn other_kinds_are_passed_over_and_other_versions_refused() {
         "tcptrace.transition/2",
         "tcptrace.open/10",
         "tcptrace.lost/x",
+        "tcptrace.recording/2",
         "syslog/1",
     ] {
         let line = format!(r#"{{"schema":"{other}"}}"#);

@@ -1,5 +1,6 @@
 //! A recording: a file of the same facts.
 
+mod header;
 pub mod line;
 #[cfg(test)]
 mod line_tests;

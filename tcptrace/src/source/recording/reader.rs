@@ -10,7 +10,10 @@ use std::{
     path::Path,
 };
 
-use crate::{model::transition::Record, source::recording::line};
+use crate::{
+    model::{recording::RecordingHeader, transition::Record},
+    source::recording::line::{self, Line},
+};
 
 /// A longer line is taken for damage. The longest that a log has name the holders of one socket:
 /// this has room for more than 50 000.
@@ -28,6 +31,8 @@ const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 pub enum Item {
     /// The record on the line with this number, the first being 1.
     Record(u64, Box<Record>),
+    /// What the records from here on are of.
+    Header(Box<RecordingHeader>),
     /// The line with this number cannot be read.
     Damaged(u64),
 }
@@ -39,6 +44,8 @@ pub struct Account {
     pub lines: u64,
     /// Those that hold a record.
     pub records: u64,
+    /// Those that say what the records after them are of.
+    pub headers: u64,
     /// Lines of kinds that a log has, but not known here.
     pub unknown: u64,
     /// Lines that could not be read.
@@ -55,7 +62,7 @@ impl Account {
     /// Whether there was something, but nothing of use. An empty log is one of a quiet session.
     #[must_use]
     pub fn is_useless(&self) -> bool {
-        self.records == 0 && (self.lines > 0 || self.cut.is_some())
+        self.records + self.headers == 0 && (self.lines > 0 || self.cut.is_some())
     }
 
     /// What was left out, in words: not yet fit for a terminal.
@@ -224,10 +231,14 @@ impl Iterator for Recording {
                 continue;
             }
             self.account.lines += 1;
-            return Some(Ok(match fits.and_then(|()| line::record(&self.line)) {
-                Ok(Some(record)) => {
+            return Some(Ok(match fits.and_then(|()| line::read(&self.line)) {
+                Ok(Some(Line::Record(record))) => {
                     self.account.records += 1;
-                    Item::Record(self.number, Box::new(record))
+                    Item::Record(self.number, record)
+                }
+                Ok(Some(Line::Header(header))) => {
+                    self.account.headers += 1;
+                    Item::Header(header)
                 }
                 Ok(None) => {
                     self.account.unknown += 1;

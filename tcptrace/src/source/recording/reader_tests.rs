@@ -6,6 +6,8 @@ use crate::source::recording::reader::{Account, Item, Recording};
 
 const LOST: &str = r#"{"schema":"tcptrace.lost/1","time":"2026-11-23T01:20:04Z","monotonic_ns":9}"#;
 
+const HEADER: &str = r#"{"schema":"tcptrace.recording/1","version":"0.1.0","kernel":"6.1.0","boot_id":null,"filters":{},"netns":[],"time":"2026-11-23T01:20:04Z","monotonic_ns":5}"#;
+
 fn read(input: impl Read + 'static) -> (Vec<Item>, Account) {
     let mut recording = Recording::new(input).expect("its beginning can be read");
     let items = recording.by_ref().collect::<io::Result<Vec<_>>>();
@@ -104,4 +106,22 @@ fn an_error_of_the_file_is_an_error() {
         assert!(recording.any(|item| item.is_err()));
         assert!(recording.next().is_none(), "it ends there");
     }
+}
+
+#[test]
+fn headers_are_neither_records_nor_unknown_and_may_come_anywhere() {
+    let text = format!("{HEADER}\n{LOST}\n{HEADER}\n{LOST}\n{LOST}\n");
+    let (items, account) = read(Cursor::new(text));
+    let headers = items.iter().map(|item| matches!(item, Item::Header(_)));
+    assert_eq!(
+        headers.collect::<Vec<_>>(),
+        [true, false, true, false, false]
+    );
+    assert_eq!((account.records, account.headers, account.lines), (3, 2, 5));
+    assert_eq!((account.unknown, account.notes()), (0, Vec::new()));
+    let quiet = read(Cursor::new(format!("{HEADER}\n"))).1;
+    assert!(!quiet.is_useless(), "it is one of a quiet session");
+    let damaged = HEADER.replace("\"filters\":{}", "\"filters\":{\"new\":1}");
+    let (items, account) = read(Cursor::new(format!("{damaged}\n{LOST}\n")));
+    assert_eq!((items.len(), account.damaged), (2, 1));
 }

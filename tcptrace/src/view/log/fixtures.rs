@@ -10,6 +10,8 @@ use crate::{
     fixtures::{NETNS, end, holder},
     model::{
         owner::{KnownBy, Owner, Process},
+        recording::{NamedNetns, RecordingHeader},
+        request::{Filters, LogFilters, Netns},
         socket::{Family, Identity, Protocol, Role, Since, Socket},
         transition::{Loss, Record, Spent, StillOpen, Transition},
     },
@@ -36,6 +38,31 @@ pub fn owner(pid: u32, comm: &str) -> Owner {
         process: process(pid, comm),
         known_by: KnownBy::Connect,
         cgroup: Some("/system.slice/app.service".into()),
+    }
+}
+
+/// The first line that `docs/json.md` shows.
+pub fn header() -> RecordingHeader {
+    RecordingHeader {
+        version: "0.1.0".into(),
+        kernel: "6.1.0-18-amd64".into(),
+        boot_id: Some("8f5b2c1e-0d3a-4c58-9b7e-2a6f1d0c9e84".into()),
+        filters: LogFilters {
+            sockets: Filters {
+                pids: vec![4242],
+                remotes: vec!["10.0.0.0/8".parse().expect("a valid range")],
+                netns: Some(Netns::Name("blue".into())),
+                ..Filters::default()
+            },
+            children: true,
+            states: vec![TcpState::CloseWait],
+        },
+        netns: vec![NamedNetns {
+            inode: 4_026_532_301,
+            name: "blue".into(),
+        }],
+        time: time(),
+        monotonic_ns: MONOTONIC_NS,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Views of a log: a line for each record, and what it ends with.
 
+mod header;
 pub mod json;
 pub mod summary;
 pub mod text;
@@ -8,7 +9,7 @@ pub mod text;
 pub(crate) mod fixtures;
 
 use crate::{
-    model::transition::Record,
+    model::{recording::RecordingHeader, transition::Record},
     view::{Format, View},
 };
 
@@ -23,5 +24,15 @@ pub fn choose(
     match format {
         Format::Text => Box::new(text::Text::new(medium, own_netns)),
         Format::Json => Box::new(json::Json::default()),
+    }
+}
+
+/// The line, with its end, that says what the records after it are of: what comes first in JSON.
+/// Empty in text, which does not tell.
+#[must_use]
+pub fn first_line(format: Format, header: &RecordingHeader) -> Vec<u8> {
+    match format {
+        Format::Text => Vec::new(),
+        Format::Json => header::line(header),
     }
 }

@@ -28,11 +28,19 @@ impl Stamp {
     }
 }
 
+/// A single time in RFC 3339, to the ns.
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> String {
+    let mut stamp = Stamp::default();
+    let (second, ns) = stamp.at(time);
+    format!("{second}.{ns:09}Z")
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::Stamp;
+    use super::{Stamp, rfc3339};
 
     #[test]
     fn every_time_has_a_second() {
@@ -45,5 +53,6 @@ mod tests {
         assert_eq!(stamp.at(before), ("1970-01-01T00:00:00", 0));
         let late = at(300_000_000_000, 1);
         assert_eq!(stamp.at(late), ("9999-12-31T23:59:59", 1));
+        assert_eq!(rfc3339(late), "9999-12-31T23:59:59.000000001Z");
     }
 }

@@ -2,6 +2,8 @@
 
 #![allow(missing_docs)]
 
+mod header;
+
 use std::{
     fs,
     io::Write as _,

@@ -1,0 +1,163 @@
+//! How a recording came about, as far as its headers tell.
+
+use std::collections::HashMap;
+
+use tcptrace_common::TcpState;
+
+use crate::model::{recording::RecordingHeader, request::LogFilters};
+
+/// What is known of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The filters of its parts, each once.
+    filters: Vec<LogFilters>,
+    /// Whether records came before any header.
+    untold: bool,
+    /// Names of network namespaces by inode number, as the last header has them.
+    names: HashMap<u32, String>,
+}
+
+impl Origin {
+    /// Another part begins.
+    pub fn header(&mut self, header: &RecordingHeader) {
+        if !self.filters.contains(&header.filters) {
+            self.filters.push(header.filters.clone());
+        }
+        self.names.clear();
+        for netns in &header.netns {
+            let name = self.names.entry(netns.inode);
+            name.or_insert_with(|| netns.name.clone());
+        }
+    }
+
+    /// A record belongs to the part that began last.
+    pub fn record(&mut self) {
+        self.untold |= self.filters.is_empty();
+    }
+
+    /// Whether it is known of every record which filters it passed.
+    #[must_use]
+    pub fn is_told(&self) -> bool {
+        !self.untold && !self.filters.is_empty()
+    }
+
+    /// Names of network namespaces by inode number.
+    #[must_use]
+    pub fn names(&self) -> &HashMap<u32, String> {
+        &self.names
+    }
+
+    /// With which filters it was made, in words: not yet fit for a terminal. `None` where it was made
+    /// without any, or nothing tells.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        if self.filters.iter().all(LogFilters::is_empty) {
+            return None;
+        }
+        let texts = self.filters.iter().map(|filters| match filters.is_empty() {
+            true => "without filters".to_owned(),
+            false => format!("with {filters}"),
+        });
+        let texts: Vec<_> = texts.collect();
+        let parts = match texts.len() {
+            1 if !self.untold => "it was",
+            _ => "parts of it were",
+        };
+        let how = texts.join(" and ");
+        Some(format!(
+            "{parts} recorded {how}: what that leaves out is not in it"
+        ))
+    }
+
+    /// Whether sockets may have left the state without a word of it, for only transitions of other
+    /// states were recorded.
+    #[must_use]
+    pub fn leaves_out(&self, state: TcpState) -> bool {
+        let others =
+            |filters: &LogFilters| !filters.states.is_empty() && !filters.states.contains(&state);
+        self.filters.iter().any(others)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixtures::recording_header,
+        model::{recording::NamedNetns, request::Filters},
+    };
+
+    fn with(filters: LogFilters) -> RecordingHeader {
+        RecordingHeader {
+            filters,
+            ..recording_header()
+        }
+    }
+
+    fn of_states(states: &[TcpState]) -> LogFilters {
+        LogFilters {
+            states: states.to_vec(),
+            ..LogFilters::default()
+        }
+    }
+
+    #[test]
+    fn the_filters_are_told_once_and_certainly() {
+        let mut origin = Origin::default();
+        assert!(!origin.is_told() && origin.note().is_none());
+        origin.header(&with(LogFilters::default()));
+        origin.record();
+        assert!(origin.is_told() && origin.note().is_none());
+        let java = LogFilters {
+            sockets: Filters {
+                comms: vec!["java".into()],
+                ..Filters::default()
+            },
+            ..of_states(&[TcpState::LastAck])
+        };
+        for _ in 0..2 {
+            origin.header(&with(java.clone()));
+        }
+        assert_eq!(
+            origin.note().as_deref(),
+            Some(
+                "parts of it were recorded without filters and with --comm java --state LAST_ACK: \
+                 what that leaves out is not in it"
+            )
+        );
+        assert!(origin.leaves_out(TcpState::CloseWait) && !origin.leaves_out(TcpState::LastAck));
+        let mut only = Origin::default();
+        only.header(&with(java));
+        let note = only.note().expect("it has filters");
+        assert!(
+            note.starts_with("it was recorded with --comm java"),
+            "{note}"
+        );
+    }
+
+    #[test]
+    fn an_older_part_without_header_tells_nothing() {
+        let mut origin = Origin::default();
+        origin.record();
+        origin.header(&with(of_states(&[TcpState::CloseWait])));
+        assert!(!origin.is_told());
+        let note = origin.note().expect("one part has filters");
+        assert!(note.starts_with("parts of it were recorded"), "{note}");
+    }
+
+    #[test]
+    fn names_are_those_of_the_last_part() {
+        let mut origin = Origin::default();
+        origin.header(&recording_header());
+        assert_eq!(origin.names().len(), 1);
+        let named = |inode, name: &str| NamedNetns {
+            inode,
+            name: name.into(),
+        };
+        origin.header(&RecordingHeader {
+            netns: vec![named(7, "green"), named(7, "lawn")],
+            ..recording_header()
+        });
+        assert_eq!(origin.names(), &HashMap::from([(7, "green".into())]));
+    }
+}

@@ -1,0 +1,181 @@
+//! Which records of a recording are wanted. What the name of a network namespace means is said by
+//! the header before the records, and by nothing of the machine that replays.
+
+use std::collections::BTreeSet;
+
+use tcptrace_common::TcpState;
+
+use crate::model::{
+    filter::Filter,
+    recording::RecordingHeader,
+    request::{Filters, Netns},
+    transition::Record,
+};
+
+/// The filters, as far as the headers so far tell what they mean.
+#[derive(Debug)]
+pub struct Wanted {
+    filter: Filter,
+    /// The namespace's name, where it is given by name.
+    name: Option<String>,
+    /// Whether it is known in the part that is being read, and whether it was in any.
+    is_known: bool,
+    was_known: bool,
+    headers: u64,
+    /// The names that there are.
+    names: BTreeSet<String>,
+    /// Records of parts in which the name is not known.
+    left_out: u64,
+}
+
+impl Wanted {
+    /// Nothing is read yet.
+    #[must_use]
+    pub fn new(filters: &Filters) -> Self {
+        let (inode, name) = match &filters.netns {
+            None => (None, None),
+            Some(Netns::Inode(inode)) => (Some(*inode), None),
+            Some(Netns::Name(name)) => (None, Some(name.clone())),
+        };
+        Self {
+            filter: filters.resolved(inode),
+            is_known: name.is_none(),
+            was_known: name.is_none(),
+            name,
+            headers: 0,
+            names: BTreeSet::new(),
+            left_out: 0,
+        }
+    }
+
+    /// Another part begins.
+    pub fn header(&mut self, header: &RecordingHeader) {
+        let Some(name) = &self.name else {
+            return;
+        };
+        self.headers += 1;
+        let names = header.netns.iter().map(|netns| netns.name.clone());
+        self.names.extend(names);
+        let inode = header.inode_of(name);
+        self.is_known = inode.is_some();
+        self.was_known |= self.is_known;
+        self.filter.netns = inode.or(self.filter.netns);
+    }
+
+    /// Whether a record of the part that is being read is wanted: see [`Filter::passes_record`].
+    pub fn passes(&mut self, record: &Record, states: &[TcpState]) -> bool {
+        if !self.is_known {
+            self.left_out += 1;
+        }
+        self.is_known && self.filter.passes_record(record, states)
+    }
+
+    /// The filter for what is left at the end.
+    ///
+    /// # Errors
+    /// Says that no header knows the namespace: not yet fit for a terminal.
+    pub fn filter(&self) -> Result<&Filter, String> {
+        if self.was_known {
+            return Ok(&self.filter);
+        }
+        let names: Vec<_> = self.names.iter().map(String::as_str).collect();
+        let why = match (self.headers, names.len()) {
+            (0, _) => {
+                "the recording has no header that says which network namespace has this name \
+                 (recordings of older versions have none)"
+                    .to_owned()
+            }
+            (_, 0) => "no network namespace had a name when it was recorded".to_owned(),
+            _ => format!(
+                "no network namespace had this name when it was recorded; those with a name: {}",
+                names.join(", ")
+            ),
+        };
+        Err(format!(
+            "{why}; give its inode number, as in `netns` of the recording's lines"
+        ))
+    }
+
+    /// What was left out for want of a name, in words: not yet fit for a terminal.
+    #[must_use]
+    pub fn note(&self) -> Option<String> {
+        let name = self.name.as_ref().filter(|_| self.left_out > 0)?;
+        let records = match self.left_out {
+            1 => "1 record is".to_owned(),
+            more => format!("{more} records are"),
+        };
+        Some(format!(
+            "{records} left out: no header before them says which network namespace is {name}"
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixtures::{NETNS, recording_header, transition},
+        model::recording::NamedNetns,
+    };
+
+    fn by_name(name: &str) -> Wanted {
+        Wanted::new(&Filters {
+            netns: Some(Netns::Name(name.into())),
+            ..Filters::default()
+        })
+    }
+
+    fn with(names: &[(u32, &str)]) -> RecordingHeader {
+        let named = |(inode, name): &(u32, &str)| NamedNetns {
+            inode: *inode,
+            name: (*name).into(),
+        };
+        RecordingHeader {
+            netns: names.iter().map(named).collect(),
+            ..recording_header()
+        }
+    }
+
+    fn record() -> Record {
+        Record::Transition(transition(1, TcpState::Established, TcpState::CloseWait, 5))
+    }
+
+    #[test]
+    fn a_name_means_what_the_header_before_says() {
+        let mut wanted = by_name("blue");
+        assert!(!wanted.passes(&record(), &[]), "nothing tells yet");
+        wanted.header(&with(&[(7, "green"), (NETNS, "blue")]));
+        assert!(wanted.passes(&record(), &[]));
+        wanted.header(&with(&[(7, "blue")]));
+        assert!(!wanted.passes(&record(), &[]));
+        wanted.header(&with(&[(NETNS, "green")]));
+        assert!(!wanted.passes(&record(), &[]), "this part has no such name");
+        assert_eq!(wanted.filter().map(|filter| filter.netns), Ok(Some(7)));
+        let note = wanted.note().expect("two were left out");
+        assert!(note.starts_with("2 records are left out"), "{note}");
+    }
+
+    #[test]
+    fn a_name_that_nothing_knows_is_an_error_with_those_that_are_known() {
+        let mut wanted = by_name("blue");
+        let error = wanted.filter().expect_err("nothing is known");
+        assert!(error.contains("has no header"), "{error}");
+        wanted.header(&with(&[]));
+        let error = wanted.filter().expect_err("nothing has a name");
+        assert!(error.contains("no network namespace had a name"), "{error}");
+        wanted.header(&with(&[(7, "green"), (9, "amber")]));
+        let error = wanted.filter().expect_err("others have a name");
+        assert!(error.contains("with a name: amber, green;"), "{error}");
+    }
+
+    #[test]
+    fn numbers_need_no_header() {
+        let mut wanted = Wanted::new(&Filters {
+            netns: Some(Netns::Inode(NETNS)),
+            ..Filters::default()
+        });
+        wanted.header(&with(&[(7, "blue")]));
+        assert!(wanted.passes(&record(), &[]));
+        assert_eq!((wanted.filter().is_ok(), wanted.note()), (true, None));
+    }
+}

@@ -1,0 +1,113 @@
+//! The first line of a recording, or of a part of it.
+
+use crate::{
+    model::{
+        log_line::{FilterFields, HeaderFields},
+        recording::RecordingHeader,
+        request::{Filters, LogFilters},
+        socket::Family,
+    },
+    source::recording::line::{moment, named, state},
+};
+
+/// Reads the line.
+///
+/// # Errors
+/// Says why it is no such line. The text may repeat what is in the line: it is not yet fit for a
+/// terminal.
+pub fn read(line: &str) -> Result<RecordingHeader, String> {
+    let fields: HeaderFields = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let (time, monotonic_ns) = moment(Some(&fields.time), Some(fields.monotonic_ns))?;
+    Ok(RecordingHeader {
+        version: fields.version,
+        kernel: fields.kernel,
+        boot_id: fields.boot_id,
+        filters: filters(fields.filters)?,
+        netns: fields.netns,
+        time,
+        monotonic_ns,
+    })
+}
+
+fn filters(fields: FilterFields) -> Result<LogFilters, String> {
+    let range = |text: &String| {
+        let range = text.parse();
+        range.map_err(|error| format!("`remote` {text}: {error}"))
+    };
+    let states = fields.state.iter().map(|name| state("state", Some(name)));
+    Ok(LogFilters {
+        sockets: Filters {
+            pids: fields.pid,
+            comms: fields.comm,
+            ports: fields.port,
+            remotes: fields.remote.iter().map(range).collect::<Result<_, _>>()?,
+            netns: fields.netns,
+            cgroup: fields.cgroup,
+            family: named("family", fields.family.as_deref(), Family::from_name)?,
+        },
+        children: fields.children,
+        states: states.collect::<Result<_, _>>()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use tcptrace_common::TcpState;
+
+    use super::*;
+    use crate::model::request::Netns;
+
+    /// The example of `docs/json.md`.
+    fn documented() -> String {
+        let docs = include_str!("../../../../docs/json.md");
+        let start = docs.find(r#"{"schema": "tcptrace.recording/1""#);
+        let example = &docs[start.expect("the example is there")..];
+        example[..example.find("```").expect("it ends")].replace('\n', " ")
+    }
+
+    #[test]
+    fn the_documented_line_is_read() {
+        let header = read(&documented()).expect("it is a header");
+        let boot_id = "8f5b2c1e-0d3a-4c58-9b7e-2a6f1d0c9e84";
+        assert_eq!(header.boot_id.as_deref(), Some(boot_id));
+        assert_eq!(header.kernel, "6.1.0-18-amd64");
+        assert_eq!(header.monotonic_ns, 3_102_023_951_396);
+        assert_eq!(header.inode_of("blue"), Some(4_026_532_301));
+        assert_eq!(header.inode_of("green"), None);
+        let filters = LogFilters {
+            sockets: Filters {
+                pids: vec![4242],
+                remotes: vec!["10.0.0.0/8".parse().expect("a valid range")],
+                netns: Some(Netns::Name("blue".into())),
+                ..Filters::default()
+            },
+            children: true,
+            states: vec![TcpState::CloseWait],
+        };
+        assert_eq!(header.filters, filters);
+    }
+
+    #[test]
+    fn all_filters_may_be_missing_and_none_may_be_misunderstood() {
+        let with = |filters: &str| {
+            let line = documented();
+            let start = line.find("{\"pid\"").expect("it has filters");
+            let end = start + line[start..].find('}').expect("they end") + 1;
+            read(&format!("{}{filters}{}", &line[..start], &line[end..]))
+        };
+        let filters = |text: &str| with(text).map(|header| header.filters);
+        assert_eq!(filters("{}"), Ok(LogFilters::default()));
+        let netns = |text: &str| filters(text).map(|filters| filters.sockets.netns);
+        assert_eq!(netns(r#"{"netns":7}"#), Ok(Some(Netns::Inode(7))));
+        for bad in [
+            r#"{"role":"client"}"#,
+            r#"{"family":"ipx"}"#,
+            r#"{"state":["OPEN"]}"#,
+            r#"{"remote":["10.0.0.0/99"]}"#,
+            r#"{"port":[65536]}"#,
+            "null",
+        ] {
+            assert!(with(bad).is_err(), "{bad}");
+        }
+    }
+}
