@@ -1,0 +1,18 @@
+//! `tcptrace log`: what it tells of transitions, and where its lines go.
+
+mod before;
+pub mod check;
+pub mod files;
+pub mod filters;
+mod histories;
+mod limits;
+
+use crate::harness::case::Cases;
+
+pub fn add(cases: &mut Cases) {
+    histories::add(cases);
+    before::add(cases);
+    filters::add(cases);
+    files::add(cases);
+    limits::add(cases);
+}
