@@ -22,7 +22,7 @@ use testbed::{Netns, actor};
 use crate::harness::case::Cases;
 
 fn main() -> ExitCode {
-    // The actors of the workload are this very program, run again.
+    // The actors of the testbed are this very program, run again.
     if let Some(code) = actor::main(std::env::args_os().skip(1)) {
         return code;
     }

@@ -1,11 +1,15 @@
 //! Tests as a list.
 
-use std::sync::{PoisonError, RwLock};
+use std::{
+    error::Error,
+    fmt,
+    sync::{PoisonError, RwLock},
+};
 
 use anyhow::Result;
 use libtest_mimic::{Failed, Trial};
 
-use crate::{harness::place::Place, run::log::Skipped};
+use crate::harness::place::Place;
 
 /// What keeps the processors busy is alone: meanwhile the kernel skips other tests' programs, above all those on the
 /// classic tracepoint, which then have nothing to compare.
@@ -82,3 +86,16 @@ fn again_when_skipped(test: impl Fn() -> Result<()>) -> Result<()> {
     }
     test()
 }
+
+/// The kernel skipped runs of the program, and counted them: it does so when one is interrupted by a transition on the
+/// same CPU. The test has to be done again.
+#[derive(Debug)]
+pub struct Skipped(pub u64);
+
+impl fmt::Display for Skipped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the kernel skipped {} runs", self.0)
+    }
+}
+
+impl Error for Skipped {}

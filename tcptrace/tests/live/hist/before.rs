@@ -13,10 +13,10 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::{ABOVE_NS, exact_ns},
     },
     hist::check::{Stay, agrees, quantiles_agree, stays},
     run::hist::{Durations, Report, end_all, judge, watch_all},
-    stuck::check::{ABOVE_NS, exact_ns},
 };
 
 pub fn add(cases: &mut Cases) {

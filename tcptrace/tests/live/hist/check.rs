@@ -9,8 +9,8 @@ use testbed::{
 };
 
 use crate::{
+    harness::tolerance::exact_ns,
     run::hist::{Durations, Quantile, Report},
-    stuck::check::exact_ns,
 };
 
 /// How long something lasted.

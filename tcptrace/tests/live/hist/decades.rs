@@ -15,10 +15,10 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::exact_ns,
     },
     hist::check::{Stay, agrees, agrees_but_for, apart_ns, quantiles_agree},
     run::hist::{Histogram, Report, end_all, judge, watch_all},
-    stuck::check::exact_ns,
     truth::witness::Witness,
 };
 

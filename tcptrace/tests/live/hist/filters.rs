@@ -4,9 +4,8 @@ use anyhow::{Context, Result, ensure};
 use testbed::{Actor, Family, How, Order, Side, Stage, Whose};
 
 use crate::{
-    harness::{case::Cases, place::Place},
-    hist::check::{Stayed, agrees, stays, stays_of},
-    log::filters::Group,
+    harness::{case::Cases, cgroup::Cgroup, place::Place},
+    hist::check::{Stay, Stayed, agrees, stays, stays_of},
     run::{
         hist::{Report, end, end_all, judge, watch, watch_all},
         tool::Tool,
@@ -72,7 +71,7 @@ fn leaks(stage: &mut Stage, family: Family, side: Side, count: usize) -> Result<
             whose: whose.clone(),
             side,
             socket: pair.end(side).clone(),
-            stay: crate::hist::check::Stay::between(moment, moment),
+            stay: Stay::between(moment, moment),
         }
     };
     Ok(pairs.iter().zip(&truths).map(leak).collect())
@@ -180,7 +179,7 @@ fn children() -> Result<()> {
 
 /// Inside a group, below it, outside of it; before the start and after it.
 fn cgroup() -> Result<()> {
-    let group = match Group::new("hist") {
+    let group = match Cgroup::new("hist") {
         Ok(group) => group,
         Err(error) => {
             println!("skipped: {error:#}");

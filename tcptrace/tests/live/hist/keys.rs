@@ -12,10 +12,10 @@ use testbed::{Actor, Family, How, Order, Side, Stage, Whose};
 use crate::{
     harness::{
         case::Cases,
+        cgroup::Cgroup,
         place::{BOTH, Place},
     },
     hist::check::{Stayed, agrees, exactly, stay, stays, stays_of},
-    log::filters::Group,
     run::hist::{Report, end, end_all, judge, start_all, watch, watch_all},
 };
 
@@ -142,7 +142,7 @@ fn lives(place: Place) -> Result<()> {
 }
 
 fn by_cgroup() -> Result<()> {
-    let group = match Group::new("hist-by") {
+    let group = match Cgroup::new("hist-by") {
         Ok(group) => group,
         Err(error) => {
             println!("skipped: {error:#}");

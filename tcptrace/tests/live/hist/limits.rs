@@ -7,10 +7,10 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::exact_ns,
     },
     hist::check::Stay,
     run::hist::{Histogram, Report, end_all, judge, watch_all},
-    stuck::check::exact_ns,
 };
 
 pub fn add(cases: &mut Cases) {

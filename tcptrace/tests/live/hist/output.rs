@@ -13,12 +13,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use testbed::{Family, Order, Side, Stage, clock::monotonic_ns};
 
 use crate::{
-    harness::{case::Cases, place::Place},
+    harness::{case::Cases, place::Place, scratch::Scratch},
     hist::check::stays,
-    log::files::Scratch,
     run::{
         hist::{Histogram, READY, Report, judge, last, reports, start_all},
-        tool::{Ending, Tool, binary},
+        tool::{KilledWhenDropped, Tool, binary},
     },
 };
 
@@ -158,7 +157,7 @@ fn into(path: &str, words: &str) -> Result<(Option<i32>, String)> {
     command.stdout(File::create(path)?);
     command.stderr(Stdio::piped());
     Place::AsIs.prepare(&mut command);
-    let mut child = Ending(command.spawn()?);
+    let mut child = KilledWhenDropped(command.spawn()?);
     let mut err = BufReader::new(child.0.stderr.take().context("no stderr")?);
     let mut text = String::new();
     while !text.contains(READY) {

@@ -13,15 +13,15 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        scratch::Scratch,
+        tolerance::exact_ns,
     },
     hist::check::{Stay, agrees, agrees_but_for, apart_ns},
-    log::files::Scratch,
     run::{
         hist::{Report, end_all, judge, last, reports, watch_all},
         log::{Log, LogTool},
         tool::Tool,
     },
-    stuck::check::exact_ns,
     truth::{endings, openings, scene::Scene},
 };
 

@@ -9,13 +9,12 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::{ABOVE_NS, EXACT_NS, at_least, within},
     },
-    log::check::{at_least, within},
     run::{
+        line::{Open, Transition},
         log::{Log, LogTool},
-        report::{Open, Transition},
     },
-    stuck::check::{ABOVE_NS, EXACT_NS},
 };
 
 pub fn add(cases: &mut Cases) {

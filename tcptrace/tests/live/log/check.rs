@@ -3,15 +3,18 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use anyhow::{Context, Result, ensure};
-use testbed::{Caller, History, How, Role, Span, Step, Whose, actor::THREAD, clock::slowness};
+use testbed::{Caller, History, How, Role, Step, Whose, actor::THREAD};
 
 use crate::{
-    harness::{kernel, place::Place},
-    run::{
-        log::Log,
-        report::{Subject, Transition},
+    harness::{
+        kernel,
+        place::Place,
+        tolerance::{EXACT_NS, within},
     },
-    stuck::check::{ABOVE_NS, EXACT_NS},
+    run::{
+        line::{Subject, Transition},
+        log::Log,
+    },
 };
 
 /// What must be known of who accepts.
@@ -262,27 +265,4 @@ fn time_right(line: &Transition, step: &Step, before: Option<(&Transition, &Step
         previous.monotonic_ns
     );
     within(entered, *span).context("the wrong duration")
-}
-
-/// A moment that is told exactly lies in the truth's span.
-pub fn within(moment: u64, span: Span) -> Result<()> {
-    let early = (span.before_ns - EXACT_NS).saturating_sub(moment);
-    ensure!(early == 0, "too early by {} us", early / 1000);
-    let late = moment.saturating_sub(span.after_ns + EXACT_NS);
-    ensure!(late == 0, "too late by {} us", late / 1000);
-    Ok(())
-}
-
-/// A time that is told as the least is not above the truth.
-pub fn at_least(moment: u64, spent: u64, span: Span) -> Result<()> {
-    let slower = ABOVE_NS * (u64::from(slowness()) - 1);
-    let since = moment
-        .checked_sub(spent)
-        .context("older than the machine")?;
-    ensure!(
-        since + slower >= span.before_ns,
-        "too long by {} us",
-        (span.before_ns - since) / 1000
-    );
-    Ok(())
 }

@@ -4,9 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{BufRead, BufReader, Read},
-    path::PathBuf,
     process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -17,12 +15,13 @@ use serde_json::Value;
 use testbed::{Family, Order, Stage};
 
 use crate::{
-    harness::{case::Cases, kernel, place::Place},
+    harness::{case::Cases, kernel, place::Place, scratch::Scratch},
     log::check::{self, Accepts},
     run::{
-        log::{self, Log, LogTool},
-        report::{Line, Snapshot, Socket},
-        tool::{Ending, Tool, binary},
+        line::Line,
+        log::{Log, LogTool, READY, lines},
+        snapshot::{Snapshot, Socket},
+        tool::{KilledWhenDropped, Tool, binary},
     },
     truth::{openings, scene::Scene},
 };
@@ -32,31 +31,6 @@ pub fn add(cases: &mut Cases) {
     cases.add("log_recording", recording);
     cases.add("log_to_a_full_disk", full_disk);
     cases.add("log_as_text", text);
-}
-
-/// A folder that is removed when dropped.
-pub struct Scratch(PathBuf);
-
-impl Scratch {
-    pub fn new() -> Result<Self> {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tcptrace-live-log-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir(&folder)?;
-        Ok(Self(folder))
-    }
-
-    pub fn file(&self, name: &str) -> String {
-        self.0.join(name).to_string_lossy().into_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // Nothing depends on its being gone.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn pid_of(line: &Line) -> Option<u32> {
@@ -107,7 +81,7 @@ fn folder() -> Result<()> {
         let odd = |c: char| c.is_control() || c == '/' || c == '\x1b';
         ensure!(!name.contains(odd) && name.ends_with(".jsonl"), "{name:?}");
         let text = std::fs::read_to_string(&path)?;
-        let lines = log::lines(&text)?;
+        let lines = lines(&text)?;
         let entry = indexed
             .get(&*name)
             .with_context(|| format!("{name} is not in the index"))?;
@@ -235,11 +209,11 @@ fn full_disk() -> Result<()> {
             .stdout(File::create("/dev/full")?)
             .stderr(Stdio::piped());
         Place::AsIs.prepare(&mut command);
-        let mut child = Ending(command.spawn()?);
+        let mut child = KilledWhenDropped(command.spawn()?);
         let err = child.0.stderr.take().context("no stderr")?;
         let mut err = BufReader::new(err);
         let mut text = String::new();
-        while !text.contains(log::READY) {
+        while !text.contains(READY) {
             ensure!(err.read_line(&mut text)? > 0, "it ended: {text}");
         }
         stage.connect(Family::Ipv4, 10)?;

@@ -1,17 +1,17 @@
 //! Filters of a log: each must leave exactly the lines of a log without it that it fits.
 
-use std::{net::IpAddr, path::PathBuf};
+use std::net::IpAddr;
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
 use testbed::{Actor, Family, Order, Stage, state::FIN_WAIT2};
 
 use crate::{
-    harness::{case::Cases, place::Place},
+    harness::{case::Cases, cgroup::Cgroup, place::Place},
     log::check::{self, Accepts},
     run::{
+        line::Transition,
         log::{Log, LogTool},
-        report::Transition,
     },
     truth::{openings, scene::Scene},
 };
@@ -162,50 +162,8 @@ fn all_namespaces() -> Result<()> {
     Ok(())
 }
 
-/// A control group, removed when dropped. Whoever is in it must have ended.
-pub struct Group {
-    folder: PathBuf,
-    /// From the root of all groups.
-    pub path: String,
-}
-
-impl Group {
-    /// A new one, or why there can be none. Its name is its own in this run.
-    pub fn new(name: &str) -> Result<Self> {
-        let mounts = std::fs::read_to_string("/proc/self/mounts")?;
-        let mount = mounts.lines().find_map(|line| {
-            let mut words = line.split(' ').skip(1);
-            let (at, kind) = (words.next()?, words.next()?);
-            (kind == "cgroup2").then(|| PathBuf::from(at))
-        });
-        let path = format!("tcptrace-live-{}-{name}", std::process::id());
-        let folder = mount.context("no cgroup v2 is mounted")?.join(&path);
-        std::fs::create_dir(&folder).context("cannot make a control group")?;
-        let path = format!("/{path}");
-        Ok(Self { folder, path })
-    }
-
-    /// Has a process live in it.
-    pub fn take(&self, pid: u32) -> Result<()> {
-        let procs = self.folder.join("cgroup.procs");
-        std::fs::write(procs, pid.to_string()).context("cannot enter a control group")
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        let start = std::time::Instant::now();
-        // A killed process is in it until it is gone for good.
-        while std::fs::remove_dir(&self.folder).is_err()
-            && start.elapsed() < testbed::clock::patience()
-        {
-            std::thread::sleep(std::time::Duration::from_millis(1));
-        }
-    }
-}
-
 fn cgroup() -> Result<()> {
-    let group = match Group::new("log") {
+    let group = match Cgroup::new("log") {
         Ok(group) => group,
         Err(error) => {
             println!("skipped: {error:#}");

@@ -10,11 +10,11 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::within,
     },
-    log::check::within,
     run::{
+        line::Transition,
         log::{Log, LogTool},
-        report::Transition,
     },
     truth::churn::{Churn, PAIRS, until_only},
 };

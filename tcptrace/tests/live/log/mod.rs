@@ -1,9 +1,9 @@
 //! `tcptrace log`: what it tells of transitions, and where its lines go.
 
 mod before;
-pub mod check;
-pub mod files;
-pub mod filters;
+mod check;
+mod files;
+mod filters;
 mod histories;
 mod limits;
 

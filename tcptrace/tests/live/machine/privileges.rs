@@ -21,9 +21,9 @@ pub fn add(cases: &mut Cases) {
 }
 
 /// Where nobody else than root may look, a copy of the tool that everybody may run. Removed when dropped.
-struct Copy(PathBuf);
+struct ToolCopy(PathBuf);
 
-impl Copy {
+impl ToolCopy {
     fn new() -> Result<Self> {
         static COPIES: AtomicUsize = AtomicUsize::new(0);
         let number = COPIES.fetch_add(1, Ordering::Relaxed);
@@ -47,7 +47,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for ToolCopy {
     fn drop(&mut self) {
         // Nothing depends on its being gone.
         let _ = std::fs::remove_dir_all(&self.0);
@@ -58,7 +58,7 @@ const NOBODY: u32 = 65534;
 
 /// The doctor comes to those who may not do anything, too.
 fn doctor_without_privileges() -> Result<()> {
-    let copy = Copy::new()?;
+    let copy = ToolCopy::new()?;
     let mut command = Command::new(copy.path());
     command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY);
     command.current_dir("/");
@@ -71,7 +71,7 @@ fn doctor_without_privileges() -> Result<()> {
 }
 
 fn without_privileges() -> Result<()> {
-    let copy = Copy::new()?;
+    let copy = ToolCopy::new()?;
     let mut command = Command::new(copy.path());
     command
         .args(["stuck", "--once", "--older-than", "5s"])

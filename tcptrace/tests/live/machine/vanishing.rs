@@ -11,6 +11,7 @@ use crate::{
         place::{BOTH, Place},
     },
     run::tool::Tool,
+    stuck::holders,
 };
 
 pub fn add(cases: &mut Cases) {
@@ -29,7 +30,7 @@ fn mid_look(place: Place) -> Result<()> {
         let mut stage = Stage::new()?;
         stage.server_leak(Family::Ipv4, 5)?;
         stage.never_accepted(Family::Ipv6, 2)?;
-        crate::stuck::holders::child_only(&mut stage, Family::Mapped, 2)?;
+        holders::child_only(&mut stage, Family::Mapped, 2)?;
         let netns = stage.netns().inode();
         if rounds % 2 == 0 {
             tool.until("one of nine", |s| {

@@ -6,11 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    harness::place::Place,
-    run::{
-        log::Skipped,
-        tool::{Outcome, Tool},
-    },
+    harness::{case::Skipped, place::Place},
+    run::tool::{Outcome, Tool},
 };
 
 /// What it says when it counts everything from then on.

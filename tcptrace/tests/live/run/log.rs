@@ -6,9 +6,9 @@ use serde_json::Value;
 use testbed::clock::monotonic_ns;
 
 use crate::{
-    harness::place::Place,
+    harness::{case::Skipped, place::Place},
     run::{
-        report::{Line, Lost, Open, Transition},
+        line::{Line, Lost, Open, Transition},
         tool::{Outcome, Tool},
     },
 };
@@ -121,19 +121,6 @@ impl Log {
         Ok(self)
     }
 }
-
-/// The kernel skipped runs of the program, and counted them: it does so when one is interrupted by a transition on the
-/// same CPU. The test has to be done again.
-#[derive(Debug)]
-pub struct Skipped(pub u64);
-
-impl std::fmt::Display for Skipped {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the kernel skipped {} runs", self.0)
-    }
-}
-
-impl std::error::Error for Skipped {}
 
 /// The lines of a log, in the order of time, open sockets last.
 pub fn lines(text: &str) -> Result<Vec<Line>> {

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 use testbed::clock::{monotonic_ns, patience};
 
-use crate::{harness::place::Place, run::report::Snapshot};
+use crate::{harness::place::Place, run::snapshot::Snapshot};
 
 /// The binary under test.
 pub fn binary() -> OsString {
@@ -57,9 +57,9 @@ impl Outcome {
 }
 
 /// A process that is killed when this is dropped.
-pub struct Ending(pub Child);
+pub struct KilledWhenDropped(pub Child);
 
-impl Drop for Ending {
+impl Drop for KilledWhenDropped {
     fn drop(&mut self) {
         // It fails only for one that has been waited for, which is what is wanted.
         let _ = self.0.kill();
@@ -69,7 +69,7 @@ impl Drop for Ending {
 
 /// The tool, running. It is killed when dropped.
 pub struct Tool {
-    child: Ending,
+    child: KilledWhenDropped,
     stdout: Receiver<String>,
     said: Arc<Mutex<String>>,
     stderr: Option<JoinHandle<()>>,
@@ -116,7 +116,7 @@ impl Tool {
             }
         });
         Ok(Self {
-            child: Ending(child),
+            child: KilledWhenDropped(child),
             stdout,
             said,
             stderr: Some(stderr),

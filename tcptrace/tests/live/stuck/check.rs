@@ -9,8 +9,11 @@ use anyhow::{Context, Result, ensure};
 use testbed::{Role, Truth, clock::slowness};
 
 use crate::{
-    harness::kernel,
-    run::report::{Snapshot, Socket},
+    harness::{
+        kernel,
+        tolerance::{ABOVE_NS, EXACT_NS},
+    },
+    run::snapshot::{Group, Snapshot, Socket},
 };
 
 /// How a socket's age must be known.
@@ -25,15 +28,6 @@ pub enum Age {
     AtLeastClosely,
 }
 
-/// How far an exact moment may lie outside of the truth's bracket. The kernel and the workload read the same clock,
-/// so this needs no allowance for slow machines.
-pub const EXACT_NS: u64 = 1_000_000;
-
-/// The same where several programs read the clock one after another, each of them as slowly as the machine is.
-pub fn exact_ns() -> u64 {
-    EXACT_NS * u64::from(slowness())
-}
-
 /// How far an age that is "at least" may fall short in the end. The kernel keeps that time in ticks of its timer. An
 /// emulated machine gets its timer interrupts late and needs more time for the dump that the age is read from, so
 /// there this limit is multiplied by the slowness.
@@ -41,11 +35,6 @@ const CLOSELY_NS: u64 = 10_000_000;
 
 /// The same for one look on a machine with other work.
 const AT_LEAST_NS: u64 = 200_000_000;
-
-/// By how much an age that is "at least" may be above the truth, for each unit of slowness beyond 1: on a real machine
-/// not at all. An emulated one misses ticks and makes up for them all at once, so that by the kernel's own count of
-/// ticks more time has passed than by its clock.
-pub const ABOVE_NS: u64 = 5_000_000;
 
 /// Checks that a snapshot shows these sockets, no others, and everything about them right.
 pub fn exactly(snapshot: &Snapshot, truths: &[(&[Truth], Age)]) -> Result<()> {
@@ -183,8 +172,7 @@ fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
             .entry((owner, truth.remote.ip(), port))
             .or_default() += 1;
     }
-    let key =
-        |group: &crate::run::report::Group| (group.pid, group.remote.address, group.remote.port);
+    let key = |group: &Group| (group.pid, group.remote.address, group.remote.port);
     let found: BTreeMap<_, _> = snapshot
         .groups
         .iter()

@@ -7,9 +7,9 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::ABOVE_NS,
     },
     run::tool::Tool,
-    stuck::check::ABOVE_NS,
 };
 
 pub fn add(cases: &mut Cases) {

@@ -1,6 +1,6 @@
 //! `tcptrace stuck`: what it lists, of sockets that are left, held, filtered out, or stuck no more.
 
-pub mod check;
+mod check;
 mod endings;
 mod filters;
 pub mod holders;

@@ -12,7 +12,10 @@ use crate::{
         kernel,
         place::{BOTH, Place},
     },
-    run::{report::Snapshot, tool::Tool},
+    run::{
+        snapshot::{Holder, Snapshot},
+        tool::Tool,
+    },
 };
 
 pub fn add(cases: &mut Cases) {
@@ -89,7 +92,7 @@ fn shows(snapshot: &Snapshot, sockets: &[Socket], state: &str, age: &str) -> Res
             .iter()
             .find(|found| found.cookie == Some(socket.cookie));
         let right = found.is_some_and(|found| {
-            let fd = |holder: &crate::run::report::Holder| holder.fd == socket.fd;
+            let fd = |holder: &Holder| holder.fd == socket.fd;
             let held = found
                 .holders
                 .as_deref()

@@ -1,4 +1,4 @@
-//! The workload by itself: what is called the truth has to be true, by other witnesses than the tool.
+//! The testbed by itself: what is called the truth has to be true, by other witnesses than the tool.
 
 use std::fs::read_link;
 
@@ -9,7 +9,7 @@ use testbed::{
     state::{CLOSE, CLOSE_WAIT, FIN_WAIT2},
 };
 
-use crate::harness::case::Cases;
+use crate::{harness::case::Cases, stuck::holders};
 
 pub fn add(cases: &mut Cases) {
     cases.add("workload_truth::holders_and_inodes", holders_and_inodes);
@@ -44,8 +44,8 @@ fn holders_and_inodes() -> Result<()> {
                 .all(|truth| truth.local.ip() == family.loopback()),
             "{truths:#?}"
         );
-        let passed = crate::stuck::holders::passed(&mut stage, family, 1)?;
-        let inherited = crate::stuck::holders::child_and_parent(&mut stage, family, 1)?;
+        let passed = holders::passed(&mut stage, family, 1)?;
+        let inherited = holders::child_and_parent(&mut stage, family, 1)?;
         passed.iter().chain(&inherited).try_for_each(proc_agrees)?;
     }
     Ok(())

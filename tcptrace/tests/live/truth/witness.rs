@@ -15,8 +15,7 @@ use rustix::{
 use testbed::{Family, History, Stage};
 
 use crate::{
-    harness::case::Cases,
-    log::check::within,
+    harness::{case::Cases, tolerance::within},
     truth::{endings, openings, scene::Scene},
 };
 
@@ -62,7 +61,7 @@ impl Witness {
     }
 
     /// What it has seen, in the order of time.
-    pub fn lines(&self) -> Result<Vec<Line>> {
+    pub fn lines(&self) -> Result<Vec<TraceLine>> {
         let text = read_to_string(self.0.join("trace"))?;
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
@@ -78,9 +77,9 @@ impl Drop for Witness {
     }
 }
 
-/// A transition.
+/// A transition, as the tracepoint writes it.
 #[derive(Debug)]
-pub struct Line {
+pub struct TraceLine {
     /// Rounded to a microsecond.
     pub monotonic_ns: u64,
     /// Local and remote.
@@ -89,7 +88,7 @@ pub struct Line {
     pub to: String,
 }
 
-fn parse(line: &str) -> Option<Line> {
+fn parse(line: &str) -> Option<TraceLine> {
     let (head, words) = line.split_once(": inet_sock_set_state: ")?;
     let (seconds, micros) = head.rsplit(' ').next()?.split_once('.')?;
     let value = |name: &str| {
@@ -97,7 +96,7 @@ fn parse(line: &str) -> Option<Line> {
         words.find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     };
     let state = |name| Some(value(name)?.trim_start_matches("TCP_").to_owned());
-    Some(Line {
+    Some(TraceLine {
         monotonic_ns: seconds.parse::<u64>().ok()? * 1_000_000_000
             + micros.parse::<u64>().ok()? * 1000,
         ports: (value("sport")?.parse().ok()?, value("dport")?.parse().ok()?),
@@ -139,7 +138,7 @@ fn histories() -> Result<()> {
 }
 
 /// The kernel writes the same, but for a first step without a port, which it does not tell from others.
-fn agrees(history: &History, lines: &[Line]) -> Result<()> {
+fn agrees(history: &History, lines: &[TraceLine]) -> Result<()> {
     let states = history.states();
     let mut expected = Vec::new();
     for (pair, step) in states.windows(2).zip(&history.steps) {
@@ -148,7 +147,7 @@ fn agrees(history: &History, lines: &[Line]) -> Result<()> {
         }
     }
     let begin_ns = history.steps[0].span.before_ns;
-    let is_its = |line: &&Line| {
+    let is_its = |line: &&TraceLine| {
         let copied = line.from == "LISTEN" && line.to == "SYN_RECV";
         // A socket that is connected again still shows its old port.
         let portless = line.from == "CLOSE" && history.steps.iter().any(|step| step.portless);
