@@ -261,10 +261,7 @@ fn files_and_folders_stay_small() {
             let folder = file.parent().expect("a folder").to_owned();
             *in_folder.entry(folder).or_insert(0) += 1;
         }
-        // Live tests are a list, one file for each thing that they look at.
-        let crowded = in_folder
-            .iter()
-            .filter(|(folder, files)| **files > MOST_FILES && !folder.ends_with("tests/live"));
+        let crowded = in_folder.iter().filter(|(_, files)| **files > MOST_FILES);
         found.extend(
             crowded.map(|(folder, files)| format!("{} has {files} files", folder.display())),
         );

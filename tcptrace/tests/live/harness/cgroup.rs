@@ -1,0 +1,51 @@
+//! Control groups for processes of a test.
+
+use std::{
+    fs,
+    path::PathBuf,
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use testbed::clock::patience;
+
+/// A control group, removed when dropped. Whoever is in it must have ended.
+pub struct Cgroup {
+    folder: PathBuf,
+    /// From the root of all groups.
+    pub path: String,
+}
+
+impl Cgroup {
+    /// A new one, or why there can be none. Its name is its own in this run.
+    pub fn new(name: &str) -> Result<Self> {
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        let mount = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            let (at, kind) = (words.next()?, words.next()?);
+            (kind == "cgroup2").then(|| PathBuf::from(at))
+        });
+        let path = format!("tcptrace-live-{}-{name}", std::process::id());
+        let folder = mount.context("no cgroup v2 is mounted")?.join(&path);
+        fs::create_dir(&folder).context("cannot make a control group")?;
+        let path = format!("/{path}");
+        Ok(Self { folder, path })
+    }
+
+    /// Has a process live in it.
+    pub fn take(&self, pid: u32) -> Result<()> {
+        let procs = self.folder.join("cgroup.procs");
+        fs::write(procs, pid.to_string()).context("cannot enter a control group")
+    }
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let start = Instant::now();
+        // A killed process is in it until it is gone for good.
+        while fs::remove_dir(&self.folder).is_err() && start.elapsed() < patience() {
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! Where a log goes: one file for each process, one file, a terminal; and how it is read again.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Deserialize;
+use serde_json::Value;
+use testbed::{Family, Order, Stage};
+
+use crate::{
+    harness::{case::Cases, kernel, place::Place, scratch::Scratch},
+    log::check::{self, Accepts},
+    run::{
+        line::Line,
+        log::{Log, LogTool, READY, is_header, lines},
+        snapshot::{Snapshot, Socket},
+        tool::{KilledWhenDropped, Tool, binary},
+    },
+    truth::{openings, scene::Scene},
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add("log_folder", folder);
+    cases.add("log_recording", recording);
+    cases.add("log_to_a_full_disk", full_disk);
+    cases.add("log_as_text", text);
+}
+
+fn pid_of(line: &Line) -> Option<u32> {
+    match line {
+        Line::Transition(line) => line.subject.pid,
+        Line::Open(line) => line.subject.pid,
+        Line::Lost(_) => None,
+    }
+}
+
+/// Every file has its process's lines and no others, all files together tell everything, and the index tells of them.
+fn folder() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let dir = scratch.file("log");
+    let mut stage = Stage::new()?;
+    // A name that must not lead out of the folder.
+    let comm = b"../../\x1b[2J/\n".to_vec();
+    stage.client.tell(&Order::Rename { comm })?;
+    let netns = stage.netns().inode();
+    let tool = LogTool::watch(Place::Btf, netns, &["--dir", &dir])?;
+    let mut scene = Scene::new(stage, Family::Ipv4)?;
+    openings::ALL[0](&mut scene)?;
+    for case in openings::PROCESSES {
+        case(&mut scene)?;
+    }
+    let (_stage, told) = scene.finish()?;
+    let outcome = tool.end()?.outcome;
+    ensure!(outcome.stdout.is_empty(), "{}", outcome.stdout);
+
+    let index: Value = serde_json::from_slice(&std::fs::read(format!("{dir}/index.json"))?)?;
+    ensure!(index["schema"] == "tcptrace.index/1", "{index}");
+    let mut indexed = BTreeMap::new();
+    for entry in index["files"].as_array().context("no files")? {
+        let name = entry["file"].as_str().context("no name")?;
+        ensure!(
+            indexed.insert(name.to_owned(), entry.clone()).is_none(),
+            "{name} twice"
+        );
+    }
+    let mut whole = String::new();
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(&dir)? {
+        let path = entry?.path();
+        let name = path.file_name().context("no name")?.to_string_lossy();
+        if name == "index.json" {
+            continue;
+        }
+        let odd = |c: char| c.is_control() || c == '/' || c == '\x1b';
+        ensure!(!name.contains(odd) && name.ends_with(".jsonl"), "{name:?}");
+        let text = std::fs::read_to_string(&path)?;
+        let lines = lines(&text)?;
+        let header = text.lines().next().context("it is empty")?;
+        ensure!(is_header(header), "no header: {header}");
+        let bytes = text.len() - header.len() - 1;
+        let entry = indexed
+            .get(&*name)
+            .with_context(|| format!("{name} is not in the index"))?;
+        let pid = entry["pid"].as_u64();
+        for line in &lines {
+            ensure!(
+                pid_of(line).map(u64::from) == pid,
+                "in {name}, of {pid:?}: {line:#?}"
+            );
+        }
+        if let Some(pid) = pid {
+            ensure!(name.starts_with(&format!("{pid}-")), "{name} is of {pid}");
+        }
+        ensure!(
+            entry["lines"] == lines.len() && entry["bytes"] == bytes,
+            "{entry} has {} lines in {} bytes",
+            lines.len(),
+            bytes
+        );
+        whole += &text;
+        names.push(name.into_owned());
+    }
+    ensure!(names.len() == indexed.len(), "{names:?}, and not {index}");
+    let log = Log::of(Place::Btf, &whole)?;
+    check::exactly(&log, netns, &told, Accepts::Known)
+}
+
+/// What a recording holds, replayed: line for line, and as a look at what is stuck.
+fn recording() -> Result<()> {
+    let scratch = Scratch::new()?;
+    let (packed, plain) = (scratch.file("log.jsonl.zst"), scratch.file("log.jsonl"));
+    let mut stage = Stage::new()?;
+    let before = stage.server_leak(Family::Ipv6, 1)?;
+    let netns = stage.netns().inode();
+    let tool = LogTool::watch(Place::Btf, netns, &["-o", &packed])?;
+    let other = LogTool::watch(Place::Btf, netns, &["-o", &plain])?;
+    let mut scene = Scene::new(stage, Family::Ipv4)?;
+    for case in &openings::ALL[..4] {
+        case(&mut scene)?;
+    }
+    let (mut stage, told) = scene.finish()?;
+    let look = Tool::look(Place::Btf, netns, &[])?;
+    ensure!(look.sockets.len() == before.len(), "{look:#?}");
+    tool.end()?;
+    // That one also has a leak of its own time.
+    let leaks = stage.client_leak(Family::Mapped, 2)?;
+    let look_later = Tool::look(Place::Btf, netns, &[])?;
+    other.end()?;
+
+    let log = Log::of(Place::Btf, &replay(&packed, &["log", "--json"])?)?;
+    check::exactly(&log, netns, &told, Accepts::Known)?;
+    let text = std::fs::read_to_string(&plain)?;
+    ensure!(
+        replay(&plain, &["log", "--json"])? == text,
+        "it is replayed as something else"
+    );
+    let stuck = ["stuck", "--json", "--older-than", "0s"];
+    agree(&replay(&packed, &stuck)?, &look, 0)?;
+    agree(&replay(&plain, &stuck)?, &look_later, leaks.len())
+}
+
+fn replay(file: &str, view: &[&str]) -> Result<String> {
+    let mut arguments = vec!["replay", file];
+    arguments.extend(view);
+    Ok(Tool::start(Place::AsIs, &arguments)?
+        .wait()?
+        .success()?
+        .stdout)
+}
+
+/// Nobody traces in a replay.
+#[derive(Debug, Deserialize)]
+struct Replayed {
+    sockets: Vec<Socket>,
+}
+
+/// Both show the same sockets of the same processes; of so many only the recording knows the age.
+fn agree(replayed: &str, look: &Snapshot, exact: usize) -> Result<()> {
+    let replayed: Replayed = serde_json::from_str(replayed)?;
+    // What a look cannot tell on an older kernel, a log may.
+    let untold: Vec<_> = look
+        .sockets
+        .iter()
+        .filter(|socket| socket.role == "unknown" && !kernel::tells_backlogs())
+        .map(|socket| socket.cookie)
+        .collect();
+    let essence = |sockets: &[Socket]| {
+        let mut all = Vec::new();
+        for socket in sockets {
+            let holders = socket.holders.iter().flatten();
+            let mut holders: Vec<_> = holders.map(|h| (h.pid, h.fd, h.comm.clone())).collect();
+            holders.sort();
+            all.push((
+                socket.cookie,
+                socket.local.socket_addr(),
+                socket.remote.socket_addr(),
+                (!untold.contains(&socket.cookie)).then(|| socket.role.clone()),
+                socket.state.clone(),
+                holders,
+            ));
+        }
+        all.sort();
+        all
+    };
+    ensure!(
+        essence(&replayed.sockets) == essence(&look.sockets),
+        "replayed: {replayed:#?}\nseen: {look:#?}"
+    );
+    let known = replayed.sockets.iter().filter(|s| s.age == "exact").count();
+    ensure!(known == exact, "not {exact} are exact: {replayed:#?}");
+    Ok(())
+}
+
+/// A log that cannot be written is a failure, and said: in a file and on standard output.
+fn full_disk() -> Result<()> {
+    for file in [true, false] {
+        let mut stage = Stage::new()?;
+        let netns = stage.netns().inode().to_string();
+        let mut command = Command::new(binary());
+        command.args(["log", "--json", "--netns", &netns]);
+        if file {
+            command.args(["-o", "/dev/full"]);
+        }
+        command
+            .stdout(File::create("/dev/full")?)
+            .stderr(Stdio::piped());
+        Place::AsIs.prepare(&mut command);
+        let mut child = KilledWhenDropped(command.spawn()?);
+        let err = child.0.stderr.take().context("no stderr")?;
+        let mut err = BufReader::new(err);
+        let mut text = String::new();
+        while !text.contains(READY) {
+            ensure!(err.read_line(&mut text)? > 0, "it ended: {text}");
+        }
+        stage.connect(Family::Ipv4, 10)?;
+        // It may have ended by then, and may not have noticed before it writes the last of it.
+        std::thread::sleep(Duration::from_millis(200));
+        let pid = Pid::from_raw(i32::try_from(child.0.id())?).context("no PID")?;
+        kill_process(pid, Signal::INT)?;
+        err.read_to_string(&mut text)?;
+        let status = child.0.wait()?;
+        ensure!(status.code() == Some(1), "{status}: {text}");
+        ensure!(
+            text.contains("space") && !text.contains("panicked"),
+            "{text}"
+        );
+        ensure!(!file || text.contains("/dev/full"), "{text}");
+    }
+    Ok(())
+}
+
+/// Lines of text are aligned, and cannot steer a terminal, whatever a process calls itself.
+fn text() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let comm = b"a\x1b[2J\n\r\x07\x7f\t|".to_vec();
+    stage.client.tell(&Order::Rename { comm })?;
+    let netns = stage.netns().inode().to_string();
+    let tool = LogTool::start(Place::AsIs, &["--netns", &netns])?;
+    let mut scene = Scene::new(stage, Family::Ipv4)?;
+    for case in &openings::ALL[..2] {
+        case(&mut scene)?;
+    }
+    let pids = [scene.stage.client.pid(), scene.stage.server.pid()];
+    let (_stage, told) = scene.finish()?;
+    let outcome = tool.tool.end()?;
+    for (name, text) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
+        let found = text.chars().find(|c| c.is_control() && *c != '\n');
+        ensure!(found.is_none(), "{found:?} on {name}: {text:?}");
+    }
+    let lines: Vec<_> = outcome.stdout.lines().collect();
+    let all = lines.iter().filter(|line| line.contains("->")).count();
+    ensure!(
+        all > told.iter().map(|history| history.steps.len()).sum(),
+        "too few lines:\n{}",
+        outcome.stdout
+    );
+    // What is longer than its column, as that name is, pushes the rest of its line.
+    let arrows: Vec<_> = lines
+        .iter()
+        .filter(|line| !line.contains("\\u{1b}"))
+        .filter_map(|line| Some(line[..line.find("->")?].chars().count()))
+        .collect();
+    ensure!(arrows.len() > 10, "too few lines:\n{}", outcome.stdout);
+    ensure!(
+        arrows.windows(2).all(|pair| pair[0] == pair[1]),
+        "not aligned:\n{}",
+        outcome.stdout
+    );
+    for pid in pids {
+        let named = format!("[{pid}]");
+        ensure!(
+            lines.iter().any(|line| line.contains(&named)),
+            "{pid} is not named:\n{}",
+            outcome.stdout
+        );
+    }
+    Ok(())
+}

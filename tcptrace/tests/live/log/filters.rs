@@ -1,0 +1,197 @@
+//! Filters of a log: each must leave exactly the lines of a log without it that it fits.
+
+use std::net::IpAddr;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use testbed::{Actor, Family, Order, Stage, state::FIN_WAIT2};
+
+use crate::{
+    harness::{case::Cases, cgroup::Cgroup, place::Place},
+    log::check::{self, Accepts},
+    run::{
+        line::Transition,
+        log::{Log, LogTool},
+    },
+    truth::{openings, scene::Scene},
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add("log_filters", filters);
+    cases.add("log_filter_cgroup", cgroup);
+    cases.add("log_without_a_filter", all_namespaces);
+}
+
+type Fits = Box<dyn Fn(&Transition) -> bool>;
+
+/// What makes a line the same in two logs; each has read the clock for itself.
+fn essence(line: &Transition) -> impl Ord + std::fmt::Debug + use<> {
+    let subject = &line.subject;
+    // Of a listener from before its log nobody knows which thread it was.
+    let tid = subject.tid.filter(|_| subject.owner != "listener");
+    (
+        subject.cookie,
+        line.from.clone(),
+        line.to.clone(),
+        subject.local.port,
+        subject.remote.port,
+        (subject.pid, subject.owner.clone(), tid),
+        line.caller.as_ref().map(|caller| caller.pid),
+    )
+}
+
+/// Line by line, in the order of each socket.
+fn same(all: &Log, some: &Log, fits: &Fits) -> Result<()> {
+    let mut expected: Vec<_> = all.transitions.iter().filter(|line| fits(line)).collect();
+    let mut found: Vec<_> = some.transitions.iter().collect();
+    // Of different sockets the lines may come in another order.
+    expected.sort_by_key(|line| line.subject.cookie);
+    found.sort_by_key(|line| line.subject.cookie);
+    let expected: Vec<_> = expected.into_iter().map(essence).collect();
+    let found: Vec<_> = found.into_iter().map(essence).collect();
+    let missing: Vec<_> = expected
+        .iter()
+        .filter(|line| !found.contains(line))
+        .collect();
+    let others: Vec<_> = found
+        .iter()
+        .filter(|line| !expected.contains(line))
+        .collect();
+    ensure!(
+        found == expected,
+        "missing: {missing:#?}\nothers: {others:#?}"
+    );
+    Ok(())
+}
+
+fn list(scene: &mut Scene) -> Vec<(String, Fits)> {
+    let client = scene.stage.client.pid();
+    let port = scene.address().port();
+    let of = |line: &Transition, pid: u32| line.subject.pid == Some(pid);
+    let named = |line: &Transition, comm: &str| line.subject.comm.as_deref() == Some(comm);
+    let loopback = |line: &Transition| {
+        let address = line.subject.remote.address.to_canonical();
+        matches!(address, IpAddr::V4(v4) if v4.is_loopback())
+    };
+    let mut all: Vec<(String, Fits)> = Vec::new();
+    let mut add = |words: String, fits: Fits| all.push((words, fits));
+    add(format!("--pid {client}"), Box::new(move |l| of(l, client)));
+    // Its children begin later, and go by these names.
+    let family = move |l: &Transition| of(l, client) || named(l, "connector");
+    add(format!("--pid {client} --children"), Box::new(family));
+    let workers = move |l: &Transition| named(l, "worker-one") || named(l, "worker-two");
+    add("--comm worker-one,worker-two".into(), Box::new(workers));
+    let ports =
+        move |l: &Transition| [l.subject.local.port, l.subject.remote.port].contains(&Some(port));
+    add(format!("--port {port}"), Box::new(ports));
+    add("--remote 127.0.0.0/8".into(), Box::new(loopback));
+    let family = |l: &Transition| l.subject.family == "ipv6";
+    add("--family ipv6".into(), Box::new(family));
+    let either = |l: &Transition| {
+        let states = ["SYN_SENT", "LAST_ACK"];
+        states.contains(&&*l.from) || states.contains(&&*l.to)
+    };
+    add("--state SYN_SENT,LAST_ACK".into(), Box::new(either));
+    all
+}
+
+fn filters() -> Result<()> {
+    let stage = Stage::new()?;
+    let netns = stage.netns().inode();
+    let unfiltered = LogTool::watch(Place::Btf, netns, &[])?;
+    let mut scene = Scene::new(stage, Family::Ipv4)?;
+    let (filters, mut tools) = (list(&mut scene), Vec::new());
+    let netns = netns.to_string();
+    for (words, _) in &filters {
+        let mut arguments = vec!["--json", "--netns", &netns];
+        arguments.extend(words.split(' '));
+        tools.push(LogTool::begin(Place::Btf, &arguments)?);
+    }
+    let tools = tools.into_iter().map(LogTool::ready);
+    let tools = tools.collect::<Result<Vec<_>>>()?;
+    for case in &openings::ALL[..4] {
+        case(&mut scene)?;
+    }
+    // The listener was there before the filtered logs: that it closes is left out.
+    let (stage, _) = (scene.stage, scene.told);
+    let mut scene = Scene::new(stage, Family::Ipv6)?;
+    openings::ALL[0](&mut scene)?;
+    for tool in &tools {
+        tool.tool.signal(Signal::INT)?;
+    }
+    let logs = tools
+        .into_iter()
+        .map(|tool| tool.finish()?.lossless())
+        .collect::<Result<Vec<_>>>()?;
+    let mut all = unfiltered.end()?.lossless()?;
+    // That the first began to listen only the first log saw.
+    let listened = all.transitions.iter().position(|line| line.to == "LISTEN");
+    all.transitions.remove(listened.context("no listener")?);
+    let mut wrong = Vec::new();
+    for ((words, fits), log) in filters.iter().zip(&logs) {
+        ensure!(
+            all.transitions.iter().any(fits),
+            "{words} is not put to the test"
+        );
+        if let Err(error) = same(&all, log, fits) {
+            wrong.push(format!("{words}: {error:#}"));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// Every namespace of the machine: these two, and whatever else there is.
+fn all_namespaces() -> Result<()> {
+    let (one, two) = (Stage::new()?, Stage::new()?);
+    let tool = LogTool::start(Place::AsIs, &["--json"])?;
+    let mut told = Vec::new();
+    for stage in [one, two] {
+        let netns = stage.netns().inode();
+        let mut scene = Scene::new(stage, Family::Ipv4)?;
+        openings::ALL[0](&mut scene)?;
+        told.push((netns, scene.finish()?));
+    }
+    let log = tool.end()?.lossless()?;
+    for (netns, (_stage, histories)) in &told {
+        for history in histories {
+            check::tells(&log, *netns, history, Accepts::Known)
+                .with_context(|| history.case.clone())?;
+        }
+    }
+    Ok(())
+}
+
+fn cgroup() -> Result<()> {
+    let group = match Cgroup::new("log") {
+        Ok(group) => group,
+        Err(error) => {
+            println!("skipped: {error:#}");
+            return Ok(());
+        }
+    };
+    let mut stage = Stage::new()?;
+    let netns = stage.netns().inode();
+    let mut inside = Actor::start(stage.netns(), "inside-group")?;
+    group.take(inside.pid())?;
+    let all = LogTool::watch(Place::Btf, netns, &[])?;
+    let filtered = LogTool::watch(Place::Btf, netns, &["--cgroup", &group.path])?;
+    let (address, count) = (stage.listener(Family::Ipv4).local, 1);
+    let fd = inside.socket(&Order::Connect { address, count })?.fd;
+    stage.client.socket(&Order::Connect { address, count })?;
+    stage.accept(Family::Ipv4, 2)?;
+    inside.tell(&Order::Shutdown { fd })?;
+    let state = FIN_WAIT2;
+    inside.tell(&Order::Await { fd, state })?;
+    let (filtered, all) = (filtered.end()?.lossless()?, all.end()?.lossless()?);
+    let pid = inside.pid();
+    drop(inside);
+    let mine = |line: &&Transition| line.subject.pid == Some(pid);
+    for line in all.transitions.iter().filter(mine) {
+        let shown = line.subject.cgroup.as_ref();
+        ensure!(shown == Some(&group.path), "not {}: {line:#?}", group.path);
+    }
+    let fits: Fits = Box::new(move |line| line.subject.pid == Some(pid));
+    ensure!(all.transitions.iter().any(&fits), "nobody is inside");
+    same(&all, &filtered, &fits)
+}

@@ -1,0 +1,237 @@
+//! More than there is room for, and the end at a bad moment: what is missing is counted, what is there is true.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use rustix::process::Signal;
+use testbed::{Family, Order, Span, Stage, clock::slowness, timed};
+
+use crate::{
+    harness::{
+        case::Cases,
+        place::{BOTH, Place},
+        tolerance::within,
+    },
+    run::{
+        line::Transition,
+        log::{Log, LogTool},
+    },
+    truth::churn::{Churn, PAIRS, until_only},
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add_in(BOTH, "log_stopped_by_sigterm", sigterm);
+    cases.add("log_with_a_full_buffer", full_buffer);
+    cases.add_in(BOTH, "log_more_than_max_sockets", many_sockets);
+    cases.add_alone_in(BOTH, "log_of_a_churn", |place| of_churn(place, &[]));
+    cases.add_alone_in(BOTH, "log_of_a_churn_of_more_than_max_sockets", |place| {
+        of_churn(place, &["--max-sockets", "3"])
+    });
+}
+
+/// Transitions of a connection of a churn, both ends', as the kernel reports them.
+const EACH: usize = 10;
+
+/// So many connections one after another, of which nothing is left.
+fn churn(stage: &mut Stage, count: usize) -> Result<()> {
+    let listener = stage.listener(Family::Ipv4).clone();
+    let fd = listener.fd;
+    stage.server.begin(&Order::ChurnServe { fd, count })?;
+    let address = listener.local;
+    stage.client.time(&Order::Churn { address, count })?;
+    stage.server.finish()?;
+    until_only(stage.netns(), 1)
+}
+
+fn churning() -> Result<Stage> {
+    let stage = Stage::new()?;
+    stage.netns().set("ipv4/tcp_max_tw_buckets", "0")?;
+    Ok(stage)
+}
+
+/// Each of these is told so many times, but for what the kernel skipped: of that nobody can tell, and it says how often
+/// it did.
+fn each_told(log: &Log, moves: &[(&str, &str)], count: usize) -> Result<()> {
+    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for line in &log.transitions {
+        *counts.entry((&*line.from, &*line.to)).or_default() += 1;
+    }
+    let mut missing = 0;
+    for one in moves {
+        let found = counts.get(one).copied().unwrap_or(0);
+        ensure!(found <= count, "{one:?} {found} times: {counts:?}");
+        missing += count - found;
+    }
+    ensure!(
+        u64::try_from(missing)? <= log.skipped(),
+        "{missing} are missing: {counts:?}"
+    );
+    Ok(())
+}
+
+fn sigterm(place: Place) -> Result<()> {
+    const COUNT: usize = 300;
+    let mut stage = churning()?;
+    let tool = LogTool::watch(place, stage.netns().inode(), &[])?;
+    churn(&mut stage, COUNT)?;
+    let log = tool.end_by(Signal::TERM)?;
+    ensure!(
+        log.lost
+            .iter()
+            .all(|line| line.transitions + line.sockets == 0),
+        "lost: {:#?}",
+        log.lost
+    );
+    each_told(&log, &OF_BOTH_ENDS, COUNT)?;
+    chained(&log)
+}
+
+/// What both ends of a connection go through.
+const OF_BOTH_ENDS: [(&str, &str); 9] = [
+    ("CLOSE", "SYN_SENT"),
+    ("SYN_SENT", "ESTABLISHED"),
+    ("SYN_RECV", "ESTABLISHED"),
+    ("ESTABLISHED", "FIN_WAIT1"),
+    ("ESTABLISHED", "CLOSE_WAIT"),
+    ("FIN_WAIT1", "FIN_WAIT2"),
+    ("FIN_WAIT2", "CLOSE"),
+    ("CLOSE_WAIT", "LAST_ACK"),
+    ("LAST_ACK", "CLOSE"),
+];
+
+/// With every core busy the kernel skips runs, and with too many sockets there is no room: nothing is told twice, and
+/// what is missing is said to be.
+fn of_churn(place: Place, arguments: &[&str]) -> Result<()> {
+    let count = 4000 / usize::try_from(slowness())?;
+    let netns = Churn::netns()?;
+    // Room for all of it, however slowly it is read.
+    let arguments = [&["--buffer", "64MiB"], arguments].concat();
+    let tool = LogTool::watch(place, netns.inode(), &arguments)?;
+    let mut churn = Churn::start(netns)?;
+    churn.run(count)?;
+    let log = tool.end()?;
+    ensure!(log.lost_transitions() == 0, "{:?}", log.lost);
+    each_told(&log, &OF_BOTH_ENDS, PAIRS.len() * count)?;
+    chained(&log)
+}
+
+/// An exact time begins with the line before, where that is there, and never before it.
+fn chained(log: &Log) -> Result<()> {
+    type Key = (Option<u16>, Option<u16>);
+    let mut last: BTreeMap<Key, &Transition> = BTreeMap::new();
+    for line in &log.transitions {
+        let subject = &line.subject;
+        let key = (subject.local.port, subject.remote.port);
+        let before = last.insert(key, line).filter(|before| {
+            // Ports are used again.
+            before.to != "CLOSE" && before.subject.cookie == subject.cookie
+        });
+        let (Some(before), "exact") = (before, &*line.duration) else {
+            continue;
+        };
+        let spent = line.duration_ns.context("exact, without a duration")?;
+        let entered = line.monotonic_ns.checked_sub(spent).context("too long")?;
+        let follows = before.to == line.from;
+        let right = if follows {
+            entered == before.monotonic_ns
+        } else {
+            entered > before.monotonic_ns
+        };
+        ensure!(right, "the wrong duration: {before:#?} then {line:#?}");
+    }
+    Ok(())
+}
+
+/// What does not fit while the tool does not read is counted, to the last one.
+fn full_buffer() -> Result<()> {
+    let mut stage = churning()?;
+    let arguments = ["--buffer", "64KiB"];
+    let tool = LogTool::watch(Place::Btf, stage.netns().inode(), &arguments)?;
+    tool.tool.signal(Signal::STOP)?;
+    churn(&mut stage, 300)?;
+    tool.tool.signal(Signal::CONT)?;
+    churn(&mut stage, 20)?;
+    let log = tool.end()?;
+    ensure!(!log.lost.is_empty(), "nothing is said to be lost");
+    let lost = log.lost_transitions();
+    let told = log.transitions.len() as u64;
+    let all = 320 * EACH as u64;
+    // Where a listener's copy is not told of, each connection has one less.
+    ensure!(
+        [all, all - 320].contains(&(told + lost + log.skipped())) && lost > 0,
+        "{told} told and {lost} lost are not {all}"
+    );
+    ensure!(
+        log.outcome.stderr.contains(&lost.to_string()),
+        "the summary does not say {lost}: {}",
+        log.outcome.stderr
+    );
+    let (client, server) = (stage.client.pid(), stage.server.pid());
+    for line in &log.transitions {
+        let pid = match &*line.subject.role {
+            "client" => client,
+            _ => server,
+        };
+        ensure!(
+            line.subject.pid.is_none_or(|shown| shown == pid),
+            "{line:#?}"
+        );
+    }
+    chained(&log)
+}
+
+/// Of sockets that do not fit, owner and durations are unknown. Never are they wrong.
+fn many_sockets(place: Place) -> Result<()> {
+    const COUNT: usize = 50;
+    let mut stage = Stage::new()?;
+    let arguments = ["--max-sockets", "10"];
+    let tool = LogTool::watch(place, stage.netns().inode(), &arguments)?;
+    let (pairs, opened) = timed(|| stage.connect(Family::Ipv4, COUNT))?;
+    let fds = pairs.iter().map(|pair| pair.client.fd).collect();
+    let (_, closed) = timed(|| stage.client.tell(&Order::Close { fds }))?;
+    let fds = pairs.iter().map(|pair| pair.server.fd).collect();
+    let (_, closed_too) = timed(|| stage.server.tell(&Order::Close { fds }))?;
+    let log = tool.end()?;
+    let lost: u64 = log.lost.iter().map(|line| line.sockets).sum();
+    ensure!(lost > 0, "no socket is said to be lost: {:?}", log.lost);
+    ensure!(log.lost_transitions() == 0, "{:?}", log.lost);
+    let (client, server) = (stage.client.pid(), stage.server.pid());
+    let port = stage.listener(Family::Ipv4).local.port();
+    for line in &log.transitions {
+        let right = || -> Result<()> {
+            let of_client = line.subject.remote.port == Some(port);
+            let pid = if of_client { client } else { server };
+            ensure!(line.subject.pid.is_none_or(|shown| shown == pid), "wrong");
+            let role = if of_client { "client" } else { "server" };
+            ensure!([role, "unknown"].contains(&&*line.subject.role), "role");
+            let entered = match (&*line.duration, line.duration_ns) {
+                ("exact", Some(spent)) => line.monotonic_ns.checked_sub(spent),
+                ("unknown", None) => return Ok(()),
+                other => anyhow::bail!("a duration of {other:?}"),
+            };
+            let entered = entered.context("too long")?;
+            let all = Span {
+                before_ns: opened.before_ns,
+                ..closed_too
+            };
+            within(
+                entered,
+                if line.from == "ESTABLISHED" {
+                    opened
+                } else {
+                    all
+                },
+            )?;
+            // Nothing was closed before it was.
+            let begun = ["FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK"];
+            ensure!(
+                !begun.contains(&&*line.from) || entered >= closed.before_ns,
+                "entered too early"
+            );
+            Ok(())
+        };
+        right().with_context(|| format!("{line:#?}"))?;
+    }
+    let moves = [("SYN_SENT", "ESTABLISHED"), ("CLOSE_WAIT", "LAST_ACK")];
+    each_told(&log, &moves, COUNT)
+}

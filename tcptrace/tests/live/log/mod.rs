@@ -1,0 +1,20 @@
+//! `tcptrace log`: what it tells of transitions, and where its lines go.
+
+mod before;
+mod check;
+mod files;
+mod filters;
+mod headers;
+mod histories;
+mod limits;
+
+use crate::harness::case::Cases;
+
+pub fn add(cases: &mut Cases) {
+    histories::add(cases);
+    before::add(cases);
+    filters::add(cases);
+    files::add(cases);
+    headers::add(cases);
+    limits::add(cases);
+}

@@ -1,0 +1,63 @@
+//! What the doctor says of this machine, held against what the tool does on it.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use crate::{
+    harness::{case::Cases, place::Place},
+    run::tool::Tool,
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add_in(
+        &[Place::AsIs, Place::NoBtf],
+        "doctor_agrees_with_stuck",
+        agrees,
+    );
+}
+
+fn status(findings: &[Value], name: &str) -> Result<String> {
+    let found = findings.iter().find(|finding| finding["name"] == name);
+    let finding = found.with_context(|| format!("no finding {name}"))?;
+    Ok(finding["status"].as_str().context("no status")?.to_owned())
+}
+
+/// The hook and the way to holders that the doctor calls good are the ones that `stuck -v` says it uses.
+fn agrees(place: Place) -> Result<()> {
+    let outcome = Tool::start(place, &["doctor", "--json"])?
+        .wait()?
+        .success()?;
+    let report: Value = serde_json::from_str(&outcome.stdout)?;
+    ensure!(report["schema"] == "tcptrace.doctor/1", "{report}");
+    ensure!(report["works"] == true, "{report}");
+    let findings = report["findings"].as_array().context("no findings")?;
+    let hook = if status(findings, "hook btf")? == "ok" {
+        "tp_btf"
+    } else {
+        "classic tracepoint"
+    };
+    let holders = if status(findings, "iterator walk_files").is_ok_and(|s| s == "ok") {
+        "walk_files"
+    } else if status(findings, "iterator each_file").is_ok_and(|s| s == "ok") {
+        "each_file"
+    } else {
+        "/proc"
+    };
+    let told = Tool::start(
+        place,
+        &["stuck", "--once", "--json", "-v", "--older-than", "1h"],
+    )?;
+    let told = told.wait()?.success()?.stderr;
+    ensure!(
+        told.contains(hook) && told.contains(holders),
+        "the doctor: {hook}, {holders}; stuck: {told}"
+    );
+    if place == Place::NoBtf {
+        ensure!(
+            status(findings, "type information")? == "degraded",
+            "{report}"
+        );
+        ensure!(status(findings, "hook btf")? == "degraded", "{report}");
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! Being refused, and being told the wrong thing.
+
+use std::{
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::{
+    harness::{case::Cases, place::Place},
+    run::tool::{Tool, binary},
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add("refused_without_privileges", without_privileges);
+    cases.add("refused_wrong_words", wrong_words);
+    cases.add("doctor_without_privileges", doctor_without_privileges);
+}
+
+/// Where nobody else than root may look, a copy of the tool that everybody may run. Removed when dropped.
+struct ToolCopy(PathBuf);
+
+impl ToolCopy {
+    fn new() -> Result<Self> {
+        static COPIES: AtomicUsize = AtomicUsize::new(0);
+        let number = COPIES.fetch_add(1, Ordering::Relaxed);
+        let name = format!("tcptrace-live-{}-{number}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder)?;
+        let copy = Self(folder);
+        let open = PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&copy.0, open)?;
+        // A process that another test starts may keep a copy open for writing until it becomes something else, and
+        // what is written to cannot be run; a link is not written to.
+        std::fs::hard_link(binary(), copy.path())
+            .or_else(|_| std::fs::copy(binary(), copy.path()).map(drop))
+            .context("cannot copy the tool")?;
+        std::fs::set_permissions(copy.path(), PermissionsExt::from_mode(0o755))?;
+        Ok(copy)
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.join("tcptrace")
+    }
+}
+
+impl Drop for ToolCopy {
+    fn drop(&mut self) {
+        // Nothing depends on its being gone.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+const NOBODY: u32 = 65534;
+
+/// The doctor comes to those who may not do anything, too.
+fn doctor_without_privileges() -> Result<()> {
+    let copy = ToolCopy::new()?;
+    let mut command = Command::new(copy.path());
+    command.args(["doctor", "--json"]).uid(NOBODY).gid(NOBODY);
+    command.current_dir("/");
+    let outcome = Tool::start_command(command)?.wait()?;
+    ensure!(outcome.code()? == 1, "{outcome:?}");
+    let works = serde_json::from_str::<serde_json::Value>(&outcome.stdout)?["works"].clone();
+    ensure!(works == false, "{outcome:?}");
+    ensure!(outcome.stdout.contains("CAP_BPF"), "{outcome:?}");
+    Ok(())
+}
+
+fn without_privileges() -> Result<()> {
+    let copy = ToolCopy::new()?;
+    let mut command = Command::new(copy.path());
+    command
+        .args(["stuck", "--once", "--older-than", "5s"])
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .current_dir("/");
+    let outcome = Tool::start_command(command)?.wait()?;
+    ensure!(outcome.code()? == 1, "{outcome:?}");
+    ensure!(outcome.stdout.is_empty(), "{outcome:?}");
+    for word in [
+        "tcptrace doctor",
+        "CAP_BPF",
+        "CAP_PERFMON",
+        "CAP_NET_ADMIN",
+        "CAP_SYS_PTRACE",
+        "sudo",
+        "--once --older-than 5s",
+    ] {
+        ensure!(
+            outcome.stderr.contains(word),
+            "{word} is not mentioned: {}",
+            outcome.stderr
+        );
+    }
+    Ok(())
+}
+
+fn wrong_words() -> Result<()> {
+    let wrong: &[(&[&str], &str)] = &[
+        (&["--older-than", "soon"], "soon"),
+        (&["--interval", "0s"], "0s"),
+        (&["--state", "CLOSED_WAIT"], "CLOSED_WAIT"),
+        (&["--state", "LISTEN"], "LISTEN"),
+        (&["--remote", "10.0.0.0/33"], "10.0.0.0/33"),
+        (&["--port", "70000"], "70000"),
+        (&["--pid", "me"], "me"),
+        (&["--family", "ipx"], "ipx"),
+        (&["--netns", "no-such-namespace"], "no-such-namespace"),
+        (&["--hook", "kprobe"], "kprobe"),
+        (&["--max-sockets", "0"], "0"),
+        (&["--limit", "few"], "few"),
+        (&["--onse"], "--onse"),
+        (&["stuk"], "stuk"),
+    ];
+    for (arguments, word) in wrong {
+        let outcome = Tool::start(Place::AsIs, arguments)?.wait()?;
+        ensure!(outcome.code()? == 2, "{arguments:?}: {outcome:?}");
+        ensure!(
+            outcome.stderr.contains(word),
+            "{arguments:?}: {word} is not named: {}",
+            outcome.stderr
+        );
+        ensure!(outcome.stdout.is_empty(), "{arguments:?}: {outcome:?}");
+    }
+    Ok(())
+}

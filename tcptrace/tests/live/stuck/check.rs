@@ -1,0 +1,203 @@
+//! Holding a snapshot against the truth.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+};
+
+use anyhow::{Context, Result, ensure};
+use testbed::{Role, Truth, clock::slowness};
+
+use crate::{
+    harness::{
+        kernel,
+        tolerance::{ABOVE_NS, EXACT_NS},
+    },
+    run::snapshot::{Group, Snapshot, Socket},
+};
+
+/// How a socket's age must be known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Age {
+    /// It entered while the tool was watching.
+    Exact,
+    /// It was there before.
+    AtLeast,
+    /// It was there before, and the tool has looked often enough for its bound to be close: a look may be put off at
+    /// the wrong moment while the machine is busy, but a bound is kept until a better one comes.
+    AtLeastClosely,
+}
+
+/// How far an age that is "at least" may fall short in the end. The kernel keeps that time in ticks of its timer. An
+/// emulated machine gets its timer interrupts late and needs more time for the dump that the age is read from, so
+/// there this limit is multiplied by the slowness.
+const CLOSELY_NS: u64 = 10_000_000;
+
+/// The same for one look on a machine with other work.
+const AT_LEAST_NS: u64 = 200_000_000;
+
+/// Checks that a snapshot shows these sockets, no others, and everything about them right.
+pub fn exactly(snapshot: &Snapshot, truths: &[(&[Truth], Age)]) -> Result<()> {
+    let mut shown: BTreeMap<(SocketAddr, SocketAddr), &Socket> = BTreeMap::new();
+    for socket in &snapshot.sockets {
+        let tuple = tuple(socket).context("a socket without ports")?;
+        ensure!(
+            shown.insert(tuple, socket).is_none(),
+            "listed twice: {socket:?}"
+        );
+    }
+    for (truths, age) in truths {
+        for truth in *truths {
+            let socket = shown.remove(&(truth.local, truth.remote));
+            let socket = socket.with_context(|| format!("not seen: {truth:?}"))?;
+            let right =
+                socket_right(socket, truth).and_then(|()| age_right(snapshot, socket, truth, *age));
+            right.with_context(|| format!("shown:\n{socket:?}\ntrue:\n{truth:?}"))?;
+        }
+    }
+    ensure!(shown.is_empty(), "invented: {shown:#?}");
+    let all: Vec<&Truth> = truths
+        .iter()
+        .flat_map(|(truths, _)| truths.iter())
+        .collect();
+    groups_right(snapshot, &all)
+}
+
+fn tuple(socket: &Socket) -> Option<(SocketAddr, SocketAddr)> {
+    Some((socket.local.socket_addr()?, socket.remote.socket_addr()?))
+}
+
+fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
+    ensure!(socket.cookie.is_some(), "no cookie");
+    ensure!(
+        truth.cookie.is_none() || socket.cookie == truth.cookie,
+        "wrong cookie"
+    );
+    // "What is not known is null, never 0": nobody has it, so it has no inode.
+    ensure!(socket.inode.unwrap_or(0) == truth.inode, "wrong inode");
+    let family = if truth.local.is_ipv4() {
+        "ipv4"
+    } else {
+        "ipv6"
+    };
+    ensure!(socket.family == family, "wrong family, not {family}");
+    let role = if truth.role == Role::Client {
+        "client"
+    } else {
+        "server"
+    };
+    // Without a listener on its port it is a client; that it never came out of one only newer kernels can tell.
+    // Where it was seen to enter, the transition told.
+    let untold = truth.role == Role::Client
+        && socket.role == "unknown"
+        && socket.age == "at_least"
+        && !kernel::tells_backlogs();
+    ensure!(untold || socket.role == role, "wrong role, not {role}");
+    ensure!(socket.accepted == Some(truth.accepted), "wrong accepted");
+    let holders = socket.holders.as_ref().context("no holders")?;
+    let found: BTreeSet<_> = holders
+        .iter()
+        .map(|holder| (holder.pid, holder.fd))
+        .collect();
+    ensure!(found.len() == holders.len(), "a holder twice");
+    ensure!(found == truth.holders, "wrong holders");
+    ensure!(
+        truth.accepted || socket.listener.as_ref().and_then(|l| l.pid) == truth.listener,
+        "wrong listener"
+    );
+    Ok(())
+}
+
+fn age_right(snapshot: &Snapshot, socket: &Socket, truth: &Truth, age: Age) -> Result<()> {
+    let since = snapshot
+        .monotonic_ns
+        .checked_sub(socket.age_ns)
+        .context("older than the machine")?;
+    let slowness = u64::from(slowness());
+    let not_above = truth.before_ns - ABOVE_NS * (slowness - 1);
+    let (word, earliest, allowance) = match age {
+        Age::Exact => ("exact", truth.before_ns - EXACT_NS, EXACT_NS),
+        Age::AtLeast => ("at_least", not_above, AT_LEAST_NS * slowness),
+        Age::AtLeastClosely => ("at_least", not_above, CLOSELY_NS * slowness),
+    };
+    let latest = truth.after_ns + allowance;
+    // A classic tracepoint's program does not run while a bpf() call is under way on that CPU, which a busy machine
+    // with one CPU may put off for long. The tool says so, and finds the socket by listing.
+    let excused = age == Age::Exact
+        && socket.age == "at_least"
+        && snapshot.tracing.hook == "tracepoint"
+        && snapshot
+            .tracing
+            .recursion_misses
+            .is_some_and(|misses| misses > 0);
+    if excused {
+        return ensure_not_above(since, not_above);
+    }
+    ensure!(
+        socket.age == word,
+        "the age is not {word}; {:?}",
+        snapshot.tracing
+    );
+    ensure_not_above(since, earliest)?;
+    ensure!(
+        since <= latest,
+        "too young by {} us",
+        (since - latest) / 1000
+    );
+    Ok(())
+}
+
+fn ensure_not_above(since: u64, earliest: u64) -> Result<()> {
+    ensure!(
+        since >= earliest,
+        "too old by {} us",
+        (earliest - since) / 1000
+    );
+    Ok(())
+}
+
+/// Recomputes the groups from the truth: by the first holder (or listener) and the remote, whose port counts only
+/// where this end connected.
+fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
+    type Key = (Option<u32>, IpAddr, Option<u16>);
+    let mut expected: BTreeMap<Key, usize> = BTreeMap::new();
+    for truth in truths {
+        let owner = truth
+            .holders
+            .first()
+            .map(|(pid, _)| *pid)
+            .or(truth.listener);
+        let port = (truth.role == Role::Client).then(|| truth.remote.port());
+        *expected
+            .entry((owner, truth.remote.ip(), port))
+            .or_default() += 1;
+    }
+    let key = |group: &Group| (group.pid, group.remote.address, group.remote.port);
+    let found: BTreeMap<_, _> = snapshot
+        .groups
+        .iter()
+        .map(|group| (key(group), group.sockets))
+        .collect();
+    ensure!(
+        found.len() == snapshot.groups.len(),
+        "a group twice: {:#?}",
+        snapshot.groups
+    );
+    ensure!(
+        found == expected,
+        "wrong groups:\n{found:#?}\nnot\n{expected:#?}"
+    );
+    let oldest = snapshot.sockets.iter().map(|socket| socket.age_ns).max();
+    ensure!(
+        snapshot.groups.iter().map(|group| group.oldest_ns).max() == oldest,
+        "wrong oldest"
+    );
+    ensure!(
+        snapshot
+            .groups
+            .iter()
+            .all(|group| group.median_ns <= group.oldest_ns),
+        "median above oldest"
+    );
+    Ok(())
+}

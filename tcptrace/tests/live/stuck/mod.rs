@@ -1,0 +1,24 @@
+//! `tcptrace stuck`: what it lists, of sockets that are left, held, filtered out, or stuck no more.
+
+mod check;
+mod endings;
+mod filters;
+pub mod holders;
+mod leaks;
+mod limits;
+mod output;
+mod queues;
+mod states;
+
+use crate::harness::case::Cases;
+
+pub fn add(cases: &mut Cases) {
+    leaks::add(cases);
+    holders::add(cases);
+    endings::add(cases);
+    states::add(cases);
+    queues::add(cases);
+    filters::add(cases);
+    limits::add(cases);
+    output::add(cases);
+}

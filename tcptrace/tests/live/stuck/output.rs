@@ -1,0 +1,166 @@
+//! What is written, where it goes, and what it must not do to a terminal.
+
+use anyhow::{Context, Result, ensure};
+use testbed::{Family, Order, Stage};
+
+use crate::{
+    harness::{
+        case::Cases,
+        place::{BOTH, Place},
+    },
+    run::tool::{Outcome, Tool},
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add("output_hostile_name", hostile_name);
+    cases.add("output_text", text);
+    cases.add("output_threshold", threshold);
+    cases.add("output_limit", limit);
+    cases.add_in(BOTH, "output_of_the_kernel_side", kernel_side);
+}
+
+/// With -vv the kernel side says what goes in and out; without, nothing.
+fn kernel_side(place: Place) -> Result<()> {
+    let mut stage = Stage::new()?;
+    let netns = stage.netns().inode();
+    let mut talking = Tool::watch(place, netns, &["-vv"])?;
+    let mut silent = Tool::watch(place, netns, &["-v"])?;
+    talking.fresh()?;
+    silent.fresh()?;
+    let truths = stage.server_leak(Family::Ipv4, 3)?;
+    talking.until("all three", |snapshot| snapshot.sockets.len() == 3)?;
+    drop(stage);
+    talking.until("none", |snapshot| snapshot.sockets.is_empty())?;
+    let said = talking.end()?.stderr;
+    for truth in &truths {
+        let line = format!("in: port {} <- {}", truth.local.port(), truth.remote.port());
+        ensure!(said.contains(&line), "{line} is not in {said}");
+    }
+    ensure!(said.matches("kernel: debug out").count() >= 3, "{said}");
+    let said = silent.end()?.stderr;
+    ensure!(!said.contains("kernel:"), "{said}");
+    Ok(())
+}
+
+fn look_as_text(netns: u64, more: &[&str]) -> Result<Outcome> {
+    let netns = netns.to_string();
+    let mut arguments = vec![
+        "stuck",
+        "--once",
+        "--older-than",
+        "0s",
+        "--all",
+        "--netns",
+        &netns,
+    ];
+    arguments.extend(more);
+    Tool::start(Place::AsIs, &arguments)?.wait()?.success()
+}
+
+/// A process may call itself anything but NUL: what reaches a terminal or a log must not be able to steer it.
+fn hostile_name() -> Result<()> {
+    let mut stage = Stage::new()?;
+    stage.server_leak(Family::Ipv4, 2)?;
+    stage.client_leak(Family::Ipv4, 1)?;
+    stage.server.tell(&Order::Rename {
+        comm: b"a\x1b[2J\n\r\x07\x7f\t|".to_vec(),
+    })?;
+    stage.client.tell(&Order::Rename {
+        comm: b"\xc2\x9b31m\xff\xfe\xe2\x80\xaeb".to_vec(),
+    })?;
+    let outcome = look_as_text(stage.netns().inode(), &[])?;
+    for (name, text) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
+        // Bidirectional overrides are no control characters to Unicode, but they do rearrange a line.
+        let steers =
+            |c: &char| c.is_control() && *c != '\n' || ('\u{202a}'..='\u{202e}').contains(c);
+        let found = text.chars().find(steers);
+        ensure!(found.is_none(), "{found:?} on {name}: {text:?}");
+    }
+    let pid = stage.server.pid().to_string();
+    let lines = outcome.stdout.lines().filter(|line| {
+        line.split(|c: char| !c.is_numeric())
+            .any(|word| word == pid)
+    });
+    ensure!(
+        lines.count() > 0,
+        "process {pid} is not named: {}",
+        outcome.stdout
+    );
+    // The same as JSON stays one line and can be read.
+    let snapshot = Tool::look(Place::AsIs, stage.netns().inode(), &[])?;
+    ensure!(snapshot.sockets.len() == 3, "{snapshot:#?}");
+    Ok(())
+}
+
+/// Both ends, the owner and the descriptor of every socket are in the text.
+fn text() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let truths = [
+        stage.server_leak(Family::Ipv4, 2)?,
+        stage.client_leak(Family::Mapped, 2)?,
+    ]
+    .concat();
+    let outcome = look_as_text(stage.netns().inode(), &[])?;
+    for truth in &truths {
+        let (pid, _) = truth.holders.first().context("no holder")?;
+        let ports = [
+            truth.local.port().to_string(),
+            truth.remote.port().to_string(),
+            pid.to_string(),
+        ];
+        let line = outcome
+            .stdout
+            .lines()
+            .find(|line| ports.iter().all(|word| line.contains(word)));
+        line.with_context(|| format!("no line for {truth:?} in:\n{}", outcome.stdout))?;
+    }
+    Ok(())
+}
+
+/// What has not been stuck for long enough is not reported.
+fn threshold() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let netns = stage.netns().inode().to_string();
+    let arguments = [
+        "stuck",
+        "--json",
+        "--older-than",
+        "1500ms",
+        "--interval",
+        "100ms",
+        "--netns",
+        &netns,
+        "--hook",
+        "btf",
+    ];
+    let mut tool = Tool::start(Place::AsIs, &arguments)?;
+    tool.fresh()?;
+    let truths = stage.server_leak(Family::Ipv4, 1)?;
+    let first = tool.until("the socket", |snapshot| !snapshot.sockets.is_empty())?;
+    ensure!(
+        first.watched.older_than_ns == 1_500_000_000,
+        "{:?}",
+        first.watched
+    );
+    ensure!(
+        first.sockets[0].age_ns >= 1_500_000_000,
+        "too early: {first:#?}"
+    );
+    ensure!(
+        first.monotonic_ns >= truths[0].before_ns + 1_500_000_000,
+        "too early: {first:#?}"
+    );
+    tool.end()?;
+    Ok(())
+}
+
+/// A limit cuts the list of sockets, oldest first, and not the counts.
+fn limit() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let truths = stage.server_leak(Family::Ipv4, 5)?;
+    let snapshot = Tool::look(Place::AsIs, stage.netns().inode(), &["--limit", "2"])?;
+    ensure!(snapshot.sockets.len() == 2, "not two: {snapshot:#?}");
+    let counted: usize = snapshot.groups.iter().map(|group| group.sockets).sum();
+    ensure!(counted == truths.len(), "the groups count {counted}");
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Connections that come and go as fast as they can, on every core, of which nothing is left.
+
+use std::time::Instant;
+
+use anyhow::{Result, ensure};
+use testbed::{Actor, Netns, Order, Socket, clock::patience};
+
+/// Pairs of processes, one for each core that any machine has.
+pub const PAIRS: [&str; 2] = ["one", "two"];
+
+/// A server and its client for each of [`PAIRS`].
+pub struct Churn {
+    pub netns: Netns,
+    pairs: Vec<(Actor, Actor, Socket)>,
+}
+
+impl Churn {
+    /// A namespace in which no connection stays in TIME_WAIT.
+    pub fn netns() -> Result<Netns> {
+        let netns = Netns::new()?;
+        netns.set("ipv4/tcp_max_tw_buckets", "0")?;
+        Ok(netns)
+    }
+
+    /// The processes `serve-one`, `visit-one` and so on; the servers listen.
+    pub fn start(netns: Netns) -> Result<Self> {
+        let pair = |number: &str| -> Result<_> {
+            let mut server = Actor::start(&netns, &format!("serve-{number}"))?;
+            let client = Actor::start(&netns, &format!("visit-{number}"))?;
+            let (address, backlog) = ("127.0.0.1:0".parse()?, 64);
+            let listener = server.socket(&Order::Listen { address, backlog })?;
+            Ok((server, client, listener))
+        };
+        let pairs = PAIRS.into_iter().map(pair).collect::<Result<_>>()?;
+        Ok(Self { netns, pairs })
+    }
+
+    /// So many connections of each pair, until none is left.
+    pub fn run(&mut self, count: usize) -> Result<()> {
+        for (server, client, listener) in &mut self.pairs {
+            let (fd, address) = (listener.fd, listener.local);
+            server.begin(&Order::ChurnServe { fd, count })?;
+            client.begin(&Order::Churn { address, count })?;
+        }
+        for (server, client, _) in &mut self.pairs {
+            client.finish()?;
+            server.finish()?;
+        }
+        until_only(&self.netns, self.pairs.len())
+    }
+}
+
+/// Waits until no connection is left, only so many listeners.
+pub fn until_only(netns: &Netns, listeners: usize) -> Result<()> {
+    let start = Instant::now();
+    loop {
+        let table = || std::fs::read_to_string("/proc/thread-self/net/tcp");
+        let left = netns.run(table)??;
+        // Under a heading.
+        if left.lines().count() == 1 + listeners {
+            return Ok(());
+        }
+        ensure!(start.elapsed() < patience(), "left over:\n{left}");
+    }
+}

@@ -1,0 +1,15 @@
+//! What is true, told without the tool: connections of which every step is known, and witnesses that it is so.
+
+pub mod churn;
+pub mod endings;
+pub mod openings;
+pub mod scene;
+pub mod stage;
+pub mod witness;
+
+use crate::harness::case::Cases;
+
+pub fn add(cases: &mut Cases) {
+    stage::add(cases);
+    witness::add(cases);
+}
