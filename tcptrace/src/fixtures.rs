@@ -15,6 +15,7 @@ use crate::{
         stuck::{self, tracker::Tracker},
     },
     model::{
+        caveat::Caveat,
         filter::Filter,
         owner::{Holder, KnownBy, Owner, Process},
         recording::{NamedNetns, RecordingHeader},
@@ -166,7 +167,7 @@ pub fn look() -> Look {
             hook: Some(Hook::Btf),
             ..Tracing::default()
         },
-        notes: Vec::new(),
+        caveats: Vec::new(),
     }
 }
 
@@ -304,6 +305,10 @@ pub fn recorded() -> Snapshot {
         older_than_ns: 30 * SECOND,
         filter: Filter::default(),
     };
-    let notes = vec!["line 3 is damaged and was left out (the first: not a JSON object)".into()];
-    recording::snapshot::snapshot(journal.finish(), &watched, notes)
+    let caveats = vec![Caveat::DamagedLines {
+        count: 1,
+        first: vec![3],
+        reason: "not a JSON object".into(),
+    }];
+    recording::snapshot::snapshot(journal.finish(), &watched, caveats)
 }

@@ -8,6 +8,7 @@ use crate::{
     command::tracking::Tracking,
     diagnosis::hist::live::LiveDurations,
     model::{
+        caveat::Caveat,
         filter::Filter,
         hist::{
             durations::{Asked, Durations},
@@ -27,7 +28,7 @@ pub struct Counting {
 
 impl Counting {
     /// Attaches the kernel side and finds out what is there already; `filter` is for what is told,
-    /// and `notes` gets what could not be found out.
+    /// and `caveats` gets what could not be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
@@ -36,10 +37,10 @@ impl Counting {
         scope: Scope,
         asked: Asked,
         filter: Filter,
-        notes: &mut Vec<String>,
+        caveats: &mut Vec<Caveat>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            tracking: Tracking::start(options, scope, notes)?,
+            tracking: Tracking::start(options, scope, caveats)?,
             durations: LiveDurations::new(asked.clone(), filter),
             asked,
         })

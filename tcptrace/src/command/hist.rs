@@ -15,6 +15,7 @@ use crate::{
     },
     diagnosis::hist::report::report,
     model::{
+        caveat::Caveat,
         filter::Filter,
         hist::{
             durations::Durations,
@@ -52,8 +53,8 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always ends in a last report.
     let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
-    let notes = privileges::note(&useful_missing).into_iter().collect();
-    let mut session = Session::start(request, filter, notes)?;
+    let caveats = privileges::caveat(&useful_missing).into_iter().collect();
+    let mut session = Session::start(request, filter, caveats)?;
     let mut looks = ticks(LOOK);
     let mut intervals = request.interval.map(ticks);
     if let Some(intervals) = &mut intervals {
@@ -127,7 +128,7 @@ impl Session {
     fn start(
         request: &HistRequest,
         filter: Filter,
-        mut notes: Vec<String>,
+        mut caveats: Vec<Caveat>,
     ) -> anyhow::Result<Self> {
         let asked = &request.show.asked;
         let options = options(request, &filter);
@@ -142,7 +143,7 @@ impl Session {
             pids: Vec::new(),
             ..filter
         };
-        let mut live = Counting::start(&options, scope, asked.clone(), filter, &mut notes)?;
+        let mut live = Counting::start(&options, scope, asked.clone(), filter, &mut caveats)?;
         let begin_ns = monotonic_ns();
         if options.messages {
             live.session().side().print_messages()?;
@@ -151,7 +152,7 @@ impl Session {
             0 => "Ctrl-C ends and shows".to_owned(),
             _ => live.session().side().describe(),
         };
-        session::say_hello(&notes, &format!("counting; {how}"))?;
+        session::say_hello(&caveats, &format!("counting; {how}"))?;
         Ok(Self {
             live,
             screen: screens::of_hist(&request.show),

@@ -13,7 +13,9 @@ use crate::{
         session::{self, End, Progress},
         tracking::Tracking,
     },
-    model::{filter::Filter, request::LogRequest, tally::Tally, transition::Record},
+    model::{
+        caveat::Caveat, filter::Filter, request::LogRequest, tally::Tally, transition::Record,
+    },
     sink::{self, Finished, Place, Sink},
     source::{
         bpf::filter,
@@ -45,8 +47,8 @@ async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
     let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
     let mut out = Out::new(request, &filter)?;
-    let notes = privileges::note(&useful_missing).into_iter().collect();
-    let mut live = start(request, &filter, notes)?;
+    let caveats = privileges::caveat(&useful_missing).into_iter().collect();
+    let mut live = start(request, &filter, caveats)?;
     let started = Instant::now();
     let mut wait = QUIET;
     loop {
@@ -79,10 +81,10 @@ async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
 fn start(
     request: &LogRequest,
     filter: &Filter,
-    mut notes: Vec<String>,
+    mut caveats: Vec<Caveat>,
 ) -> anyhow::Result<Tracking> {
     let gone = filter.pids.iter().filter(|pid| !process::exists(**pid));
-    notes.extend(gone.map(|pid| format!("there is no process {pid} now")));
+    caveats.extend(gone.copied().map(Caveat::NoSuchProcess));
     let options = options(request, filter);
     let scope = Scope {
         state: options.state,
@@ -90,7 +92,7 @@ fn start(
         netns: filter.netns,
         family: filter.family,
     };
-    let mut live = Tracking::start(&options, scope, &mut notes)?;
+    let mut live = Tracking::start(&options, scope, &mut caveats)?;
     if options.messages {
         live.side().print_messages()?;
     }
@@ -98,7 +100,7 @@ fn start(
         0 => "Ctrl-C ends".to_owned(),
         _ => live.side().describe(),
     };
-    session::say_hello(&notes, &format!("tracing; {how}"))?;
+    session::say_hello(&caveats, &format!("tracing; {how}"))?;
     Ok(live)
 }
 

@@ -13,6 +13,7 @@ use crate::{
         self, durations::RecordedDurations, journal::Journal, origin::Origin, wanted::Wanted,
     },
     model::{
+        caveat::Caveat,
         recording::RecordingHeader,
         request::{
             Filters, HistShow, LogFilters, LogShow, Netns, ReplayRequest, ReplayView, StuckShow,
@@ -21,8 +22,12 @@ use crate::{
         stuck::snapshot::Watched,
     },
     sink::{self, Place},
-    source::recording::reader::{Account, Item, Recording},
-    view::{Format, log::first_line, parts::clean::clean},
+    source::recording::reader::{Item, LineCounts, Recording},
+    view::{
+        Format,
+        log::first_line,
+        parts::{caveat::text, clean::clean},
+    },
 };
 
 /// Runs the command.
@@ -52,17 +57,17 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
             Item::Damaged(_) => journal.damaged(),
         }
     }
-    let account = recording.account();
-    check(file, account)?;
+    let counts = recording.counts();
+    check(file, counts)?;
     let watched = Watched {
         state: show.state,
         older_than_ns: nanoseconds(show.older_than),
         filter: wanted.filter().map_err(unknown(&show.filters))?.clone(),
     };
     if show.json {
-        warn(account.notes())?; // on the screen, the view shows them
+        warn(&counts.caveats())?; // on the screen, the view shows them
     }
-    let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, account.notes());
+    let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, counts.caveats());
     screens::of_stuck(show, false).show(&snapshot)?;
     Ok(())
 }
@@ -97,11 +102,13 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
             Item::Damaged(_) => {}
         }
     }
-    check(file, recording.account())?;
+    check(file, recording.counts())?;
     wanted.filter().map_err(unknown(sockets))?;
     sink.finish()?;
-    let notes = recording.account().notes().into_iter();
-    warn(notes.chain(origin.note()).chain(wanted.note()))?;
+    let mut caveats = recording.counts().caveats();
+    caveats.extend(origin.caveat());
+    caveats.extend(wanted.caveat());
+    warn(&caveats)?;
     Ok(())
 }
 
@@ -114,21 +121,21 @@ fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Resu
             Item::Damaged(_) => recorded.damaged(),
         }
     }
-    let account = recording.account();
-    check(file, account)?;
+    let counts = recording.counts();
+    check(file, counts)?;
     let report = recorded.finish(show.include_open);
     let mut report = report.map_err(unknown(&show.filters))?;
-    report.notes.splice(0..0, account.notes());
+    report.caveats.splice(0..0, counts.caveats());
     screens::of_hist(show).show(&report)?;
     Ok(())
 }
 
 /// A file in which nothing is of use is no recording.
-fn check(file: &Named, account: &Account) -> anyhow::Result<()> {
-    if !account.is_useless() {
+fn check(file: &Named, counts: &LineCounts) -> anyhow::Result<()> {
+    if !counts.is_useless() {
         return Ok(());
     }
-    let reasons = [&account.reason, &account.cut].into_iter().flatten();
+    let reasons = [&counts.reason, &counts.cut].into_iter().flatten();
     let reason = reasons.map(|reason| format!(" ({})", clean(reason))).next();
     anyhow::bail!(
         "{file} is no recording: no line of it is one of a log in JSON{}\n  make one with: tcptrace \
@@ -147,9 +154,9 @@ fn unknown(filters: &Filters) -> impl FnOnce(String) -> UsageError {
     }
 }
 
-fn warn(notes: impl IntoIterator<Item = String>) -> io::Result<()> {
-    for note in notes {
-        writeln!(io::stderr(), "tcptrace: {}", clean(&note))?;
+fn warn(caveats: &[Caveat]) -> io::Result<()> {
+    for caveat in caveats {
+        writeln!(io::stderr(), "tcptrace: {}", clean(&text(caveat)))?;
     }
     Ok(())
 }

@@ -16,11 +16,12 @@ use tokio::{
 
 use crate::{
     model::{
+        caveat::Caveat,
         filter::Filter,
         request::{Filters, Netns, UsageError},
     },
     source::machine::netns,
-    view::parts::clean::clean,
+    view::parts::{caveat::text, clean::clean},
 };
 
 /// How often it is said that it is alive.
@@ -76,10 +77,10 @@ pub fn ticks(period: Duration) -> time::Interval {
 ///
 /// # Errors
 /// When standard error cannot be written.
-pub fn say_hello(notes: &[String], doing: &str) -> io::Result<()> {
+pub fn say_hello(caveats: &[Caveat], doing: &str) -> io::Result<()> {
     let mut err = io::stderr().lock();
-    for note in notes {
-        writeln!(err, "tcptrace: {}", clean(note))?;
+    for caveat in caveats {
+        writeln!(err, "tcptrace: {}", clean(&text(caveat)))?;
     }
     writeln!(err, "tcptrace: {doing}")
 }

@@ -6,7 +6,10 @@ use tcptrace_common::{TcpState, TrackCounters};
 
 use crate::{
     diagnosis::log::{before::Before, open, transitions::Transitions},
-    model::transition::{Record, StillOpen},
+    model::{
+        caveat::Caveat,
+        transition::{Record, StillOpen},
+    },
     source::{
         diag::ask::Scope,
         track::{Batch, KernelSide, LiveTransitions, TrackOptions},
@@ -26,7 +29,7 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
+    /// Attaches the kernel side and finds out what is there already; `caveats` gets what could not be
     /// found out.
     ///
     /// # Errors
@@ -34,10 +37,10 @@ impl Tracking {
     pub fn start(
         options: &TrackOptions,
         scope: Scope,
-        notes: &mut Vec<String>,
+        caveats: &mut Vec<Caveat>,
     ) -> anyhow::Result<Self> {
         let state = scope.state;
-        let (live, before) = LiveTransitions::start(options, scope, notes)?;
+        let (live, before) = LiveTransitions::start(options, scope, caveats)?;
         Ok(Self {
             live,
             rules: Transitions::new(Before::new(&before)),

@@ -1,6 +1,6 @@
 //! What `tcptrace doctor` finds out about a machine.
 
-use crate::model::names::names;
+use crate::model::{caveat::Caveat, names::names};
 
 /// How something stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,8 @@ pub struct Finding {
     pub status: Status,
     /// What was seen, and what is lost by it.
     pub detail: String,
+    /// What could not be seen.
+    pub caveat: Option<Caveat>,
     /// What to do about it.
     pub advice: Option<String>,
 }
@@ -39,6 +41,7 @@ impl Finding {
             name,
             status: Status::Ok,
             detail: detail.into(),
+            caveat: None,
             advice: None,
         }
     }

@@ -1,6 +1,7 @@
 //! Plain data, in the words that all floors speak. No clock and no I/O: time comes in with the
 //! observations.
 
+pub mod caveat;
 pub mod filter;
 pub mod finding;
 pub mod hist;

@@ -47,6 +47,6 @@ pub fn report(durations: &Durations, span: Span, include_open: bool, account: Ac
             keyless: account.keyless + durations.crowded(),
             ..account
         },
-        notes: Vec::new(),
+        caveats: Vec::new(),
     }
 }

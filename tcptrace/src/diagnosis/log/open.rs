@@ -52,7 +52,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         cgroups: HashMap::new(),
         netns_names: HashMap::new(),
         tracing: Tracing::default(),
-        notes: Vec::new(),
+        caveats: Vec::new(),
     };
     let mut all = Vec::new();
     for state in states {

@@ -3,9 +3,12 @@
 use std::time::SystemTime;
 
 use crate::{
-    diagnosis::hist,
-    diagnosis::recording::{journal::Journal, wanted::Wanted},
+    diagnosis::{
+        hist,
+        recording::{journal::Journal, wanted::Wanted},
+    },
     model::{
+        caveat::Caveat,
         hist::{
             durations::{Asked, Durations},
             report::{Account, Extent, Report, Span},
@@ -75,7 +78,7 @@ impl RecordedDurations {
     /// When it does not know the namespace that is asked about: see [`Wanted::filter`].
     pub fn finish(mut self, include_open: bool) -> Result<Report, String> {
         let filter = self.wanted.filter()?;
-        let mut notes: Vec<String> = self.wanted.note().into_iter().collect();
+        let mut caveats: Vec<_> = self.wanted.caveat().into_iter().collect();
         let mut end = None;
         let mut account = Account::default();
         for journal in self.journals {
@@ -90,17 +93,16 @@ impl RecordedDurations {
             }
             let doubtful = recorded.doubtful.iter().filter(wanted).count();
             if doubtful > 0 {
-                notes.push(format!(
-                    "{doubtful} more may still have been in {} at the end: what was lost may be \
-                     their leaving",
-                    recorded.state.name()
-                ));
+                caveats.push(Caveat::MayStillBeOpen {
+                    count: doubtful as u64,
+                    state: recorded.state,
+                });
             }
             let [lost, unkept, runs] = recorded.facts.lost;
             (account.lost, account.unkept, account.skipped) = (lost, unkept, Some(runs));
-            for note in recorded.facts.notes(recorded.state, any) {
-                if !notes.contains(&note) {
-                    notes.push(note);
+            for caveat in recorded.facts.caveats(recorded.state, any) {
+                if !caveats.contains(&caveat) {
+                    caveats.push(caveat);
                 }
             }
             end = end.or(recorded.end);
@@ -114,7 +116,7 @@ impl RecordedDurations {
             extent: Extent::Whole,
         };
         let mut report = hist::report::report(&self.durations, span, include_open, account);
-        report.notes = notes;
+        report.caveats = caveats;
         Ok(report)
     }
 }
@@ -197,7 +199,7 @@ mod tests {
         ];
         let report = report(records, &Filters::default());
         assert_eq!(report.groups[0].spread.open.count(), 1);
-        let notes = report.warnings().join("\n");
+        let notes = crate::view::hist::warnings::warnings(&report).join("\n");
         assert!(
             notes.contains("1 more may still have been in CLOSE_WAIT"),
             "{notes}"

@@ -13,6 +13,7 @@ use crate::{
         socket::{Since, Socket},
         transition::{Loss, Record, StillOpen, Transition},
     },
+    view::parts::caveat,
 };
 
 /// The ways of a connection, from the side of a client and of a server, once and again.
@@ -364,7 +365,10 @@ fn a_log_of_one_state_does_not_tell_of_others() {
     let mut log = socket(1, &[Established, CloseWait, LastAck], &[5, 6]);
     let recorded = read(LastAck, log.clone());
     let note = "every transition in it is into or out of CLOSE_WAIT";
-    let notes = |recorded: &Recorded| recorded.facts.notes(recorded.state, true).join("; ");
+    let notes = |recorded: &Recorded| {
+        let caveats = recorded.facts.caveats(recorded.state, true);
+        caveat::texts(&caveats).join("; ")
+    };
     assert!(notes(&recorded).contains(note), "{}", notes(&recorded));
     assert_eq!(notes(&read(CloseWait, log.clone())), "");
     log.extend(socket(2, &[Close, SynSent], &[7]));

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use tcptrace_common::TcpState;
 
-use crate::model::{recording::RecordingHeader, request::LogFilters};
+use crate::model::{caveat::Caveat, recording::RecordingHeader, request::LogFilters};
 
 /// What is known of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -47,26 +47,14 @@ impl Origin {
         &self.names
     }
 
-    /// With which filters it was made, in words: not yet fit for a terminal. `None` where it was made
-    /// without any, or nothing tells.
+    /// With which filters it was made; `None` where it was made without any, or nothing tells.
     #[must_use]
-    pub fn note(&self) -> Option<String> {
-        if self.filters.iter().all(LogFilters::is_empty) {
-            return None;
-        }
-        let texts = self.filters.iter().map(|filters| match filters.is_empty() {
-            true => "without filters".to_owned(),
-            false => format!("with {filters}"),
-        });
-        let texts: Vec<_> = texts.collect();
-        let parts = match texts.len() {
-            1 if !self.untold => "it was",
-            _ => "parts of it were",
-        };
-        let how = texts.join(" and ");
-        Some(format!(
-            "{parts} recorded {how}: what that leaves out is not in it"
-        ))
+    pub fn caveat(&self) -> Option<Caveat> {
+        let any = !self.filters.iter().all(LogFilters::is_empty);
+        any.then(|| Caveat::RecordedWithFilters {
+            filters: self.filters.clone(),
+            some_unknown: self.untold,
+        })
     }
 
     /// Whether sockets may have left the state without a word of it, for only transitions of other
@@ -85,7 +73,12 @@ mod tests {
     use crate::{
         fixtures::recording_header,
         model::{recording::NamedNetns, request::Filters},
+        view::parts::caveat,
     };
+
+    fn note(origin: &Origin) -> Option<String> {
+        origin.caveat().as_ref().map(caveat::text)
+    }
 
     fn with(filters: LogFilters) -> RecordingHeader {
         RecordingHeader {
@@ -104,10 +97,10 @@ mod tests {
     #[test]
     fn the_filters_are_told_once_and_certainly() {
         let mut origin = Origin::default();
-        assert!(!origin.is_told() && origin.note().is_none());
+        assert!(!origin.is_told() && origin.caveat().is_none());
         origin.header(&with(LogFilters::default()));
         origin.record();
-        assert!(origin.is_told() && origin.note().is_none());
+        assert!(origin.is_told() && origin.caveat().is_none());
         let java = LogFilters {
             sockets: Filters {
                 comms: vec!["java".into()],
@@ -119,7 +112,7 @@ mod tests {
             origin.header(&with(java.clone()));
         }
         assert_eq!(
-            origin.note().as_deref(),
+            note(&origin).as_deref(),
             Some(
                 "parts of it were recorded without filters and with --comm java --state LAST_ACK: \
                  what that leaves out is not in it"
@@ -128,7 +121,7 @@ mod tests {
         assert!(origin.leaves_out(TcpState::CloseWait) && !origin.leaves_out(TcpState::LastAck));
         let mut only = Origin::default();
         only.header(&with(java));
-        let note = only.note().expect("it has filters");
+        let note = note(&only).expect("it has filters");
         assert!(
             note.starts_with("it was recorded with --comm java"),
             "{note}"
@@ -141,7 +134,7 @@ mod tests {
         origin.record();
         origin.header(&with(of_states(&[TcpState::CloseWait])));
         assert!(!origin.is_told());
-        let note = origin.note().expect("one part has filters");
+        let note = note(&origin).expect("one part has filters");
         assert!(note.starts_with("parts of it were recorded"), "{note}");
     }
 

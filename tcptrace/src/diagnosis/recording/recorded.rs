@@ -6,7 +6,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     diagnosis::recording::origin::Origin,
-    model::{socket::Socket, stuck::look::Tracing},
+    model::{caveat::Caveat, socket::Socket, stuck::look::Tracing},
 };
 
 /// What is to be said beside the sockets.
@@ -68,59 +68,47 @@ impl Facts {
         self.common &= bit(from) | bit(to);
     }
 
-    /// In words, what makes the answer about sockets in `state` less than certain. `any` says
-    /// whether there are such sockets.
+    /// What makes the answer about sockets in `state` less than certain. `any` says whether there are
+    /// such sockets.
     #[must_use]
-    pub fn notes(&self, state: TcpState, any: bool) -> Vec<String> {
-        let mut notes = Vec::new();
+    pub fn caveats(&self, state: TcpState, any: bool) -> Vec<Caveat> {
+        let mut caveats = Vec::new();
         let [transitions, sockets, runs] = self.lost;
         if transitions > 0 || sockets > 0 || runs > 0 {
-            notes.push(format!(
-                "while it was recorded, {transitions} transitions were lost, {sockets} sockets \
-                 were not kept, and the kernel skipped {runs} runs"
-            ));
+            caveats.push(Caveat::LostWhileRecorded {
+                transitions,
+                sockets,
+                runs,
+            });
         }
         if self.contradictions > 0 {
-            notes.push(format!(
-                "{} transitions do not begin where the one before ended: some are missing",
-                self.contradictions
-            ));
+            caveats.push(Caveat::Contradictions(self.contradictions));
         }
         if self.anonymous > 0 {
-            notes.push(format!(
-                "{} sockets entered {} without a cookie or a port, and are not followed",
-                self.anonymous,
-                state.name()
-            ));
+            caveats.push(Caveat::Unidentified {
+                count: self.anonymous,
+                state,
+            });
         }
         if self.restarts > 0 {
-            notes.push("the machine was started anew in between: what was open is gone".into());
+            caveats.push(Caveat::Restarts(self.restarts));
         }
-        notes.extend(self.origin.note());
+        caveats.extend(self.origin.caveat());
         if any && self.origin.leaves_out(state) {
-            notes.push(format!(
-                "its --state leaves out which sockets have left {} since",
-                state.name()
-            ));
+            caveats.push(Caveat::LeavingLeftOut(state));
         } else if any && !self.origin.is_told() {
-            notes.extend(self.guessed_state(state));
+            caveats.extend(self.guessed_state(state));
         }
-        notes
+        caveats
     }
 
     /// Where no header tells how it was recorded: the only state that it tells of, if that is
-    /// another one, in words.
-    fn guessed_state(&self, state: TcpState) -> Option<String> {
+    /// another one.
+    fn guessed_state(&self, asked: TcpState) -> Option<Caveat> {
         let mut states = TcpState::ALL.into_iter();
         let only = states.find(|s| self.common & bit(*s) != 0)?;
-        (self.common & bit(state) == 0).then(|| {
-            format!(
-                "every transition in it is into or out of {}: if it was recorded with --state, it \
-                 does not tell which sockets have left {} since",
-                only.name(),
-                state.name()
-            )
-        })
+        let other = self.common & bit(asked) == 0;
+        other.then_some(Caveat::OnlyTransitionsOf { only, asked })
     }
 
     /// The same as the counters of a live session.
@@ -146,7 +134,9 @@ mod tests {
     use tcptrace_common::TcpState::{CloseWait, Established, LastAck};
 
     use super::*;
-    use crate::{fixtures::recording_header, model::recording::RecordingHeader};
+    use crate::{
+        fixtures::recording_header, model::recording::RecordingHeader, view::parts::caveat,
+    };
 
     #[test]
     fn a_log_that_says_its_filters_is_not_guessed_at() {
@@ -157,7 +147,7 @@ mod tests {
                 facts.origin.record();
                 facts.count(LastAck, from, to);
             }
-            facts.notes(LastAck, true)
+            caveat::texts(&facts.caveats(LastAck, true))
         };
         let mut header = recording_header();
         assert_eq!(notes(&header), Vec::<String>::new());

@@ -8,26 +8,26 @@ use crate::{
         stuck::{group::group, snapshot::by_age},
     },
     model::{
+        caveat::Caveat,
         socket::Socket,
         stuck::snapshot::{Snapshot, Watched},
     },
 };
 
-/// What was stuck when a recording ended. `notes` are about the recording as a whole.
+/// What was stuck when a recording ended. `caveats` are about the recording as a whole.
 #[must_use]
-pub fn snapshot(recorded: Recorded, watched: &Watched, mut notes: Vec<String>) -> Snapshot {
+pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>) -> Snapshot {
     let wanted = |socket: &Socket| watched.filter.passes(socket);
     let doubtful = recorded.doubtful.iter().filter(|s| wanted(s)).count();
     let now_ns = recorded.end.map_or(0, |(now_ns, _)| now_ns);
     let all = recorded.sockets.into_iter().filter(wanted);
     let (sockets, younger) = by_age(all, now_ns, watched);
     let any = !sockets.is_empty() || younger > 0;
-    notes.extend(recorded.facts.notes(watched.state, any));
+    caveats.extend(recorded.facts.caveats(watched.state, any));
     if doubtful > 0 {
-        let name = watched.state.name();
-        notes.push(match doubtful {
-            1 => format!("1 more socket was in {name}, but may have left it unseen"),
-            more => format!("{more} more sockets were in {name}, but may have left it unseen"),
+        caveats.push(Caveat::MayHaveLeft {
+            count: doubtful as u64,
+            state: watched.state,
         });
     }
     Snapshot {
@@ -40,6 +40,6 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut notes: Vec<String>) -
         processes: HashMap::new(),
         netns_names: recorded.facts.origin.names().clone(),
         tracing: recorded.facts.tracing(),
-        notes,
+        caveats,
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use tcptrace_common::TcpState;
 
 use crate::model::{
+    caveat::Caveat,
     filter::Filter,
     recording::RecordingHeader,
     request::{Filters, Netns},
@@ -96,17 +97,14 @@ impl Wanted {
         ))
     }
 
-    /// What was left out for want of a name, in words: not yet fit for a terminal.
+    /// What was left out for want of a name.
     #[must_use]
-    pub fn note(&self) -> Option<String> {
+    pub fn caveat(&self) -> Option<Caveat> {
         let name = self.name.as_ref().filter(|_| self.left_out > 0)?;
-        let records = match self.left_out {
-            1 => "1 record is".to_owned(),
-            more => format!("{more} records are"),
-        };
-        Some(format!(
-            "{records} left out: no header before them says which network namespace is {name}"
-        ))
+        Some(Caveat::UnnamedNamespace {
+            count: self.left_out,
+            name: name.clone(),
+        })
     }
 }
 
@@ -116,6 +114,7 @@ mod tests {
     use crate::{
         fixtures::{NETNS, recording_header, transition},
         model::recording::NamedNetns,
+        view::parts::caveat,
     };
 
     fn by_name(name: &str) -> Wanted {
@@ -151,7 +150,8 @@ mod tests {
         wanted.header(&with(&[(NETNS, "green")]));
         assert!(!wanted.passes(&record(), &[]), "this part has no such name");
         assert_eq!(wanted.filter().map(|filter| filter.netns), Ok(Some(7)));
-        let note = wanted.note().expect("two were left out");
+        let note = wanted.caveat().as_ref().map(caveat::text);
+        let note = note.expect("two were left out");
         assert!(note.starts_with("2 records are left out"), "{note}");
     }
 
@@ -176,6 +176,6 @@ mod tests {
         });
         wanted.header(&with(&[(7, "blue")]));
         assert!(wanted.passes(&record(), &[]));
-        assert_eq!((wanted.filter().is_ok(), wanted.note()), (true, None));
+        assert_eq!((wanted.filter().is_ok(), wanted.caveat()), (true, None));
     }
 }

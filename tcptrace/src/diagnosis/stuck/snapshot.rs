@@ -28,7 +28,7 @@ pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapsho
         processes: look.processes,
         netns_names: look.netns_names,
         tracing: look.tracing,
-        notes: look.notes,
+        caveats: look.caveats,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 use tcptrace_common::TcpState;
 
 use crate::model::{
+    caveat::Caveat,
     hist::{
         durations::{Asked, Spread},
         histogram::Histogram,
@@ -78,8 +79,8 @@ pub struct Report {
     pub keys: usize,
     /// How it went.
     pub account: Account,
-    /// What the view should warn of.
-    pub notes: Vec<String>,
+    /// What could not be seen, and what makes it less than certain.
+    pub caveats: Vec<Caveat>,
 }
 
 /// When a report ends, and how long it is.
@@ -121,45 +122,5 @@ impl Report {
             }
         }
         (shown, hidden)
-    }
-
-    /// In words, what makes it less than certain.
-    #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        let mut warnings = self.notes.clone();
-        let account = &self.account;
-        if account.keyless > 0 {
-            warnings.push(format!(
-                "{} durations found no room of their own and count as other (--max-keys, now {}, makes \
-                 room)",
-                account.keyless, self.asked.max_keys
-            ));
-        }
-        if account.lost > 0 && account.hook.is_some() {
-            warnings.push(format!(
-                "{} durations of sockets from before the start were lost: the buffer was full",
-                account.lost
-            ));
-        }
-        if account.unkept > 0 && account.hook.is_some() {
-            warnings.push(format!(
-                "{} sockets did not fit into the kernel's table: how long they stay is not known \
-                 (--max-sockets makes room)",
-                account.unkept
-            ));
-        }
-        if let (Some(runs @ 1..), Some(_)) = (account.skipped, account.hook) {
-            warnings.push(format!(
-                "the kernel skipped {runs} runs of the program: as many durations at the most are \
-                 missing or not known"
-            ));
-        }
-        if account.unfollowed > 0 {
-            warnings.push(format!(
-                "{} descendants could not be followed: the list was full",
-                account.unfollowed
-            ));
-        }
-        warnings
     }
 }

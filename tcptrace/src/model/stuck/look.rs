@@ -8,6 +8,7 @@ use std::{
 use tcptrace_common::TcpState;
 
 use crate::model::{
+    caveat::Caveat,
     names::names,
     owner::Holder,
     socket::{Details, Endpoint, Family},
@@ -190,8 +191,8 @@ pub struct Look {
     pub netns_names: HashMap<u32, String>,
     /// The counters.
     pub tracing: Tracing,
-    /// What the view should warn of.
-    pub notes: Vec<String>,
+    /// What could not be seen, and what makes it less than certain.
+    pub caveats: Vec<Caveat>,
 }
 
 /// What was asked of `sock_diag`, so that "not listed" can be told from "not asked".

@@ -5,6 +5,7 @@ use std::{collections::HashMap, time::SystemTime};
 use tcptrace_common::TcpState;
 
 use crate::model::{
+    caveat::Caveat,
     filter::Filter,
     socket::Socket,
     stuck::{
@@ -45,6 +46,6 @@ pub struct Snapshot {
     pub netns_names: HashMap<u32, String>,
     /// The kernel side's counters.
     pub tracing: Tracing,
-    /// What to warn of.
-    pub notes: Vec<String>,
+    /// What could not be seen, and what makes it less than certain.
+    pub caveats: Vec<Caveat>,
 }

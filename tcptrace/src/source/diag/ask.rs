@@ -6,6 +6,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
+        caveat::Caveat,
         socket::Family,
         stuck::look::{Asked, Entered, Listed, Listening},
     },
@@ -40,8 +41,8 @@ pub struct Answers {
     pub listening: Vec<Listening>,
     /// What was asked.
     pub asked: Asked,
-    /// What could not be asked, in words.
-    pub notes: Vec<String>,
+    /// What could not be asked.
+    pub caveats: Vec<Caveat>,
 }
 
 /// All sockets in one of the states, in every namespace in scope.
@@ -94,7 +95,7 @@ fn dump_by(
     // The only one that is asked about has been found.
     let found = |only| namespaces.paths.contains_key(&only);
     if !scope.netns.is_some_and(found) {
-        answers.notes.extend(namespaces.refusal());
+        answers.caveats.extend(namespaces.refusal());
     }
     answers
 }
@@ -148,8 +149,8 @@ impl Answers {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
-                let note = format!("network namespace {netns} could not be asked: {error}");
-                self.notes.push(note);
+                let error = error.to_string();
+                (self.caveats).push(Caveat::UnlistedNamespace { netns, error });
             }
         }
         false

@@ -87,13 +87,16 @@ pub fn sock_diag() -> Finding {
 /// How many network namespaces are seen.
 pub fn namespaces() -> Finding {
     match netns::list() {
-        Ok(found) => match found.refusal() {
-            None => Finding::ok("namespaces", format!("{} seen", found.paths.len())),
-            Some(refusal) => {
-                let detail = format!("{} seen; {refusal}", found.paths.len());
-                Finding::degraded("namespaces", detail)
+        Ok(found) => {
+            let detail = format!("{} seen", found.paths.len());
+            match found.refusal() {
+                None => Finding::ok("namespaces", detail),
+                refusal => Finding {
+                    caveat: refusal,
+                    ..Finding::degraded("namespaces", detail)
+                },
             }
-        },
+        }
         Err(error) => Finding::missing("namespaces", format!("/proc: {error}")),
     }
 }

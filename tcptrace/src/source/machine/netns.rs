@@ -14,7 +14,7 @@ use std::{
 use procfs::process::Process;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::model::recording::NamedNetns;
+use crate::model::{caveat::Caveat, recording::NamedNetns};
 
 const OWN: &str = "/proc/self/ns/net";
 /// Where `ip netns` binds named namespaces.
@@ -41,20 +41,11 @@ pub struct Namespaces {
 }
 
 impl Namespaces {
-    /// What to say when processes may not be looked into.
+    /// That processes may not be looked into, if so.
     #[must_use]
-    pub fn refusal(&self) -> Option<String> {
-        let [first, others @ ..] = &self.refused[..] else {
-            return None;
-        };
-        let more = match others.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        Some(format!(
-            "process {first}{more} may not be looked into: a network namespace that no other \
-             process is in is not listed"
-        ))
+    pub fn refusal(&self) -> Option<Caveat> {
+        let some = !self.refused.is_empty();
+        some.then(|| Caveat::UnreadableProcesses(self.refused.clone()))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::source::error::StartError;
+use crate::{model::caveat::Caveat, source::error::StartError};
 
 /// What is missing, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,11 +44,11 @@ fn missing_from(held: CapabilitySet) -> Missing {
     missing
 }
 
-/// What to say of what is missing and useful, if anything is.
+/// What may not be seen without what is missing and useful, if anything is.
 #[must_use]
-pub fn note(missing: &[&str]) -> Option<String> {
+pub fn caveat(missing: &[&'static str]) -> Option<Caveat> {
     let some = !missing.is_empty();
-    some.then(|| format!("without {} some of this may be missing", missing.join(", ")))
+    some.then(|| Caveat::MissingCapabilities(missing.to_vec()))
 }
 
 /// Refuses to go on without what is needed; gives what else is missing.

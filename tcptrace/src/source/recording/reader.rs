@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    model::{recording::RecordingHeader, transition::Record},
+    model::{caveat::Caveat, recording::RecordingHeader, transition::Record},
     source::recording::line::{self, Line},
 };
 
@@ -39,7 +39,7 @@ pub enum Item {
 
 /// What of a recording was read and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Account {
+pub struct LineCounts {
     /// Lines that are not empty.
     pub lines: u64,
     /// Those that hold a record.
@@ -58,48 +58,34 @@ pub struct Account {
     pub cut: Option<String>,
 }
 
-impl Account {
+impl LineCounts {
     /// Whether there was something, but nothing of use. An empty log is one of a quiet session.
     #[must_use]
     pub fn is_useless(&self) -> bool {
         self.records + self.headers == 0 && (self.lines > 0 || self.cut.is_some())
     }
 
-    /// What was left out, in words: not yet fit for a terminal.
+    /// What was left out.
     #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        let mut notes = Vec::new();
+    pub fn caveats(&self) -> Vec<Caveat> {
+        let mut caveats = Vec::new();
         if self.damaged > 0 {
-            let numbers: Vec<_> = self.named.iter().map(u64::to_string).collect();
-            let others = self.damaged.saturating_sub(self.named.len() as u64);
-            let lines = match (&numbers[..], others) {
-                ([one], 0) => format!("line {one} is damaged and was left out"),
-                (_, 0) => format!(
-                    "lines {} are damaged and were left out",
-                    numbers.join(" and ")
-                ),
-                _ => format!(
-                    "lines {} and {others} more are damaged and were left out",
-                    numbers.join(", ")
-                ),
-            };
-            let reason = self.reason.as_deref().unwrap_or_default();
-            notes.push(format!("{lines} (the first: {reason})"));
+            caveats.push(Caveat::DamagedLines {
+                count: self.damaged,
+                first: self.named.clone(),
+                reason: self.reason.clone().unwrap_or_default(),
+            });
         }
-        if let Some(why) = &self.cut {
-            notes.push(format!(
-                "the compressed stream breaks off in line {}: {why}",
-                self.lines.max(1)
-            ));
+        if let Some(error) = &self.cut {
+            caveats.push(Caveat::BrokenOff {
+                line: self.lines.max(1),
+                error: error.clone(),
+            });
         }
         if self.unknown > 0 {
-            let lines = match self.unknown {
-                1 => "1 line is".to_owned(),
-                more => format!("{more} lines are"),
-            };
-            notes.push(format!("{lines} of a kind that is not known here"));
+            caveats.push(Caveat::UnknownLines(self.unknown));
         }
-        notes
+        caveats
     }
 }
 
@@ -110,7 +96,7 @@ pub struct Recording {
     line: Vec<u8>,
     number: u64,
     ended: bool,
-    account: Account,
+    counts: LineCounts,
 }
 
 impl fmt::Debug for Recording {
@@ -154,14 +140,14 @@ impl Recording {
             line: Vec::new(),
             number: 0,
             ended: false,
-            account: Account::default(),
+            counts: LineCounts::default(),
         })
     }
 
     /// What was read so far and what was not.
     #[must_use]
-    pub fn account(&self) -> &Account {
-        &self.account
+    pub fn counts(&self) -> &LineCounts {
+        &self.counts
     }
 
     /// Reads the next line into `self.line`; `None` at the end.
@@ -197,7 +183,7 @@ impl Recording {
             // Errors of the file itself have the system's number.
             Err(error) if self.compressed && error.raw_os_error().is_none() => {
                 self.ended = true;
-                self.account.cut = Some(error.to_string());
+                self.counts.cut = Some(error.to_string());
                 Ok(())
             }
             Err(error) => Err(error),
@@ -205,12 +191,12 @@ impl Recording {
     }
 
     fn damaged(&mut self, reason: String) -> Item {
-        let account = &mut self.account;
-        account.damaged += 1;
-        if account.named.len() < NAMED_LINES {
-            account.named.push(self.number);
+        let counts = &mut self.counts;
+        counts.damaged += 1;
+        if counts.named.len() < NAMED_LINES {
+            counts.named.push(self.number);
         }
-        account.reason.get_or_insert(reason);
+        counts.reason.get_or_insert(reason);
         Item::Damaged(self.number)
     }
 }
@@ -230,18 +216,18 @@ impl Iterator for Recording {
             if fits.is_ok() && self.line.iter().all(u8::is_ascii_whitespace) {
                 continue;
             }
-            self.account.lines += 1;
+            self.counts.lines += 1;
             return Some(Ok(match fits.and_then(|()| line::read(&self.line)) {
                 Ok(Some(Line::Record(record))) => {
-                    self.account.records += 1;
+                    self.counts.records += 1;
                     Item::Record(self.number, record)
                 }
                 Ok(Some(Line::Header(header))) => {
-                    self.account.headers += 1;
+                    self.counts.headers += 1;
                     Item::Header(header)
                 }
                 Ok(None) => {
-                    self.account.unknown += 1;
+                    self.counts.unknown += 1;
                     continue;
                 }
                 Err(reason) => self.damaged(reason),

@@ -2,16 +2,19 @@
 
 use std::io::{self, Cursor, Read};
 
-use crate::source::recording::reader::{Account, Item, Recording};
+use crate::{
+    source::recording::reader::{Item, LineCounts, Recording},
+    view::parts::caveat,
+};
 
 const LOST: &str = r#"{"schema":"tcptrace.lost/1","time":"2026-11-23T01:20:04Z","monotonic_ns":9}"#;
 
 const HEADER: &str = r#"{"schema":"tcptrace.recording/1","version":"0.1.0","kernel":"6.1.0","boot_id":null,"filters":{},"netns":[],"time":"2026-11-23T01:20:04Z","monotonic_ns":5}"#;
 
-fn read(input: impl Read + 'static) -> (Vec<Item>, Account) {
+fn read(input: impl Read + 'static) -> (Vec<Item>, LineCounts) {
     let mut recording = Recording::new(input).expect("its beginning can be read");
     let items = recording.by_ref().collect::<io::Result<Vec<_>>>();
-    let account = recording.account().clone();
+    let account = recording.counts().clone();
     (items.expect("the input has no errors"), account)
 }
 
@@ -31,13 +34,13 @@ fn damaged_lines_are_counted_and_the_first_named() {
     assert_eq!(items.iter().filter(damaged).count(), 3);
     assert_eq!((account.records, account.damaged, account.lines), (3, 3, 6));
     assert_eq!(
-        account.notes(),
+        caveat::texts(&account.caveats()),
         ["lines 4, 6 and 1 more are damaged and were left out (the first: not a JSON object)"]
     );
     let (_, account) = read(Cursor::new(format!("x\n{LOST}\n{}", &LOST[..40])));
-    assert!(account.notes()[0].starts_with("lines 1 and 3 are damaged"));
+    assert!(caveat::texts(&account.caveats())[0].starts_with("lines 1 and 3 are damaged"));
     let (_, account) = read(Cursor::new(format!("{LOST}\n{}", &LOST[..40])));
-    assert!(account.notes()[0].starts_with("line 2 is damaged"));
+    assert!(caveat::texts(&account.caveats())[0].starts_with("line 2 is damaged"));
 }
 
 #[test]
@@ -79,8 +82,7 @@ fn a_compressed_stream_is_read_as_far_as_it_goes() {
     assert!((10_000..40_000).contains(&items.len()), "{}", items.len());
     assert!(account.cut.is_some() && account.damaged <= 1, "{account:?}");
     assert!(
-        account
-            .notes()
+        caveat::texts(&account.caveats())
             .iter()
             .any(|note| note.contains("breaks off"))
     );
@@ -118,7 +120,7 @@ fn headers_are_neither_records_nor_unknown_and_may_come_anywhere() {
         [true, false, true, false, false]
     );
     assert_eq!((account.records, account.headers, account.lines), (3, 2, 5));
-    assert_eq!((account.unknown, account.notes()), (0, Vec::new()));
+    assert_eq!((account.unknown, account.caveats()), (0, Vec::new()));
     let quiet = read(Cursor::new(format!("{HEADER}\n"))).1;
     assert!(!quiet.is_useless(), "it is one of a quiet session");
     let damaged = HEADER.replace("\"filters\":{}", "\"filters\":{\"new\":1}");

@@ -10,6 +10,7 @@ use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     model::{
+        caveat::Caveat,
         stuck::look::Descriptors,
         track::{BeforeStart, OpenSockets, SeenTransition},
         transition::Loss,
@@ -70,15 +71,15 @@ impl Batch<'_> {
 }
 
 impl LiveTransitions {
-    /// Attaches the kernel side and finds out what is there already; `notes` gets what could not be
-    /// found out.
+    /// Attaches the kernel side and finds out what is there already; `caveats` gets what could not
+    /// be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
         options: &TrackOptions,
         scope: Scope,
-        notes: &mut Vec<String>,
+        caveats: &mut Vec<Caveat>,
     ) -> anyhow::Result<(Self, BeforeStart)> {
         let mut side = KernelSide::attach(options)?;
         let ring = side.take_ring().context("taking the ring buffer")?;
@@ -87,8 +88,7 @@ impl LiveTransitions {
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
         let ring = ring.context("watching the ring buffer")?;
         if side.lists_cgroups() {
-            let made = "control groups that are made from now on are left out";
-            notes.push(format!("{made}: this kernel cannot tell what they are in"));
+            caveats.push(Caveat::NewControlGroupsLeftOut);
         }
         // A list gives sockets their cookies, which the walk after it reads. Listeners must be
         // known before the first connection is told; what came meanwhile is found by a second walk.
@@ -102,7 +102,7 @@ impl LiveTransitions {
             side.add_open_sockets().context(walked)?;
         }
         side.begin()?;
-        let mut before = list(&scope, notes).context(listed)?;
+        let mut before = list(&scope, caveats).context(listed)?;
         if owned {
             side.add_open_sockets().context(walked)?;
             before.descriptors = listeners_descriptors(&mut side, &before);
@@ -277,10 +277,10 @@ impl LiveTransitions {
 }
 
 /// Lists what is there; this gives every socket a cookie, too, which programs may only read.
-fn list(scope: &Scope, notes: &mut Vec<String>) -> io::Result<BeforeStart> {
+fn list(scope: &Scope, caveats: &mut Vec<Caveat>) -> io::Result<BeforeStart> {
     let namespaces = netns::list()?;
     let answers = ask::everything(scope, &namespaces);
-    notes.extend(answers.notes);
+    caveats.extend(answers.caveats);
     Ok(BeforeStart {
         listed: answers.listed,
         listening: answers.listening,

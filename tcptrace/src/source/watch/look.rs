@@ -9,7 +9,10 @@ use std::{
 };
 
 use crate::{
-    model::stuck::look::{Descriptor, Descriptors, Entered, Listed, Look, Tracing},
+    model::{
+        caveat::Caveat,
+        stuck::look::{Descriptor, Descriptors, Entered, Listed, Look, Tracing},
+    },
     source::{
         bpf::socket,
         diag::ask::{self, Answers, Scope},
@@ -108,10 +111,11 @@ impl Live {
             cgroups: HashMap::new(),
             netns_names: namespaces.names,
             tracing: self.kernel.tracing()?,
-            notes: answers.notes,
+            caveats: answers.caveats,
         };
         self.find_holders(&mut look, ahead);
-        look.notes.extend(privileges::note(&self.useful_missing));
+        look.caveats
+            .extend(privileges::caveat(&self.useful_missing));
         Ok(look)
     }
 
@@ -182,13 +186,11 @@ impl Live {
             Ok(mut found) => {
                 found.held.retain(|held| inodes.contains(&held.inode));
                 if found.incomplete {
-                    let note =
-                        "not every process's descriptors could be read: holders may be missing";
-                    look.notes.push(note.into());
+                    look.caveats.push(Caveat::UnreadDescriptors);
                 }
                 look.held = Some(Descriptors::new(found.held));
             }
-            Err(error) => look.notes.push(format!("holders are not known: {error}")),
+            Err(error) => (look.caveats).push(Caveat::UnknownHolders(error.to_string())),
         }
         let held: &[Descriptor] = look.held.as_ref().map_or(&[], Descriptors::all);
         look.processes = process::infos(held.iter().map(|held| held.holder.pid));

@@ -1,10 +1,12 @@
 //! Findings as one line of JSON, schema `tcptrace.doctor/1`.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use crate::{
     model::finding::{Finding, Status, verdict},
-    view::{Page, View, parts::escaping},
+    view::{Page, View, doctor::detail, parts::escaping},
 };
 
 /// One line for all findings.
@@ -31,7 +33,7 @@ struct FindingsRecord<'a> {
 struct FindingRecord<'a> {
     name: &'a str,
     status: &'static str,
-    detail: &'a str,
+    detail: Cow<'a, str>,
     advice: Option<&'a str>,
 }
 
@@ -40,7 +42,7 @@ impl<'a> FindingsRecord<'a> {
         let record = |finding: &'a Finding| FindingRecord {
             name: finding.name,
             status: finding.status.name(),
-            detail: &finding.detail,
+            detail: detail(finding),
             advice: finding.advice.as_deref(),
         };
         Self {

@@ -3,9 +3,11 @@
 mod json;
 mod text;
 
+use std::borrow::Cow;
+
 use crate::{
     model::finding::Finding,
-    view::{Format, View},
+    view::{Format, View, parts::caveat},
 };
 
 /// The view of this format.
@@ -14,6 +16,14 @@ pub fn choose(format: Format) -> Box<dyn View<[Finding]>> {
     match format {
         Format::Text => Box::new(text::Text),
         Format::Json => Box::new(json::Json),
+    }
+}
+
+/// What was seen, and what could not be.
+fn detail(finding: &Finding) -> Cow<'_, str> {
+    match &finding.caveat {
+        None => (&finding.detail[..]).into(),
+        Some(caveat) => format!("{}; {}", finding.detail, caveat::text(caveat)).into(),
     }
 }
 

@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::{
     model::finding::{Finding, Status, verdict},
-    view::{Page, View, parts::clean::clean},
+    view::{Page, View, doctor::detail, parts::clean::clean},
 };
 
 /// Where details begin.
@@ -34,7 +34,8 @@ fn text(findings: &[Finding]) -> String {
     for finding in findings {
         let style = style(finding.status);
         let status = finding.status.name();
-        let mut details = finding.detail.lines();
+        let detail = detail(finding);
+        let mut details = detail.lines();
         let first = clean(details.next().unwrap_or_default());
         let _ = writeln!(
             text,

@@ -14,7 +14,14 @@ use crate::{
         socket::Family,
         stuck::look::Hook,
     },
-    view::{Page, View, parts::escaping},
+    view::{
+        Page, View,
+        hist::warnings::warnings,
+        parts::{
+            caveat::{self, CaveatRecord},
+            escaping,
+        },
+    },
 };
 
 /// Quantiles that are written, in thousandths.
@@ -47,7 +54,7 @@ impl View<Report> for Json {
     fn warnings(&self, report: &Report) -> Vec<String> {
         match report.extent {
             Extent::Interval => Vec::new(), // at the end they come again
-            Extent::Whole => report.warnings(),
+            Extent::Whole => warnings(report),
         }
     }
 }
@@ -66,7 +73,8 @@ struct ReportRecord<'a> {
     hidden: usize,
     keys: KeysRecord,
     tracing: TracingRecord,
-    notes: &'a [String],
+    caveats: Vec<CaveatRecord>,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -206,7 +214,8 @@ impl<'a> ReportRecord<'a> {
                 unkept: account.unkept,
                 recursion_misses: account.skipped,
             },
-            notes: &report.notes,
+            caveats: caveat::records(&report.caveats),
+            notes: caveat::texts(&report.caveats),
         }
     }
 }

@@ -7,6 +7,7 @@ mod json;
 mod label;
 mod rows;
 mod text;
+pub mod warnings;
 
 use crate::{
     model::hist::report::Report,

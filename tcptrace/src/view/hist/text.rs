@@ -20,6 +20,7 @@ use crate::{
             bars,
             label::{self, ascii, round, short, wrapped},
             rows::{Counts, Row, rows},
+            warnings::warnings,
         },
         parts::{
             age::age,
@@ -74,7 +75,7 @@ fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String
         }
     };
     line(&headline(report), HEADING);
-    for warning in report.warnings() {
+    for warning in warnings(report) {
         line(&format!("warning: {}", clean(&warning)), WARNING);
     }
     let (shown, hidden) = report.top(top);
@@ -261,6 +262,7 @@ fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::caveat::Caveat;
     use crate::{
         model::hist::key::Part,
         view::hist::fixtures::{durations, report},
@@ -299,7 +301,11 @@ mod tests {
         report.account.unkept = 2;
         report.account.skipped = Some(4);
         report.account.unfollowed = 1;
-        report.notes = vec!["line 3 is damaged\x1b[31m".into()];
+        report.caveats = vec![Caveat::DamagedLines {
+            count: 1,
+            first: vec![3],
+            reason: "\x1b[31m".into(),
+        }];
         insta::assert_snapshot!(plain(&report, 100, false));
     }
 

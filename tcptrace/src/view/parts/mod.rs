@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod age;
+pub mod caveat;
 pub mod clean;
 pub mod container;
 pub mod escaping;

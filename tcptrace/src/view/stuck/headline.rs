@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     model::stuck::snapshot::Snapshot,
-    view::parts::{age::age, style::HEADING},
+    view::parts::{age::age, caveat, style::HEADING},
 };
 
 /// The first line.
@@ -38,10 +38,10 @@ pub fn headline(snapshot: &Snapshot) -> String {
 
 /// What there is to warn of: not yet fit for a terminal.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
-    let mut warnings = snapshot.notes.clone();
+    let mut warnings = caveat::texts(&snapshot.caveats);
     let tracing = &snapshot.tracing;
     if tracing.hook.is_none() {
-        return warnings; // a recording, whose notes say what it misses
+        return warnings; // a recording, whose caveats say what it misses
     }
     if tracing.lost > 0 {
         warnings.push(format!(

@@ -14,7 +14,10 @@ use crate::{
     },
     view::{
         Page, View,
-        parts::{container, escaping},
+        parts::{
+            caveat::{self, CaveatRecord},
+            container, escaping,
+        },
     },
 };
 
@@ -53,7 +56,8 @@ struct SnapshotRecord<'a> {
     younger: usize,
     groups: Vec<GroupRecord<'a>>,
     tracing: TracingRecord,
-    notes: &'a [String],
+    caveats: Vec<CaveatRecord>,
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -161,7 +165,8 @@ impl<'a> SnapshotRecord<'a> {
             younger: snapshot.younger,
             groups: groups.map(|group| group_record(group, snapshot)).collect(),
             tracing: tracing_record(&snapshot.tracing),
-            notes: &snapshot.notes,
+            caveats: caveat::records(&snapshot.caveats),
+            notes: caveat::texts(&snapshot.caveats),
         }
     }
 }

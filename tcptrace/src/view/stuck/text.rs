@@ -112,6 +112,7 @@ fn table_text(lines: &[String], rows: usize, what: &str, line: &mut impl FnMut(&
 mod tests {
     use super::*;
     use crate::fixtures::{self, snapshot};
+    use crate::model::caveat::Caveat;
 
     const SMALL: Page = Page {
         width: Some(60),
@@ -148,7 +149,7 @@ mod tests {
         let mut look = fixtures::busy_look();
         look.tracing.lost = 12;
         look.tracing.recursion_misses = Some(2);
-        look.notes = vec!["holders are not known: \x1b[31mred".into()];
+        look.caveats = vec![Caveat::UnknownHolders("\x1b[31mred".into())];
         look.held = None;
         let text = render(&snapshot(look), Limit::Rows(2), &Page::UNLIMITED);
         insta::assert_snapshot!(plain(&text));

@@ -1,0 +1,43 @@
+//! What a report is less than certain of, in words.
+
+use crate::{model::hist::report::Report, view::parts::caveat};
+
+/// What makes it less than certain: not yet fit for a terminal.
+#[must_use]
+pub fn warnings(report: &Report) -> Vec<String> {
+    let mut warnings = caveat::texts(&report.caveats);
+    let account = &report.account;
+    if account.keyless > 0 {
+        warnings.push(format!(
+            "{} durations found no room of their own and count as other (--max-keys, now {}, makes \
+             room)",
+            account.keyless, report.asked.max_keys
+        ));
+    }
+    if account.lost > 0 && account.hook.is_some() {
+        warnings.push(format!(
+            "{} durations of sockets from before the start were lost: the buffer was full",
+            account.lost
+        ));
+    }
+    if account.unkept > 0 && account.hook.is_some() {
+        warnings.push(format!(
+            "{} sockets did not fit into the kernel's table: how long they stay is not known \
+             (--max-sockets makes room)",
+            account.unkept
+        ));
+    }
+    if let (Some(runs @ 1..), Some(_)) = (account.skipped, account.hook) {
+        warnings.push(format!(
+            "the kernel skipped {runs} runs of the program: as many durations at the most are \
+             missing or not known"
+        ));
+    }
+    if account.unfollowed > 0 {
+        warnings.push(format!(
+            "{} descendants could not be followed: the list was full",
+            account.unfollowed
+        ));
+    }
+    warnings
+}
