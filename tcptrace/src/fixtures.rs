@@ -23,12 +23,12 @@ use crate::{
         socket::{Details, Endpoint, Family, Identity, Protocol, Role, Since, Socket, Timer},
         stuck::{
             look::{
-                Asked, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look,
+                Coverage, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look,
                 ProcessInfo, Tracing,
             },
             snapshot::{Snapshot, Watched},
         },
-        transition::{Loss, Record, Spent, StillOpen, Transition},
+        transition::{Loss, Record, StateDuration, StillOpen, Transition},
     },
 };
 
@@ -154,7 +154,7 @@ pub fn look() -> Look {
         entered: Vec::new(),
         younger: 0,
         listed: Vec::new(),
-        asked: Asked {
+        coverage: Coverage {
             dumped: [NETNS].into(),
             queried: [].into(),
         },
@@ -237,7 +237,7 @@ pub fn transition(cookie: u64, from: TcpState, to: TcpState, at_ns: u64) -> Tran
         monotonic_ns: at_ns,
         from,
         to,
-        duration: Spent::Unknown,
+        duration: StateDuration::Unknown,
         socket: Identity {
             protocol: Protocol::Tcp,
             family: Family::Ipv4,

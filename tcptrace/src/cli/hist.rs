@@ -8,7 +8,7 @@ use tcptrace_common::TcpState;
 use crate::{
     cli::{filters::Filters, values},
     model::{
-        hist::{durations::Asked, key::Part},
+        hist::{durations::Selection, key::Part},
         request::{AcceptChoice, HistRequest, HistShow, HookChoice},
     },
 };
@@ -115,7 +115,7 @@ impl Show {
         by.sort_unstable();
         by.dedup();
         HistShow {
-            asked: Asked {
+            selection: Selection {
                 states,
                 by,
                 max_keys: self.max_keys as usize,

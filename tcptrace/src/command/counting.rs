@@ -11,7 +11,7 @@ use crate::{
         caveat::Caveat,
         filter::Filter,
         hist::{
-            durations::{Asked, Durations},
+            durations::{Durations, Selection},
             report::Account,
         },
         transition::Record,
@@ -22,7 +22,7 @@ use crate::{
 /// A session of `hist`.
 pub struct Counting {
     tracking: Tracking,
-    asked: Asked,
+    selection: Selection,
     durations: LiveDurations,
 }
 
@@ -35,14 +35,14 @@ impl Counting {
     pub fn start(
         options: &TrackOptions,
         scope: Scope,
-        asked: Asked,
+        selection: Selection,
         filter: Filter,
         caveats: &mut Vec<Caveat>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
             tracking: Tracking::start(options, scope, caveats)?,
-            durations: LiveDurations::new(asked.clone(), filter),
-            asked,
+            durations: LiveDurations::new(selection.clone(), filter),
+            selection,
         })
     }
 
@@ -52,8 +52,8 @@ impl Counting {
     }
 
     /// Waits until much waits to be read.
-    pub async fn much_waits(&self) {
-        self.tracking.much_waits().await;
+    pub async fn woken(&self) {
+        self.tracking.woken().await;
     }
 
     /// Takes in what waits to be read.
@@ -86,7 +86,7 @@ impl Counting {
     /// When something cannot be read.
     pub fn durations(&mut self) -> io::Result<Durations> {
         self.read()?;
-        let Asked { states, by, .. } = &self.asked;
+        let Selection { states, by, .. } = &self.selection;
         let mut all = self.durations.all();
         let live = self.tracking.live();
         live.counts(states, by, &mut |count| all.count(count))?;
@@ -112,9 +112,9 @@ impl Counting {
         let side = self.tracking.side();
         Account {
             hook: Some(side.hook()),
-            keyless: counted.unkeyed,
+            unkeyed: counted.unkeyed,
             lost: self.durations.lost,
-            unkept: counted.untracked,
+            untracked: counted.untracked,
             skipped: side.skipped().map(|_| self.durations.skipped),
             unfollowed: counted.unfollowed,
         }

@@ -54,7 +54,7 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
     let caveats = privileges::caveat(&useful_missing).into_iter().collect();
-    let mut session = Session::start(request, filter, caveats)?;
+    let mut session = HistSession::start(request, filter, caveats)?;
     let mut looks = ticks(LOOK);
     let mut intervals = request.interval.map(ticks);
     if let Some(intervals) = &mut intervals {
@@ -71,7 +71,7 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
             biased;
             () = end.reached() => break,
             () = interval => session.interval()?,
-            () = session.live.much_waits() => session.live.read()?,
+            () = session.live.woken() => session.live.read()?,
             _ = looks.tick() => {
                 session.live.read()?;
                 session.say_alive()?;
@@ -83,9 +83,9 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
 }
 
 fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
-    let asked = &request.show.asked;
+    let selection = &request.show.selection;
     let by_owner = [Part::Comm, Part::Pid, Part::Cgroup, Part::Port];
-    let owned = asked.by.iter().any(|part| by_owner.contains(part))
+    let owned = selection.by.iter().any(|part| by_owner.contains(part))
         || !filter.pids.is_empty()
         || !filter.comms.is_empty()
         || filter.cgroup.is_some();
@@ -95,23 +95,27 @@ fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
         filter: filter::by_socket(filter),
         log: filter::by_owner(filter, &[]),
         hist: HistSettings {
-            states: filter::mask(&asked.states),
-            by: bits(&asked.by),
+            states: filter::mask(&selection.states),
+            by: bits(&selection.by),
             without_owners: u32::from(!owned),
             reserved: 0,
         },
-        max_keys: u32::try_from(asked.max_keys).unwrap_or(u32::MAX),
+        max_keys: u32::try_from(selection.max_keys).unwrap_or(u32::MAX),
         pids: filter.pids.clone(),
         children: request.children,
         cgroups: (filter.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
         buffer: BUFFER,
         max_sockets: request.max_sockets,
-        state: asked.states.first().copied().unwrap_or(TcpState::CloseWait),
+        state: selection
+            .states
+            .first()
+            .copied()
+            .unwrap_or(TcpState::CloseWait),
         messages: request.verbose >= 2,
     }
 }
 
-struct Session {
+struct HistSession {
     live: Counting,
     screen: Screen<Report>,
     include_open: bool,
@@ -123,14 +127,14 @@ struct Session {
     progress: Progress,
 }
 
-impl Session {
+impl HistSession {
     /// Attaches the kernel side, and says that everything is counted from here on, and what is not.
     fn start(
         request: &HistRequest,
         filter: Filter,
         mut caveats: Vec<Caveat>,
     ) -> anyhow::Result<Self> {
-        let asked = &request.show.asked;
+        let selection = &request.show.selection;
         let options = options(request, &filter);
         let scope = Scope {
             state: options.state,
@@ -143,7 +147,7 @@ impl Session {
             pids: Vec::new(),
             ..filter
         };
-        let mut live = Counting::start(&options, scope, asked.clone(), filter, &mut caveats)?;
+        let mut live = Counting::start(&options, scope, selection.clone(), filter, &mut caveats)?;
         let begin_ns = monotonic_ns();
         if options.messages {
             live.session().side().print_messages()?;
@@ -158,7 +162,7 @@ impl Session {
             screen: screens::of_hist(&request.show),
             include_open: request.show.include_open,
             begin_ns,
-            last: Durations::new(asked.clone()),
+            last: Durations::new(selection.clone()),
             last_ns: begin_ns,
             progress: Progress::new(true),
         })

@@ -55,7 +55,7 @@ async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
         tokio::select! {
             biased;
             () = end.reached() => break,
-            () = live.much_waits() => {}
+            () = live.woken() => {}
             () = time::sleep(wait) => {}
         }
         let before = out.tally.transitions;
@@ -151,7 +151,7 @@ struct Out {
     /// The file or folder, if it is not the screen.
     place: Option<String>,
     progress: Progress,
-    said_lost: u64,
+    reported_lost: u64,
 }
 
 impl Out {
@@ -173,7 +173,7 @@ impl Out {
             tally: Tally::new(watched_state(request)),
             place: place.map(|place| place.display().to_string()),
             progress: Progress::new(place.is_some()),
-            said_lost: 0,
+            reported_lost: 0,
         })
     }
 
@@ -191,16 +191,16 @@ impl Out {
             return Ok(());
         }
         let tally = &self.tally;
-        let lost = tally.lost + tally.unkept + tally.skipped;
-        let news = lost - self.said_lost;
-        self.said_lost = lost;
+        let lost = tally.lost + tally.untracked + tally.skipped;
+        let news = lost - self.reported_lost;
+        self.reported_lost = lost;
         if news > 0 {
             self.progress.clear()?;
             writeln!(
                 io::stderr(),
                 "tcptrace: lost: {} transitions, {} sockets, {} skipped runs so far",
                 tally.lost,
-                tally.unkept,
+                tally.untracked,
                 tally.skipped
             )?;
         }

@@ -113,7 +113,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
 }
 
 fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Result<()> {
-    let mut recorded = RecordedDurations::new(show.asked.clone(), &show.filters);
+    let mut recorded = RecordedDurations::new(show.selection.clone(), &show.filters);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => recorded.add(&record),

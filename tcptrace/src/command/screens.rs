@@ -12,7 +12,7 @@ use crate::{
 
 /// For snapshots; a `live` session is redrawn in place where that can be done.
 pub fn of_stuck(show: &StuckShow, live: bool) -> Screen<Snapshot> {
-    let view = stuck::choose(stuck::Options {
+    let view = stuck::choose(stuck::StuckOptions {
         format: Format::json_if(show.json),
         limit: show.limit,
         all: show.all,
@@ -22,7 +22,7 @@ pub fn of_stuck(show: &StuckShow, live: bool) -> Screen<Snapshot> {
 
 /// For reports of durations.
 pub fn of_hist(show: &HistShow) -> Screen<Report> {
-    let view = hist::choose(hist::Options {
+    let view = hist::choose(hist::HistOptions {
         format: Format::json_if(show.json),
         top: show.top,
         ascii: show.ascii,

@@ -16,7 +16,7 @@ use crate::{
     model::{
         filter::Filter,
         request::StuckRequest,
-        stuck::{session::Session, snapshot::Watched},
+        stuck::{session::SessionSummary, snapshot::Watched},
     },
     source::{
         bpf::filter,
@@ -51,7 +51,7 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     let started = Instant::now();
     let mut screen = screens::of_stuck(&request.show, !request.once);
     let mut tracker = Tracker::new(watched.state);
-    let mut session = Session::default();
+    let mut session = SessionSummary::default();
     let mut ticks = ticks(request.interval);
     ticks.tick().await;
     loop {

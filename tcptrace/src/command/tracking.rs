@@ -60,8 +60,8 @@ impl Tracking {
     }
 
     /// Waits until much waits to be read. For little nobody is woken: come from time to time.
-    pub async fn much_waits(&self) {
-        self.live.much_waits().await;
+    pub async fn woken(&self) {
+        self.live.woken().await;
     }
 
     /// Gives what waits to `each`, up to a batch; whether there may be more.

@@ -24,7 +24,7 @@ pub struct Tally {
     /// Transitions that found the buffer full.
     pub lost: u64,
     /// Sockets that found the table full.
-    pub unkept: u64,
+    pub untracked: u64,
     /// Runs of the programs that the kernel skipped.
     pub skipped: u64,
     /// Descendants of followed processes that could not be followed.
@@ -44,7 +44,7 @@ impl Tally {
             longest: None,
             still_open: 0,
             lost: 0,
-            unkept: 0,
+            untracked: 0,
             skipped: 0,
             unfollowed: 0,
         }
@@ -70,7 +70,7 @@ impl Tally {
             }
             Record::Loss(loss) => {
                 self.lost += loss.transitions;
-                self.unkept += loss.sockets;
+                self.untracked += loss.sockets;
                 self.skipped += loss.runs;
             }
         }
@@ -102,7 +102,7 @@ mod tests {
                 runs,
             }));
         }
-        assert_eq!((tally.lost, tally.unkept, tally.skipped), (20, 0, 3));
+        assert_eq!((tally.lost, tally.untracked, tally.skipped), (20, 0, 3));
         assert_eq!(tally.transitions, 0);
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{
     hist::key::Key,
     owner::{Owner, Process},
     socket::{Identity, Since},
-    stuck::look::{Asked, Descriptors, Entered, Listed, Listening},
+    stuck::look::{Coverage, Descriptors, Entered, Listed, Listening},
 };
 
 /// A transition as the kernel side saw it.
@@ -78,7 +78,7 @@ pub struct OpenSockets {
     /// Listeners in the same namespaces.
     pub listening: Vec<Listening>,
     /// Which namespaces were listed.
-    pub asked: Asked,
+    pub coverage: Coverage,
     /// Who has the listed sockets open; `None` where nobody was asked.
     pub descriptors: Option<Descriptors>,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`; 0 for never.

@@ -11,7 +11,7 @@ use crate::model::{
 
 /// How long a socket was in the state that it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spent {
+pub enum StateDuration {
     /// In ns; its entering was seen.
     Exact(u64),
     /// So many ns or more: it entered before anybody watched.
@@ -20,7 +20,7 @@ pub enum Spent {
     Unknown,
 }
 
-impl Spent {
+impl StateDuration {
     /// In ns, and what that means; `None` where nothing tells.
     #[must_use]
     pub fn known(self) -> Option<(u64, Precision)> {
@@ -44,7 +44,7 @@ pub struct Transition {
     /// The state that it entered.
     pub to: TcpState,
     /// How long it was in the state that it left.
-    pub duration: Spent,
+    pub duration: StateDuration,
     /// Which socket.
     pub socket: Identity,
     /// Whose it is, if that is known.

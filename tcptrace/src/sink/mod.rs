@@ -96,7 +96,7 @@ pub fn choose(
         }
         Place::File(path) => Box::new(file::File::create(&path, view(Medium::File))?),
         Place::Folder { dir, rotation } => {
-            let options = per_process::Options {
+            let options = per_process::FolderOptions {
                 dir,
                 extension: match format {
                     Format::Text => "log",

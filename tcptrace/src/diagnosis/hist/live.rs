@@ -2,7 +2,7 @@
 
 use crate::model::{
     filter::Filter,
-    hist::durations::{Asked, Durations},
+    hist::durations::{Durations, Selection},
     track::Count,
     transition::{Record, StillOpen},
 };
@@ -22,9 +22,9 @@ pub struct LiveDurations {
 impl LiveDurations {
     /// None yet.
     #[must_use]
-    pub fn new(asked: Asked, filter: Filter) -> Self {
+    pub fn new(selection: Selection, filter: Filter) -> Self {
         Self {
-            told: Durations::new(asked),
+            told: Durations::new(selection),
             filter,
             lost: 0,
             skipped: 0,

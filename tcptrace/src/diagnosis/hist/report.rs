@@ -11,7 +11,7 @@ use crate::model::hist::{
 /// first and the rest last.
 #[must_use]
 pub fn report(durations: &Durations, span: Span, include_open: bool, account: Account) -> Report {
-    let asked = durations.asked().clone();
+    let selection = durations.selection().clone();
     let mut groups: Vec<_> = durations
         .spreads()
         .filter(|(_, _, spread)| !spread.is_empty())
@@ -21,7 +21,7 @@ pub fn report(durations: &Durations, span: Span, include_open: bool, account: Ac
             spread: spread.clone(),
         })
         .collect();
-    let place = |state| asked.states.iter().position(|asked| *asked == state);
+    let place = |state| selection.states.iter().position(|one| *one == state);
     groups.sort_by(|one, other| {
         let rank = |group: &KeyDurations| {
             let worst = Reverse(group.spread.total_ns());
@@ -36,15 +36,15 @@ pub fn report(durations: &Durations, span: Span, include_open: bool, account: Ac
         length_ns: span.length_ns,
         extent: span.extent,
         include_open,
-        keys: if asked.by.is_empty() {
+        keys: if selection.by.is_empty() {
             0
         } else {
             durations.keys()
         },
-        asked,
+        selection,
         groups,
         account: Account {
-            keyless: account.keyless + durations.crowded(),
+            unkeyed: account.unkeyed + durations.without_room(),
             ..account
         },
         caveats: Vec::new(),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A socket's place, for where it has no cookie.
-type Place = (Option<u32>, Endpoint, Endpoint);
+type SocketPlace = (Option<u32>, Endpoint, Endpoint);
 
 /// Far longer than listing takes, and than a tick.
 const SOON_NS: u64 = 1_000_000_000;
@@ -35,7 +35,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         table,
         mut listed,
         listening,
-        asked,
+        coverage,
         descriptors,
         lost_ns,
     } = facts;
@@ -45,7 +45,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         entered: Vec::new(),
         younger: 0,
         listed: Vec::new(),
-        asked,
+        coverage,
         listening,
         held: descriptors,
         processes: HashMap::new(),
@@ -172,7 +172,7 @@ fn by_descriptor(socket: &Socket) -> Option<Owner> {
 /// The table's entries, to be found again.
 struct Entries<'a> {
     by_cookie: HashMap<u64, &'a TableEntry>,
-    by_place: HashMap<Place, &'a TableEntry>,
+    by_place: HashMap<SocketPlace, &'a TableEntry>,
 }
 
 impl<'a> Entries<'a> {

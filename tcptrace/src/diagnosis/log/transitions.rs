@@ -8,7 +8,7 @@ use crate::{
         owner::KnownBy,
         socket::{Identity, Role, Since},
         track::SeenTransition,
-        transition::{Loss, Spent, Transition},
+        transition::{Loss, StateDuration, Transition},
     },
 };
 
@@ -74,17 +74,21 @@ impl Transitions {
         }
     }
 
-    fn duration(&self, seen: &SeenTransition) -> Spent {
+    fn duration(&self, seen: &SeenTransition) -> StateDuration {
         let lasted = |since_ns: u64| seen.monotonic_ns.saturating_sub(since_ns);
         let earlier = || self.before.at_latest_ns(seen.socket.cookie?, seen.from);
         match seen.since {
             Some(Since::AtLatest(since_ns)) => {
                 let bound = earlier().map_or(since_ns, |bound| bound.min(since_ns));
-                Spent::AtLeast(lasted(bound))
+                StateDuration::AtLeast(lasted(bound))
             }
-            None => earlier().map_or(Spent::Unknown, |bound| Spent::AtLeast(lasted(bound))),
-            Some(Since::Exact(since_ns)) if since_ns < self.doubted_until_ns => Spent::Unknown,
-            Some(Since::Exact(since_ns)) => Spent::Exact(lasted(since_ns)),
+            None => earlier().map_or(StateDuration::Unknown, |bound| {
+                StateDuration::AtLeast(lasted(bound))
+            }),
+            Some(Since::Exact(since_ns)) if since_ns < self.doubted_until_ns => {
+                StateDuration::Unknown
+            }
+            Some(Since::Exact(since_ns)) => StateDuration::Exact(lasted(since_ns)),
         }
     }
 }

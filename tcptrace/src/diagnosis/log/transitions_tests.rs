@@ -13,10 +13,10 @@ use tcptrace_common::{
 
 use crate::{
     diagnosis::log::transitions::Transitions,
-    model::transition::{Loss, Spent},
+    model::transition::{Loss, StateDuration},
     source::track::{
         convert::{self, Moment},
-        names::Names,
+        processes::Processes,
     },
 };
 
@@ -84,13 +84,13 @@ struct World {
     /// The kernel side's, by place: sockets made later take the place of destroyed ones.
     table: HashMap<usize, TrackedSocket>,
     rules: Transitions,
-    names: Names,
+    processes: Processes,
     skipped: bool,
 }
 
 impl World {
     /// Carries a step out; gives what is said of the duration, and the truth.
-    fn step(&mut self, step: Step) -> Option<(Spent, u64)> {
+    fn step(&mut self, step: Step) -> Option<(StateDuration, u64)> {
         self.now_ns += step.ns;
         let now_ns = self.now_ns;
         let cookies = &mut self.cookies;
@@ -133,7 +133,7 @@ impl World {
             time: UNIX_EPOCH,
             monotonic_ns: now_ns,
         };
-        let seen = convert::transition(&record, now, &mut self.names)?;
+        let seen = convert::transition(&record, now, &mut self.processes)?;
         Some((self.rules.judge(seen).duration, lasted))
     }
 
@@ -203,9 +203,9 @@ proptest! {
         for step in steps {
             let told = world.step(step);
             match told {
-                Some((Spent::Exact(ns), truth)) => prop_assert_eq!(ns, truth, "{:?}", step),
-                Some((Spent::AtLeast(ns), truth)) => prop_assert!(ns <= truth, "{:?}", step),
-                Some((Spent::Unknown, _)) | None => {}
+                Some((StateDuration::Exact(ns), truth)) => prop_assert_eq!(ns, truth, "{:?}", step),
+                Some((StateDuration::AtLeast(ns), truth)) => prop_assert!(ns <= truth, "{:?}", step),
+                Some((StateDuration::Unknown, _)) | None => {}
             }
         }
         // No entry stays for a socket that is gone.
@@ -225,7 +225,7 @@ proptest! {
             let told = world.step(step);
             let known = new.is_some_and(|cookie| seen.contains(&cookie));
             seen.extend(world.truths.get(&step.socket).map(|truth| truth.cookie));
-            let exact = matches!(told, Some((Spent::Exact(ns), truth)) if ns == truth);
+            let exact = matches!(told, Some((StateDuration::Exact(ns), truth)) if ns == truth);
             prop_assert_eq!(exact, known, "{:?}: {:?}", step, told);
         }
     }

@@ -3,18 +3,18 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::diagnosis::recording::journal::{Key, REORDERING_NS};
+use crate::diagnosis::recording::journal::{REORDERING_NS, SocketKey};
 
 /// Remembers them for as long as records may be out of order.
 #[derive(Debug, Default)]
 pub struct Departed {
-    when: HashMap<Key, u64>,
-    queue: VecDeque<(u64, Key)>,
+    when: HashMap<SocketKey, u64>,
+    queue: VecDeque<(u64, SocketKey)>,
 }
 
 impl Departed {
     /// Takes note that a socket left at `at_ns`; it is `now_ns` in the log.
-    pub fn add(&mut self, key: Key, at_ns: u64, now_ns: u64) {
+    pub fn add(&mut self, key: SocketKey, at_ns: u64, now_ns: u64) {
         let latest = self.when.entry(key).or_insert(at_ns);
         *latest = at_ns.max(*latest);
         self.queue.push_back((now_ns, key));
@@ -31,7 +31,7 @@ impl Departed {
 
     /// Whether the socket is known to have left after `at_ns`.
     #[must_use]
-    pub fn after(&self, key: &Key, at_ns: u64) -> bool {
+    pub fn after(&self, key: &SocketKey, at_ns: u64) -> bool {
         self.when.get(key).is_some_and(|left_ns| *left_ns > at_ns)
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         caveat::Caveat,
         hist::{
-            durations::{Asked, Durations},
+            durations::{Durations, Selection},
             report::{Account, Extent, Report, Span},
         },
         recording::RecordingHeader,
@@ -32,11 +32,11 @@ pub struct RecordedDurations {
 impl RecordedDurations {
     /// Nothing yet.
     #[must_use]
-    pub fn new(asked: Asked, filters: &Filters) -> Self {
+    pub fn new(selection: Selection, filters: &Filters) -> Self {
         Self {
-            journals: asked.states.iter().copied().map(Journal::new).collect(),
+            journals: selection.states.iter().copied().map(Journal::new).collect(),
             wanted: Wanted::new(filters),
-            durations: Durations::new(asked),
+            durations: Durations::new(selection),
             begin: None,
         }
     }
@@ -98,8 +98,8 @@ impl RecordedDurations {
                     state: recorded.state,
                 });
             }
-            let [lost, unkept, runs] = recorded.facts.lost;
-            (account.lost, account.unkept, account.skipped) = (lost, unkept, Some(runs));
+            let [lost, untracked, runs] = recorded.facts.lost;
+            (account.lost, account.untracked, account.skipped) = (lost, untracked, Some(runs));
             for caveat in recorded.facts.caveats(recorded.state, any) {
                 if !caveats.contains(&caveat) {
                     caveats.push(caveat);
@@ -130,7 +130,7 @@ mod tests {
         fixtures::{time, transition},
         model::{
             hist::key::Part,
-            transition::{Loss, Spent, Transition},
+            transition::{Loss, StateDuration, Transition},
         },
     };
 
@@ -140,19 +140,19 @@ mod tests {
         transition(cookie, TcpState::Established, TcpState::CloseWait, at_ns)
     }
 
-    fn leaves(cookie: u64, at_ns: u64, duration: Spent) -> Transition {
+    fn leaves(cookie: u64, at_ns: u64, duration: StateDuration) -> Transition {
         let mut seen = transition(cookie, TcpState::CloseWait, TcpState::LastAck, at_ns);
         seen.duration = duration;
         seen
     }
 
     fn report(records: Vec<Record>, filters: &Filters) -> Report {
-        let asked = Asked {
+        let selection = Selection {
             states: vec![TcpState::CloseWait],
             by: vec![Part::Comm],
             max_keys: 512,
         };
-        let mut recorded = RecordedDurations::new(asked, filters);
+        let mut recorded = RecordedDurations::new(selection, filters);
         records.iter().for_each(|record| recorded.add(record));
         recorded
             .finish(false)
@@ -164,8 +164,8 @@ mod tests {
         let records = [
             enters(1, SECOND),
             enters(2, 2 * SECOND),
-            leaves(1, 4 * SECOND, Spent::Exact(3 * SECOND)),
-            leaves(9, 5 * SECOND, Spent::AtLeast(70)),
+            leaves(1, 4 * SECOND, StateDuration::Exact(3 * SECOND)),
+            leaves(9, 5 * SECOND, StateDuration::AtLeast(70)),
         ];
         let records = records.map(Record::Transition).to_vec();
         let report = report(records.clone(), &Filters::default());

@@ -27,14 +27,14 @@ pub const REORDERING_NS: u64 = 1_000_000_000;
 
 /// What tells sockets apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Key {
+pub enum SocketKey {
     /// The cookie.
     Cookie(u64),
     /// Without one: namespace and both ends.
     Ends(Option<u32>, Endpoint, Endpoint),
 }
 
-impl Key {
+impl SocketKey {
     /// `None` for a socket without a cookie that has no port yet: nothing tells which one the next
     /// record about it means.
     fn of(socket: &Identity) -> Option<Self> {
@@ -72,7 +72,7 @@ struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     state: TcpState,
-    sockets: HashMap<Key, Entry>,
+    sockets: HashMap<SocketKey, Entry>,
     departed: Departed,
     end: Option<(u64, SystemTime)>,
     /// Who was last heard of before this is in doubt.
@@ -154,8 +154,8 @@ impl Journal {
         }
         self.settle(now_ns);
         self.facts.count(self.state, seen.from, seen.to);
-        let Some(key) = Key::of(&seen.socket) else {
-            self.facts.anonymous += u64::from(seen.to == self.state);
+        let Some(key) = SocketKey::of(&seen.socket) else {
+            self.facts.unidentified += u64::from(seen.to == self.state);
             return;
         };
         let before = self.sockets.get(&key);
@@ -190,11 +190,11 @@ impl Journal {
         }
         self.listed |= open.socket.state == self.state;
         self.settle(now_ns);
-        let Some(key) = Key::of(&open.socket.identity) else {
+        let Some(key) = SocketKey::of(&open.socket.identity) else {
             return;
         };
         let heard = (open.monotonic_ns, LISTED);
-        let known: Vec<Key> = Key::earlier(&open.socket.identity).collect();
+        let known: Vec<SocketKey> = SocketKey::earlier(&open.socket.identity).collect();
         let newer = |entry: &Entry| heard < entry.heard;
         if known.iter().any(|key| {
             self.sockets.get(key).is_some_and(newer) || self.departed.after(key, heard.0)

@@ -357,7 +357,7 @@ fn a_socket_that_has_no_port_yet_is_not_followed_without_a_cookie() {
     seen.socket.local = end("10.0.0.1", 0);
     let recorded = read(SynSent, [Record::Transition(seen)]);
     assert!(recorded.sockets.is_empty());
-    assert_eq!(recorded.facts.anonymous, 1);
+    assert_eq!(recorded.facts.unidentified, 1);
 }
 
 #[test]

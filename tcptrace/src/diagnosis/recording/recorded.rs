@@ -21,7 +21,7 @@ pub struct Facts {
     /// Transitions that begin in another state than the socket was in.
     pub contradictions: u64,
     /// Transitions into the state of sockets that nothing identifies.
-    pub anonymous: u64,
+    pub unidentified: u64,
     /// How often the machine was started anew.
     pub restarts: u64,
     /// How it came about.
@@ -52,7 +52,7 @@ impl Default for Facts {
             left: 0,
             lost: [0; 3],
             contradictions: 0,
-            anonymous: 0,
+            unidentified: 0,
             restarts: 0,
             origin: Origin::default(),
             common: u16::MAX,
@@ -84,9 +84,9 @@ impl Facts {
         if self.contradictions > 0 {
             caveats.push(Caveat::Contradictions(self.contradictions));
         }
-        if self.anonymous > 0 {
+        if self.unidentified > 0 {
             caveats.push(Caveat::Unidentified {
-                count: self.anonymous,
+                count: self.unidentified,
                 state,
             });
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::model::{
     socket::{Endpoint, common_form},
-    stuck::look::{Asked, Entered, Listed},
+    stuck::look::{Coverage, Entered, Listed},
 };
 
 /// One socket, as either side or both know it.
@@ -33,7 +33,7 @@ fn tuple(local: Endpoint, remote: Endpoint) -> Tuple {
 /// An entered socket that should have been listed and was not has left unseen (the kernel may skip
 /// a run of the program) and is dropped. The entered must have been read before the listed.
 #[must_use]
-pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, asked: &Asked) -> Vec<Sighting> {
+pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, coverage: &Coverage) -> Vec<Sighting> {
     // A socket may have been asked for twice; its cookie tells.
     let mut cookies = HashSet::new();
     listed.retain(|socket| cookies.insert(socket.cookie));
@@ -53,7 +53,7 @@ pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, asked: &Asked) -> Ve
         };
         match found {
             Some(index) => partners[index] = Some(socket),
-            None if ought_to_be_listed(&socket, asked) => {}
+            None if ought_to_be_listed(&socket, coverage) => {}
             None => alone.push(Sighting::EnteredOnly(socket)),
         }
     }
@@ -87,13 +87,15 @@ fn only_match(
 }
 
 /// Whether the answer would hold this socket if it still were in the watched state.
-fn ought_to_be_listed(socket: &Entered, asked: &Asked) -> bool {
+fn ought_to_be_listed(socket: &Entered, coverage: &Coverage) -> bool {
     let Some(netns) = socket.netns else {
         // In which namespace it is, is not known: then all of them are dumped.
-        return !asked.dumped.is_empty();
+        return !coverage.dumped.is_empty();
     };
-    asked.dumped.contains(&netns)
-        || (asked.queried.contains(&netns) && socket.interface.is_some() && socket.local.port != 0)
+    coverage.dumped.contains(&netns)
+        || (coverage.queried.contains(&netns)
+            && socket.interface.is_some()
+            && socket.local.port != 0)
 }
 
 #[cfg(test)]
@@ -108,15 +110,15 @@ mod tests {
         listed(cookie, end("10.0.0.1", port), end("10.0.0.2", 80), 60)
     }
 
-    fn dumped() -> Asked {
-        Asked {
+    fn dumped() -> Coverage {
+        Coverage {
             dumped: [NETNS].into(),
             queried: [].into(),
         }
     }
 
-    fn queried() -> Asked {
-        Asked {
+    fn queried() -> Coverage {
+        Coverage {
             dumped: [].into(),
             queried: [NETNS].into(),
         }
@@ -176,7 +178,7 @@ mod tests {
         assert_eq!(join(vec![seen.clone()], vec![], &dumped()), []);
         assert_eq!(join(vec![seen.clone()], vec![], &queried()), []);
         let alone = [Sighting::EnteredOnly(seen.clone())];
-        assert_eq!(join(vec![seen], vec![], &Asked::default()), alone);
+        assert_eq!(join(vec![seen], vec![], &Coverage::default()), alone);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Tracker {
 
     /// The sockets in the watched state at this look, of whatever age.
     pub fn sockets(&mut self, look: &Look) -> Vec<Socket> {
-        let sightings = join(look.entered.clone(), look.listed.clone(), &look.asked);
+        let sightings = join(look.entered.clone(), look.listed.clone(), &look.coverage);
         let mut still = HashSet::new();
         let sockets = sightings
             .into_iter()
@@ -264,7 +264,7 @@ mod tests {
         let mut look = look();
         let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
         look.entered = vec![entered(&socket, 60)];
-        look.asked = crate::model::stuck::look::Asked::default();
+        look.coverage = crate::model::stuck::look::Coverage::default();
         let sockets = Tracker::new(TcpState::CloseWait).sockets(&look);
         assert_eq!(sockets[0].details, None);
         assert_eq!(sockets[0].holders, None);

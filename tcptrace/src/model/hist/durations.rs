@@ -11,12 +11,12 @@ use crate::model::{
     },
     owner::Owner,
     socket::{Identity, Since, Socket},
-    transition::{Spent, Transition},
+    transition::{StateDuration, Transition},
 };
 
 /// What to count, and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct Selection {
     /// The states, in the order in which they are shown.
     pub states: Vec<TcpState>,
     /// What they are split by.
@@ -25,7 +25,7 @@ pub struct Asked {
     pub max_keys: usize,
 }
 
-impl Asked {
+impl Selection {
     /// Whether the end of a stay in a state counts. A socket that comes in at a listener was never
     /// in that one's state.
     #[must_use]
@@ -102,30 +102,30 @@ impl Spread {
 /// All of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Durations {
-    asked: Asked,
+    selection: Selection,
     keys: HashSet<Key>,
     /// Under no key: the rest.
     spreads: HashMap<(TcpState, Option<Key>), Spread>,
     /// Of the rest, what was counted here.
-    crowded: u64,
+    without_room: u64,
 }
 
 impl Durations {
     /// None yet.
     #[must_use]
-    pub fn new(asked: Asked) -> Self {
+    pub fn new(selection: Selection) -> Self {
         Self {
-            asked,
+            selection,
             keys: HashSet::new(),
             spreads: HashMap::new(),
-            crowded: 0,
+            without_room: 0,
         }
     }
 
     /// What was asked for.
     #[must_use]
-    pub fn asked(&self) -> &Asked {
-        &self.asked
+    pub fn selection(&self) -> &Selection {
+        &self.selection
     }
 
     /// How many keys there are.
@@ -137,8 +137,8 @@ impl Durations {
     /// How many durations and open sockets found no room for their key here; what the kernel counted
     /// is not among them.
     #[must_use]
-    pub fn crowded(&self) -> u64 {
-        self.crowded
+    pub fn without_room(&self) -> u64 {
+        self.without_room
     }
 
     /// Each state and key with its durations, in no order; without a key, the rest.
@@ -155,31 +155,31 @@ impl Durations {
     }
 
     fn spread(&mut self, state: TcpState, socket: &Identity, owner: Option<&Owner>) -> &mut Spread {
-        let key = Key::of(&self.asked.by, socket, owner);
-        if self.keys.len() < self.asked.max_keys || self.asked.by.is_empty() {
+        let key = Key::of(&self.selection.by, socket, owner);
+        if self.keys.len() < self.selection.max_keys || self.selection.by.is_empty() {
             self.admit(&key);
         }
         let key = Some(key).filter(|key| self.keys.contains(key));
-        self.crowded += u64::from(key.is_none());
+        self.without_room += u64::from(key.is_none());
         self.spreads.entry((state, key)).or_default()
     }
 
     /// Counts a transition: the end of a stay.
     pub fn transition(&mut self, seen: &Transition) {
-        if !self.asked.counts(seen.from, seen.to) {
+        if !self.selection.counts(seen.from, seen.to) {
             return;
         }
         let spread = self.spread(seen.from, &seen.socket, seen.owner.as_ref());
         match seen.duration {
-            Spent::Exact(ns) => spread.finished.add(ns),
-            Spent::AtLeast(ns) => spread.at_least.add(ns),
-            Spent::Unknown => spread.unknown += 1,
+            StateDuration::Exact(ns) => spread.finished.add(ns),
+            StateDuration::AtLeast(ns) => spread.at_least.add(ns),
+            StateDuration::Unknown => spread.unknown += 1,
         }
     }
 
     /// Takes in what the kernel counted of one decade on one CPU; without a key, of the rest.
     pub fn counted(&mut self, state: TcpState, key: Option<&Key>, number: u8, decade: &Decade) {
-        let key = if self.asked.by.is_empty() {
+        let key = if self.selection.by.is_empty() {
             Some(Key::default())
         } else {
             key.cloned()
@@ -193,7 +193,7 @@ impl Durations {
 
     /// Counts a socket that is in its state at `now_ns` (`CLOCK_MONOTONIC`).
     pub fn open(&mut self, socket: &Socket, now_ns: u64) {
-        if !self.asked.states.contains(&socket.state) {
+        if !self.selection.states.contains(&socket.state) {
             return;
         }
         let age_ns = socket.age_ns(now_ns);
@@ -213,9 +213,9 @@ impl Durations {
             (place.clone(), spread.since(before))
         });
         Self {
-            asked: self.asked.clone(),
+            selection: self.selection.clone(),
             keys: self.keys.clone(),
-            crowded: self.crowded,
+            without_room: self.without_room,
             spreads: spreads.filter(|(_, spread)| !spread.is_empty()).collect(),
         }
     }
@@ -228,15 +228,15 @@ mod tests {
 
     const MS: u64 = 1_000_000;
 
-    fn asked(by: &[Part], max_keys: usize) -> Asked {
-        Asked {
+    fn selection(by: &[Part], max_keys: usize) -> Selection {
+        Selection {
             states: vec![TcpState::CloseWait, TcpState::Listen],
             by: by.to_vec(),
             max_keys,
         }
     }
 
-    fn stay(comm: &str, duration: Spent) -> Transition {
+    fn stay(comm: &str, duration: StateDuration) -> Transition {
         let mut seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
         seen.duration = duration;
         if let Some(owner) = &mut seen.owner {
@@ -253,11 +253,15 @@ mod tests {
 
     #[test]
     fn kinds_of_durations_are_kept_apart() {
-        let mut durations = Durations::new(asked(&[], 1));
-        for duration in [Spent::Exact(MS), Spent::AtLeast(2 * MS), Spent::Unknown] {
+        let mut durations = Durations::new(selection(&[], 1));
+        for duration in [
+            StateDuration::Exact(MS),
+            StateDuration::AtLeast(2 * MS),
+            StateDuration::Unknown,
+        ] {
             durations.transition(&stay("java", duration));
         }
-        let seen = stay("java", Spent::Unknown);
+        let seen = stay("java", StateDuration::Unknown);
         for since in [Since::Exact(10), Since::AtLatest(20)] {
             let (socket, owner) = (seen.socket.clone(), seen.owner.clone());
             durations.open(
@@ -279,10 +283,10 @@ mod tests {
 
     #[test]
     fn only_the_ends_of_stays_in_the_states_count() {
-        let mut durations = Durations::new(asked(&[], 1));
+        let mut durations = Durations::new(selection(&[], 1));
         let mut ends = |from, to| {
             let mut seen = transition(1, from, to, 5);
-            seen.duration = Spent::Exact(1);
+            seen.duration = StateDuration::Exact(1);
             durations.transition(&seen);
         };
         ends(TcpState::Established, TcpState::CloseWait);
@@ -294,26 +298,26 @@ mod tests {
 
     #[test]
     fn keys_without_room_are_the_rest() {
-        let mut durations = Durations::new(asked(&[Part::Comm], 2));
+        let mut durations = Durations::new(selection(&[Part::Comm], 2));
         for comm in ["a", "b", "c", "a", "d"] {
-            durations.transition(&stay(comm, Spent::Exact(MS)));
+            durations.transition(&stay(comm, StateDuration::Exact(MS)));
         }
         let count = |comm| of(&durations, comm).map(|spread| spread.finished.count());
         assert_eq!(durations.keys(), 2);
         assert_eq!(count(Some("a")), Some(2));
         assert_eq!(count(Some("b")), Some(1));
         assert_eq!(count(None), Some(2));
-        assert_eq!(durations.crowded(), 2);
+        assert_eq!(durations.without_room(), 2);
     }
 
     #[test]
     fn an_interval_is_what_came_since() {
-        let mut earlier = Durations::new(asked(&[Part::Comm], 9));
-        earlier.transition(&stay("a", Spent::Exact(MS)));
-        earlier.transition(&stay("b", Spent::Unknown));
+        let mut earlier = Durations::new(selection(&[Part::Comm], 9));
+        earlier.transition(&stay("a", StateDuration::Exact(MS)));
+        earlier.transition(&stay("b", StateDuration::Unknown));
         let mut now = earlier.clone();
-        now.transition(&stay("b", Spent::AtLeast(7 * MS)));
-        now.transition(&stay("c", Spent::Exact(3 * MS)));
+        now.transition(&stay("b", StateDuration::AtLeast(7 * MS)));
+        now.transition(&stay("c", StateDuration::Exact(3 * MS)));
         let since = now.since(&earlier);
         assert_eq!(of(&since, Some("a")), None);
         let b = of(&since, Some("b")).expect("something came");

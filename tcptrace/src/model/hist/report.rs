@@ -7,7 +7,7 @@ use tcptrace_common::TcpState;
 use crate::model::{
     caveat::Caveat,
     hist::{
-        durations::{Asked, Spread},
+        durations::{Selection, Spread},
         histogram::Histogram,
         key::Key,
     },
@@ -21,12 +21,12 @@ pub struct Account {
     /// Where the kernel side is attached; `None` for a recording.
     pub hook: Option<Hook>,
     /// Durations without room for their key, which count as the rest.
-    pub keyless: u64,
+    pub unkeyed: u64,
     /// Durations that are missing: they began before the start and found the buffer full, or, in a
     /// recording, were lost when it was made.
     pub lost: u64,
     /// Sockets that found the table full: how long they stay is not known.
-    pub unkept: u64,
+    pub untracked: u64,
     /// Runs that the kernel skipped; `None` where it does not count them.
     pub skipped: Option<u64>,
     /// Descendants of followed processes that could not be followed.
@@ -70,7 +70,7 @@ pub struct Report {
     /// What it is about.
     pub extent: Extent,
     /// What was asked for.
-    pub asked: Asked,
+    pub selection: Selection,
     /// Whether quantiles count what has not ended.
     pub include_open: bool,
     /// State by state as they were asked for, each with the most time in it first and the rest last.
@@ -112,7 +112,7 @@ impl Report {
     pub fn top(&self, most: usize) -> (Vec<&KeyDurations>, Vec<(TcpState, usize)>) {
         let mut shown = Vec::new();
         let mut hidden = Vec::new();
-        for state in &self.asked.states {
+        for state in &self.selection.states {
             let of_state = self.groups.iter().filter(|group| group.state == *state);
             let (keyed, rest): (Vec<_>, Vec<_>) = of_state.partition(|group| group.key.is_some());
             let left_out = keyed.len().saturating_sub(most);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tcptrace_common::TcpState;
 
 use crate::model::{
-    hist::durations::Asked,
+    hist::durations::Selection,
     request::{Filters, LogFilters},
 };
 
@@ -39,7 +39,7 @@ pub struct LogShow {
 #[derive(Debug, Clone)]
 pub struct HistShow {
     /// What to count.
-    pub asked: Asked,
+    pub selection: Selection,
     /// Which sockets.
     pub filters: Filters,
     /// Whether quantiles and the longest also count what has not ended, as if it did now.

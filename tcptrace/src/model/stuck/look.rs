@@ -178,7 +178,7 @@ pub struct Look {
     /// What `sock_diag` listed.
     pub listed: Vec<Listed>,
     /// What was asked of `sock_diag`.
-    pub asked: Asked,
+    pub coverage: Coverage,
     /// Listeners in the namespaces of stuck sockets.
     pub listening: Vec<Listening>,
     /// `None` where nobody was asked for.
@@ -197,7 +197,7 @@ pub struct Look {
 
 /// What was asked of `sock_diag`, so that "not listed" can be told from "not asked".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct Coverage {
     /// Namespaces that were dumped whole.
     pub dumped: HashSet<u32>,
     /// Namespaces that were asked about single sockets.

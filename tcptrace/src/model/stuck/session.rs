@@ -4,7 +4,7 @@ use crate::model::stuck::snapshot::Snapshot;
 
 /// The session so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Session {
+pub struct SessionSummary {
     /// The most sockets that were stuck at one look.
     pub most_at_once: usize,
     /// The longest time in the state that was seen, in ns, and whether it is exact.
@@ -23,7 +23,7 @@ pub struct Session {
     pub looks: u64,
 }
 
-impl Session {
+impl SessionSummary {
     /// Takes a look's result in. `found`: sockets that were in the state before; `left_unseen`: those
     /// of them that have left it.
     pub fn add(&mut self, snapshot: &Snapshot, found: u64, left_unseen: u64) {

@@ -52,7 +52,7 @@ pub type Tell = Box<dyn FnMut(&str)>;
 
 /// What the command line says.
 #[derive(Debug)]
-pub struct Options {
+pub struct FolderOptions {
     /// The folder.
     pub dir: PathBuf,
     /// What the files' names end in.
@@ -89,8 +89,12 @@ impl PerProcess {
     ///
     /// # Errors
     /// When it cannot be made, or its index cannot be read or written; the message is for the user.
-    pub fn open(options: Options, view: Box<dyn View<Record>>, tell: Tell) -> anyhow::Result<Self> {
-        let Options {
+    pub fn open(
+        options: FolderOptions,
+        view: Box<dyn View<Record>>,
+        tell: Tell,
+    ) -> anyhow::Result<Self> {
+        let FolderOptions {
             dir,
             extension,
             rotation,

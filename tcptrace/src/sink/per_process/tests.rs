@@ -21,7 +21,7 @@ fn with(
     rotation: Option<Rotation>,
     view: Box<dyn View<Record>>,
 ) -> (PerProcess, Reports) {
-    let options = Options {
+    let options = FolderOptions {
         dir: dir.to_owned(),
         extension,
         rotation,

@@ -8,7 +8,7 @@ use crate::{
     model::{
         caveat::Caveat,
         socket::Family,
-        stuck::look::{Asked, Entered, Listed, Listening},
+        stuck::look::{Coverage, Entered, Listed, Listening},
     },
     source::{
         diag::{
@@ -40,7 +40,7 @@ pub struct Answers {
     /// Listeners in their namespaces.
     pub listening: Vec<Listening>,
     /// What was asked.
-    pub asked: Asked,
+    pub coverage: Coverage,
     /// What could not be asked.
     pub caveats: Vec<Caveat>,
 }
@@ -89,7 +89,7 @@ fn dump_by(
             Ok((listed, listening))
         });
         if answers.take(inode, result) {
-            answers.asked.dumped.insert(inode);
+            answers.coverage.dumped.insert(inode);
         }
     }
     // The only one that is asked about has been found.
@@ -131,7 +131,7 @@ pub fn about(
             Ok((diag.ask(&wanted, scope.state)?, diag.listening()?))
         });
         if answers.take(inode, result) {
-            answers.asked.queried.insert(inode);
+            answers.coverage.queried.insert(inode);
         }
     }
     answers

@@ -11,7 +11,7 @@ use crate::{
         owner::{Holder, KnownBy, Owner, Process},
         recording::RecordingHeader,
         socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
-        transition::{Loss, Record, Spent, StillOpen, Transition},
+        transition::{Loss, Record, StateDuration, StillOpen, Transition},
     },
     source::recording::header,
 };
@@ -77,9 +77,9 @@ fn transition(fields: Fields) -> Result<Record, String> {
         (Some(_), Some(ns)) if ns > monotonic_ns => {
             return Err("`duration_ns` begins before the machine did".into());
         }
-        (Some(Precision::Exact), Some(ns)) => Spent::Exact(ns),
-        (Some(Precision::AtLeast), Some(ns)) => Spent::AtLeast(ns),
-        (None, None) if word.is_none_or(|word| word == UNKNOWN) => Spent::Unknown,
+        (Some(Precision::Exact), Some(ns)) => StateDuration::Exact(ns),
+        (Some(Precision::AtLeast), Some(ns)) => StateDuration::AtLeast(ns),
+        (None, None) if word.is_none_or(|word| word == UNKNOWN) => StateDuration::Unknown,
         (_, ns) => return Err(format!("`duration` {word:?} does not go with {ns:?} ns")),
     };
     Ok(Record::Transition(Transition {

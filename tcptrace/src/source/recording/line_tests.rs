@@ -7,7 +7,7 @@ use crate::{
     model::{
         owner::KnownBy,
         socket::{Role, Since},
-        transition::{Record, Spent},
+        transition::{Record, StateDuration},
     },
     source::recording::line::{Line, read},
 };
@@ -42,7 +42,7 @@ fn the_documented_line_is_read() {
         (seen.from, seen.to),
         (TcpState::Established, TcpState::CloseWait)
     );
-    assert_eq!(seen.duration, Spent::Exact(2_000_110));
+    assert_eq!(seen.duration, StateDuration::Exact(2_000_110));
     assert_eq!(seen.monotonic_ns, 3_102_023_951_396);
     assert_eq!(seen.socket.cookie, Some(77));
     assert_eq!(seen.socket.role, Role::Client);

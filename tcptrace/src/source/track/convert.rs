@@ -12,7 +12,7 @@ use crate::{
     source::{
         bpf::socket,
         machine::clock::monotonic_ns,
-        track::names::{Names, some},
+        track::processes::{Processes, nonzero},
     },
 };
 
@@ -51,7 +51,7 @@ impl Moment {
 pub fn transition(
     record: &TransitionRecord,
     now: Moment,
-    names: &mut Names,
+    processes: &mut Processes,
 ) -> Option<SeenTransition> {
     let or_before = record.flags & TransitionRecord::OR_BEFORE != 0;
     Some(SeenTransition {
@@ -66,9 +66,9 @@ pub fn transition(
         },
         socket: identity(&record.socket, record.protocol)?,
         from_listener: record.socket.flags & WatchedSocket::FROM_LISTENER != 0,
-        owner: names.owner(&record.owner),
+        owner: processes.owner(&record.owner),
         unaccepted: record.flags & TransitionRecord::UNACCEPTED != 0,
-        caller: names.caller(record.caller_pid, record.caller_tid, record.caller_comm),
+        caller: processes.caller(record.caller_pid, record.caller_tid, record.caller_comm),
     })
 }
 
@@ -84,20 +84,20 @@ fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
         family,
         local: socket::endpoint(family, raw.local, raw.local_port),
         remote: socket::endpoint(family, raw.remote, raw.remote_port),
-        netns: some(raw.netns),
-        cookie: some(raw.cookie),
+        netns: nonzero(raw.netns),
+        cookie: nonzero(raw.cookie),
         role: Role::Unknown,
     })
 }
 
 /// The table's entry in the model's words; `None` where nothing tells which socket it is.
-pub fn entry(raw: &TrackedSocket, names: &mut Names) -> Option<TableEntry> {
+pub fn entry(raw: &TrackedSocket, processes: &mut Processes) -> Option<TableEntry> {
     let owner = raw.owner();
     Some(TableEntry {
         entered: socket::entered(&raw.socket)?,
         state: TcpState::from_number(u8::try_from(raw.state).ok()?)?,
         was_before: raw.flags & TrackedSocket::BEFORE != 0,
-        owner: names.owner(owner),
+        owner: processes.owner(owner),
         is_wanted: owner.wanted != 0,
     })
 }

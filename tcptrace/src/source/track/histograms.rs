@@ -17,7 +17,7 @@ use crate::{
     source::{
         bpf::socket,
         track::{
-            names::{name, some},
+            processes::{decode_comm, nonzero},
             session::LiveTransitions,
         },
     },
@@ -136,19 +136,19 @@ impl LiveTransitions {
         let owned = raw.owner_known != 0;
         for part in by {
             match part {
-                Part::Comm => key.comm = owned.then(|| name(raw.comm)),
+                Part::Comm => key.comm = owned.then(|| decode_comm(raw.comm)),
                 Part::Pid => {
-                    key.comm = owned.then(|| name(raw.comm));
-                    key.pid = some(raw.pid);
-                    key.started_ns = some(raw.started_ns);
+                    key.comm = owned.then(|| decode_comm(raw.comm));
+                    key.pid = nonzero(raw.pid);
+                    key.started_ns = nonzero(raw.started_ns);
                 }
                 Part::Remote => key.remote = Some(canonical(raw.remote)),
-                Part::Port => key.port = some(raw.port),
+                Part::Port => key.port = nonzero(raw.port),
                 Part::Cgroup => {
-                    let path = some(raw.cgroup).and_then(|id| self.cgroups().path(id));
+                    let path = nonzero(raw.cgroup).and_then(|id| self.cgroups().path(id));
                     key.cgroup = path.map(Into::into);
                 }
-                Part::Netns => key.netns = some(raw.netns),
+                Part::Netns => key.netns = nonzero(raw.netns),
                 Part::Family => {
                     key.family = match raw.family {
                         AF_INET => Some(Family::Ipv4),

@@ -3,7 +3,7 @@
 pub(crate) mod convert;
 pub mod histograms;
 mod kernel_side;
-pub(crate) mod names;
+pub(crate) mod processes;
 mod session;
 
 pub use kernel_side::{KernelSide, TrackOptions, accept_works};

@@ -21,7 +21,7 @@ use crate::{
         track::{
             convert::{self, Moment},
             kernel_side::{KernelSide, TrackOptions},
-            names::Names,
+            processes::Processes,
         },
     },
 };
@@ -38,7 +38,7 @@ pub struct LiveTransitions {
     side: KernelSide,
     ring: AsyncFd<RingBuf<MapData>>,
     scope: Scope,
-    names: Names,
+    processes: Processes,
     batch: Vec<TransitionRecord>,
     counted: TrackCounters,
     skipped: u64,
@@ -47,7 +47,7 @@ pub struct LiveTransitions {
     /// When it saw the last, once it sees no more.
     stopped: Option<Moment>,
     /// Whether a second program runs where the kernel skips the first.
-    stands_in: bool,
+    has_second_program: bool,
 }
 
 /// What was read at once.
@@ -57,16 +57,16 @@ pub struct Batch<'a> {
     /// Whether there may be more to read.
     pub more: bool,
     records: &'a [TransitionRecord],
-    names: &'a mut Names,
+    processes: &'a mut Processes,
     now: Moment,
 }
 
 impl Batch<'_> {
     /// The transitions, in the order in which each processor saw them.
     pub fn transitions(&mut self) -> impl Iterator<Item = SeenTransition> {
-        let (now, names) = (self.now, &mut *self.names);
+        let (now, processes) = (self.now, &mut *self.processes);
         let records = self.records.iter();
-        records.filter_map(move |record| convert::transition(record, now, names))
+        records.filter_map(move |record| convert::transition(record, now, processes))
     }
 }
 
@@ -112,13 +112,13 @@ impl LiveTransitions {
             side,
             ring,
             scope,
-            names: Names::default(),
+            processes: Processes::default(),
             batch: Vec::with_capacity(BATCH),
             counted: TrackCounters::default(),
             skipped,
             lost_ns: 0,
             stopped: None,
-            stands_in: false,
+            has_second_program: false,
         };
         Ok((live, before))
     }
@@ -129,7 +129,7 @@ impl LiveTransitions {
     }
 
     /// Waits until much waits to be read. For little nobody is woken: come from time to time.
-    pub async fn much_waits(&self) {
+    pub async fn woken(&self) {
         match self.ring.readable().await {
             Ok(mut ready) => ready.clear_ready(),
             // Then there is only the time.
@@ -157,7 +157,7 @@ impl LiveTransitions {
             loss,
             more: self.batch.len() == BATCH,
             records: &self.batch,
-            names: &mut self.names,
+            processes: &mut self.processes,
             now,
         })
     }
@@ -167,7 +167,7 @@ impl LiveTransitions {
         // In this order, for what is skipped is told by the stand-in a moment later.
         let skipped = self.side.skipped().unwrap_or(0);
         let counted = self.side.counters()?;
-        if skipped > 0 && !mem::replace(&mut self.stands_in, true) {
+        if skipped > 0 && !mem::replace(&mut self.has_second_program, true) {
             self.side.attach_second_program();
         }
         let skipped = skipped
@@ -236,9 +236,9 @@ impl LiveTransitions {
         let table = self.side.table()?;
         let asked_about = |state: u32| states.iter().any(|s| u32::from(s.number()) == state);
         let entries = table.iter().filter(|entry| asked_about(entry.state));
-        let names = &mut self.names;
+        let processes = &mut self.processes;
         let table = entries
-            .filter_map(|raw| convert::entry(raw, names))
+            .filter_map(|raw| convert::entry(raw, processes))
             .collect();
         let inodes: HashSet<u64> = (answers.listed.iter())
             .map(|socket| u64::from(socket.details.inode))
@@ -258,7 +258,7 @@ impl LiveTransitions {
             table,
             listed: answers.listed,
             listening: answers.listening,
-            asked: answers.asked,
+            coverage: answers.coverage,
             descriptors,
             lost_ns: self.lost_ns,
         })
@@ -272,7 +272,7 @@ impl LiveTransitions {
 
     /// Paths of control groups.
     pub fn cgroups(&mut self) -> &mut Cgroups {
-        self.names.cgroups()
+        self.processes.cgroups()
     }
 }
 

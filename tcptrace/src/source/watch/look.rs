@@ -104,7 +104,7 @@ impl Live {
             entered,
             younger,
             listed: answers.listed,
-            asked: answers.asked,
+            coverage: answers.coverage,
             listening: answers.listening,
             held: None,
             processes: HashMap::new(),

@@ -7,20 +7,20 @@ use crate::{
     fixtures::{time, transition},
     model::{
         hist::{
-            durations::{Asked, Durations},
+            durations::{Durations, Selection},
             key::Part,
             report::{Account, Extent, Report, Span},
         },
         socket::{Since, Socket},
         stuck::look::Hook,
-        transition::{Spent, Transition},
+        transition::{StateDuration, Transition},
     },
 };
 
 pub const MS: u64 = 1_000_000;
 const SECOND: u64 = 1000 * MS;
 
-fn left(state: TcpState, comm: &str, duration: Spent) -> Transition {
+fn left(state: TcpState, comm: &str, duration: StateDuration) -> Transition {
     let mut seen = transition(1, state, TcpState::LastAck, 100 * SECOND);
     seen.duration = duration;
     match seen.owner.as_mut() {
@@ -33,20 +33,20 @@ fn left(state: TcpState, comm: &str, duration: Spent) -> Transition {
 /// A leak of `java` beside what `nginx` and somebody unknown have finished, by these parts.
 pub fn durations(by: &[Part], max_keys: usize) -> Durations {
     let state = TcpState::CloseWait;
-    let mut durations = Durations::new(Asked {
+    let mut durations = Durations::new(Selection {
         states: vec![state, TcpState::LastAck],
         by: by.to_vec(),
         max_keys,
     });
     for ms in [1, 2, 2, 3, 7, 15, 4000] {
-        durations.transition(&left(state, "java", Spent::Exact(ms * MS)));
+        durations.transition(&left(state, "java", StateDuration::Exact(ms * MS)));
     }
     for us in 20..120 {
-        durations.transition(&left(state, "nginx", Spent::Exact(us * 1000)));
+        durations.transition(&left(state, "nginx", StateDuration::Exact(us * 1000)));
     }
-    durations.transition(&left(state, "nginx", Spent::AtLeast(90 * SECOND)));
-    durations.transition(&left(state, "?", Spent::Unknown));
-    let java = left(state, "java", Spent::Unknown);
+    durations.transition(&left(state, "nginx", StateDuration::AtLeast(90 * SECOND)));
+    durations.transition(&left(state, "?", StateDuration::Unknown));
+    let java = left(state, "java", StateDuration::Unknown);
     for since in [Since::Exact(40), Since::Exact(69), Since::AtLatest(5)] {
         let since = match since {
             Since::Exact(s) => Since::Exact(s * SECOND),

@@ -183,7 +183,7 @@ impl<'a> ReportRecord<'a> {
     fn new(report: &'a Report, top: usize) -> Self {
         let (shown, hidden) = report.top(top);
         let account = &report.account;
-        let by = std::iter::once("state").chain(report.asked.by.iter().map(|part| part.name()));
+        let by = std::iter::once("state").chain(report.selection.by.iter().map(|part| part.name()));
         Self {
             schema: "tcptrace.hist/1",
             time: (report.time).map(|time| humantime::format_rfc3339_nanos(time).to_string()),
@@ -192,7 +192,7 @@ impl<'a> ReportRecord<'a> {
             length_ns: report.length_ns,
             by: by.collect(),
             states: report
-                .asked
+                .selection
                 .states
                 .iter()
                 .map(|state| state.name())
@@ -205,13 +205,13 @@ impl<'a> ReportRecord<'a> {
             hidden: hidden.iter().map(|(_, count)| count).sum(),
             keys: KeysRecord {
                 count: report.keys,
-                max: report.asked.max_keys,
-                other: account.keyless,
+                max: report.selection.max_keys,
+                other: account.unkeyed,
             },
             tracing: TracingRecord {
                 hook: account.hook.map(Hook::name),
                 lost: account.lost,
-                unkept: account.unkept,
+                unkept: account.untracked,
                 recursion_misses: account.skipped,
             },
             caveats: caveat::records(&report.caveats),
@@ -235,7 +235,7 @@ fn histogram<'a>(report: &'a Report, group: &'a KeyDurations) -> HistogramRecord
     HistogramRecord {
         state: group.state.name(),
         key: group.key.as_ref().map(|key| KeyRecord {
-            by: &report.asked.by,
+            by: &report.selection.by,
             key,
         }),
         finished: durations(&spread.finished),

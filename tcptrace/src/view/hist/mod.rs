@@ -16,7 +16,7 @@ use crate::{
 
 /// What is wanted of a view of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct HistOptions {
     /// For whom it is.
     pub format: Format,
     /// How many keys of each state it shows at most; `None` for as many as is sensible.
@@ -27,7 +27,7 @@ pub struct Options {
 
 /// The view that is wanted.
 #[must_use]
-pub fn choose(options: Options) -> Box<dyn View<Report>> {
+pub fn choose(options: HistOptions) -> Box<dyn View<Report>> {
     match options.format {
         Format::Text => Box::new(text::Text::new(options.top, options.ascii)),
         Format::Json => Box::new(json::Json::new(options.top)),

@@ -79,7 +79,7 @@ fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String
         line(&format!("warning: {}", clean(&warning)), WARNING);
     }
     let (shown, hidden) = report.top(top);
-    for state in &report.asked.states {
+    for state in &report.selection.states {
         let groups = shown.iter().filter(|group| group.state == *state);
         let mut any = false;
         for group in groups {
@@ -91,7 +91,7 @@ fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String
             }
         }
         // Of all states only those matter in which there was something.
-        if !any && (report.asked.states.len() < 3 || *state == TcpState::CloseWait) {
+        if !any && (report.selection.states.len() < 3 || *state == TcpState::CloseWait) {
             line("", Style::new());
             line(
                 &format!("{}: no socket was in it", state.name()),
@@ -116,7 +116,7 @@ fn headline(report: &Report) -> String {
         Extent::Interval => format!("The last {length}"),
         Extent::Whole => format!("All of {length}"),
     };
-    let by: Vec<_> = report.asked.by.iter().map(|part| part.name()).collect();
+    let by: Vec<_> = report.selection.by.iter().map(|part| part.name()).collect();
     let by = match by[..] {
         [] => String::new(),
         _ => format!(" by {}", by.join(", ")),
@@ -132,8 +132,8 @@ fn headline(report: &Report) -> String {
 fn title(report: &Report, group: &KeyDurations) -> String {
     let state = group.state.name();
     match &group.key {
-        _ if report.asked.by.is_empty() => state.to_owned(),
-        Some(key) => format!("{state}  {}", label::key(&report.asked.by, key)),
+        _ if report.selection.by.is_empty() => state.to_owned(),
+        Some(key) => format!("{state}  {}", label::key(&report.selection.by, key)),
         None => format!("{state}  other"),
     }
 }
@@ -296,9 +296,9 @@ mod tests {
     #[test]
     fn what_is_missing_is_said() {
         let mut report = report(&[Part::Comm], 1, false);
-        report.account.keyless = 101;
+        report.account.unkeyed = 101;
         report.account.lost = 3;
-        report.account.unkept = 2;
+        report.account.untracked = 2;
         report.account.skipped = Some(4);
         report.account.unfollowed = 1;
         report.caveats = vec![Caveat::DamagedLines {

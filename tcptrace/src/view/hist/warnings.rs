@@ -7,11 +7,11 @@ use crate::{model::hist::report::Report, view::parts::caveat};
 pub fn warnings(report: &Report) -> Vec<String> {
     let mut warnings = caveat::texts(&report.caveats);
     let account = &report.account;
-    if account.keyless > 0 {
+    if account.unkeyed > 0 {
         warnings.push(format!(
             "{} durations found no room of their own and count as other (--max-keys, now {}, makes \
              room)",
-            account.keyless, report.asked.max_keys
+            account.unkeyed, report.selection.max_keys
         ));
     }
     if account.lost > 0 && account.hook.is_some() {
@@ -20,11 +20,11 @@ pub fn warnings(report: &Report) -> Vec<String> {
             account.lost
         ));
     }
-    if account.unkept > 0 && account.hook.is_some() {
+    if account.untracked > 0 && account.hook.is_some() {
         warnings.push(format!(
             "{} sockets did not fit into the kernel's table: how long they stay is not known \
              (--max-sockets makes room)",
-            account.unkept
+            account.untracked
         ));
     }
     if let (Some(runs @ 1..), Some(_)) = (account.skipped, account.hook) {

@@ -13,7 +13,7 @@ use crate::{
         recording::{NamedNetns, RecordingHeader},
         request::{Filters, LogFilters, Netns},
         socket::{Family, Identity, Protocol, Role, Since, Socket},
-        transition::{Loss, Record, Spent, StillOpen, Transition},
+        transition::{Loss, Record, StateDuration, StillOpen, Transition},
     },
 };
 
@@ -73,7 +73,7 @@ pub fn transition() -> Transition {
         monotonic_ns: MONOTONIC_NS,
         from: TcpState::Established,
         to: TcpState::CloseWait,
-        duration: Spent::Exact(2_000_110),
+        duration: StateDuration::Exact(2_000_110),
         socket: Identity {
             protocol: Protocol::Tcp,
             family: Family::Ipv4,
@@ -122,14 +122,14 @@ pub fn all() -> Vec<Record> {
     let mut connecting = transition();
     connecting.from = TcpState::Close;
     connecting.to = TcpState::SynSent;
-    connecting.duration = Spent::Unknown;
+    connecting.duration = StateDuration::Unknown;
     connecting.socket.local = end("10.0.0.1", 0);
     connecting.caller = Some(process(4242, "java"));
 
     let mut inherited = transition();
     inherited.from = TcpState::CloseWait;
     inherited.to = TcpState::LastAck;
-    inherited.duration = Spent::AtLeast(182_000_000_000);
+    inherited.duration = StateDuration::AtLeast(182_000_000_000);
     inherited.socket.local = end("2001:db8::7:0:1", 443);
     inherited.socket.remote = end("::ffff:192.0.2.9", 51000);
     inherited.socket.family = Family::Ipv6;
@@ -146,7 +146,7 @@ pub fn all() -> Vec<Record> {
     let mut unknown = transition();
     unknown.from = TcpState::SynRecv;
     unknown.to = TcpState::Established;
-    unknown.duration = Spent::Exact(812_400);
+    unknown.duration = StateDuration::Exact(812_400);
     unknown.socket.role = Role::Unknown;
     unknown.socket.netns = None;
     unknown.socket.cookie = None;

@@ -218,7 +218,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::{model::transition::Spent, view::log::fixtures};
+    use crate::{model::transition::StateDuration, view::log::fixtures};
 
     fn line(record: &Record) -> String {
         let mut out = Vec::new();
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_null() {
         let mut transition = fixtures::transition();
-        transition.duration = Spent::Unknown;
+        transition.duration = StateDuration::Unknown;
         transition.owner = None;
         transition.socket.local.port = 0;
         transition.socket.netns = None;

@@ -30,9 +30,12 @@ pub fn summary(tally: &Tally, length: Duration) -> String {
         let advice = "the buffer was full; --buffer makes room, filters make less";
         line("lost transitions", &format!("{} ({advice})", tally.lost));
     }
-    if tally.unkept > 0 {
+    if tally.untracked > 0 {
         let advice = "no room in the table: owners and durations unknown; --max-sockets makes room";
-        line("sockets not kept", &format!("{} ({advice})", tally.unkept));
+        line(
+            "sockets not kept",
+            &format!("{} ({advice})", tally.untracked),
+        );
     }
     if tally.skipped > 0 {
         let advice = "by the kernel: those transitions are missing";
@@ -61,7 +64,7 @@ mod tests {
         tally.longest = Some((31_000_000_000, false));
         insta::assert_snapshot!("quiet", summary(&tally, Duration::from_secs(60)));
         tally.without_owner = 2;
-        (tally.lost, tally.unkept, tally.skipped) = (12, 3, 1);
+        (tally.lost, tally.untracked, tally.skipped) = (12, 3, 1);
         insta::assert_snapshot!("lossy", summary(&tally, Duration::from_secs(60)));
     }
 }

@@ -15,7 +15,7 @@ use crate::{
 
 /// What is wanted of a view of stuck sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Options {
+pub struct StuckOptions {
     /// For whom it is.
     pub format: Format,
     /// How many sockets it shows at most; `None` for as many as is sensible.
@@ -26,7 +26,7 @@ pub struct Options {
 
 /// The view that is wanted.
 #[must_use]
-pub fn choose(options: Options) -> Box<dyn View<Snapshot>> {
+pub fn choose(options: StuckOptions) -> Box<dyn View<Snapshot>> {
     match options.format {
         Format::Json => Box::new(json::Json::new(options.limit)),
         Format::Text => Box::new(text::Text::new(match options.limit {

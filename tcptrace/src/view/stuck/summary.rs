@@ -3,13 +3,13 @@
 use std::{fmt::Write as _, time::Duration};
 
 use crate::{
-    model::stuck::{session::Session, snapshot::Watched},
+    model::stuck::{session::SessionSummary, snapshot::Watched},
     view::parts::age::age,
 };
 
 /// The session in numbers, some lines without the last one's end.
 #[must_use]
-pub fn summary(session: &Session, watched: &Watched, length: Duration) -> String {
+pub fn summary(session: &SessionSummary, watched: &Watched, length: Duration) -> String {
     let ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
     let state = watched.state.name();
     let longest = session.longest.map_or_else(
@@ -44,7 +44,7 @@ mod tests {
     #[test]
     fn the_summary_tells_the_session() {
         let snapshot = snapshot(fixtures::busy_look());
-        let mut session = Session::default();
+        let mut session = SessionSummary::default();
         session.add(&snapshot, 0, 0);
         let text = summary(&session, &snapshot.watched, Duration::from_secs(72));
         insta::assert_snapshot!(text);

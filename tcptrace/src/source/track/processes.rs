@@ -1,4 +1,4 @@
-//! Processes as the model takes them. The same few come again and again, so the last ones are kept:
+//! Processes in the words of the model. The same few come again and again, so the last ones are kept:
 //! making their texts anew would take longer than the rest of a record.
 
 use std::sync::Arc;
@@ -15,13 +15,13 @@ const SLOTS: usize = 512;
 
 /// The last owners and callers.
 #[derive(Debug)]
-pub struct Names {
+pub struct Processes {
     owners: Vec<Option<(OwnerRecord, Owner)>>,
     callers: Vec<Option<(OwnerRecord, Process)>>,
     cgroups: Cgroups,
 }
 
-impl Default for Names {
+impl Default for Processes {
     fn default() -> Self {
         Self {
             owners: vec![None; SLOTS],
@@ -35,7 +35,7 @@ fn slot(raw: &OwnerRecord) -> usize {
     (raw.tid.wrapping_add(raw.pid.wrapping_mul(31)) as usize + raw.known_by as usize * 97) % SLOTS
 }
 
-impl Names {
+impl Processes {
     /// Whose a socket is, by what the kernel side knows; `None` where that is nothing.
     pub fn owner(&mut self, raw: &OwnerRecord) -> Option<Owner> {
         let known_by = match raw.known_by {
@@ -52,13 +52,13 @@ impl Names {
         {
             return Some(owner.clone());
         }
-        let cgroup = some(raw.cgroup).and_then(|id| self.cgroups.path(id));
+        let cgroup = nonzero(raw.cgroup).and_then(|id| self.cgroups.path(id));
         let owner = Owner {
             process: Process {
-                pid: some(raw.pid)?,
-                tid: some(raw.tid),
-                comm: name(raw.comm),
-                started_ns: some(raw.started_ns),
+                pid: nonzero(raw.pid)?,
+                tid: nonzero(raw.tid),
+                comm: decode_comm(raw.comm),
+                started_ns: nonzero(raw.started_ns),
             },
             known_by,
             cgroup: cgroup.map(Arc::from),
@@ -75,7 +75,7 @@ impl Names {
     /// A process that made a call.
     pub fn caller(&mut self, pid: u32, tid: u32, comm: [u64; 2]) -> Option<Process> {
         let raw = OwnerRecord {
-            pid: some(pid)?,
+            pid: nonzero(pid)?,
             tid,
             comm,
             ..OwnerRecord::default()
@@ -88,8 +88,8 @@ impl Names {
         }
         let process = Process {
             pid,
-            tid: some(tid),
-            comm: name(comm),
+            tid: nonzero(tid),
+            comm: decode_comm(comm),
             started_ns: None,
         };
         *kept = Some((raw, process.clone()));
@@ -98,12 +98,12 @@ impl Names {
 }
 
 /// What is 0 is not known.
-pub fn some<T: Default + PartialEq>(number: T) -> Option<T> {
+pub fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
     Some(number).filter(|number| *number != T::default())
 }
 
 /// A name up to its NUL.
-pub fn name(words: [u64; 2]) -> Arc<str> {
+pub fn decode_comm(words: [u64; 2]) -> Arc<str> {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
     bytes[8..].copy_from_slice(&words[1].to_ne_bytes());
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_told_apart() {
-        let mut names = Names::default();
+        let mut processes = Processes::default();
         // As many more as share a slot.
         let other = u32::try_from(SLOTS).expect("small") + 7;
         for _ in 0..2 {
@@ -136,17 +136,17 @@ mod tests {
                 (other, b"nginx\0\0\0"),
                 (7, b"exec\0\0\0\0"),
             ] {
-                let owner = names.owner(&raw(pid, comm)).expect("it is known");
+                let owner = processes.owner(&raw(pid, comm)).expect("it is known");
                 let text = comm.split(|byte| *byte == 0).next().unwrap_or_default();
                 assert_eq!(owner.process.pid, pid);
                 assert_eq!(owner.process.comm.as_bytes(), text);
-                let caller = names
+                let caller = processes
                     .caller(pid, pid, raw(pid, comm).comm)
                     .expect("it is known");
                 assert_eq!(caller.comm.as_bytes(), text);
             }
         }
-        assert_eq!(names.owner(&OwnerRecord::default()), None);
-        assert_eq!(names.caller(0, 0, [0; 2]), None);
+        assert_eq!(processes.owner(&OwnerRecord::default()), None);
+        assert_eq!(processes.caller(0, 0, [0; 2]), None);
     }
 }
