@@ -2,6 +2,7 @@
 //! how long a file may be. A breach is named with its file and the path that it imports.
 
 use std::{
+    collections::{HashMap, HashSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -171,19 +172,24 @@ fn module_of(file: &Path) -> String {
     names.join("::")
 }
 
-/// What is wrong with a file of the crate, by its path from `src`.
-fn breaches(file: &Path, text: &str) -> Vec<String> {
-    let module = module_of(file);
+fn imports_of(file: &Path, text: &str) -> Vec<String> {
     let name = file.display();
     let parsed: File = syn::parse_file(text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let mut imports = Imports::default();
     imports.visit_file(&parsed);
+    imports.0
+}
+
+/// What is wrong with a file of the crate, by its path from `src`.
+fn breaches(file: &Path, text: &str) -> Vec<String> {
+    let module = module_of(file);
+    let name = file.display();
     let rules = MAY_IMPORT.iter().find(|(room, _)| is_in(&module, room));
     let Some((own, allowed)) = rules else {
         return vec![format!("{name}: no floor is known of {module}")];
     };
     let mut found = Vec::new();
-    for path in imports.0 {
+    for path in imports_of(file, text) {
         let refused = if let Some(path) = path.strip_prefix("crate::") {
             let mut allowed = allowed.iter().chain([own]);
             !allowed.any(|room| is_in(path, room)) && !is_of_own_floor(path, &module)
@@ -204,6 +210,37 @@ fn breaches(file: &Path, text: &str) -> Vec<String> {
     found
 }
 
+/// Modules that import each other in a circle, however long, and those between two circles.
+fn circles(files: &[(PathBuf, String)]) -> Vec<String> {
+    let modules: HashSet<_> = files.iter().map(|(file, _)| module_of(file)).collect();
+    let owner_of = |path: String| {
+        let mut path = path.strip_prefix("crate::")?.to_owned();
+        while !modules.contains(&path) {
+            path.truncate(path.rfind("::")?);
+        }
+        Some(path)
+    };
+    let imported = files.iter().map(|(file, text)| {
+        let module = module_of(file);
+        let others = imports_of(file, text).into_iter().filter_map(owner_of);
+        let others: HashSet<_> = others.filter(|other| *other != module).collect();
+        (module, others)
+    });
+    let mut imported: HashMap<_, _> = imported.collect();
+    // What imports nothing that is left is in no circle, and neither is what nothing left imports.
+    loop {
+        let left: HashSet<_> = imported.keys().cloned().collect();
+        let wanted: HashSet<_> = imported.values().flatten().cloned().collect();
+        imported.retain(|module, others| {
+            wanted.contains(module) && others.iter().any(|other| left.contains(other))
+        });
+        if imported.len() == left.len() {
+            break;
+        }
+    }
+    imported.into_keys().collect()
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of the sources") {
@@ -222,20 +259,36 @@ fn workspace() -> &'static Path {
     package.parent().expect("the workspace")
 }
 
-#[test]
-fn no_module_imports_upward_or_sideways() {
-    let source = workspace().join("tcptrace/src");
+/// The files of a crate but for its tests, by their paths from `source`, with their texts.
+fn sources(source: &str) -> Vec<(PathBuf, String)> {
+    let source = workspace().join(source);
     let all = files_below(&source).into_iter().filter(|file| {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         !name.ends_with("tests.rs") && !name.starts_with("fixtures")
     });
-    let found: Vec<_> = all
-        .flat_map(|file| {
-            let text = fs::read_to_string(&file).expect("a source file");
-            breaches(file.strip_prefix(&source).expect("below it"), &text)
-        })
+    let read = |file: PathBuf| {
+        let text = fs::read_to_string(&file).expect("a source file");
+        let file = file.strip_prefix(&source).expect("below it");
+        (file.to_owned(), text)
+    };
+    all.map(read).collect()
+}
+
+#[test]
+fn no_module_imports_upward_or_sideways() {
+    let all = sources("tcptrace/src");
+    let found: Vec<_> = (all.iter())
+        .flat_map(|(file, text)| breaches(file, text))
         .collect();
     assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
+#[test]
+fn no_files_import_each_other() {
+    for package in ["tcptrace", "tcptrace-ebpf", "testbed", "xtask"] {
+        let found = circles(&sources(&format!("{package}/src")));
+        assert!(found.is_empty(), "{package}: a circle of {found:?}");
+    }
 }
 
 #[test]
@@ -302,4 +355,12 @@ fn planted_breaches_are_found() {
     ));
     assert!(breach("model/x.rs", &"\n".repeat(MOST_LINES + 1)));
     assert!(breach("elsewhere/x.rs", ""));
+
+    let circle = |one: &str, other: &str| {
+        let file = |name: &str, text: &str| (PathBuf::from(name), text.to_owned());
+        !circles(&[file("a/one.rs", one), file("a/other.rs", other)]).is_empty()
+    };
+    let (to_one, to_other) = ("use crate::a::one::One;", "use crate::{a::other};");
+    assert!(circle(to_other, to_one));
+    assert!(!circle("", to_one) && !circle(to_other, ""));
 }

@@ -3,7 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::diagnosis::recording::journal::{REORDERING_NS, SocketKey};
+use crate::diagnosis::recording::socket_key::SocketKey;
+
+/// Records of different processors come in the order of their times but for less than this, in ns.
+pub const REORDERING_NS: u64 = 1_000_000_000;
 
 /// Remembers them for as long as records may be out of order.
 #[derive(Debug, Default)]

@@ -12,46 +12,16 @@ use tcptrace_common::TcpState;
 
 use crate::{
     diagnosis::recording::{
-        departed::Departed,
+        departed::{Departed, REORDERING_NS},
         recorded::{Facts, Recorded},
+        socket_key::SocketKey,
     },
     model::{
         recording::RecordingHeader,
-        socket::{Endpoint, Identity, Role, Since, Socket},
+        socket::{Role, Since, Socket},
         transition::{Loss, Record, StillOpen, Transition},
     },
 };
-
-/// Records of different processors come in the order of their times but for less than this, in ns.
-pub const REORDERING_NS: u64 = 1_000_000_000;
-
-/// What tells sockets apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum SocketKey {
-    /// The cookie.
-    Cookie(u64),
-    /// Without one: namespace and both ends.
-    Ends(Option<u32>, Endpoint, Endpoint),
-}
-
-impl SocketKey {
-    /// `None` for a socket without a cookie that has no port yet: nothing tells which one the next
-    /// record about it means.
-    fn of(socket: &Identity) -> Option<Self> {
-        match socket.cookie {
-            Some(cookie) => Some(Self::Cookie(cookie)),
-            None if socket.local.port == 0 => None,
-            None => Some(Self::Ends(socket.netns, socket.local, socket.remote)),
-        }
-    }
-
-    /// By what a socket may have been known before, where listing it tells more than tracing did.
-    fn earlier(socket: &Identity) -> impl Iterator<Item = Self> {
-        let ends = |netns| Self::Ends(netns, socket.local, socket.remote);
-        let cookie = socket.cookie.map(Self::Cookie).into_iter();
-        cookie.chain([ends(socket.netns), ends(None)])
-    }
-}
 
 /// A moment in ns, and among records of one moment the place in the log.
 type Mark = (u64, u64);

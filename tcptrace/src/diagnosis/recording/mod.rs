@@ -8,4 +8,5 @@ mod journal_tests;
 pub mod origin;
 pub mod recorded;
 pub mod snapshot;
+mod socket_key;
 pub mod wanted;

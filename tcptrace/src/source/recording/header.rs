@@ -7,7 +7,7 @@ use crate::{
         request::{Filters, LogFilters},
         socket::Family,
     },
-    source::recording::line::{moment, named, state},
+    source::recording::values::{moment, named, state},
 };
 
 /// Reads the line.

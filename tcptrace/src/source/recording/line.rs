@@ -1,9 +1,5 @@
 //! One line of a log, as `docs/json.md` describes it, and what it stands for.
 
-use std::time::{Duration, SystemTime};
-
-use tcptrace_common::TcpState;
-
 use crate::{
     model::{
         log_line::{EndFields, Fields, Head, HolderFields, Kind},
@@ -13,11 +9,11 @@ use crate::{
         socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
         transition::{Loss, Record, StateDuration, StillOpen, Transition},
     },
-    source::recording::header,
+    source::recording::{
+        header,
+        values::{moment, named, state},
+    },
 };
-
-/// No machine has run for longer: what says so is damaged.
-const LONGEST_UPTIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// What a line stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,20 +136,6 @@ fn loss(fields: Fields) -> Result<Record, String> {
     }))
 }
 
-/// The moment of a line, by both clocks.
-pub(super) fn moment(
-    time: Option<&str>,
-    monotonic_ns: Option<u64>,
-) -> Result<(SystemTime, u64), String> {
-    let time = time.ok_or("no `time`")?;
-    let time = humantime::parse_rfc3339(time).map_err(|error| format!("`time`: {error}"))?;
-    let ns = monotonic_ns.ok_or("no `monotonic_ns`")?;
-    if Duration::from_nanos(ns) > LONGEST_UPTIME {
-        return Err("`monotonic_ns` is more than 100 years".into());
-    }
-    Ok((time, ns))
-}
-
 fn identity(fields: &Fields) -> Result<Identity, String> {
     let local = end("local", fields.local.as_ref())?;
     let remote = end("remote", fields.remote.as_ref())?;
@@ -199,22 +181,4 @@ fn end(name: &str, end: Option<&EndFields>) -> Result<Endpoint, String> {
         address: end.address,
         port: end.port.unwrap_or(0),
     })
-}
-
-/// What the word in this field names; `None` where there is no word.
-pub(super) fn named<T>(
-    field: &str,
-    word: Option<&str>,
-    from_name: fn(&str) -> Option<T>,
-) -> Result<Option<T>, String> {
-    let known = |word| from_name(word).ok_or_else(|| format!("`{field}` is {word}"));
-    word.map(known).transpose()
-}
-
-/// The state that this field names.
-pub(super) fn state(field: &str, name: Option<&str>) -> Result<TcpState, String> {
-    let name = name.ok_or_else(|| format!("no `{field}`"))?;
-    let mut states = TcpState::ALL.into_iter();
-    let state = states.find(|state| state.name() == name);
-    state.ok_or_else(|| format!("`{field}` is {name}, which is no TCP state"))
 }

@@ -7,3 +7,4 @@ mod line_tests;
 pub mod reader;
 #[cfg(test)]
 mod reader_tests;
+mod values;
