@@ -55,7 +55,9 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     let mut ticks = ticks(request.interval);
     ticks.tick().await;
     loop {
-        let look = live.look().context("looking at the machine")?;
+        let look = live
+            .look(tracker.earlier())
+            .context("looking at the machine")?;
         let snapshot = snapshot(look, &mut tracker, &watched);
         session.add(&snapshot, tracker.found(), tracker.left_unseen());
         screen.show(&snapshot)?;

@@ -5,7 +5,10 @@ use std::io;
 use tcptrace_common::{TcpState, TrackCounters};
 
 use crate::{
-    diagnosis::log::{before::Before, open, transitions::Transitions},
+    diagnosis::{
+        log::{open, transitions::Transitions},
+        stuck::before::Before,
+    },
     model::{
         caveat::Caveat,
         transition::{Record, StillOpen},
@@ -43,7 +46,7 @@ impl Tracking {
         let (live, before) = LiveTransitions::start(options, scope, caveats)?;
         Ok(Self {
             live,
-            rules: Transitions::new(Before::new(&before)),
+            rules: Transitions::new(Before::start(before)),
             pids: options.pids.clone(),
             state,
         })

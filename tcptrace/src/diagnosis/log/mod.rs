@@ -1,6 +1,5 @@
 //! From what was seen of transitions to the lines of a log.
 
-pub mod before;
 pub mod open;
 pub mod transitions;
 #[cfg(test)]

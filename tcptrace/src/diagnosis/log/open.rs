@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use tcptrace_common::TcpState;
 
 use crate::{
-    diagnosis::{
-        log::before::Before,
-        stuck::{since::entered_by_segment, tracker::Tracker},
-    },
+    diagnosis::stuck::{before::Before, since::entered_by_segment, tracker::Tracker},
     model::{
         owner::{KnownBy, Owner, Process},
         socket::{Endpoint, Identity, Since, Socket},
@@ -149,7 +146,7 @@ impl Judge<'_> {
     fn waits_at(&self, socket: &Socket) -> Option<Owner> {
         let waits = socket.accepted() == Some(false);
         let earlier = self.before.get(socket.identity.cookie.filter(|_| waits)?)?;
-        earlier.waits_at.clone()
+        earlier.waits_at.as_deref().cloned()
     }
 }
 

@@ -3,7 +3,7 @@
 use tcptrace_common::TcpState;
 
 use crate::{
-    diagnosis::log::before::Before,
+    diagnosis::stuck::before::Before,
     model::{
         owner::KnownBy,
         socket::{Identity, Role, Since},
@@ -54,7 +54,7 @@ impl Transitions {
         let cookie = seen.socket.cookie;
         let owner = seen.owner.or_else(|| {
             let waiting = cookie.filter(|_| seen.unaccepted)?;
-            self.before.get(waiting)?.waits_at.clone()
+            self.before.get(waiting)?.waits_at.as_deref().cloned()
         });
         if let (TcpState::Close, Some(cookie)) = (seen.to, cookie) {
             self.before.forget(cookie);

@@ -1,18 +1,15 @@
 //! From looks to sockets. The only memory it has is of sockets that were there before the kernel
 //! side was attached: the best bound on their age so far.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::{collections::HashSet, sync::Arc};
 
 use tcptrace_common::TcpState;
 
 use crate::{
     diagnosis::stuck::{
+        before::Before,
         join::{Sighting, join},
         role::{listener_of, role_of},
-        since::at_latest_ns,
     },
     model::{
         owner::{Holder, Listener},
@@ -25,8 +22,8 @@ use crate::{
 #[derive(Debug)]
 pub struct Tracker {
     state: TcpState,
-    /// By cookie: sockets whose entry was not seen.
-    earlier: HashMap<u64, u64>,
+    /// Sockets that nobody saw enter it.
+    before: Before,
     left_unseen: u64,
     found: u64,
 }
@@ -37,7 +34,7 @@ impl Tracker {
     pub fn new(state: TcpState) -> Self {
         Self {
             state,
-            earlier: HashMap::new(),
+            before: Before::default(),
             left_unseen: 0,
             found: 0,
         }
@@ -74,22 +71,20 @@ impl Tracker {
                 Sighting::EnteredOnly(entered) => self.unlisted(&entered),
             })
             .collect();
-        let before = self.earlier.len();
-        self.earlier.retain(|cookie, _| still.contains(cookie));
-        self.left_unseen += (before - self.earlier.len()) as u64;
+        self.left_unseen += self.before.keep_only(&still) as u64;
         sockets
     }
 
-    /// Traffic on a socket makes its bound worse, so the best one is kept.
+    /// Sockets that nobody saw enter the state and that were in it at the last look.
+    pub fn earlier(&self) -> impl Iterator<Item = &Listed> {
+        self.before.listed()
+    }
+
+    /// The best bound on when a socket that nobody saw enter the state did so.
     fn earliest(&mut self, listed: &Listed) -> u64 {
-        let found = &mut self.found;
-        let at_latest_ns = at_latest_ns(listed);
-        let bound = self.earlier.entry(listed.cookie).or_insert_with(|| {
-            *found += 1;
-            at_latest_ns
-        });
-        *bound = (*bound).min(at_latest_ns);
-        *bound
+        self.found += u64::from(self.before.list(listed.clone()));
+        let bound = self.before.at_latest_ns(listed.cookie, listed.state);
+        bound.unwrap_or(listed.listed_ns)
     }
 
     fn listed(

@@ -103,11 +103,11 @@ fn dump_by(
 /// Those of the sockets that were seen to enter the state, and of those that were in it `earlier`,
 /// that are in it now.
 #[must_use]
-pub fn about(
+pub fn about<'a>(
     scope: &Scope,
     namespaces: &Namespaces,
     entered: &[Entered],
-    earlier: &[Listed],
+    earlier: impl Iterator<Item = &'a Listed>,
 ) -> Answers {
     let mut by_netns: HashMap<u32, Vec<Wanted>> = HashMap::new();
     for socket in entered {

@@ -33,8 +33,6 @@ pub struct Live {
     kernel: KernelSide,
     scope: Scope,
     cgroups: Cgroups,
-    /// Sockets listed at the last look that nobody saw enter.
-    earlier: Vec<Listed>,
     /// The counters when every namespace was last dumped; `None` before the first time.
     dumped_at: Option<Tracing>,
     useful_missing: Vec<&'static str>,
@@ -54,7 +52,6 @@ impl Live {
             kernel: KernelSide::attach(options)?,
             scope,
             cgroups: Cgroups::default(),
-            earlier: Vec::new(),
             dumped_at: None,
             useful_missing,
         })
@@ -65,12 +62,13 @@ impl Live {
         &mut self.kernel
     }
 
-    /// Looks at the machine.
+    /// Looks at the machine. `earlier`: sockets of which nobody saw how they came into the state, as
+    /// the last look listed them.
     ///
     /// # Errors
     /// When the map or `/proc` cannot be read; what only concerns single sockets, processes or
     /// namespaces is left unknown.
-    pub fn look(&mut self) -> io::Result<Look> {
+    pub fn look<'a>(&mut self, earlier: impl Iterator<Item = &'a Listed>) -> io::Result<Look> {
         // What is so at this moment is in the look, for everything is read after it.
         let (time, now_ns) = (SystemTime::now(), monotonic_ns());
         let tracing = self.kernel.tracing()?;
@@ -92,12 +90,12 @@ impl Live {
                 now_ns.saturating_sub(socket.since_ns) >= self.scope.older_than_ns
             });
             younger = all - entered.len();
-            if !entered.is_empty() || !self.earlier.is_empty() {
+            let mut earlier = earlier.peekable();
+            if !entered.is_empty() || earlier.peek().is_some() {
                 namespaces = netns::list()?;
-                answers = ask::about(&self.scope, &namespaces, &entered, &self.earlier);
+                answers = ask::about(&self.scope, &namespaces, &entered, earlier);
             }
         }
-        self.remember_earlier(&entered, &answers.listed);
         let mut look = Look {
             time,
             monotonic_ns: now_ns,
@@ -152,20 +150,6 @@ impl Live {
             let answers = dump.join();
             (answers.unwrap_or_else(|panic| resume_unwind(panic)), ahead)
         })
-    }
-
-    /// Keeps the listed sockets that are not in the map, to ask for them at the next look.
-    fn remember_earlier(&mut self, entered: &[Entered], listed: &[Listed]) {
-        let cookies: HashSet<_> = entered.iter().filter_map(|socket| socket.cookie).collect();
-        let place = |socket: &Entered| (socket.netns, socket.local, socket.remote);
-        let without_cookie = entered.iter().filter(|socket| socket.cookie.is_none());
-        let places: HashSet<_> = without_cookie.map(place).collect();
-        let in_map = |socket: &&Listed| {
-            cookies.contains(&socket.cookie)
-                || places.contains(&(Some(socket.netns), socket.local, socket.remote))
-        };
-        let earlier = listed.iter().filter(|socket| !in_map(socket));
-        self.earlier = earlier.cloned().collect();
     }
 
     /// Fills in who holds the listed sockets and the listeners, and what is known of them.
