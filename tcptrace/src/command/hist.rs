@@ -93,7 +93,7 @@ fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
         hook: request.hook,
         accept: request.accept,
         filter: filter::by_socket(filter),
-        log: filter::by_owner(filter, &[]),
+        owner_filter: filter::by_owner(filter, &[]),
         hist: HistSettings {
             states: filter::mask(&selection.states),
             by: bits(&selection.by),

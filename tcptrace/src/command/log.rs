@@ -109,7 +109,7 @@ fn options(request: &LogRequest, filter: &Filter) -> TrackOptions {
         hook: request.hook,
         accept: request.accept,
         filter: filter::by_socket(filter),
-        log: filter::by_owner(filter, &request.show.filters.states),
+        owner_filter: filter::by_owner(filter, &request.show.filters.states),
         hist: HistSettings::default(),
         max_keys: 0,
         pids: filter.pids.clone(),

@@ -102,7 +102,7 @@ impl KernelSide {
         let holders = HolderMethod::choose(&mut ebpf, types);
         let adds_open_sockets = wants_owners
             && types.is_some_and(|types| programs::load_open_sockets(&mut ebpf, types).is_ok());
-        let log = settings.track;
+        let wanted = settings.track;
         Ok(Self {
             ebpf,
             hook,
@@ -110,7 +110,7 @@ impl KernelSide {
             preallocated,
             holders,
             wants_owners,
-            lists_cgroups: log.cgroup != 0 && log.cgroup_level == TrackSettings::BY_LIST,
+            lists_cgroups: wanted.cgroup != 0 && wanted.cgroup_level == TrackSettings::BY_LIST,
             adds_open_sockets,
             stopped: None,
         })

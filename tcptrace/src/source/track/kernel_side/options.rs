@@ -17,10 +17,10 @@ pub struct TrackOptions {
     pub hook: HookChoice,
     /// How accepting is learnt.
     pub accept: AcceptChoice,
-    /// What the kernel leaves out, by socket.
+    /// What the kernel leaves out by what it knows of the socket.
     pub filter: KernelFilter,
-    /// The same by owner and state.
-    pub log: TrackSettings,
+    /// What it leaves out by owner and state.
+    pub owner_filter: TrackSettings,
     /// Durations that are counted instead of telling transitions.
     pub hist: HistSettings,
     /// How many keys they may be counted by.
@@ -59,7 +59,7 @@ impl TrackOptions {
     /// The configurations to try, in order; `has_types`: whether there is type information.
     #[must_use]
     pub fn candidates(&self, has_types: bool) -> Vec<Candidate> {
-        let cgroup_helper: &[bool] = match self.log.cgroup {
+        let cgroup_helper: &[bool] = match self.owner_filter.cgroup {
             0 => &[true],
             _ => &[true, false],
         };
@@ -97,12 +97,12 @@ impl TrackOptions {
             // The model looks at each record again.
             return TrackSettings {
                 cgroup: 0,
-                ..self.log
+                ..self.owner_filter
             };
         }
         TrackSettings {
             cgroup_level: TrackSettings::BY_LIST,
-            ..self.log
+            ..self.owner_filter
         }
     }
 
@@ -146,7 +146,7 @@ mod tests {
             hook,
             accept,
             filter: KernelFilter::default(),
-            log: TrackSettings::default(),
+            owner_filter: TrackSettings::default(),
             hist: HistSettings::default(),
             max_keys: 0,
             pids: Vec::new(),
@@ -211,7 +211,7 @@ mod tests {
         ];
         let of = |hook| {
             let mut options = options(hook, AcceptChoice::Auto);
-            options.log.cgroup = 4242;
+            options.owner_filter.cgroup = 4242;
             options
         };
         assert_eq!(tried(&of(HookChoice::Auto), true), each(&all, &WAYS));
@@ -252,7 +252,10 @@ mod tests {
     #[test]
     fn without_the_helper_a_log_filters_later_and_histograms_by_list() {
         let mut options = options(HookChoice::Auto, AcceptChoice::Auto);
-        (options.log.cgroup, options.log.cgroup_level) = (4242, 3);
+        (
+            options.owner_filter.cgroup,
+            options.owner_filter.cgroup_level,
+        ) = (4242, 3);
         assert_eq!(options.without_helper().cgroup, 0);
         options.hist.states = 1;
         let listed = options.without_helper();

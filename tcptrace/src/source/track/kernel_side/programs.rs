@@ -44,8 +44,8 @@ pub fn settings(
     types: Option<&TypeInfo>,
 ) -> Result<Settings, StartError> {
     let layout = || tracefs::with(tracepoint_format::read_for_tracking);
-    let log = match candidate.cgroup_helper {
-        true => options.log,
+    let owner_filter = match candidate.cgroup_helper {
+        true => options.owner_filter,
         false => options.without_helper(),
     };
     Ok(Settings {
@@ -57,7 +57,7 @@ pub fn settings(
             preallocated: u32::from(preallocated(candidate, types)),
             sees_accept: u32::from(candidate.accept != Accept::Listener),
             wake_bytes: u64::from(options.buffer / 4),
-            ..log
+            ..owner_filter
         },
         ..candidate.settings(types, layout)?
     })
