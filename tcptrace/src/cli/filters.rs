@@ -14,7 +14,7 @@ use crate::{
 /// Filters, the same on every command; several values of one mean "any of".
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Filters (several values of one mean any of them)")]
-pub struct Filters {
+pub struct FilterArguments {
     /// Sockets that this process has open, or has waiting to be accepted
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pid: Vec<u32>,
@@ -38,7 +38,7 @@ pub struct Filters {
     family: Option<Family>,
 }
 
-impl Filters {
+impl FilterArguments {
     /// What is asked for.
     pub fn request(self) -> request::Filters {
         request::Filters {

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::Filters, values},
+    cli::{filters::FilterArguments, values},
     model::{
         hist::{durations::Selection, key::Part},
         request::{AcceptChoice, HistRequest, HistShow, HookChoice},
@@ -32,7 +32,7 @@ are at most 12.5 % wide: a quantile is within 6.25 % of the truth.";
 pub struct Hist {
     /// What to show
     #[command(flatten)]
-    show: Show,
+    show: ShowHist,
     /// Print the histograms of each such time, and at the end those of all of it
     #[arg(long, value_name = "DURATION", value_parser = values::interval)]
     interval: Option<Duration>,
@@ -58,7 +58,7 @@ pub struct Hist {
 
 /// What to show of durations, live or of a recording.
 #[derive(Debug, Args)]
-pub struct Show {
+pub struct ShowHist {
     /// The states in which to count
     #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "CLOSE_WAIT",
           value_parser = values::counted_state)]
@@ -87,7 +87,7 @@ pub struct Show {
     ascii: bool,
     /// Which sockets
     #[command(flatten)]
-    filters: Filters,
+    filters: FilterArguments,
 }
 
 impl Hist {
@@ -106,7 +106,7 @@ impl Hist {
     }
 }
 
-impl Show {
+impl ShowHist {
     /// What is asked for.
     pub fn request(self) -> HistShow {
         let wanted = |state: &TcpState| self.all_states || self.state.contains(state);

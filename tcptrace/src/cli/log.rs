@@ -6,7 +6,7 @@ use clap::{ArgAction, Args};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::Filters, values},
+    cli::{filters::FilterArguments, values},
     model::request::{AcceptChoice, HookChoice, LogFilters, LogRequest, LogShow, Rotation},
 };
 
@@ -53,7 +53,7 @@ pub struct Log {
     children: bool,
     /// Which sockets
     #[command(flatten)]
-    filters: Filters,
+    filters: FilterArguments,
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,

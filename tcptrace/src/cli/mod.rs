@@ -81,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_replay_shows_by_default_what_stuck_does() {
-        let show = stuck::Show::default();
+        let show = stuck::ShowStuck::default();
         let live = Cli::parse_from(["tcptrace"]).stuck.show;
         assert_eq!(format!("{show:?}"), format!("{live:?}"));
     }

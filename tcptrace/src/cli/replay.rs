@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::Filters, hist, stuck, values},
+    cli::{filters::FilterArguments, hist, stuck, values},
     model::request::{LogFilters, LogShow, ReplayRequest, ReplayView},
 };
 
@@ -27,23 +27,23 @@ pub struct Replay {
     file: PathBuf,
     /// What to show; `stuck` when not given
     #[command(subcommand)]
-    view: Option<View>,
+    view: Option<ReplayCommand>,
 }
 
 /// What to show of a recording.
 #[derive(Debug, Subcommand)]
-pub enum View {
+pub enum ReplayCommand {
     /// Sockets that were stuck when the recording ended
-    Stuck(Box<stuck::Show>),
+    Stuck(Box<stuck::ShowStuck>),
     /// Its transitions
-    Log(Box<Log>),
+    Log(Box<ShowLog>),
     /// How long sockets stayed in each state
-    Hist(Box<hist::Show>),
+    Hist(Box<hist::ShowHist>),
 }
 
 /// Options of `tcptrace replay FILE log`.
 #[derive(Debug, Args)]
-pub struct Log {
+pub struct ShowLog {
     /// Only transitions into or out of this state (several: any of them)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::any_state)]
     state: Vec<TcpState>,
@@ -52,25 +52,27 @@ pub struct Log {
     json: bool,
     /// Which sockets
     #[command(flatten)]
-    filters: Filters,
+    filters: FilterArguments,
 }
 
 impl Replay {
     /// What is asked for.
     pub fn request(self) -> ReplayRequest {
-        let view = self.view.unwrap_or_else(|| View::Stuck(Box::default()));
+        let view = self
+            .view
+            .unwrap_or_else(|| ReplayCommand::Stuck(Box::default()));
         ReplayRequest {
             file: self.file,
             view: match view {
-                View::Stuck(show) => ReplayView::Stuck(show.request()),
-                View::Log(log) => ReplayView::Log(log.request()),
-                View::Hist(show) => ReplayView::Hist(show.request()),
+                ReplayCommand::Stuck(show) => ReplayView::Stuck(show.request()),
+                ReplayCommand::Log(log) => ReplayView::Log(log.request()),
+                ReplayCommand::Hist(show) => ReplayView::Hist(show.request()),
             },
         }
     }
 }
 
-impl Log {
+impl ShowLog {
     fn request(self) -> LogShow {
         LogShow {
             filters: LogFilters {

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args, FromArgMatches as _};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::Filters, values},
+    cli::{filters::FilterArguments, values},
     model::request::{HookChoice, StuckRequest, StuckShow},
 };
 
@@ -29,7 +29,7 @@ Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong
 pub struct Stuck {
     /// What to show
     #[command(flatten)]
-    pub show: Show,
+    pub show: ShowStuck,
     /// Look once and exit
     #[arg(long, conflicts_with_all = ["interval", "duration"])]
     once: bool,
@@ -52,7 +52,7 @@ pub struct Stuck {
 
 /// What to show of stuck sockets, live or of a recording.
 #[derive(Debug, Args)]
-pub struct Show {
+pub struct ShowStuck {
     /// A socket is stuck when it has been in the state for this long; 0s shows all
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
     older_than: Duration,
@@ -70,10 +70,10 @@ pub struct Show {
     all: bool,
     /// Which sockets
     #[command(flatten)]
-    filters: Filters,
+    filters: FilterArguments,
 }
 
-impl Default for Show {
+impl Default for ShowStuck {
     /// What stands in when nothing is given.
     fn default() -> Self {
         let command = Self::augment_args(clap::Command::new("stuck"));
@@ -99,7 +99,7 @@ impl Stuck {
     }
 }
 
-impl Show {
+impl ShowStuck {
     /// What is asked for.
     pub fn request(self) -> StuckShow {
         StuckShow {

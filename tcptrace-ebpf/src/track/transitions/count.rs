@@ -45,8 +45,8 @@ const E2BIG: i32 = -7;
 /// Numbers of keys that one program may give on one CPU.
 const NUMBERS: u32 = 1 << 18;
 
-/// A state duration.
-pub struct StateDuration {
+/// A state that a socket has left.
+pub struct FinishedState {
     /// The state that was left.
     pub state: u32,
     /// How long the socket was in it.
@@ -59,7 +59,7 @@ pub struct StateDuration {
 
 /// Counts it. A function of its own, for it is long and called from several places.
 #[inline(never)]
-pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
+pub fn count(entry: &mut TrackedSocket, duration: &FinishedState) {
     let bucket = Bucket::of(duration.ns);
     let decade = if setting!(hist.by) == 0 {
         unkeyed(duration, bucket)
@@ -84,17 +84,17 @@ pub fn count(entry: &mut TrackedSocket, duration: &StateDuration) {
 }
 
 #[inline(always)]
-fn unkeyed(duration: &StateDuration, bucket: Bucket) -> Option<&'static mut Decade> {
+fn unkeyed(duration: &FinishedState, bucket: Bucket) -> Option<&'static mut Decade> {
     let index = unkeyed_index(duration.program, duration.state, bucket.decade.into());
     let decade = UNKEYED_DECADES.get_ptr_mut(index)?;
-    // SAFETY: this CPU's own copy, which no other program writes: see [`StateDuration::program`].
+    // SAFETY: this CPU's own copy, which no other program writes: see [`FinishedState::program`].
     Some(unsafe { &mut *decade })
 }
 
 #[inline(always)]
 fn keyed(
     entry: &mut TrackedSocket,
-    duration: &StateDuration,
+    duration: &FinishedState,
     bucket: Bucket,
 ) -> Option<&'static mut Decade> {
     let key = DecadeKey {
@@ -122,7 +122,7 @@ fn keyed(
 /// The number of the socket's key, which is kept with the socket: neither its owner nor its ends
 /// change but where that is forgotten, or an accepting process comes in between.
 #[inline(always)]
-fn known_number(entry: &mut TrackedSocket, duration: &StateDuration) -> Option<u32> {
+fn known_number(entry: &mut TrackedSocket, duration: &FinishedState) -> Option<u32> {
     let handed_over = entry.handed_over & 1;
     let valid = KNOWN | u64::from(handed_over) << 32 | u64::from(duration.owner_known) << 33;
     let known = entry.key;
@@ -135,7 +135,7 @@ fn known_number(entry: &mut TrackedSocket, duration: &StateDuration) -> Option<u
     } else {
         None
     };
-    // SAFETY: this CPU's own copy, which no other program writes: see [`StateDuration::program`].
+    // SAFETY: this CPU's own copy, which no other program writes: see [`FinishedState::program`].
     let key = unsafe { &mut *SCRATCH.get_ptr_mut(duration.program)? };
     fill_in_key(key, &entry.socket, owner, duration.state);
     let number = number(key, duration.program)?;

@@ -10,7 +10,7 @@ use super::{
         read_sock::ReadSock,
         table::{self, Table, hand_over, known},
     },
-    count::{self, StateDuration},
+    count::{self, FinishedState},
     record::{self, Contents},
     transition::{LISTEN, SYN_RECV, SYN_SENT, Transition, complete_port, describe},
 };
@@ -96,14 +96,14 @@ fn hand_on(
         entry.held_since_ns = start.since_ns;
         return;
     }
-    let details = Details {
+    let details = RecordDetails {
         transition: *transition,
         start,
         caller,
     };
     // Not from within, for both together would take too much of the stack.
     if write_unless_counted(entry, &details, ownership) {
-        let duration = StateDuration {
+        let duration = FinishedState {
             state: transition.from,
             ns: transition.now_ns.wrapping_sub(start.since_ns),
             owner_known: ownership == Ownership::Known,
@@ -115,8 +115,8 @@ fn hand_on(
 
 /// The transition that was held back until this next one.
 #[inline(always)]
-fn held_back(entry: &TrackedSocket, next: &Transition) -> Details<'static> {
-    Details {
+fn held_back(entry: &TrackedSocket, next: &Transition) -> RecordDetails<'static> {
+    RecordDetails {
         transition: Transition {
             now_ns: entry.socket.since_ns,
             from: entry.held_from,
@@ -132,7 +132,7 @@ fn held_back(entry: &TrackedSocket, next: &Transition) -> Details<'static> {
 }
 
 /// What a record says of a transition beside the socket.
-struct Details<'a> {
+struct RecordDetails<'a> {
     transition: Transition,
     start: StateStart,
     caller: Option<&'a OwnerRecord>,
@@ -205,10 +205,10 @@ fn ownership(entry: &TrackedSocket, sock: &impl ReadSock) -> Ownership {
 #[inline(never)]
 fn write_unless_counted(
     entry: &TrackedSocket,
-    details: &Details<'_>,
+    details: &RecordDetails<'_>,
     ownership: Ownership,
 ) -> bool {
-    let Details {
+    let RecordDetails {
         transition,
         start,
         caller,

@@ -8,7 +8,7 @@ use super::{
         read_sock::ReadSock,
         table::{self, Table, known},
     },
-    count::{self, StateDuration},
+    count::{self, FinishedState},
     record::{self, Contents},
     transition::{SYN_RECV, SYN_SENT, Transition, describe},
 };
@@ -33,7 +33,7 @@ pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> 
                 describe(sock, transition.to, true, &mut entry.socket);
             }
             if transition.is_wanted(&entry.socket) {
-                let duration = StateDuration {
+                let duration = FinishedState {
                     state: transition.from,
                     ns: transition.now_ns.wrapping_sub(start.since_ns),
                     owner_known: false,

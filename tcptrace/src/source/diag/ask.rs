@@ -12,7 +12,7 @@ use crate::{
     },
     source::{
         diag::{
-            request::Wanted,
+            request::SockId,
             sock_diag::{SockDiag, has_tcp_sockets},
         },
         machine::netns::{self, Namespace, Namespaces},
@@ -109,7 +109,7 @@ pub fn about<'a>(
     entered: &[Entered],
     earlier: impl Iterator<Item = &'a Listed>,
 ) -> Answers {
-    let mut by_netns: HashMap<u32, Vec<Wanted>> = HashMap::new();
+    let mut by_netns: HashMap<u32, Vec<SockId>> = HashMap::new();
     for socket in entered {
         if let Some(netns) = socket.netns {
             by_netns.entry(netns).or_default().push(socket.into());

@@ -25,9 +25,9 @@ const GETSOCK_BYTES: usize = 60;
 /// A cookie in a request that any socket matches, `INET_DIAG_NOCOOKIE`.
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 
-/// One socket to ask about.
+/// One socket to ask about, as `struct inet_diag_sockid` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SockId {
     /// Its family.
     pub family: Family,
     /// This end.
@@ -40,7 +40,7 @@ pub struct Wanted {
     pub cookie: Option<u64>,
 }
 
-impl From<&Listed> for Wanted {
+impl From<&Listed> for SockId {
     fn from(socket: &Listed) -> Self {
         Self {
             family: socket.family,
@@ -52,7 +52,7 @@ impl From<&Listed> for Wanted {
     }
 }
 
-impl From<&Entered> for Wanted {
+impl From<&Entered> for SockId {
     fn from(socket: &Entered) -> Self {
         Self {
             family: socket.family,
@@ -125,7 +125,7 @@ pub fn ask_for_all(buffer: &mut BytesMut, family: Family, states: u32, sequence:
 }
 
 /// Appends a request for one socket.
-pub fn ask_for_one(buffer: &mut BytesMut, wanted: &Wanted, sequence: u32) {
+pub fn ask_for_one(buffer: &mut BytesMut, wanted: &SockId, sequence: u32) {
     let request = InetRequest {
         family: family_number(wanted.family),
         #[allow(clippy::cast_possible_truncation)] // it is 6
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn requests_can_be_read_back() {
         let mut buffer = BytesMut::new();
-        let wanted = Wanted {
+        let wanted = SockId {
             family: Family::Ipv6,
             local: crate::fixtures::end("::ffff:10.0.0.1", 80),
             remote: crate::fixtures::end("::ffff:10.0.0.2", 4000),

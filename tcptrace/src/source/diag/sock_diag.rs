@@ -15,7 +15,7 @@ use crate::{
     source::{
         diag::{
             answer::{self, Answer, ReadAt},
-            request::{self, Wanted},
+            request::{self, SockId},
         },
         machine::clock::{monotonic_ns, tick_ns},
     },
@@ -105,7 +105,7 @@ impl SockDiag {
     /// Makes up for a long dump, in which nobody knows when a socket's turn was: single answers come
     /// at once, and of two bounds the earlier one holds.
     fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
-        let wanted: Vec<Wanted> = sockets.iter().map(Wanted::from).collect();
+        let wanted: Vec<SockId> = sockets.iter().map(SockId::from).collect();
         let answers = self.ask(&wanted, state)?.into_iter();
         let later: HashMap<u64, Listed> = answers.map(|socket| (socket.cookie, socket)).collect();
         for socket in sockets {
@@ -163,7 +163,7 @@ impl SockDiag {
     ///
     /// # Errors
     /// When the kernel refuses or an answer goes missing.
-    pub fn ask(&mut self, wanted: &[Wanted], state: TcpState) -> io::Result<Vec<Listed>> {
+    pub fn ask(&mut self, wanted: &[SockId], state: TcpState) -> io::Result<Vec<Listed>> {
         let tick_ns = tick_ns();
         let mut found = Vec::with_capacity(wanted.len());
         for batch in wanted.chunks(AT_ONCE) {

@@ -72,7 +72,7 @@ struct ReportRecord<'a> {
     histograms: Vec<HistogramRecord<'a>>,
     hidden: usize,
     keys: KeysRecord,
-    tracing: TracingRecord,
+    tracing: CountingRecord,
     caveats: Vec<CaveatRecord>,
     notes: Vec<String>,
 }
@@ -139,7 +139,7 @@ struct KeysRecord {
 }
 
 #[derive(Serialize)]
-struct TracingRecord {
+struct CountingRecord {
     hook: Option<&'static str>,
     lost: u64,
     unkept: u64,
@@ -208,7 +208,7 @@ impl<'a> ReportRecord<'a> {
                 max: report.selection.max_keys,
                 other: account.unkeyed,
             },
-            tracing: TracingRecord {
+            tracing: CountingRecord {
                 hook: account.hook.map(Hook::name),
                 lost: account.lost,
                 unkept: account.untracked,

@@ -87,7 +87,7 @@ struct SocketRecord<'a> {
     timer: Option<&'static str>,
     cgroup: Option<&'a str>,
     container: Option<String>,
-    holders: Option<Vec<HolderRecord<'a>>>,
+    holders: Option<Vec<HolderObject<'a>>>,
     opener: Option<OpenerRecord<'a>>,
     listener: Option<ListenerRecord<'a>>,
 }
@@ -100,7 +100,7 @@ struct EndpointRecord {
 }
 
 #[derive(Serialize)]
-struct HolderRecord<'a> {
+struct HolderObject<'a> {
     pid: u32,
     comm: &'a str,
     fd: u32,
@@ -117,7 +117,7 @@ struct OpenerRecord<'a> {
 struct ListenerRecord<'a> {
     pid: Option<u32>,
     comm: Option<&'a str>,
-    holders: Option<Vec<HolderRecord<'a>>>,
+    holders: Option<Vec<HolderObject<'a>>>,
     queued: Option<u32>,
     backlog: Option<u32>,
 }
@@ -207,10 +207,10 @@ fn endpoint(end: Endpoint) -> EndpointRecord {
     }
 }
 
-fn holders(holders: &[Holder]) -> Vec<HolderRecord<'_>> {
+fn holders(holders: &[Holder]) -> Vec<HolderObject<'_>> {
     holders
         .iter()
-        .map(|holder| HolderRecord {
+        .map(|holder| HolderObject {
             pid: holder.pid,
             comm: &holder.comm,
             fd: holder.fd,
