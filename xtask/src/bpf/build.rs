@@ -15,6 +15,8 @@ use std::{
     process::Command,
 };
 
+/// The profile of the workspace that it is built with, and the folder that cargo puts it into.
+const PROFILE: &str = "bpf";
 /// Settings of the caller's that would change the build.
 const OVERRIDES: [&str; 4] = [
     "RUSTFLAGS",
@@ -27,7 +29,8 @@ const OVERRIDES: [&str; 4] = [
 pub fn object(workspace: &Workspace) -> Result<Vec<u8>> {
     let mut command = command(workspace, "build")?;
     process::run(&mut command, "build the BPF object")?;
-    let path = workspace.bpf_target().join(TARGET).join("release/tcptrace");
+    let folder = workspace.bpf_target().join(TARGET).join(PROFILE);
+    let path = folder.join("tcptrace");
     let full = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
     byte_loops::refuse(&full)?;
     strip::strip_debug(&full).with_context(|| format!("cannot strip {}", path.display()))
@@ -60,7 +63,8 @@ fn command(workspace: &Workspace, subcommand: &str) -> Result<Command> {
     });
     let mut command = cargo::command(workspace);
     command
-        .args([subcommand, "--release", "--locked", "-Zbuild-std=core"])
+        .args([subcommand, "--profile", PROFILE, "--locked"])
+        .arg("-Zbuild-std=core")
         .args(["--target", TARGET, "--package", PACKAGE, "--target-dir"])
         .arg(workspace.bpf_target())
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
