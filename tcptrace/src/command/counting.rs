@@ -16,7 +16,7 @@ use crate::{
         },
         transition::Record,
     },
-    source::{diag::ask::Scope, track::TrackOptions},
+    source::track::TrackOptions,
 };
 
 /// A session of `hist`.
@@ -34,13 +34,12 @@ impl Counting {
     /// When tracing cannot start.
     pub fn start(
         options: &TrackOptions,
-        scope: Scope,
         selection: Selection,
         filter: Filter,
         caveats: &mut Vec<Caveat>,
     ) -> anyhow::Result<Self> {
         Ok(Self {
-            tracking: Tracking::start(options, scope, caveats)?,
+            tracking: Tracking::start(options, &filter, caveats)?,
             durations: LiveDurations::new(selection.clone(), filter),
             selection,
         })

@@ -27,7 +27,6 @@ use crate::{
     sink::screen::Screen,
     source::{
         bpf::filter,
-        diag::ask::Scope,
         machine::{cgroup, clock::monotonic_ns, privileges},
         track::{TrackOptions, histograms::bits},
     },
@@ -136,27 +135,15 @@ impl HistSession {
     ) -> anyhow::Result<Self> {
         let selection = &request.show.selection;
         let options = options(request, &filter);
-        let scope = Scope {
-            state: options.state,
-            older_than_ns: 0,
-            netns: filter.netns,
-            family: filter.family,
-        };
         // The kernel knows the processes, their descendants included.
         let filter = Filter {
             pids: Vec::new(),
             ..filter
         };
-        let mut live = Counting::start(&options, scope, selection.clone(), filter, &mut caveats)?;
+        let mut live = Counting::start(&options, selection.clone(), filter, &mut caveats)?;
         let begin_ns = monotonic_ns();
-        if options.messages {
-            live.session().side().print_messages()?;
-        }
-        let how = match request.verbose {
-            0 => "Ctrl-C ends and shows".to_owned(),
-            _ => live.session().side().describe(),
-        };
-        session::say_hello(&caveats, &format!("counting; {how}"))?;
+        let end = "Ctrl-C ends and shows";
+        (live.session()).say_hello(request.verbose, &caveats, "counting", end)?;
         Ok(Self {
             live,
             screen: screens::of_hist(&request.show),

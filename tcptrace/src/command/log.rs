@@ -19,7 +19,6 @@ use crate::{
     sink::{self, Finished, Place, Sink},
     source::{
         bpf::filter,
-        diag::ask::Scope,
         machine::{cgroup, netns, privileges, process, recording},
         track::TrackOptions,
     },
@@ -86,21 +85,8 @@ fn start(
     let gone = filter.pids.iter().filter(|pid| !process::exists(**pid));
     caveats.extend(gone.copied().map(Caveat::NoSuchProcess));
     let options = options(request, filter);
-    let scope = Scope {
-        state: options.state,
-        older_than_ns: 0,
-        netns: filter.netns,
-        family: filter.family,
-    };
-    let mut live = Tracking::start(&options, scope, &mut caveats)?;
-    if options.messages {
-        live.side().print_messages()?;
-    }
-    let how = match request.verbose {
-        0 => "Ctrl-C ends".to_owned(),
-        _ => live.side().describe(),
-    };
-    session::say_hello(&caveats, &format!("tracing; {how}"))?;
+    let mut live = Tracking::start(&options, filter, &mut caveats)?;
+    live.say_hello(request.verbose, &caveats, "tracing", "Ctrl-C ends")?;
     Ok(live)
 }
 

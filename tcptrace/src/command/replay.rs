@@ -1,19 +1,18 @@
 //! `tcptrace replay`: shows a recording as the live commands would have.
 
-use std::{
-    io::{self, Write as _},
-    path::Path,
-};
+use std::path::Path;
 
 use anyhow::Context as _;
 
 use crate::{
-    command::{screens, session::nanoseconds},
+    command::{
+        screens,
+        session::{nanoseconds, warn},
+    },
     diagnosis::recording::{
         self, durations::RecordedDurations, journal::Journal, origin::Origin, wanted::Wanted,
     },
     model::{
-        caveat::Caveat,
         recording::RecordingHeader,
         request::{
             Filters, HistShow, LogFilters, LogShow, Netns, ReplayRequest, ReplayView, StuckShow,
@@ -23,11 +22,7 @@ use crate::{
     },
     sink::{self, Place},
     source::recording::reader::{Item, LineCounts, Recording},
-    view::{
-        Format,
-        log::first_line,
-        parts::{caveat::text, clean::clean},
-    },
+    view::{Format, log::first_line, parts::clean::clean},
 };
 
 /// Runs the command.
@@ -152,13 +147,6 @@ fn unknown(filters: &Filters) -> impl FnOnce(String) -> UsageError {
         value: name.unwrap_or_default(),
         reason: clean(&reason),
     }
-}
-
-fn warn(caveats: &[Caveat]) -> io::Result<()> {
-    for caveat in caveats {
-        writeln!(io::stderr(), "tcptrace: {}", clean(&text(caveat)))?;
-    }
-    Ok(())
 }
 
 /// A file as messages name it.

@@ -73,16 +73,16 @@ pub fn ticks(period: Duration) -> time::Interval {
     ticks
 }
 
-/// Says what could not be found out, and then that everything is seen from here on: `doing` what.
+/// Says what is less than certain, a line each.
 ///
 /// # Errors
 /// When standard error cannot be written.
-pub fn say_hello(caveats: &[Caveat], doing: &str) -> io::Result<()> {
+pub fn warn(caveats: &[Caveat]) -> io::Result<()> {
     let mut err = io::stderr().lock();
     for caveat in caveats {
         writeln!(err, "tcptrace: {}", clean(&text(caveat)))?;
     }
-    writeln!(err, "tcptrace: {doing}")
+    Ok(())
 }
 
 /// A line on standard error that says how far it is, on a terminal alone.

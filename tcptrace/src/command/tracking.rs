@@ -1,16 +1,18 @@
 //! What `log` and `hist` share: the kernel side that traces transitions, and the rules that judge them.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use tcptrace_common::{TcpState, TrackCounters};
 
 use crate::{
+    command::session::warn,
     diagnosis::{
         log::{open, transitions::Transitions},
         stuck::before::Before,
     },
     model::{
         caveat::Caveat,
+        filter::Filter,
         transition::{Record, StillOpen},
     },
     source::{
@@ -32,17 +34,23 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Attaches the kernel side and finds out what is there already; `caveats` gets what could not be
-    /// found out.
+    /// Attaches the kernel side and finds out what is there already, as far as the filter goes;
+    /// `caveats` gets what could not be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
     pub fn start(
         options: &TrackOptions,
-        scope: Scope,
+        filter: &Filter,
         caveats: &mut Vec<Caveat>,
     ) -> anyhow::Result<Self> {
-        let state = scope.state;
+        let state = options.state;
+        let scope = Scope {
+            state,
+            older_than_ns: 0,
+            netns: filter.netns,
+            family: filter.family,
+        };
         let (live, before) = LiveTransitions::start(options, scope, caveats)?;
         Ok(Self {
             live,
@@ -50,6 +58,31 @@ impl Tracking {
             pids: options.pids.clone(),
             state,
         })
+    }
+
+    /// Says what could not be found out, and that everything is seen from here on: `doing` what, and
+    /// how `end` comes, or when it is to be `verbose` how it works here; prints the kernel side's
+    /// messages where it is to be very verbose.
+    ///
+    /// # Errors
+    /// When the ring of messages cannot be read or standard error not be written.
+    pub fn say_hello(
+        &mut self,
+        verbose: u8,
+        caveats: &[Caveat],
+        doing: &str,
+        end: &str,
+    ) -> anyhow::Result<()> {
+        if verbose >= 2 {
+            self.side().print_messages()?;
+        }
+        let how = match verbose {
+            0 => end.to_owned(),
+            _ => self.side().describe(),
+        };
+        warn(caveats)?;
+        writeln!(io::stderr(), "tcptrace: {doing}; {how}")?;
+        Ok(())
     }
 
     /// The source of the transitions.

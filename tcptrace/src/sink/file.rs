@@ -12,12 +12,10 @@ use zstd::stream::write::Encoder;
 
 use crate::{
     model::transition::Record,
-    sink::{Finished, Sink, whole_lines::WholeLines},
-    view::{Page, View},
+    sink::{Finished, Sink, lines::Lines, whole_lines::WholeLines},
+    view::View,
 };
 
-/// Lines are written when there are so many bytes of them, however soon the next flush comes.
-const ENOUGH: usize = 64 * 1024;
 /// Ending a block more often would cost both time and room.
 const BLOCK: Duration = Duration::from_secs(1);
 /// The fastest of the ordinary levels.
@@ -26,10 +24,8 @@ const LEVEL: i32 = 1;
 /// Collects lines and writes many at once.
 pub struct File {
     path: PathBuf,
-    view: Box<dyn View<Record>>,
-    buffer: Vec<u8>,
+    lines: Lines,
     target: Target,
-    count: u64,
 }
 
 enum Target {
@@ -52,33 +48,24 @@ impl File {
         let compressed = path.extension().is_some_and(|extension| extension == "zst");
         let target = open(path, compressed)
             .with_context(|| format!("cannot write to {}", path.display()))?;
-        let mut buffer = Vec::with_capacity(2 * ENOUGH);
-        if let Some(heading) = view.heading() {
-            buffer.extend_from_slice(heading.as_bytes());
-            buffer.push(b'\n');
-        }
         Ok(Self {
             path: path.to_owned(),
-            view,
-            buffer,
+            lines: Lines::new(view),
             target,
-            count: 0,
         })
     }
 
     /// Hands the lines on to the file or to its encoder.
     fn write(&mut self) -> io::Result<()> {
-        let result = match &mut self.target {
-            _ if self.buffer.is_empty() => Ok(()),
-            Target::Plain(whole) => whole.write(&self.buffer).1,
+        let result = self.lines.hand_on(|lines| match &mut self.target {
+            Target::Plain(whole) => whole.write(lines).1,
             Target::Compressed {
                 encoder, waiting, ..
             } => {
                 *waiting = true;
-                encoder.write_all(&self.buffer)
+                encoder.write_all(lines)
             }
-        };
-        self.buffer.clear();
+        });
         result.map_err(|error| self.named(&error))
     }
 
@@ -103,13 +90,11 @@ fn open(path: &Path, compressed: bool) -> io::Result<Target> {
 
 impl Sink for File {
     fn begin(&mut self, first_line: &[u8]) {
-        self.buffer.extend_from_slice(first_line);
+        self.lines.begin(first_line);
     }
 
     fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.view.show(record, &Page::UNLIMITED, &mut self.buffer);
-        self.count += 1;
-        if self.buffer.len() >= ENOUGH {
+        if self.lines.add(record) {
             self.write()?;
         }
         Ok(())
@@ -140,7 +125,7 @@ impl Sink for File {
         };
         result.map_err(|error| self.named(&error))?;
         Ok(Finished {
-            lines: self.count,
+            lines: self.lines.count(),
             files: 1,
         })
     }

@@ -1,6 +1,7 @@
 //! Where output goes: to the screen; a log also into one file, or into one for each process.
 
 mod file;
+mod lines;
 mod per_process;
 pub mod screen;
 mod stream;

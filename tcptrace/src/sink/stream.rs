@@ -4,66 +4,49 @@ use std::io::{self, Write};
 
 use crate::{
     model::transition::Record,
-    sink::{Finished, Sink},
-    view::{Page, View},
+    sink::{Finished, Sink, lines::Lines},
+    view::View,
 };
-
-/// Lines are written when there are so many bytes of them, however soon the next flush comes.
-const ENOUGH: usize = 64 * 1024;
 
 /// Collects lines and writes many at once.
 pub struct Stream<W> {
     out: W,
-    view: Box<dyn View<Record>>,
-    buffer: Vec<u8>,
-    count: u64,
+    lines: Lines,
 }
 
 impl<W: Write> Stream<W> {
     /// Writes to `out`, which should have no buffer of its own, or one that ends with lines.
     pub fn new(out: W, view: Box<dyn View<Record>>) -> Self {
-        let mut buffer = Vec::with_capacity(2 * ENOUGH);
-        if let Some(heading) = view.heading() {
-            buffer.extend_from_slice(heading.as_bytes());
-            buffer.push(b'\n');
-        }
         Self {
             out,
-            view,
-            buffer,
-            count: 0,
+            lines: Lines::new(view),
         }
     }
 }
 
 impl<W: Write> Sink for Stream<W> {
     fn begin(&mut self, first_line: &[u8]) {
-        self.buffer.extend_from_slice(first_line);
+        self.lines.begin(first_line);
     }
 
     fn record(&mut self, record: &Record) -> io::Result<()> {
-        self.view.show(record, &Page::UNLIMITED, &mut self.buffer);
-        self.count += 1;
-        if self.buffer.len() >= ENOUGH {
+        if self.lines.add(record) {
             self.flush()?;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let written = self.out.write_all(&self.buffer);
-        self.buffer.clear();
-        written?;
-        self.out.flush()
+        self.lines.hand_on(|lines| {
+            self.out.write_all(lines)?;
+            self.out.flush()
+        })
     }
 
     fn finish(&mut self) -> io::Result<Finished> {
         self.flush()?;
         Ok(Finished {
-            lines: self.count,
+            lines: self.lines.count(),
             files: 0,
         })
     }

@@ -26,6 +26,7 @@ use crate::{
     },
     sink::{
         Finished, Sink,
+        lines::heading_line,
         per_process::{
             file_names::FileNames,
             index::{FileEntry, Lost},
@@ -113,9 +114,7 @@ impl PerProcess {
             .map(|entry| ProcessFile::new(&dir, entry))
             .collect();
         let taken = files.iter().map(|file| file.entry.file.clone());
-        let heading = view
-            .heading()
-            .map_or_else(String::new, |h| format!("{h}\n"));
+        let heading = heading_line(&*view);
         let mut folder = Self {
             names: FileNames::new(extension, taken),
             by_key: (files.iter().enumerate())
@@ -124,7 +123,7 @@ impl PerProcess {
             dir,
             view,
             common: Common {
-                heading: heading.into_bytes(),
+                heading,
                 first_line: Vec::new(),
                 rotation,
                 reports: Vec::from_iter(note),

@@ -1,12 +1,15 @@
-//! Reading a map of sockets, many entries a call: one by one, as aya does, takes eight
-//! times as long.
+//! Reading maps: those of sockets many entries a call, for one by one, as aya does, takes eight
+//! times as long; and counters.
 
 use std::{
     io, mem,
     os::fd::{AsFd, AsRawFd, BorrowedFd},
 };
 
-use aya::Pod;
+use aya::{
+    Ebpf, Pod,
+    maps::{PerCpuArray, PerCpuValues},
+};
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 
 /// Entries asked for at once, at first.
@@ -46,6 +49,16 @@ pub fn read_all<V: Pod + Default>(map: BorrowedFd<'_>) -> io::Result<Vec<V>> {
         all.extend_from_slice(&values[..count.min(values.len())]);
         position = Some(next);
     }
+}
+
+/// Each CPU's own copy of the only entry of the array with this name, which must be of type `V`.
+///
+/// # Errors
+/// When there is no such map, or the kernel refuses.
+pub fn of_each_cpu<V: Pod>(ebpf: &Ebpf, name: &str) -> io::Result<PerCpuValues<V>> {
+    let map = ebpf.map(name).ok_or(io::ErrorKind::NotFound)?;
+    let map: PerCpuArray<_, V> = PerCpuArray::try_from(map).map_err(io::Error::other)?;
+    map.get(&0, 0).map_err(io::Error::other)
 }
 
 fn lookup_batch<V: Pod>(

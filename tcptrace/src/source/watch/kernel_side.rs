@@ -2,10 +2,7 @@
 
 use std::{collections::HashSet, io, os::fd::AsFd};
 
-use aya::{
-    Ebpf,
-    maps::{Map, PerCpuArray},
-};
+use aya::{Ebpf, maps::Map};
 use tcptrace_common::{Settings, WatchCounters, WatchedSocket};
 
 use crate::{
@@ -144,18 +141,13 @@ impl KernelSide {
     /// # Errors
     /// When the kernel refuses.
     pub fn tracing(&self) -> io::Result<Tracing> {
-        let map = self
-            .ebpf
-            .map("WATCH_COUNTERS")
-            .ok_or(io::ErrorKind::NotFound)?;
-        let map: PerCpuArray<_, WatchCounters> =
-            PerCpuArray::try_from(map).map_err(io::Error::other)?;
         let mut tracing = Tracing {
             hook: Some(self.hook),
             recursion_misses: program::recursion_misses(&self.ebpf, program_of(self.hook)),
             ..Tracing::default()
         };
-        for counters in map.get(&0, 0).map_err(io::Error::other)?.iter() {
+        for counters in read_map::of_each_cpu::<WatchCounters>(&self.ebpf, "WATCH_COUNTERS")?.iter()
+        {
             tracing.entered += counters.entered;
             tracing.left += counters.left;
             tracing.lost += counters.lost;

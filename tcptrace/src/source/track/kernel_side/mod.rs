@@ -2,7 +2,6 @@
 //! keeps.
 
 mod accept;
-
 mod follow;
 mod list;
 mod options;
@@ -13,7 +12,7 @@ use std::{collections::HashSet, io, os::fd::AsFd as _};
 pub use accept::accept_works;
 use aya::{
     Ebpf,
-    maps::{Map, MapData, PerCpuArray, RingBuf},
+    maps::{Map, MapData, RingBuf},
     programs::{ProgramError, ProgramFd},
 };
 pub use options::TrackOptions;
@@ -191,12 +190,9 @@ impl KernelSide {
     /// # Errors
     /// When the kernel refuses.
     pub fn counters(&self) -> io::Result<TrackCounters> {
-        let map = self.ebpf.map("TRACK_COUNTERS");
-        let map = map.ok_or(io::ErrorKind::NotFound)?;
-        let map: PerCpuArray<_, TrackCounters> =
-            PerCpuArray::try_from(map).map_err(io::Error::other)?;
         let mut sum = TrackCounters::default();
-        for counters in map.get(&0, 0).map_err(io::Error::other)?.iter() {
+        for counters in read_map::of_each_cpu::<TrackCounters>(&self.ebpf, "TRACK_COUNTERS")?.iter()
+        {
             sum.written += counters.written;
             sum.lost += counters.lost;
             sum.untracked += counters.untracked;
