@@ -4,7 +4,7 @@
 //! leave the machine alone. They need root; `cargo xtask test` runs them. Without root they are reported as ignored.
 //!
 //! `TCPTRACE_BIN` names another binary to test. `TCPTRACE_TEST_SLOWNESS` multiplies limits on a slow machine, such
-//! as an emulated one.
+//! as an emulated one. `TCPTRACE_TEST_KERNEL_ONLY` leaves out the tests that do not depend on the kernel.
 
 mod harness;
 mod hist;
@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 use testbed::{Netns, actor};
 
-use crate::harness::case::Cases;
+use crate::harness::case::{self, Cases};
 
 fn main() -> ExitCode {
     // The actors of the testbed are this very program, run again.
@@ -27,23 +27,28 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::from_args();
-    let missing = why_not();
-    if let Some(why) = &missing {
-        eprintln!("live tests are ignored: {why}; `cargo xtask test` runs them as root");
-    }
-    let mut cases = Cases::new(missing.is_some());
+    let mut cases = Cases::default();
     truth::add(&mut cases);
     stuck::add(&mut cases);
     machine::add(&mut cases);
     log::add(&mut cases);
     hist::add(&mut cases);
-    libtest_mimic::run(&arguments, cases.into_trials()).exit_code()
+    if std::env::var_os("TCPTRACE_TEST_KERNEL_ONLY").is_some() {
+        println!("left to the host: {} tests", cases.leave_out_here());
+    }
+    let why_none = why_not();
+    let conclusion = libtest_mimic::run(&arguments, cases.into_trials(why_none.is_some()));
+    let why_none = why_none.map(|why| format!("ignored: all of them: {why}"));
+    for line in why_none.into_iter().chain(case::notes()) {
+        println!("{line}");
+    }
+    conclusion.exit_code()
 }
 
 /// Why live tests cannot run here, if they cannot.
 fn why_not() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
-        return Some("they load BPF programs and make network namespaces, which needs root".into());
+        return Some("they need root; `cargo xtask test` runs them as root".into());
     }
     Netns::new().err().map(|error| format!("{error:#}"))
 }

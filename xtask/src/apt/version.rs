@@ -33,18 +33,10 @@ fn is_newer(version: &str, than: &str) -> Result<bool> {
 mod tests {
     use super::{is_newer, newest};
     use crate::apt::Package;
-    use std::process::Command;
-
-    /// On other systems than Debian's there may be none, and no use for it.
-    fn no_dpkg() -> bool {
-        Command::new("dpkg").arg("--version").output().is_err()
-    }
 
     #[test]
+    #[ignore = "it needs dpkg"]
     fn orders_versions_as_debian_does() {
-        if no_dpkg() {
-            return;
-        }
         let ordered = [
             "1.0~rc1",
             "1.0",
@@ -66,10 +58,8 @@ mod tests {
     }
 
     #[test]
+    #[ignore = "it needs dpkg"]
     fn the_newest_is_found_wherever_it_stands() {
-        if no_dpkg() {
-            return;
-        }
         let packages = ["6.1.9-1", "6.1.12-1", "6.1.10-1"].map(|version| Package {
             name: "linux-image-6.1".into(),
             version: version.into(),

@@ -6,7 +6,10 @@ use crate::{
     workspace::Workspace,
 };
 use anyhow::{Result, bail};
-use std::{process::ExitCode, time::Instant};
+use std::{
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
 
 /// The package that only builds for the BPF target and so cannot be tested on the host.
 const BPF_PACKAGE: &str = "tcptrace-ebpf";
@@ -76,7 +79,17 @@ fn plain(workspace: &Workspace, packages: &[Package], args: &[String]) -> Result
         .args(plain_test_targets(packages).flat_map(|name| ["--test", name]))
         .arg("--")
         .args(args);
+    // The tests that are ignored elsewhere.
+    if has_dpkg() {
+        command.arg("--include-ignored");
+    }
     Ok(process::status(&mut command, "run the tests")?.success())
+}
+
+fn has_dpkg() -> bool {
+    let mut dpkg = Command::new("dpkg");
+    dpkg.arg("--version").stdout(Stdio::null());
+    dpkg.status().is_ok_and(|status| status.success())
 }
 
 fn documentation(workspace: &Workspace, args: &[String]) -> Result<bool> {

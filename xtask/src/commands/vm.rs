@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: the live tests on other kernels.
+//! `cargo xtask vm`: on other kernels, the live tests that depend on the kernel.
 
 use crate::{
     vm::{
@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Run the live tests on other kernels, emulated (needs no root)
+/// Run the live tests that depend on the kernel on other kernels, emulated (needs no root)
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Kernels to boot: 5.10, 6.1, …; all of the matrix unless told otherwise
@@ -36,6 +36,9 @@ pub struct Args {
     /// Look for newer packages than those in the cache
     #[arg(long)]
     refresh: bool,
+    /// Run the live tests that do not depend on the kernel, too
+    #[arg(long)]
+    all_tests: bool,
     /// A static program to run in place of the live tests
     #[arg(long, value_name = "PATH")]
     test_program: Option<PathBuf>,
@@ -59,10 +62,16 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         limit: Duration::from_secs(args.timeout),
         refresh: args.refresh,
         tests: args.test_program.as_deref(),
+        all_tests: args.all_tests,
         arguments: &args.args,
     };
     let verdicts = matrix.run(workspace)?;
     println!("\n{}", table(&verdicts));
+    for verdict in &verdicts {
+        for note in verdict.notes() {
+            println!("{}: {note}", verdict.series);
+        }
+    }
     for verdict in &verdicts {
         if let Some(details) = verdict.details() {
             println!(
@@ -97,11 +106,17 @@ fn check_tools(arch: Arch) -> Result<()> {
 
 fn table(verdicts: &[Verdict]) -> String {
     let cells = |cell: &dyn Fn(&Verdict) -> String| verdicts.iter().map(cell).collect();
+    let count = |count: usize| count.to_string();
     let mut table = Table::new(cells(&|verdict| verdict.series.into()));
     let tests: BTreeSet<_> = verdicts.iter().flat_map(Verdict::tests).collect();
     for test in tests {
         table.row(test, cells(&|verdict| verdict.cell(test).into()));
     }
+    table.row("(passed)", cells(&|verdict| count(verdict.passed())));
+    table.row("(ignored)", cells(&|verdict| count(verdict.ignored())));
+    table.row("(repeated)", cells(&|verdict| count(verdict.repeated())));
+    let left = cells(&|verdict| count(verdict.left_to_host()));
+    table.row("(left to the host)", left);
     table.row("(guest)", cells(&|verdict| verdict.word().into()));
     table.row(
         "(seconds)",

@@ -54,15 +54,14 @@ pub struct Ended {
 }
 
 impl Guest {
-    /// Runs it to its end. `up` is called when its init runs, with the kernel's release and the time it took.
-    pub fn run(&self, up: impl Fn(&str, Duration) + Sync) -> Result<Ended> {
+    /// Runs it to its end. `watch` is called with what is known after each line of its report.
+    pub fn run(&self, watch: impl Fn(&Report) + Send) -> Result<Ended> {
         let start = Instant::now();
         let mut qemu = self.start()?;
         let (stdout, stderr) = (qemu.0.stdout.take(), qemu.0.stderr.take());
         let (sender, ended) = mpsc::channel();
         let (report, complaints, timed_out) = thread::scope(|scope| {
-            let report =
-                scope.spawn(|| self.read(stdout, |release| up(release, start.elapsed()), sender));
+            let report = scope.spawn(|| self.read(stdout, start, watch, sender));
             let complaints = scope.spawn(|| read_all(stderr));
             // Disconnected: the guest is gone, and the reader with it.
             let timed_out = match ended.recv_timeout(self.limit) {
@@ -137,7 +136,8 @@ impl Guest {
     fn read(
         &self,
         stdout: Option<ChildStdout>,
-        up: impl Fn(&str),
+        start: Instant,
+        watch: impl Fn(&Report),
         ended: mpsc::Sender<()>,
     ) -> Report {
         let mut report = Report::new(&self.token);
@@ -149,12 +149,10 @@ impl Guest {
             .read_until(b'\n', &mut line)
             .is_ok_and(|count| count > 0)
         {
-            let (was_up, had_ended) = (report.release.is_some(), report.end.is_some());
-            report.line(&String::from_utf8_lossy(&line));
+            let had_ended = report.end.is_some();
+            report.line(&String::from_utf8_lossy(&line), start.elapsed());
             line.clear();
-            if let (false, Some(release)) = (was_up, &report.release) {
-                up(release);
-            }
+            watch(&report);
             if !had_ended && report.end.is_some() {
                 // Nobody waits any more if the time is over.
                 let _ = ended.send(());

@@ -1,4 +1,4 @@
-//! The matrix: every test on every kernel.
+//! The matrix: every test that depends on the kernel, on every kernel.
 
 use super::{
     arch::Arch,
@@ -6,13 +6,15 @@ use super::{
     image,
     job::Job,
     kernels::{Kernel, Suites},
-    outcome::verdict::Verdict,
+    outcome::{report::Report, verdict::Verdict},
     programs::{self, Programs},
+    progress::Progress,
     store::{self, Boot},
 };
 use crate::workspace::Workspace;
 use anyhow::{Context, Result, anyhow};
 use std::{
+    cmp::Reverse,
     collections::VecDeque,
     fs,
     path::{Path, PathBuf},
@@ -39,13 +41,20 @@ pub struct Matrix<'a> {
     pub refresh: bool,
     /// A static program to run in place of the live tests.
     pub tests: Option<&'a Path>,
+    /// Whether to run tests that do not depend on the kernel, too.
+    pub all_tests: bool,
     /// Arguments for the test program.
     pub arguments: &'a [String],
 }
 
 impl Matrix<'_> {
-    /// Runs all guests; the verdicts are in the order of the kernels.
+    /// Runs all guests, and says how far they are; the verdicts are in the order of the kernels.
     pub fn run(&self, workspace: &Workspace) -> Result<Vec<Verdict>> {
+        let progress = Progress::new(self.kernels.iter().map(|kernel| kernel.series));
+        progress.told(|| self.verdicts(workspace, &progress))
+    }
+
+    fn verdicts(&self, workspace: &Workspace, progress: &Progress) -> Result<Vec<Verdict>> {
         let dir = programs::dir(workspace);
         fs::create_dir_all(&dir).with_context(|| format!("cannot create {}", dir.display()))?;
         // Packages are fetched while programs are built.
@@ -67,9 +76,12 @@ impl Matrix<'_> {
                         let Some((index, (kernel, boot))) = next else {
                             break;
                         };
-                        let ended = boot.and_then(|boot| self.guest(kernel, boot, &programs, &dir));
+                        let watch = |report: &Report| progress.reported(index, report);
+                        let ended =
+                            boot.and_then(|boot| self.guest(kernel, boot, &programs, &dir, watch));
                         let verdict = Verdict::of(kernel.series, ended);
                         eprintln!("{}: {}", kernel.series, verdict.summary());
+                        progress.set(index, verdict.word().into());
                         lock(&verdicts).push((index, verdict));
                     }
                 });
@@ -99,20 +111,33 @@ impl Matrix<'_> {
             .collect()
     }
 
-    fn guest(&self, kernel: &Kernel, boot: Boot, programs: &Programs, dir: &Path) -> Result<Ended> {
+    fn guest(
+        &self,
+        kernel: &Kernel,
+        boot: Boot,
+        programs: &Programs,
+        dir: &Path,
+        watch: impl Fn(&Report) + Send,
+    ) -> Result<Ended> {
         let token = token()?;
         let file = |extension| dir.join(self.file(kernel.series, extension));
         let mut command = vec![image::program("live"), "--color=never".into()];
         command.extend_from_slice(self.arguments);
-        let environment = [
+        let mut environment = vec![
             ("TCPTRACE_BIN", image::program("tcptrace")),
             ("TCPTRACE_TEST_SLOWNESS", SLOWNESS.into()),
         ];
+        if !self.all_tests {
+            environment.push(("TCPTRACE_TEST_KERNEL_ONLY", "1".into()));
+        }
+        let environment = environment.into_iter();
         let job = Job {
             token: token.clone(),
             port: self.arch.report_port().into(),
             command,
-            environment: environment.map(|(name, value)| (name.into(), value)).into(),
+            environment: environment
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
         };
         let initramfs = file("initramfs");
         image::write(&initramfs, &boot, programs, &job)?;
@@ -124,20 +149,24 @@ impl Matrix<'_> {
             token,
             limit: self.limit,
         };
-        let ended = guest.run(|release, took| {
-            eprintln!(
-                "{}: {release} is up after {:.1} s",
-                kernel.series,
-                took.as_secs_f64()
-            )
-        });
+        let ended = guest.run(watch);
         // Tens of megabytes that are of no use any more.
         let _ = fs::remove_file(&guest.initramfs);
         let ended = ended?;
         fs::write(file("tests"), &ended.report.output)
+            .and_then(|()| fs::write(file("seconds"), seconds(&ended.report)))
             .context("cannot keep what the tests printed")?;
         Ok(ended)
     }
+}
+
+/// How long each test took, the longest first.
+fn seconds(report: &Report) -> String {
+    let mut all: Vec<_> = report.took.iter().collect();
+    all.sort_by_key(|(_, took)| Reverse(**took));
+    all.iter()
+        .map(|(name, took)| format!("{:7.1} {name}\n", took.as_secs_f64()))
+        .collect()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -1,4 +1,4 @@
-//! Other kernels: Debian's, booted in QEMU, to run there the very live tests that run on this machine.
+//! Other kernels: Debian's, booted in QEMU, to run the live tests there that depend on the kernel.
 //!
 //! A guest is a kernel and an initramfs with three static programs: `vm-init` as its init, `tcptrace`, and the
 //! live tests. Neither root nor a disk image is needed. The kernel's console goes to a file; what the tests print
@@ -15,5 +15,6 @@ pub mod kernels;
 pub mod matrix;
 pub mod outcome;
 pub mod programs;
+pub mod progress;
 pub mod store;
 pub mod table;

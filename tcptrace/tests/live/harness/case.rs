@@ -1,101 +1,150 @@
 //! Tests as a list.
 
-use std::{
-    error::Error,
-    fmt,
-    sync::{PoisonError, RwLock},
+use std::sync::{Mutex, PoisonError, RwLock};
+
+use anyhow::{Error, Result};
+use libtest_mimic::{Completion, Failed, Trial};
+
+use crate::harness::{
+    place::Place,
+    verdict::{Ignored, Skipped},
 };
 
-use anyhow::Result;
-use libtest_mimic::{Failed, Trial};
-
-use crate::harness::place::Place;
-
-/// What keeps the processors busy is alone: meanwhile the kernel skips other tests' programs, above all those on the
-/// classic tracepoint, which then have nothing to compare.
+/// Held for writing by a test that runs alone. What keeps the processors busy must: meanwhile the kernel skips other
+/// tests' programs, above all those on the classic tracepoint, which then have nothing to compare.
 static ALONE: RwLock<()> = RwLock::new(());
 
+/// What was ignored or done again, a line each, for the end of the run.
+static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// How often a test is tried where the kernel skips runs of the program each time.
+const TIMES: usize = 4;
+
+type Test = Box<dyn Fn() -> Result<()> + Send>;
+
 /// The tests.
-pub struct Cases {
-    ignored: bool,
-    trials: Vec<Trial>,
+#[derive(Default)]
+pub struct Cases(Vec<Case>);
+
+struct Case {
+    name: String,
+    alone: bool,
+    here: bool,
+    test: Test,
+}
+
+/// What was just added, to say more of it.
+pub struct Added<'a>(&'a mut [Case]);
+
+impl Added<'_> {
+    /// It does not depend on the kernel: it runs on this machine, and not on every kernel of the matrix.
+    pub fn here(self) {
+        self.0.iter_mut().for_each(|case| case.here = true);
+    }
+
+    /// No other test runs meanwhile.
+    pub fn alone(self) {
+        self.0.iter_mut().for_each(|case| case.alone = true);
+    }
 }
 
 impl Cases {
-    /// None yet. `ignored`: only name them.
-    pub fn new(ignored: bool) -> Self {
-        Self {
-            ignored,
-            trials: Vec::new(),
-        }
-    }
-
     /// Adds a test.
-    pub fn add(&mut self, name: &str, test: impl Fn() -> Result<()> + Send + 'static) {
-        self.add_as(name, false, test);
-    }
-
-    /// Adds a test during which no other one runs, once for each of the places.
-    pub fn add_alone_in(&mut self, places: &[Place], name: &str, test: fn(Place) -> Result<()>) {
-        for place in places {
-            let place = *place;
-            self.add_as(&format!("{name}::{}", place.name()), true, move || {
-                test(place)
-            });
-        }
-    }
-
-    fn add_as(&mut self, name: &str, alone: bool, test: impl Fn() -> Result<()> + Send + 'static) {
-        let trial = Trial::test(name, move || {
-            // A test that has panicked has failed already.
-            let _alone = alone.then(|| ALONE.write().unwrap_or_else(PoisonError::into_inner));
-            let _beside = (!alone).then(|| ALONE.read().unwrap_or_else(PoisonError::into_inner));
-            again_when_skipped(test).map_err(|error| {
-                // Without a backtrace: what is true and what was shown is what matters.
-                let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
-                Failed::from(chain.join("\nbecause "))
-            })
+    pub fn add(&mut self, name: &str, test: impl Fn() -> Result<()> + Send + 'static) -> Added<'_> {
+        self.0.push(Case {
+            name: name.into(),
+            alone: false,
+            here: false,
+            test: Box::new(test),
         });
-        let kind = if self.ignored { "needs root" } else { "" };
-        self.trials
-            .push(trial.with_kind(kind).with_ignored_flag(self.ignored));
+        self.added(1)
     }
 
     /// Adds a test once for each of the places.
-    pub fn add_in(&mut self, places: &[Place], name: &str, test: fn(Place) -> Result<()>) {
+    pub fn add_in(
+        &mut self,
+        places: &[Place],
+        name: &str,
+        test: fn(Place) -> Result<()>,
+    ) -> Added<'_> {
         for place in places {
             let place = *place;
             self.add(&format!("{name}::{}", place.name()), move || test(place));
         }
+        self.added(places.len())
     }
 
-    /// For the test runner.
-    pub fn into_trials(self) -> Vec<Trial> {
-        self.trials
+    fn added(&mut self, count: usize) -> Added<'_> {
+        let from = self.0.len() - count;
+        Added(&mut self.0[from..])
+    }
+
+    /// Leaves out the tests that do not depend on the kernel; says how many those are.
+    pub fn leave_out_here(&mut self) -> usize {
+        let all = self.0.len();
+        self.0.retain(|case| !case.here);
+        all - self.0.len()
+    }
+
+    /// For the test runner, which ignores them all where they cannot run.
+    pub fn into_trials(self, ignored: bool) -> Vec<Trial> {
+        let trial = |case: Case| {
+            Trial::ignorable_test(case.name.clone(), move || case.run()).with_ignored_flag(ignored)
+        };
+        self.0.into_iter().map(trial).collect()
     }
 }
 
-/// Does a test, and does it again when the kernel kept the tool from seeing all of it.
-fn again_when_skipped(test: impl Fn() -> Result<()>) -> Result<()> {
-    const TIMES: usize = 4;
-    for _ in 1..TIMES {
-        match test() {
-            Err(error) if error.is::<Skipped>() => println!("again: {error}"),
-            result => return result,
+impl Case {
+    fn run(&self) -> Result<Completion, Failed> {
+        let mut done = self.once(self.alone);
+        for time in 2..=TIMES {
+            let error = done.as_ref().err();
+            let Some(skipped) = error.and_then(|error| error.downcast_ref::<Skipped>()) else {
+                break;
+            };
+            println!("again: {skipped}");
+            note(format!(
+                "repeated: {}, time {time}: {}",
+                self.name,
+                skipped.short()
+            ));
+            // Alone: what is skipped now was not skipped for another test's sockets.
+            done = self.once(true);
+        }
+        match done {
+            Ok(()) => Ok(Completion::Completed),
+            Err(error) => match error.downcast_ref::<Ignored>() {
+                Some(ignored) => {
+                    note(format!("ignored: {}: {ignored}", self.name));
+                    Ok(Completion::ignored())
+                }
+                None => Err(failed(&error)),
+            },
         }
     }
-    test()
-}
 
-/// The kernel skipped runs of the program, and counted them: it does so when one is interrupted by a transition on the
-/// same CPU. The test has to be done again.
-#[derive(Debug)]
-pub struct Skipped(pub u64);
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the kernel skipped {} runs", self.0)
+    fn once(&self, alone: bool) -> Result<()> {
+        // A test that has panicked has failed already.
+        let _alone = alone.then(|| ALONE.write().unwrap_or_else(PoisonError::into_inner));
+        let _beside = (!alone).then(|| ALONE.read().unwrap_or_else(PoisonError::into_inner));
+        (self.test)()
     }
 }
 
-impl Error for Skipped {}
+/// Without a backtrace: what is true and what was shown is what matters.
+fn failed(error: &Error) -> Failed {
+    let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
+    Failed::from(chain.join("\nbecause "))
+}
+
+fn note(line: String) {
+    let mut notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
+    notes.push(line);
+}
+
+/// What was ignored or done again, and why, a line each.
+pub fn notes() -> Vec<String> {
+    let notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
+    notes.clone()
+}

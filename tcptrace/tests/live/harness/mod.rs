@@ -1,4 +1,4 @@
-//! What every test stands on: the list of tests, the circumstances that the tool is run in, what
+//! What every test stands on: the list of tests, what a check may find, the circumstances that the tool is run in, what
 //! this kernel cannot do, how far what is told may lie from the truth.
 
 pub mod case;
@@ -7,3 +7,4 @@ pub mod kernel;
 pub mod place;
 pub mod scratch;
 pub mod tolerance;
+pub mod verdict;

@@ -14,9 +14,10 @@ use crate::{
         case::Cases,
         place::{BOTH, Place},
         tolerance::{ABOVE_NS, exact_ns},
+        verdict::Findings,
     },
     hist::check::{Stay, agrees, quantiles_agree, stays},
-    run::hist::{Durations, Report, end_all, judge, watch_all},
+    run::hist::{Durations, end_all, judge, watch_all},
 };
 
 pub fn add(cases: &mut Cases) {
@@ -91,7 +92,10 @@ fn from_before(place: Place) -> Result<()> {
     };
 
     judge(&reports, |reports| {
-        reports.iter().try_for_each(Report::lossless)?;
+        let mut findings = Findings::default();
+        for report in reports {
+            findings.take(report.lossless());
+        }
         let both = [Side::Client, Side::Server];
         let by_comm = |comm| Some(json!({ "comm": comm }));
         let cases = [
@@ -122,8 +126,9 @@ fn from_before(place: Place) -> Result<()> {
                     }
                     agrees(&found.finished, &stays)
                 });
-            right.with_context(|| format!("{key:?}: {report:#?}"))?;
+            findings.take(right.with_context(|| format!("{key:?}: {report:#?}")));
         }
+        findings.done()?;
         for (report, keys) in reports.iter().zip([1, 2, 1]) {
             let found = report.of("CLOSE_WAIT").count();
             ensure!(found == keys, "not {keys}: {report:#?}");
@@ -158,29 +163,32 @@ fn leak(place: Place) -> Result<()> {
     let reports = end_all(place, tools)?;
     judge(&reports, |reports| {
         let keys = [json!({}), json!({}), json!({ "comm": "leaky-server" })];
+        let mut findings = Findings::default();
         for (report, key) in reports.iter().zip(keys) {
-            report.lossless()?;
+            findings.take(report.lossless());
             let now = report.monotonic_ns.context("no time")?;
             let ages = leaked
                 .iter()
                 .map(|truth| until(truth, (asked, now)).give_or_take(exact_ns()));
             let ages: Vec<_> = ages.collect();
             let found = report.keyed("CLOSE_WAIT", Some(&key))?;
-            agrees(&found.finished, &finished)?;
-            agrees(&found.so_far.exact, &ages).context("so far")?;
-            ensure!(found.so_far.at_least.count == 0, "{found:#?}");
             let told = if report.include_open {
                 [&finished[..], &ages].concat()
             } else {
                 finished.clone()
             };
-            quantiles_agree(&found.quantiles, &told)?;
-            let most = found.quantiles.iter().map(|quantile| quantile.ge_ns).max();
-            ensure!(
-                report.include_open == (most > Some(longest)),
-                "they are counted, or not: {found:#?}"
-            );
+            let right = agrees(&found.finished, &finished)
+                .and_then(|()| agrees(&found.so_far.exact, &ages).context("so far"))
+                .and_then(|()| quantiles_agree(&found.quantiles, &told))
+                .and_then(|()| {
+                    let most = found.quantiles.iter().map(|quantile| quantile.ge_ns).max();
+                    let counted = most > Some(longest);
+                    ensure!(report.include_open == counted, "counted: {counted}");
+                    ensure!(found.so_far.at_least.count == 0, "from before");
+                    Ok(())
+                });
+            findings.take(right.with_context(|| format!("{found:#?}")));
         }
-        Ok(())
+        findings.done()
     })
 }

@@ -9,7 +9,10 @@ use testbed::{
 };
 
 use crate::{
-    harness::tolerance::exact_ns,
+    harness::{
+        tolerance::exact_ns,
+        verdict::{Findings, missing},
+    },
     run::hist::{Durations, Quantile, Report},
 };
 
@@ -68,12 +71,11 @@ pub fn agrees(found: &Durations, stays: &[Stay]) -> Result<()> {
 /// Checks that every duration but so many is in its bucket. At the bounds of each bucket, as many are shorter as
 /// there are that must be, and no more than there are that may be.
 pub fn agrees_but_for(found: &Durations, stays: &[Stay], outliers: usize) -> Result<()> {
-    ensure!(
-        found.count == stays.len() as u64,
-        "{} are not {}: {found:#?}",
-        found.count,
-        stays.len()
-    );
+    let count = stays.len() as u64;
+    missing(count.saturating_sub(found.count), || {
+        format!("of {count}: {found:#?}")
+    })?;
+    ensure!(found.count == count, "not {count}: {found:#?}");
     let mut below = 0;
     let right = |border: u64, below: u64| -> Result<()> {
         let shorter = |of: fn(&Stay) -> u64| stays.iter().filter(|stay| of(stay) < border).count();
@@ -219,13 +221,16 @@ pub fn exactly(report: &Report, stays: &[Stayed], key: impl Fn(&Stayed) -> Value
             keys.push(key);
         }
     }
+    let mut findings = Findings::default();
     for wanted in &keys {
         let of_key = stays.iter().filter(|one| key(one) == *wanted);
         let of_key: Vec<_> = of_key.map(|one| one.stay).collect();
         let found = report.keyed("CLOSE_WAIT", Some(wanted))?;
-        agrees(&found.finished, &of_key).with_context(|| wanted.to_string())?;
-        quantiles_agree(&found.quantiles, &of_key).with_context(|| wanted.to_string())?;
+        let right = agrees(&found.finished, &of_key)
+            .and_then(|()| quantiles_agree(&found.quantiles, &of_key));
+        findings.take(right.with_context(|| wanted.to_string()));
     }
+    findings.done()?;
     let finished = report.sum("CLOSE_WAIT", |one| one.finished.count);
     ensure!(finished == stays.len() as u64, "others: {report:#?}");
     ensure!(

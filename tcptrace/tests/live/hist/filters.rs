@@ -4,7 +4,12 @@ use anyhow::{Context, Result, ensure};
 use testbed::{Actor, Family, How, Order, Side, Stage, Whose};
 
 use crate::{
-    harness::{case::Cases, cgroup::Cgroup, place::Place},
+    harness::{
+        case::Cases,
+        cgroup::Cgroup,
+        place::Place,
+        verdict::{Findings, Ignored, missing},
+    },
     hist::check::{Stay, Stayed, agrees, stays, stays_of},
     run::{
         hist::{Report, end, end_all, judge, watch, watch_all},
@@ -16,7 +21,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("hist_filters", filters);
     cases.add("hist_filter_children", children);
     cases.add("hist_filter_cgroup", cgroup);
-    cases.add("hist_usage_errors", usage_errors);
+    cases.add("hist_usage_errors", usage_errors).here();
 }
 
 type Fits = Box<dyn Fn(&Stayed) -> bool>;
@@ -99,15 +104,13 @@ fn filters() -> Result<()> {
         stage.actor(old.side).tell(&Order::Close { fds })?;
     }
     judge(&end_all(Place::Btf, tools)?, |reports| {
-        let mut wrong = Vec::new();
+        let mut findings = Findings::default();
         for ((words, fits), report) in filters.iter().zip(reports) {
-            report.lossless()?;
-            if let Err(error) = only(report, [&all, &before, &open], fits) {
-                wrong.push(format!("{words}: {error:#}"));
-            }
+            findings.take(report.lossless());
+            let right = only(report, [&all, &before, &open], fits);
+            findings.take(right.with_context(|| words.clone()));
         }
-        ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
-        Ok(())
+        findings.done()
     })
 }
 
@@ -120,6 +123,9 @@ fn only(report: &Report, [all, before, open]: [&[Stayed]; 3], fits: &Fits) -> Re
         report.sum("CLOSE_WAIT", |one| one.at_least.count),
         report.sum("CLOSE_WAIT", |one| one.so_far.at_least.count),
     ];
+    let absent =
+        (expected.iter().zip(found)).map(|(expected, found)| expected.saturating_sub(found));
+    missing(absent.sum(), || format!("of {expected:?}: {report:#?}"))?;
     ensure!(
         found == expected,
         "{found:?}, not {expected:?}: {report:#?}"
@@ -162,6 +168,9 @@ fn children() -> Result<()> {
             &[("leaky-client", 1)][..],
             &[("descendant", 2), ("leaky-client", 1)],
         ]) {
+            let finished = report.sum("CLOSE_WAIT", |one| one.finished.count);
+            let all: u64 = expected.iter().map(|(_, count)| count).sum();
+            missing(all.saturating_sub(finished), || format!("{report:#?}"))?;
             let mut found: Vec<_> = report
                 .of("CLOSE_WAIT")
                 .map(|one| {
@@ -179,13 +188,7 @@ fn children() -> Result<()> {
 
 /// Inside a group, below it, outside of it; before the start and after it.
 fn cgroup() -> Result<()> {
-    let group = match Cgroup::new("hist") {
-        Ok(group) => group,
-        Err(error) => {
-            println!("skipped: {error:#}");
-            return Ok(());
-        }
-    };
+    let group = Cgroup::new("hist").map_err(Ignored::because_of)?;
     let mut stage = Stage::new()?;
     let mut inside = Actor::start(stage.netns(), "inside-group")?;
     group.take(inside.pid())?;
@@ -213,6 +216,9 @@ fn cgroup() -> Result<()> {
         let stays: Vec<_> = all.iter().map(|one| one.stay).collect();
         agrees(&found.finished, &stays)?;
         let counts = [found.at_least.count, found.so_far.at_least.count];
+        missing(2u64.saturating_sub(counts.iter().sum()), || {
+            format!("{report:#?}")
+        })?;
         ensure!(counts == [1, 1], "not one and one from before: {report:#?}");
         Ok(())
     });

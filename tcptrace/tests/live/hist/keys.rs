@@ -14,6 +14,7 @@ use crate::{
         case::Cases,
         cgroup::Cgroup,
         place::{BOTH, Place},
+        verdict::{Findings, Ignored, missing},
     },
     hist::check::{Stayed, agrees, exactly, stay, stays, stays_of},
     run::hist::{Report, end, end_all, judge, start_all, watch, watch_all},
@@ -49,8 +50,9 @@ fn each_part(place: Place) -> Result<()> {
     let reports = end_all(place, tools)?;
     let pids = [stage.client.pid(), stage.server.pid()];
     judge(&reports, |reports| {
+        let mut findings = Findings::default();
         for (report, words) in reports.iter().zip(words) {
-            report.lossless()?;
+            findings.take(report.lossless());
             let by: Vec<_> = report.by.iter().map(|by| &**by).collect();
             let right = match by[..] {
                 ["state", "comm"] => exactly(report, &all, Stayed::comm),
@@ -64,9 +66,9 @@ fn each_part(place: Place) -> Result<()> {
                 ["state", "pid"] => by_pid(report, &all),
                 _ => Err(anyhow::anyhow!("split by something else: {by:?}")),
             };
-            right.with_context(|| format!("{words}, of {pids:?}"))?;
+            findings.take(right.with_context(|| format!("{words}, of {pids:?}")));
         }
-        Ok(())
+        findings.done()
     })
 }
 
@@ -85,7 +87,10 @@ fn by_pid(report: &Report, all: &[Stayed]) -> Result<()> {
     let mut lives: Vec<_> = all.iter().map(|one| life(&one.whose)).collect();
     lives.sort();
     lives.dedup();
+    let mut findings = Findings::default();
     for of in &lives {
+        let stays = all.iter().filter(|one| life(&one.whose) == *of);
+        let stays: Vec<_> = stays.map(|one| one.stay).collect();
         let mut found = report.of("CLOSE_WAIT").filter(|histogram| {
             let key = histogram.key.as_ref();
             key.is_some_and(|key| {
@@ -93,13 +98,14 @@ fn by_pid(report: &Report, all: &[Stayed]) -> Result<()> {
                 key["pid"] == of.0 && key["comm"] == of.1 && ticks(started) == of.2
             })
         });
-        let (Some(one), None) = (found.next(), found.next()) else {
-            anyhow::bail!("not one of {of:?}: {report:#?}");
+        let right = match (found.next(), found.next()) {
+            (Some(one), None) => agrees(&one.finished, &stays),
+            (None, _) => missing(stays.len() as u64, || format!("{report:#?}")),
+            _ => Err(anyhow::anyhow!("twice: {report:#?}")),
         };
-        let stays = all.iter().filter(|one| life(&one.whose) == *of);
-        let stays: Vec<_> = stays.map(|one| one.stay).collect();
-        agrees(&one.finished, &stays).with_context(|| format!("{of:?}"))?;
+        findings.take(right.with_context(|| format!("{of:?}")));
     }
+    findings.done()?;
     let keys = report.of("CLOSE_WAIT").count();
     ensure!(keys == lives.len(), "not {lives:?}: {report:#?}");
     Ok(())
@@ -142,13 +148,7 @@ fn lives(place: Place) -> Result<()> {
 }
 
 fn by_cgroup() -> Result<()> {
-    let group = match Cgroup::new("hist-by") {
-        Ok(group) => group,
-        Err(error) => {
-            println!("skipped: {error:#}");
-            return Ok(());
-        }
-    };
+    let group = Cgroup::new("hist-by").map_err(Ignored::because_of)?;
     let mut stage = Stage::new()?;
     let mut inside = Actor::start(stage.netns(), "inside")?;
     group.take(inside.pid())?;
@@ -236,13 +236,16 @@ fn two_and_the_rest(report: &Report, text: &str, all: &[Stayed]) -> Result<()> {
         };
         all.iter().filter(of).map(|one| one.stay).collect()
     };
+    let mut findings = Findings::default();
     for number in [1, 2] {
         let key = json!({ "remote": { "address": format!("127.0.0.{number}") } });
         let found = report.keyed("CLOSE_WAIT", Some(&key))?;
-        agrees(&found.finished, &remotes(number..=number))?;
+        findings.take(agrees(&found.finished, &remotes(number..=number)));
     }
     let rest = remotes(3..=REMOTES);
-    agrees(&report.keyed("CLOSE_WAIT", None)?.finished, &rest).context("the rest")?;
+    let found = report.keyed("CLOSE_WAIT", None)?;
+    findings.take(agrees(&found.finished, &rest).context("the rest"));
+    findings.done()?;
     let keys = report.keys;
     ensure!(
         (keys.count, keys.max, keys.other) == (2, 2, rest.len() as u64)

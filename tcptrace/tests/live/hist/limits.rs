@@ -8,6 +8,7 @@ use crate::{
         case::Cases,
         place::{BOTH, Place},
         tolerance::exact_ns,
+        verdict::{Findings, missing},
     },
     hist::check::Stay,
     run::hist::{Histogram, Report, end_all, judge, watch_all},
@@ -42,13 +43,18 @@ fn many_sockets(place: Place) -> Result<()> {
         let [unowned, owned] = reports else {
             anyhow::bail!("not two reports");
         };
+        let mut findings = Findings::default();
         for report in reports {
-            right(report, finished, open).with_context(|| format!("{report:#?}"))?;
+            let right = right(report, finished, open);
+            findings.take(right.with_context(|| format!("{report:#?}")));
         }
+        findings.done()?;
         // Only what is in the state takes room there: as many as did not fit are not known.
         let (ended, open) = unowned.of("CLOSE_WAIT").fold((0, 0), |(ended, open), one| {
             (ended + one.finished.count, open + one.so_far.exact.count)
         });
+        let unkept = COUNT as u64 - ROOM - unowned.tracing.unkept.min(COUNT as u64 - ROOM);
+        missing(unkept, || format!("unkept: {unowned:#?}"))?;
         ensure!(
             ended + open == ROOM && unowned.tracing.unkept == COUNT as u64 - ROOM,
             "{unowned:#?}"
@@ -63,10 +69,14 @@ fn many_sockets(place: Place) -> Result<()> {
 fn right(report: &Report, finished: Stay, open: Stay) -> Result<()> {
     let sum = |number: fn(&Histogram) -> u64| report.sum("CLOSE_WAIT", number);
     let ended = sum(|one| one.finished.count + one.unknown + one.at_least.count);
-    ensure!(ended == (COUNT - LEFT) as u64, "{ended} have ended");
+    let expected = (COUNT - LEFT) as u64;
+    missing(expected.saturating_sub(ended), || "ended".into())?;
+    ensure!(ended == expected, "{ended} have ended");
     ensure!(sum(|one| one.unknown) > 0, "all are known");
     let still = sum(|one| one.so_far.exact.count + one.so_far.at_least.count);
-    ensure!(still == LEFT as u64, "{still} are open");
+    let expected = LEFT as u64;
+    missing(expected.saturating_sub(still), || "still open".into())?;
+    ensure!(still == expected, "{still} are open");
     for one in &report.histograms {
         ensure!(one.at_least.count == 0, "none is from before");
         for (durations, truth) in [(&one.finished, finished), (&one.so_far.exact, open)] {

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use testbed::{Family, Order, Side, Stage, clock::monotonic_ns};
 
 use crate::{
-    harness::{case::Cases, place::Place, scratch::Scratch},
+    harness::{case::Cases, place::Place, scratch::Scratch, verdict::missing},
     hist::check::stays,
     run::{
         hist::{Histogram, READY, Report, judge, last, reports, start_all},
@@ -22,11 +22,11 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("hist_intervals_add_up", intervals);
-    cases.add("hist_ends_with_a_report", ends);
-    cases.add("hist_into_a_file", into_a_file);
-    cases.add("hist_onto_a_full_disk", full_disk);
-    cases.add("hist_as_text", text);
+    cases.add("hist_intervals_add_up", intervals).here();
+    cases.add("hist_ends_with_a_report", ends).here();
+    cases.add("hist_into_a_file", into_a_file).here();
+    cases.add("hist_onto_a_full_disk", full_disk).here();
+    cases.add("hist_as_text", text).here();
 }
 
 /// What the intervals have, together, is what all of it has.
@@ -100,6 +100,7 @@ fn add_up(all: &[Report], made: u64) -> Result<()> {
         found.at_least.count,
         found.so_far.at_least.count,
     ];
+    missing(made.saturating_sub(counts[0]), || format!("{found:#?}"))?;
     ensure!(counts == [made, 1, 1], "{counts:?} of {made}: {found:#?}");
     whole.lossless()
 }
@@ -125,7 +126,9 @@ fn ends() -> Result<()> {
             judge(&[last(&outcome)?], |reports| {
                 reports[0].lossless()?;
                 let count = reports[0].only("CLOSE_WAIT")?.finished.count;
-                ensure!(count == made as u64, "{reports:#?}");
+                let made = made as u64;
+                missing(made.saturating_sub(count), || format!("{reports:#?}"))?;
+                ensure!(count == made, "{reports:#?}");
                 Ok(())
             })?;
         } else {
@@ -256,7 +259,9 @@ fn text() -> Result<()> {
         ensure!(json.stdout.lines().count() == 1, "{}", json.stdout);
         judge(&[last(json)?], |reports| {
             reports[0].lossless()?;
-            ensure!(reports[0].sum("CLOSE_WAIT", |one| one.finished.count) == 5);
+            let found = reports[0].sum("CLOSE_WAIT", |one| one.finished.count);
+            missing(5u64.saturating_sub(found), || format!("{reports:#?}"))?;
+            ensure!(found == 5, "{reports:#?}");
             Ok(())
         })?;
     }

@@ -10,6 +10,7 @@ use crate::{
         case::Cases,
         place::{BOTH, Place},
         tolerance::{ABOVE_NS, EXACT_NS, at_least, within},
+        verdict::{self, Findings},
     },
     run::{
         line::{Open, Transition},
@@ -52,8 +53,10 @@ fn from_before(place: Place) -> Result<()> {
     let fd = idle[0].client.fd;
     let ((), span) = timed(|| stage.client.tell(&Order::Close { fds: vec![fd] }).map(drop))?;
     let log = tool.end()?.lossless()?;
+    let mut findings = Findings::default();
     for (truth, whose, span) in &closed {
-        was_closed(&log, truth, whose, *span).with_context(|| format!("{truth:#?}"))?;
+        let right = was_closed(&log, truth, whose, *span);
+        findings.take(right.with_context(|| format!("{truth:#?}")));
     }
     let client = &idle[0].client;
     let ends = (Some(client.local), client.remote);
@@ -89,8 +92,10 @@ fn from_before(place: Place) -> Result<()> {
         still_open(&open, truth, "at_least").with_context(|| format!("{truth:#?}"))?;
     }
     for truth in &new {
-        still_open(&open, truth, "exact").with_context(|| format!("{truth:#?}"))?;
+        let right = still_open(&open, truth, "exact");
+        findings.take(right.with_context(|| format!("{truth:#?}")));
     }
+    verdict::judge(log.skipped(), findings.done())?;
     let ages: Vec<_> = log.open.iter().map(|open| open.age_ns).collect();
     ensure!(ages.is_sorted_by(|a, b| a >= b), "not the oldest first");
     Ok(())
@@ -125,6 +130,7 @@ fn was_closed(log: &Log, truth: &Truth, whose: &Whose, span: Span) -> Result<()>
             (subject.local.socket_addr(), subject.remote.socket_addr()) == ends
         })
         .collect();
+    verdict::missing(u64::from(lines.len() < 2), || format!("of two: {lines:#?}"))?;
     let [first, last] = lines[..] else {
         anyhow::bail!("not two lines: {lines:#?}");
     };
@@ -168,6 +174,8 @@ fn still_open(open: &[&Open], truth: &Truth, age: &str) -> Result<()> {
     let held = held.map(|holder| (holder.pid, holder.fd)).collect();
     ensure!(truth.holders == held, "wrong holders: {found:#?}");
     let since = found.monotonic_ns - found.age_ns;
+    let unseen = age == "exact" && found.age == "at_least";
+    verdict::missing(u64::from(unseen), || format!("when it entered: {found:#?}"))?;
     ensure!(found.age == age, "not {age}: {found:#?}");
     let slower = ABOVE_NS * (u64::from(testbed::clock::slowness()) - 1);
     let earliest = truth.before_ns - EXACT_NS - if age == "exact" { 0 } else { slower };
@@ -180,6 +188,8 @@ fn still_open(open: &[&Open], truth: &Truth, age: &str) -> Result<()> {
     let pid = owner.or(truth.listener);
     ensure!(shown.pid.is_none() || shown.pid == pid, "{found:#?}");
     // What was seen from its first transition on is known.
+    let unknown = age == "exact" && truth.accepted && shown.owner == "unknown";
+    verdict::missing(u64::from(unknown), || format!("the owner: {found:#?}"))?;
     if age == "exact" && truth.role == Role::Client {
         ensure!(shown.owner == "connect" && shown.pid == pid, "{found:#?}");
     }

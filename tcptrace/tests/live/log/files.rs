@@ -27,10 +27,10 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("log_folder", folder);
-    cases.add("log_recording", recording);
-    cases.add("log_to_a_full_disk", full_disk);
-    cases.add("log_as_text", text);
+    cases.add("log_folder", folder).here();
+    cases.add("log_recording", recording).here();
+    cases.add("log_to_a_full_disk", full_disk).here();
+    cases.add("log_as_text", text).here();
 }
 
 fn pid_of(line: &Line) -> Option<u32> {

@@ -16,6 +16,7 @@ use crate::{
         case::Cases,
         place::{Place, private_mounts},
         scratch::Scratch,
+        verdict::Ignored,
     },
     run::{
         log::{LogTool, READY, is_header},
@@ -24,8 +25,8 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("log_header_names_the_namespace", named);
-    cases.add("log_header_of_each_session", continued);
+    cases.add("log_header_names_the_namespace", named).here();
+    cases.add("log_header_of_each_session", continued).here();
 }
 
 /// The headers among these lines.
@@ -68,8 +69,7 @@ fn where_blue(command: &mut Command, pid: u32) -> Result<()> {
 /// A name given where it is one means the same where the recording is looked at, which has no such name.
 fn named() -> Result<()> {
     if !Path::new("/run").is_dir() {
-        println!("skipped: there is no /run");
-        return Ok(());
+        return Err(Ignored::because("there is no /run to mount on"));
     }
     let scratch = Scratch::new()?;
     let file = scratch.file("log.jsonl");

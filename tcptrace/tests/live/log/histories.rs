@@ -8,6 +8,7 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        verdict::{self, Ignored},
     },
     log::check::{self, Accepts},
     run::{
@@ -53,7 +54,7 @@ fn without_types() -> Result<()> {
     }
     let (_stage, told) = scene.finish()?;
     let log = tool.end()?.lossless()?;
-    check::all(&log, netns, &told, Accepts::Perhaps).map(drop)
+    check::all(&log, netns, &told, Accepts::Perhaps)
 }
 
 /// A filter that cannot be applied is not passed over in silence.
@@ -103,10 +104,10 @@ fn openings(place: Place, arguments: &[&str], accepts: Accepts) -> Result<()> {
 fn by(finding: &str, arguments: &[&str]) -> Result<()> {
     match doctor(finding)?.as_deref() {
         Some("ok") => openings(Place::Btf, arguments, Accepts::Known),
-        other => {
-            println!("skipped: the doctor says of {finding}: {other:?}");
-            Ok(())
-        }
+        other => Err(Ignored::because(format!(
+            "the doctor says of {finding}: {}",
+            other.unwrap_or("nothing")
+        ))),
     }
 }
 
@@ -128,8 +129,13 @@ fn stops_listening() -> Result<()> {
     let tool = LogTool::watch(Place::Btf, stage.netns().inode(), &[])?;
     let (stage, _) = Scene::new(stage, Family::Ipv4)?.finish()?;
     let log = tool.end()?.lossless()?;
-    let [begin, end] = &log.transitions[..] else {
-        anyhow::bail!("not two: {:#?}", log.transitions);
+    let lines = &log.transitions[..];
+    let absent = verdict::missing(2u64.saturating_sub(lines.len() as u64), || {
+        format!("{lines:#?}")
+    });
+    verdict::judge(log.skipped(), absent)?;
+    let [begin, end] = lines else {
+        anyhow::bail!("not two: {lines:#?}");
     };
     for line in [begin, end] {
         let caller = line.caller.as_ref().map(|caller| caller.pid);

@@ -16,7 +16,7 @@ use crate::{
 
 pub fn add(cases: &mut Cases) {
     cases.add("refused_without_privileges", without_privileges);
-    cases.add("refused_wrong_words", wrong_words);
+    cases.add("refused_wrong_words", wrong_words).here();
     cases.add("doctor_without_privileges", doctor_without_privileges);
 }
 

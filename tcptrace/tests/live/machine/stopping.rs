@@ -22,12 +22,16 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("stop_by_sigterm", || by_signal(Signal::TERM));
-    cases.add("stop_by_sigint", || by_signal(Signal::INT));
-    cases.add("stop_by_sigterm_text", by_signal_text);
-    cases.add("stop_after_duration", after_duration);
-    cases.add("stop_when_the_pipe_closes", pipe_closes);
-    cases.add("stop_when_the_disk_is_full", disk_full);
+    cases
+        .add("stop_by_sigterm", || by_signal(Signal::TERM))
+        .here();
+    cases
+        .add("stop_by_sigint", || by_signal(Signal::INT))
+        .here();
+    cases.add("stop_by_sigterm_text", by_signal_text).here();
+    cases.add("stop_after_duration", after_duration).here();
+    cases.add("stop_when_the_pipe_closes", pipe_closes).here();
+    cases.add("stop_when_the_disk_is_full", disk_full).here();
     cases.add_in(BOTH, "stop_by_sigkill_leaves_nothing", by_kill);
 }
 

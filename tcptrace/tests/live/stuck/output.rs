@@ -12,10 +12,10 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("output_hostile_name", hostile_name);
-    cases.add("output_text", text);
-    cases.add("output_threshold", threshold);
-    cases.add("output_limit", limit);
+    cases.add("output_hostile_name", hostile_name).here();
+    cases.add("output_text", text).here();
+    cases.add("output_threshold", threshold).here();
+    cases.add("output_limit", limit).here();
     cases.add_in(BOTH, "output_of_the_kernel_side", kernel_side);
 }
 

@@ -9,7 +9,10 @@ use testbed::{
     state::{CLOSE, CLOSE_WAIT, FIN_WAIT2},
 };
 
-use crate::{harness::case::Cases, stuck::holders};
+use crate::{
+    harness::{case::Cases, tolerance::exact_ns},
+    stuck::holders,
+};
 
 pub fn add(cases: &mut Cases) {
     cases.add("workload_truth::holders_and_inodes", holders_and_inodes);
@@ -67,10 +70,12 @@ fn brackets() -> Result<()> {
         "disorder"
     );
     widths.sort_unstable();
-    println!(
-        "width of a bracket: median {} us, widest {} us",
-        widths[50] / 1000,
-        widths[99] / 1000
+    let (median, widest) = (widths[50], widths[99]);
+    ensure!(
+        median < exact_ns(),
+        "too wide to tell right from wrong: median {} us, widest {} us",
+        median / 1000,
+        widest / 1000
     );
     Ok(())
 }

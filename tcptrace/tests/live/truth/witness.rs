@@ -15,7 +15,7 @@ use rustix::{
 use testbed::{Family, History, Stage};
 
 use crate::{
-    harness::{case::Cases, tolerance::within},
+    harness::{case::Cases, tolerance::within, verdict::Ignored},
     truth::{endings, openings, scene::Scene},
 };
 
@@ -108,13 +108,7 @@ fn parse(line: &str) -> Option<TraceLine> {
 fn histories() -> Result<()> {
     // A thread of its own, which may change its mounts.
     let thread = std::thread::spawn(|| -> Result<()> {
-        let witness = match Witness::new(&(1100..=2900)) {
-            Ok(witness) => witness,
-            Err(error) => {
-                println!("skipped: the kernel cannot be asked: {error:#}");
-                return Ok(());
-            }
-        };
+        let witness = Witness::new(&(1100..=2900)).map_err(Ignored::because_of)?;
         let stage = Stage::new()?;
         stage.netns().set("ipv4/ip_local_port_range", "1100 2900")?;
         let mut scene = Scene::new(stage, Family::Ipv4)?;

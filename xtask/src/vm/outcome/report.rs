@@ -1,7 +1,7 @@
 //! Reading what a guest reports: init's notices, and the results that the test program prints.
 
 use crate::vm::job::Notice;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 /// How a test ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,12 +26,20 @@ pub struct Report {
     pub problems: Vec<String>,
     /// The tests that were begun.
     pub tests: BTreeMap<String, Outcome>,
+    /// How many tests there are, once the test program has said so.
+    pub planned: Option<usize>,
+    /// How many more there are that do not depend on the kernel and so are not run here.
+    pub left_to_host: usize,
+    /// What tests were ignored or done again, and why: a line each.
+    pub notes: Vec<String>,
+    /// How long each test took.
+    pub took: BTreeMap<String, Duration>,
     /// The test program's exit code, once it has ended.
     pub end: Option<i32>,
     /// What the test program printed.
     pub output: String,
-    /// The test whose outcome is still to come.
-    running: Option<String>,
+    /// The test whose outcome is still to come, and when it began.
+    running: Option<(String, Duration)>,
     /// The names of failed tests follow.
     in_failures: bool,
 }
@@ -45,8 +53,8 @@ impl Report {
         }
     }
 
-    /// Takes one line, or the beginning of one that was never finished.
-    pub fn line(&mut self, line: &str) {
+    /// Takes one line, or the beginning of one that was never finished, which came at this time.
+    pub fn line(&mut self, line: &str, at: Duration) {
         let line = line.trim_end_matches(['\r', '\n']);
         let (text, notice) = match Notice::parse(line, &self.token) {
             Some((before, notice)) => (before, Some(notice)),
@@ -55,7 +63,7 @@ impl Report {
         if notice.is_none() || !text.is_empty() {
             self.output.push_str(text);
             self.output.push('\n');
-            self.result(text);
+            self.result(text, at);
         }
         match notice {
             Some(Notice::Up(release)) => self.release = Some(release),
@@ -67,15 +75,21 @@ impl Report {
 
     /// The format is libtest's. On one CPU a test's name is printed when it begins and the outcome when it ends,
     /// so lines that the test itself prints may come between.
-    fn result(&mut self, line: &str) {
-        if let Some((name, rest)) = line
+    fn result(&mut self, line: &str, at: Duration) {
+        if NOTES.iter().any(|note| line.starts_with(note)) {
+            self.notes.push(line.into());
+        } else if let Some(count) = between(line, "left to the host: ", " tests") {
+            self.left_to_host = count;
+        } else if let Some(count) = between(line, "running ", " tests") {
+            self.planned = Some(count);
+        } else if let Some((name, rest)) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.split_once(" ... "))
         {
             let name = name.trim().to_owned();
             self.tests.insert(name.clone(), Outcome::Cut);
-            self.running = Some(name);
-            self.outcome(rest);
+            self.running = Some((name, at));
+            self.outcome(rest, at);
         } else if line == "failures:" {
             self.in_failures = true;
         } else if let (true, Some(name)) = (self.in_failures, line.strip_prefix("    ")) {
@@ -84,20 +98,26 @@ impl Report {
                 *outcome = Outcome::Failed;
             }
         } else {
-            self.outcome(line);
+            self.outcome(line, at);
         }
     }
 
-    fn outcome(&mut self, text: &str) {
+    fn outcome(&mut self, text: &str, at: Duration) {
         let outcome = match text.trim_end() {
             text if text.ends_with("FAILED") => Outcome::Failed,
-            text if text.ends_with("ignored") || text.starts_with("ignored, ") => Outcome::Ignored,
+            text if text.ends_with("ignored") => Outcome::Ignored,
             text if text.ends_with("ok") => Outcome::Ok,
             _ => return,
         };
-        if let Some(name) = self.running.take() {
+        if let Some((name, begun)) = self.running.take() {
+            self.took.insert(name.clone(), at.saturating_sub(begun));
             self.tests.insert(name, outcome);
         }
+    }
+
+    /// The test that runs now.
+    pub fn running(&self) -> Option<&str> {
+        self.running.as_ref().map(|(name, _)| name.as_str())
     }
 
     /// How many tests have been run.
@@ -109,13 +129,26 @@ impl Report {
     }
 }
 
+/// How lines begin that the test program adds to libtest's.
+const NOTES: [&str; 2] = ["ignored: ", REPEATED];
+/// How a line begins that says that a test was done again.
+pub const REPEATED: &str = "repeated: ";
+
+fn between(line: &str, before: &str, after: &str) -> Option<usize> {
+    line.strip_prefix(before)?.strip_suffix(after)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Outcome, Report};
+    use std::time::Duration;
 
+    /// A line each second.
     fn report(text: &str) -> Report {
         let mut report = Report::new("t0k");
-        text.split('\n').for_each(|line| report.line(line));
+        for (second, line) in (0..).zip(text.split('\n')) {
+            report.line(line, Duration::from_secs(second));
+        }
         report
     }
 
@@ -123,7 +156,7 @@ mod tests {
     fn reads_a_whole_run() {
         let report = report(
             "t0k up 6.1.0-50\r\nt0k problem no veth\r\n\r\nrunning 3 tests\r\ntest a   ... ok\r\ntest b::c ... FAILED\r\n\
-             test d ... ignored, needs more\r\n\r\nfailures:\r\n\r\n---- b::c ----\r\nno\r\n\r\nfailures:\r\n    b::c\r\n\r\n\
+             test d ... ignored\r\n\r\nfailures:\r\n\r\n---- b::c ----\r\nno\r\n\r\nfailures:\r\n    b::c\r\n\r\n\
              test result: FAILED. 1 passed; 1 failed\r\nt0k end 101",
         );
         assert_eq!(report.release.as_deref(), Some("6.1.0-50"));
@@ -143,6 +176,7 @@ mod tests {
             ]
         );
         assert_eq!(report.ran(), 2);
+        assert_eq!(report.planned, Some(3));
         assert!(report.output.contains("---- b::c ----\nno\n"));
         assert!(!report.output.contains("t0k"));
     }
@@ -154,6 +188,19 @@ mod tests {
         );
         let outcomes: Vec<_> = report.tests.values().copied().collect();
         assert_eq!(outcomes, [Outcome::Ok, Outcome::Failed, Outcome::Failed]);
+    }
+
+    #[test]
+    fn counts_what_was_left_out_and_what_was_repeated() {
+        let report = report(
+            "left to the host: 41 tests\nrunning 1 tests\ntest a ... again: 1 missing\nignored\n\
+             ignored: a: no cgroup\nrepeated: a, time 2: 1 missing",
+        );
+        assert_eq!((report.left_to_host, report.planned), (41, Some(1)));
+        assert_eq!(report.tests["a"], Outcome::Ignored);
+        assert_eq!(report.took["a"], Duration::from_secs(1));
+        let notes = ["ignored: a: no cgroup", "repeated: a, time 2: 1 missing"];
+        assert_eq!(report.notes, notes);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What a guest's end means.
 
-use super::report::{Outcome, Report};
+use super::report::{Outcome, REPEATED, Report};
 use crate::vm::guest::Ended;
 use anyhow::Result;
 use std::time::Duration;
@@ -65,12 +65,13 @@ impl Verdict {
 
     /// One line for the guest as a whole.
     pub fn summary(&self) -> String {
-        let ran = self.report.ran();
+        let (release, ran) = (self.report.release.as_deref(), self.report.ran());
         format!(
-            "{}, {ran} test{} in {:.1} s",
+            "{}, {ran} test{} in {:.1} s on {}",
             self.word(),
             if ran == 1 { "" } else { "s" },
-            self.took.as_secs_f64()
+            self.took.as_secs_f64(),
+            release.unwrap_or("a kernel that did not come up")
         )
     }
 
@@ -86,6 +87,37 @@ impl Verdict {
             End::NoTest => "NO TEST",
             End::NotStarted => "NOT STARTED",
         }
+    }
+
+    /// How many of its tests passed.
+    pub fn passed(&self) -> usize {
+        self.count(Outcome::Ok)
+    }
+
+    /// How many of its tests could not run.
+    pub fn ignored(&self) -> usize {
+        self.count(Outcome::Ignored)
+    }
+
+    /// How often a test was done again.
+    pub fn repeated(&self) -> usize {
+        let notes = self.report.notes.iter();
+        notes.filter(|note| note.starts_with(REPEATED)).count()
+    }
+
+    /// How many tests do not depend on the kernel and were not run on it.
+    pub fn left_to_host(&self) -> usize {
+        self.report.left_to_host
+    }
+
+    /// What was ignored or done again, and why: a line each.
+    pub fn notes(&self) -> &[String] {
+        &self.report.notes
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        let outcomes = self.report.tests.values();
+        outcomes.filter(|one| **one == outcome).count()
     }
 
     /// The names of its tests.
@@ -193,7 +225,9 @@ mod tests {
 
     fn verdict(output: &str, console: &str, timed_out: bool) -> Verdict {
         let mut report = Report::new("t0k");
-        output.lines().for_each(|line| report.line(line));
+        for line in output.lines() {
+            report.line(line, Duration::ZERO);
+        }
         let took = Duration::from_secs(3);
         let ended = Ended {
             report,
