@@ -124,6 +124,8 @@ struct HistSession {
     /// What that report was made of.
     last: Durations,
     progress: Progress,
+    /// What could not be found out at the start: every report says it.
+    caveats: Vec<Caveat>,
 }
 
 impl HistSession {
@@ -152,6 +154,7 @@ impl HistSession {
             last: Durations::new(selection.clone()),
             last_ns: begin_ns,
             progress: Progress::new(true),
+            caveats,
         })
     }
 
@@ -180,7 +183,10 @@ impl HistSession {
             extent,
         };
         let account = self.live.account();
-        let report = report(durations, span, self.include_open, account);
+        let report = Report {
+            caveats: self.caveats.clone(),
+            ..report(durations, span, self.include_open, account)
+        };
         self.progress.clear()?;
         self.screen.show(&report)
     }

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
 
 use crate::{
     harness::{case::Cases, place::Place},
@@ -18,6 +19,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("refused_without_privileges", without_privileges);
     cases.add("refused_wrong_words", wrong_words).here();
     cases.add("doctor_without_privileges", doctor_without_privileges);
+    cases.add("hist_with_fewer_privileges", with_fewer).here();
 }
 
 /// Where nobody else than root may look, a copy of the tool that everybody may run. Removed when dropped.
@@ -96,6 +98,31 @@ fn without_privileges() -> Result<()> {
             outcome.stderr
         );
     }
+    Ok(())
+}
+
+/// What cannot be seen without a capability is in the report, where a script looks, and not on standard error alone.
+fn with_fewer() -> Result<()> {
+    let mut command = Command::new(binary());
+    command.args(["hist", "--json", "--duration", "1ms"]);
+    let drop_one = || {
+        Ok(remove_capability_from_bounding_set(
+            CapabilitySet::SYS_PTRACE,
+        )?)
+    };
+    // SAFETY: between fork and exec only one system call is made; nothing is allocated and no lock is taken.
+    unsafe { command.pre_exec(drop_one) };
+    let outcome = Tool::start_command(command)?.wait()?.success()?;
+    let report: serde_json::Value = serde_json::from_str(&outcome.stdout)?;
+    let caveats = report["caveats"].as_array().context("no caveats")?;
+    let named = caveats
+        .iter()
+        .any(|caveat| caveat["caveat"] == "missing_capabilities");
+    ensure!(
+        named && report["notes"].to_string().contains("CAP_SYS_PTRACE"),
+        "{report}"
+    );
+    ensure!(outcome.stderr.contains("CAP_SYS_PTRACE"), "{outcome:?}");
     Ok(())
 }
 
