@@ -7,6 +7,7 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::let_them_age,
     },
     run::tool::Tool,
     stuck::check::{self, Age},
@@ -52,6 +53,7 @@ fn single(place: Place, end: Ending) -> Result<()> {
     let mut stage = Stage::new()?;
     let old = stage.connect(Family::Ipv4, 2)?;
     let old_truths = stage.leak(&old, Side::Server)?;
+    let_them_age();
     let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
     tool.fresh()?;
     let new = stage.connect(Family::Ipv6, 2)?;
@@ -107,6 +109,7 @@ fn namespace_removal(place: Place) -> Result<()> {
 fn listener_closes(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let old = stage.never_accepted(Family::Ipv4, 3)?;
+    let_them_age();
     let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
     tool.fresh()?;
     let new = stage.never_accepted(Family::Ipv4, 3)?;

@@ -7,6 +7,7 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::let_them_age,
     },
     run::tool::Tool,
     stuck::check::{self, Age},
@@ -80,6 +81,7 @@ fn all_filters(stage: &Stage) -> Vec<Filter> {
 fn filters(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let before = mixture(&mut stage)?;
+    let_them_age();
     let mut filters = all_filters(&stage);
     if place == Place::Tracepoint {
         // What the kernel side does not sort out is the same with either hook.
@@ -108,6 +110,7 @@ fn filters(place: Place) -> Result<()> {
 fn one_namespace_of_two() -> Result<()> {
     let (mut one, mut two) = (Stage::new()?, Stage::new()?);
     let (of_one, of_two) = (mixture(&mut one)?, mixture(&mut two)?);
+    let_them_age();
     let snapshot = Tool::look(Place::Btf, one.netns().inode(), &[])?;
     check::exactly(&snapshot, &[(&of_one, Age::AtLeast)])?;
     let snapshot = Tool::look(Place::Btf, two.netns().inode(), &[])?;

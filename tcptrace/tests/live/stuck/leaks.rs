@@ -1,7 +1,5 @@
 //! Sockets that are left in CLOSE_WAIT by their owner: before the tool starts and while it watches.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result, ensure};
 use testbed::{Family, Stage, Truth};
 
@@ -9,6 +7,7 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
+        tolerance::let_them_age,
     },
     run::tool::Tool,
     stuck::{
@@ -62,7 +61,7 @@ fn of_all_families(stage: &mut Stage, leak: Leak) -> Result<Vec<Truth>> {
 /// Sockets that are stuck for long enough that a wrong age shows.
 fn stuck_for_a_while(stage: &mut Stage, leak: Leak) -> Result<Vec<Truth>> {
     let truths = of_all_families(stage, leak)?;
-    std::thread::sleep(Duration::from_millis(100));
+    let_them_age();
     Ok(truths)
 }
 
@@ -137,6 +136,7 @@ fn never_accepted(place: Place) -> Result<()> {
 fn a_thousand(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let before = stage.server_leak(Family::Ipv4, 400)?;
+    let_them_age();
     let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
     tool.fresh()?;
     let mut after = stage.client_leak(Family::Ipv6, 400)?;
