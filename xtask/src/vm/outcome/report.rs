@@ -38,8 +38,10 @@ pub struct Report {
     pub end: Option<i32>,
     /// What the test program printed.
     pub output: String,
-    /// The test whose outcome is still to come, and when it began.
-    running: Option<(String, Duration)>,
+    /// The test whose outcome is still to come.
+    running: Option<String>,
+    /// When the last test ended, or the first began.
+    last: Duration,
     /// The names of failed tests follow.
     in_failures: bool,
 }
@@ -81,14 +83,14 @@ impl Report {
         } else if let Some(count) = between(line, "left to the host: ", " tests") {
             self.left_to_host = count;
         } else if let Some(count) = between(line, "running ", " tests") {
-            self.planned = Some(count);
+            (self.planned, self.last) = (Some(count), at);
         } else if let Some((name, rest)) = line
             .strip_prefix("test ")
             .and_then(|rest| rest.split_once(" ... "))
         {
             let name = name.trim().to_owned();
             self.tests.insert(name.clone(), Outcome::Cut);
-            self.running = Some((name, at));
+            self.running = Some(name);
             self.outcome(rest, at);
         } else if line == "failures:" {
             self.in_failures = true;
@@ -109,15 +111,12 @@ impl Report {
             text if text.ends_with("ok") => Outcome::Ok,
             _ => return,
         };
-        if let Some((name, begun)) = self.running.take() {
-            self.took.insert(name.clone(), at.saturating_sub(begun));
+        if let Some(name) = self.running.take() {
+            // One runs after the other.
+            self.took.insert(name.clone(), at.saturating_sub(self.last));
+            self.last = at;
             self.tests.insert(name, outcome);
         }
-    }
-
-    /// The test that runs now.
-    pub fn running(&self) -> Option<&str> {
-        self.running.as_ref().map(|(name, _)| name.as_str())
     }
 
     /// How many tests have been run.
@@ -198,7 +197,7 @@ mod tests {
         );
         assert_eq!((report.left_to_host, report.planned), (41, Some(1)));
         assert_eq!(report.tests["a"], Outcome::Ignored);
-        assert_eq!(report.took["a"], Duration::from_secs(1));
+        assert_eq!(report.took["a"], Duration::from_secs(2));
         let notes = ["ignored: a: no cgroup", "repeated: a, time 2: 1 missing"];
         assert_eq!(report.notes, notes);
     }
