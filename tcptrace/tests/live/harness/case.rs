@@ -42,6 +42,16 @@ impl Added<'_> {
         self.0.iter_mut().for_each(|case| case.here = true);
     }
 
+    /// The same of one of its places only.
+    pub fn here_in(self, place: Place) {
+        let ending = format!("::{}", place.name());
+        let of_place = |case: &&mut Case| case.name.ends_with(&ending);
+        self.0
+            .iter_mut()
+            .filter(of_place)
+            .for_each(|case| case.here = true);
+    }
+
     /// No other test runs meanwhile.
     pub fn alone(self) {
         self.0.iter_mut().for_each(|case| case.alone = true);

@@ -22,7 +22,9 @@ use crate::{
 
 pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "hist_of_sockets_from_before", from_before);
-    cases.add_in(BOTH, "hist_of_a_leak", leak);
+    cases
+        .add_in(BOTH, "hist_of_a_leak", leak)
+        .here_in(Place::Tracepoint);
 }
 
 /// How much shorter the least may be than the truth: the kernel keeps that time in ticks of its timer, and the tool

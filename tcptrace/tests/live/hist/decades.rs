@@ -23,7 +23,9 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add_in(BOTH, "hist_durations_over_four_decades", decades);
+    cases
+        .add_in(BOTH, "hist_durations_over_four_decades", decades)
+        .here_in(Place::Tracepoint);
 }
 
 /// How long, how many of the first process; the second has one more of each, and so on.

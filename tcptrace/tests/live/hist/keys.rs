@@ -21,7 +21,9 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add_in(BOTH, "hist_by_each_part", each_part);
+    cases
+        .add_in(BOTH, "hist_by_each_part", each_part)
+        .here_in(Place::Tracepoint);
     cases.add_in(BOTH, "hist_by_pid_tells_lives_apart", lives);
     cases.add("hist_by_cgroup", by_cgroup);
     cases.add("hist_by_netns", by_netns);

@@ -11,7 +11,7 @@ use testbed::{Role, Truth, clock::slowness};
 use crate::{
     harness::{
         kernel,
-        tolerance::{ABOVE_NS, EXACT_NS, SHORT_NS},
+        tolerance::{ABOVE_NS, EXACT_NS, short_ns},
     },
     run::snapshot::{Group, Snapshot, Socket},
 };
@@ -130,7 +130,7 @@ fn age_right(
     let not_above = truth.before_ns - ABOVE_NS * (slowness - 1);
     let (word, earliest, allowance) = match age {
         Age::Exact => ("exact", truth.before_ns - EXACT_NS, EXACT_NS),
-        Age::AtLeast => ("at_least", not_above, SHORT_NS * slowness),
+        Age::AtLeast => ("at_least", not_above, short_ns()),
         Age::AtLeastClosely => ("at_least", not_above, CLOSELY_NS * slowness),
     };
     let latest = truth.after_ns + allowance;

@@ -17,7 +17,9 @@ use crate::{
 pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "ended_by_close", |place| single(place, close));
     cases.add_in(BOTH, "ended_by_reset", |place| single(place, reset));
-    cases.add_in(BOTH, "ended_by_keepalive", |place| single(place, keepalive));
+    cases
+        .add_in(BOTH, "ended_by_keepalive", |place| single(place, keepalive))
+        .here_in(Place::Tracepoint);
     cases.add_in(BOTH, "ended_by_exit", exit);
     cases.add_in(BOTH, "ended_by_namespace_removal", namespace_removal);
     cases.add_in(BOTH, "ended_by_listener_closing", listener_closes);

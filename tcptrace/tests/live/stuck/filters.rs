@@ -14,7 +14,12 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add_in(BOTH, "filters", filters);
+    cases.add_in(BOTH, "filters", |place| filters(place, in_the_kernel));
+    cases
+        .add("filters_by_process", || {
+            filters(Place::Btf, |words| !in_the_kernel(words))
+        })
+        .here();
     cases.add("filter_netns", one_namespace_of_two);
     cases.add("without_a_filter", all_namespaces);
 }
@@ -78,16 +83,18 @@ fn all_filters(stage: &Stage) -> Vec<Filter> {
     filters
 }
 
-fn filters(place: Place) -> Result<()> {
+/// Whether the kernel side applies such a filter alone.
+fn in_the_kernel(words: &[String]) -> bool {
+    let kernels = ["--family", "--port", "--remote"];
+    kernels.contains(&&*words[0]) && words.len() == 2
+}
+
+fn filters(place: Place, wanted: fn(&[String]) -> bool) -> Result<()> {
     let mut stage = Stage::new()?;
     let before = mixture(&mut stage)?;
     let_them_age();
     let mut filters = all_filters(&stage);
-    if place == Place::Tracepoint {
-        // What the kernel side does not sort out is the same with either hook.
-        let kernels = ["--family", "--port", "--remote"];
-        filters.retain(|(words, _)| kernels.contains(&words[0].as_str()) && words.len() == 2);
-    }
+    filters.retain(|(words, _)| wanted(words));
     let mut tools = Vec::new();
     for (words, fits) in &filters {
         let words: Vec<_> = words.iter().map(String::as_str).collect();
