@@ -1,4 +1,4 @@
-//! Choices as words, each with its line of help.
+//! The values of options that offer a choice, each with its line of help.
 
 use clap::{ValueEnum, builder::PossibleValue};
 
@@ -14,9 +14,9 @@ impl ValueEnum for HookChoice {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
-            Self::Auto => "The cheaper one that works: btf, else tracepoint",
+            Self::Auto => "The cheapest hook that works: btf, otherwise tracepoint",
             Self::Btf => "`tp_btf` (Linux 5.8 or later with BTF)",
-            Self::Tracepoint => "The classic tracepoint (needs tracefs; works without BTF)",
+            Self::Tracepoint => "The classic tracepoint (needs tracefs, works without BTF)",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }
@@ -29,13 +29,13 @@ impl ValueEnum for AcceptChoice {
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
-            Self::Auto => "The first that works: fexit, else syscall, else listener",
+            Self::Auto => "The first that works of fexit, syscall, listener",
             Self::Fexit => "The return of `inet_csk_accept` (trampolines)",
             Self::Syscall => {
                 "The return of the accept system calls (tracefs and type information; not \
                  io_uring's accepts)"
             }
-            Self::Listener => "Not at all: a connection counts as its listener's",
+            Self::Listener => "Not detected: a connection belongs to the process that listens",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }
@@ -57,10 +57,10 @@ impl ValueEnum for Part {
     fn to_possible_value(&self) -> Option<PossibleValue> {
         let help = match self {
             Self::Comm => "The owner's name",
-            Self::Pid => "The owner: one process, under one name",
+            Self::Pid => "The owner: one process with one name",
             Self::Remote => "The remote address",
             Self::Port => {
-                "The port connected to: the remote one of a client, the local one of a server"
+                "The service's port: the remote port of a client, the local port of a server"
             }
             Self::Cgroup => "The owner's control group",
             Self::Netns => "The network namespace",

@@ -13,7 +13,7 @@ pub struct Doctor {
 }
 
 impl Doctor {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> DoctorRequest {
         DoctorRequest { json: self.json }
     }

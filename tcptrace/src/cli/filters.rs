@@ -1,4 +1,4 @@
-//! Filters, the same on every command.
+//! Filters, the same for every command.
 
 use clap::Args;
 use ipnet::IpNet;
@@ -11,26 +11,26 @@ use crate::{
     },
 };
 
-/// Filters, the same on every command; several values of one mean "any of".
+/// Filters, the same for every command; several values of one mean "any of".
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Filters (several values of one mean any of them)")]
+#[command(next_help_heading = "Filters (several values of one filter: any of them matches)")]
 pub struct FilterArguments {
-    /// Sockets that this process has open, or has waiting to be accepted
+    /// Sockets that this process has open, or that wait for it to accept them
     #[arg(long, value_name = "PID", value_delimiter = ',')]
     pid: Vec<u32>,
-    /// The same by the process's name
+    /// The same, by the name of the process
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     comm: Vec<String>,
     /// Local or remote port
     #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = values::port)]
     port: Vec<u16>,
-    /// Remote address or range (CIDR); IPv4 ones include v4-mapped addresses
+    /// Remote address or range (CIDR); IPv4 also matches v4-mapped IPv6 addresses
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = values::remote)]
     remote: Vec<IpNet>,
     /// Network namespace: inode number, name in /run/netns, or path
     #[arg(long, value_name = "NETNS", value_parser = values::namespace)]
     netns: Option<Netns>,
-    /// Control group and those below it, as a path from /sys/fs/cgroup
+    /// Control group and the groups below it, as a path from /sys/fs/cgroup
     #[arg(long, value_name = "PATH", value_parser = values::cgroup)]
     cgroup: Option<String>,
     /// Address family: ipv4 or ipv6
@@ -39,7 +39,7 @@ pub struct FilterArguments {
 }
 
 impl FilterArguments {
-    /// What is asked for.
+    /// The filters of the request.
     pub fn request(self) -> request::Filters {
         request::Filters {
             pids: self.pid,

@@ -23,9 +23,9 @@ Examples:
   sudo tcptrace hist --state ESTABLISHED --by remote --interval 10s
   sudo tcptrace hist --duration 10s --json | jq '.histograms[0].quantiles'
 
-Sockets that are still in the state are shown as \"so far\": a leak never finishes. What has been
-longest in the state altogether comes first. Durations are counted in the kernel, in buckets that
-are at most 12.5 % wide: a quantile is within 6.25 % of the truth.";
+Sockets that are still in the state are shown as \"so far\": a leak never ends. The histogram with
+the most total time in the state comes first. The kernel counts durations in buckets that are at
+most 12.5 % wide, so a quantile is within 6.25 % of the true value.";
 
 /// Options of `tcptrace hist`.
 #[derive(Debug, Args)]
@@ -33,56 +33,58 @@ pub struct Hist {
     /// What to show
     #[command(flatten)]
     show: ShowHist,
-    /// Print the histograms of each such time, and at the end those of all of it
+    /// Print histograms for each interval of this length, and for the whole session at the end
     #[arg(long, value_name = "DURATION", value_parser = values::interval)]
     interval: Option<Duration>,
     /// End after this time
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     duration: Option<Duration>,
-    /// Follow the descendants of the processes named by --pid too
+    /// Also follow the descendants of the processes given by --pid
     #[arg(long, requires = "pid")]
     children: bool,
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,
-    /// How to learn who accepts a connection
+    /// How to find out which process accepts a connection
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     accept: AcceptChoice,
-    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
+    /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
+    /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     max_sockets: Option<u32>,
-    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
+    /// Show more: -v how tcptrace works on this machine, -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
 
-/// What to show of durations, live or of a recording.
+/// What to show about durations, live or from a recording.
 #[derive(Debug, Args)]
 pub struct ShowHist {
-    /// The states in which to count
+    /// The states to measure
     #[arg(long, value_name = "STATE", value_delimiter = ',', default_value = "CLOSE_WAIT",
           value_parser = values::counted_state)]
     state: Vec<TcpState>,
-    /// Count in every state
+    /// Measure every state
     #[arg(long, conflicts_with = "state")]
     all_states: bool,
-    /// Split by this (several: by all of them together)
+    /// Split the histograms by this (several values: by their combination)
     #[arg(long, value_name = "PART", value_delimiter = ',', value_enum)]
     by: Vec<Part>,
-    /// Show so many of each state at most, those with the most time in it [default: 10, all in JSON]
+    /// Show at most this many histograms per state, those with the most total time [default: 10,
+    /// all in JSON]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     top: Option<u32>,
-    /// Keep so many apart at most; what comes later counts as "other"
+    /// Keep at most this many separate histograms; what does not fit counts as "other"
     #[arg(long, value_name = "N", default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(1..=100_000))]
     max_keys: u32,
-    /// Let quantiles and the longest also count what has not ended, as if it did now
+    /// Include durations that have not ended in quantiles and maximum, as if they ended now
     #[arg(long)]
     include_open: bool,
-    /// Write JSON, one line a report (schema tcptrace.hist/1)
+    /// Write JSON, one line per report (schema tcptrace.hist/1)
     #[arg(long)]
     json: bool,
-    /// Draw with plain ASCII
+    /// Draw with ASCII characters only
     #[arg(long, conflicts_with = "json")]
     ascii: bool,
     /// Which sockets
@@ -91,7 +93,7 @@ pub struct ShowHist {
 }
 
 impl Hist {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> HistRequest {
         HistRequest {
             show: self.show.request(),
@@ -107,7 +109,7 @@ impl Hist {
 }
 
 impl ShowHist {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> HistShow {
         let wanted = |state: &TcpState| self.all_states || self.state.contains(state);
         let states = values::COUNTED.into_iter().filter(wanted).collect();

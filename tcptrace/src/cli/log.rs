@@ -20,35 +20,36 @@ Examples:
   sudo tcptrace log --json -o night.jsonl.zst
                                             a recording, for `tcptrace replay`
 
-The process is the one that connected, accepted or listens, whoever's packet came in;
-? where that is not known. Ctrl-C ends with what is still open and a summary.";
+A line names the process that connected, accepted or listens, not the one that was running when a
+packet came in; ? means unknown. Ctrl-C ends the log with the sockets that are still open and a
+summary.";
 
 /// Options of `tcptrace log`.
 #[derive(Debug, Args)]
 pub struct Log {
-    /// Only transitions into or out of this state (several: any of them)
+    /// Only transitions into or out of this state (several values: any of them)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::any_state)]
     state: Vec<TcpState>,
-    /// Write JSON, one line a transition (schema tcptrace.transition/1): a recording
+    /// Write JSON, one line per transition (schema tcptrace.transition/1): a recording
     #[arg(long)]
     json: bool,
-    /// Write to this file instead of the screen, in place of what is in it; one that ends in .zst is
-    /// compressed
+    /// Write to this file instead of the screen and overwrite its content; a name that ends in .zst
+    /// makes it compressed
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Write one file for each process into this folder, and an index; what is there is continued
+    /// Write one file per process and an index into this folder; existing files are continued
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
     dir: Option<PathBuf>,
-    /// Begin a new file when one has reached this size, such as 64MiB
+    /// Begin a new file when a file has reached this size, such as 64MiB
     #[arg(long, value_name = "SIZE", requires = "dir", value_parser = values::size)]
     rotate_size: Option<u64>,
-    /// Keep so many old files of each process
+    /// Number of old files to keep per process
     #[arg(long, value_name = "N", default_value_t = 5, requires = "rotate_size")]
     rotate_keep: u32,
     /// End after this time
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     duration: Option<Duration>,
-    /// Follow the descendants of the processes named by --pid too
+    /// Also follow the descendants of the processes given by --pid
     #[arg(long, requires = "pid")]
     children: bool,
     /// Which sockets
@@ -57,22 +58,23 @@ pub struct Log {
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,
-    /// How to learn who accepts a connection
+    /// How to find out which process accepts a connection
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     accept: AcceptChoice,
-    /// Memory for transitions that are not read yet (a power of 2, 64KiB or more)
+    /// Size of the kernel's buffer for transitions (a power of 2, 64KiB or more)
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = values::buffer)]
     buffer: u32,
-    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
+    /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
+    /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     max_sockets: Option<u32>,
-    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
+    /// Show more: -v how tcptrace works on this machine, -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
 
 impl Log {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> LogRequest {
         LogRequest {
             show: LogShow {

@@ -1,5 +1,5 @@
-//! The command line. It is read here and nowhere else, and ends in a plain
-//! [`Request`](crate::model::request::Request); nothing of the machine is looked at.
+//! The command line. Only this module reads it, and turns it into a plain
+//! [`Request`](crate::model::request::Request) without looking at the machine.
 
 mod choices;
 mod doctor;
@@ -16,7 +16,7 @@ pub use usage::of_usage;
 
 use crate::model::request::Request;
 
-/// Finds TCP sockets stuck in CLOSE_WAIT: which, how long, whose, towards whom
+/// Finds TCP sockets stuck in CLOSE_WAIT and shows their age, process and remote address
 #[derive(Debug, Parser)]
 #[command(
     name = "tcptrace",
@@ -26,7 +26,7 @@ use crate::model::request::Request;
     max_term_width = 100
 )]
 pub struct Cli {
-    /// What to do; `stuck` when not given
+    /// What to do; the default is `stuck`
     #[command(subcommand)]
     command: Option<Command>,
     /// Options of `stuck`
@@ -40,21 +40,21 @@ enum Command {
     /// Reports stuck sockets: age, owner, remote, queues (the default command)
     #[command(after_help = stuck::EXAMPLES)]
     Stuck(Box<stuck::Stuck>),
-    /// Writes every transition as it happens, under the process whose socket it is
+    /// Writes every state transition as it happens, with the process that owns the socket
     #[command(after_help = log::EXAMPLES)]
     Log(Box<log::Log>),
-    /// Counts how long sockets stay in each state: histograms, by process, remote, …
+    /// Shows histograms of how long sockets stay in each state, by process, remote, …
     #[command(after_help = hist::EXAMPLES)]
     Hist(Box<hist::Hist>),
-    /// Shows a recording (a log in JSON) as `stuck`, `log` or `hist` would have
+    /// Shows a recording (a log in JSON) the way `stuck`, `log` or `hist` would have
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<replay::Replay>),
-    /// Says what this kernel and these privileges allow, and how to get the rest
+    /// Checks what works with this kernel and these privileges, and how to get the rest
     Doctor(doctor::Doctor),
 }
 
 impl Cli {
-    /// What is asked for.
+    /// The request.
     #[must_use]
     pub fn request(self) -> Request {
         match self.command {

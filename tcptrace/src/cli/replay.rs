@@ -18,14 +18,14 @@ Examples:
   tcptrace replay night.jsonl hist --by remote
   zcat old.jsonl.gz | tcptrace replay - stuck --json
 
-It needs no privileges, and works on any machine.";
+It needs no privileges and works on any machine.";
 
 /// Options of `tcptrace replay`.
 #[derive(Debug, Args)]
 pub struct Replay {
     /// The recording, as `log --json` wrote it (also .zst); - for standard input
     file: PathBuf,
-    /// What to show; `stuck` when not given
+    /// What to show; the default is `stuck`
     #[command(subcommand)]
     view: Option<ReplayCommand>,
 }
@@ -35,7 +35,7 @@ pub struct Replay {
 pub enum ReplayCommand {
     /// Sockets that were stuck when the recording ended
     Stuck(Box<stuck::ShowStuck>),
-    /// Its transitions
+    /// The recorded transitions
     Log(Box<ShowLog>),
     /// How long sockets stayed in each state
     Hist(Box<hist::ShowHist>),
@@ -44,10 +44,10 @@ pub enum ReplayCommand {
 /// Options of `tcptrace replay FILE log`.
 #[derive(Debug, Args)]
 pub struct ShowLog {
-    /// Only transitions into or out of this state (several: any of them)
+    /// Only transitions into or out of this state (several values: any of them)
     #[arg(long, value_name = "STATE", value_delimiter = ',', value_parser = values::any_state)]
     state: Vec<TcpState>,
-    /// Write JSON, one line a transition (schema tcptrace.transition/1)
+    /// Write JSON, one line per transition (schema tcptrace.transition/1)
     #[arg(long)]
     json: bool,
     /// Which sockets
@@ -56,7 +56,7 @@ pub struct ShowLog {
 }
 
 impl Replay {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> ReplayRequest {
         let view = self
             .view

@@ -17,11 +17,11 @@ Examples:
   sudo tcptrace --once                      one look
   sudo tcptrace --older-than 5min           only what has been stuck for long
   sudo tcptrace --remote 10.0.0.0/8 --port 8080
-  sudo tcptrace --comm java --all           every socket of every process called java
+  sudo tcptrace --comm java --all           every socket of every process named java
   sudo tcptrace --state FIN_WAIT2           sockets whose peer does not close
   sudo tcptrace --once --json | jq '.groups[0]'
 
-Ages with ≥ are of sockets that were stuck before tcptrace started: at least that old.
+An age with ≥ is a lower bound: the socket was stuck before tcptrace started.
 Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong command line.";
 
 /// Options of `tcptrace stuck`.
@@ -42,15 +42,16 @@ pub struct Stuck {
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,
-    /// Room for so many sockets in the kernel [default: 1000000, with the tracepoint hook 65536]
+    /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
+    /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     max_sockets: Option<u32>,
-    /// Say more: -v how tcptrace works here, -vv also the kernel side's own messages
+    /// Show more: -v how tcptrace works on this machine, -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
 
-/// What to show of stuck sockets, live or of a recording.
+/// What to show about stuck sockets, live or from a recording.
 #[derive(Debug, Args)]
 pub struct ShowStuck {
     /// A socket is stuck when it has been in the state for this long; 0s shows all
@@ -59,10 +60,11 @@ pub struct ShowStuck {
     /// The state to watch
     #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = values::state)]
     state: TcpState,
-    /// Write JSON, one line a look (schema tcptrace.stuck/1)
+    /// Write JSON, one line per look (schema tcptrace.stuck/1)
     #[arg(long)]
     json: bool,
-    /// Show so many sockets at most [default: what fits on the terminal, 50 elsewhere, all in JSON]
+    /// Show at most this many sockets [default: what fits on the terminal, 50 elsewhere, all in
+    /// JSON]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
     /// Show all sockets
@@ -74,10 +76,10 @@ pub struct ShowStuck {
 }
 
 impl Default for ShowStuck {
-    /// What stands in when nothing is given.
+    /// The options when none is given.
     fn default() -> Self {
         let command = Self::augment_args(clap::Command::new("stuck"));
-        // Every option has a default or may be left out; a test makes sure.
+        // Every option has a default or is optional; a test checks that.
         let matches = command.try_get_matches_from(["stuck"]);
         let show = matches.and_then(|matches| Self::from_arg_matches(&matches));
         show.unwrap_or_else(|error| error.exit())
@@ -85,7 +87,7 @@ impl Default for ShowStuck {
 }
 
 impl Stuck {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> StuckRequest {
         StuckRequest {
             show: self.show.request(),
@@ -100,7 +102,7 @@ impl Stuck {
 }
 
 impl ShowStuck {
-    /// What is asked for.
+    /// The request.
     pub fn request(self) -> StuckShow {
         StuckShow {
             state: self.state,

@@ -1,11 +1,10 @@
-//! What is wrong with a command line, as it is told for any other mistake in it.
+//! Errors in a command line, in the form in which clap reports its own.
 
 use clap::{CommandFactory as _, Error, error::ErrorKind};
 
 use crate::{cli::Cli, model::request::UsageError};
 
-/// The mistake in clap's words; its [`exit`](Error::exit) ends with the code for a wrong command
-/// line.
+/// The error in clap's form; its [`exit`](Error::exit) ends with the code for a wrong command line.
 #[must_use]
 pub fn of_usage(error: &UsageError) -> Error {
     match error {
@@ -15,7 +14,7 @@ pub fn of_usage(error: &UsageError) -> Error {
             value,
             reason,
         } => {
-            // Only a parser of values can give clap a reason: this one refuses every value.
+            // Only a value parser can give clap a reason, so this one refuses every value.
             let reason = reason.clone();
             let refuse = move |_: &str| Err::<String, _>(reason.clone());
             let command = Cli::command().mut_arg(option, |option| option.value_parser(refuse));

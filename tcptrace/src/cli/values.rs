@@ -1,4 +1,4 @@
-//! Reading the values that users give, with errors that name the word and say what is accepted.
+//! Parsing the values of options. Errors name the value and say what is accepted.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -63,17 +63,17 @@ pub fn state(text: &str) -> Result<TcpState, String> {
     let reason = match TcpState::ALL.into_iter().find(|state| state.name() == name) {
         Some(state) if WATCHABLE.contains(&state) => return Ok(state),
         Some(TcpState::TimeWait) => {
-            "no socket is in TIME_WAIT: the kernel keeps only a remainder of it, which no process \
-             owns and which goes by itself"
+            "no process owns a socket in TIME_WAIT: the kernel keeps only a small entry for it and \
+             removes it by itself"
         }
         Some(TcpState::SynRecv | TcpState::NewSynRecv) => {
             "a half-open connection is not a socket yet, and the kernel reports no transition of it"
         }
-        Some(_) => "a socket is not stuck there",
+        Some(_) => "a socket does not get stuck in this state",
         None => "no such TCP state",
     };
     let names: Vec<_> = WATCHABLE.iter().map(|state| state.name()).collect();
-    Err(format!("{reason}; one of {}", names.join(", ")))
+    Err(format!("{reason}; give one of {}", names.join(", ")))
 }
 
 /// Any state, by the kernel's name in upper or lower case, with `-` or `_`.
@@ -86,7 +86,7 @@ pub fn any_state(text: &str) -> Result<TcpState, String> {
     let mut states = TcpState::ALL.into_iter();
     states.find(|state| state.name() == name).ok_or_else(|| {
         let names = TcpState::ALL.map(TcpState::name).join(", ");
-        format!("no such TCP state; one of {names}")
+        format!("no such TCP state; give one of {names}")
     })
 }
 
@@ -94,22 +94,22 @@ pub fn any_state(text: &str) -> Result<TcpState, String> {
 /// `_`.
 ///
 /// # Errors
-/// Says which there are, or why this one is none.
+/// Says which there are, or why this one is not accepted.
 pub fn counted_state(text: &str) -> Result<TcpState, String> {
     let reason = match any_state(text) {
         Ok(state) if COUNTED.contains(&state) => return Ok(state),
         Ok(TcpState::TimeWait) => {
-            "no socket is in TIME_WAIT: the kernel keeps only a remainder of it, and reports no \
-             transition of that"
+            "the kernel keeps only a small entry for a connection in TIME_WAIT, and does not \
+             report when it ends"
         }
         Ok(TcpState::NewSynRecv) => {
             "a half-open connection is not a socket yet, and the kernel reports no transition of it"
         }
-        Ok(_) => "a closed socket is no connection",
+        Ok(_) => "a closed socket is not a connection",
         Err(_) => "no such TCP state",
     };
     let names = COUNTED.map(TcpState::name).join(", ");
-    Err(format!("{reason}; one of {names}"))
+    Err(format!("{reason}; give one of {names}"))
 }
 
 /// A number of bytes, with a unit or without: `4096`, `64KiB`, `16M`, `1GiB`.
@@ -149,8 +149,7 @@ pub fn buffer(text: &str) -> Result<u32, String> {
 pub fn remote(text: &str) -> Result<IpNet, String> {
     let address = text.parse::<IpAddr>().map(IpNet::from);
     address.ok().or_else(|| text.parse().ok()).ok_or_else(|| {
-        "neither an address nor a range; give one such as 10.0.0.7, 10.0.0.0/8, 2001:db8::/32"
-            .into()
+        "not an address or a range; give one such as 10.0.0.7, 10.0.0.0/8, 2001:db8::/32".into()
     })
 }
 
@@ -162,14 +161,14 @@ pub fn family(text: &str) -> Result<Family, String> {
     match text {
         "4" | "ipv4" | "inet" => Ok(Family::Ipv4),
         "6" | "ipv6" | "inet6" => Ok(Family::Ipv6),
-        _ => Err("one of ipv4, ipv6 (a v4-mapped socket is ipv6)".into()),
+        _ => Err("give ipv4 or ipv6 (a v4-mapped socket is ipv6)".into()),
     }
 }
 
-/// A network namespace, by inode number, name or path: whether there is such a one is not looked up.
+/// A network namespace, by inode number, name or path. This does not check whether it exists.
 ///
 /// # Errors
-/// Never; the type is what a value parser must have.
+/// Never; clap requires this type of a value parser.
 #[allow(clippy::unnecessary_wraps)]
 pub fn namespace(text: &str) -> Result<Netns, String> {
     let inode = text.parse().map(Netns::Inode);
@@ -190,7 +189,7 @@ pub fn port(text: &str) -> Result<u16, String> {
 /// A control group's path from the cgroup root; the mount point may stand before it.
 ///
 /// # Errors
-/// Never; the type is what a value parser must have.
+/// Never; clap requires this type of a value parser.
 #[allow(clippy::unnecessary_wraps)]
 pub fn cgroup(text: &str) -> Result<String, String> {
     let path = text.strip_prefix("/sys/fs/cgroup").unwrap_or(text);
