@@ -2,15 +2,15 @@
 
 use aya::{EbpfError, programs::ProgramError};
 
-/// A reason for which tracing cannot start.
+/// A reason why tracing cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The process may not load BPF programs.
     #[error(
         "not enough privileges: {missing} missing\n  \
-         loading BPF programs takes CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN before Linux 5.8); \
+         loading BPF programs needs CAP_BPF and CAP_PERFMON (CAP_SYS_ADMIN before Linux 5.8); \
          CAP_SYS_PTRACE shows the descriptors of other users' processes, CAP_NET_ADMIN all details \
-         of their sockets, CAP_SYS_ADMIN other network namespaces\n  \
+         of their sockets, and CAP_SYS_ADMIN other network namespaces\n  \
          try: {command}"
     )]
     Privileges {
@@ -22,7 +22,7 @@ pub enum StartError {
     /// `--hook btf` without type information.
     #[error(
         "this kernel's type information cannot be used: {reason}\n  \
-         the btf hook reads struct members where it says they are \
+         the btf hook needs it to find struct members \
          (/sys/kernel/btf/vmlinux, CONFIG_DEBUG_INFO_BTF)\n  \
          try: --hook tracepoint"
     )]
@@ -33,34 +33,37 @@ pub enum StartError {
     /// No tracefs is mounted.
     #[error(
         "no tracefs: neither /sys/kernel/tracing nor /sys/kernel/debug/tracing is mounted\n  \
-         the classic tracepoint is described and switched on there{}\n  \
+         tcptrace needs it to read and enable the classic tracepoint{}\n  \
          try: mount -t tracefs tracefs /sys/kernel/tracing",
         because(.btf_problem.as_deref())
     )]
     NoTracefs {
-        /// Why the btf hook, which needs none, was not used.
+        /// Why the btf hook, which needs no tracefs, was not used.
         btf_problem: Option<String>,
     },
     /// tracefs does not have the tracepoint.
     #[error(
         "this kernel has no tracepoint sock:inet_sock_set_state\n  \
-         it came with Linux 4.16 and needs CONFIG_TRACING and event tracing{}",
+         it exists since Linux 4.16 and needs a kernel with event tracing (CONFIG_TRACING){}",
         because(.btf_problem.as_deref())
     )]
     NoTracepoint {
         /// Why the btf hook was not used.
         btf_problem: Option<String>,
     },
-    /// The tracepoint's description is not what is expected.
-    #[error("the tracepoint sock:inet_sock_set_state cannot be read: {reason}")]
+    /// The tracepoint's description has an unexpected form.
+    #[error(
+        "the record of the tracepoint sock:inet_sock_set_state has an unknown layout: {reason}\n  \
+         if you gave --hook tracepoint, try: --hook btf"
+    )]
     TracepointFormat {
-        /// The field at fault.
+        /// The field that is wrong.
         reason: String,
     },
-    /// The way to learn of accepting that was asked for does not work here.
+    /// The requested way to detect accepts does not work here.
     #[error(
-        "accepting cannot be learnt by {way} here: {reason}\n  \
-         try: --accept auto, which takes the best way that works"
+        "accepts cannot be detected by {way} on this machine: {reason}\n  \
+         try: --accept auto, which uses the best way that works"
     )]
     Accept {
         /// What was tried last.
@@ -68,10 +71,10 @@ pub enum StartError {
         /// What the kernel said.
         reason: String,
     },
-    /// A filter takes what is not known here.
+    /// A filter needs information that this kernel does not offer.
     #[error(
-        "network namespaces cannot be told apart here: {reason}\n  \
-         --netns takes the kernel's type information (CONFIG_DEBUG_INFO_BTF)\n  \
+        "network namespaces cannot be distinguished on this machine: {reason}\n  \
+         --netns needs the kernel's type information (CONFIG_DEBUG_INFO_BTF)\n  \
          try: without --netns, or with --port or --remote"
     )]
     Namespace {
@@ -80,8 +83,8 @@ pub enum StartError {
     },
     /// Descendants cannot be followed.
     #[error(
-        "processes cannot be followed here: {reason}\n  \
-         --children takes the kernel's type information (CONFIG_DEBUG_INFO_BTF)\n  \
+        "processes cannot be followed on this machine: {reason}\n  \
+         --children needs the kernel's type information (CONFIG_DEBUG_INFO_BTF)\n  \
          try: without --children"
     )]
     Follow {
@@ -91,14 +94,14 @@ pub enum StartError {
     /// The kernel is locked down.
     #[error(
         "the kernel is locked down (/sys/kernel/security/lockdown says [confidentiality])\n  \
-         it lets nobody, root included, load programs that read kernel memory\n  \
-         only a boot with lockdown=integrity or none, or without Secure Boot, lifts this"
+         in this mode nobody, not even root, can load programs that read kernel memory\n  \
+         to use tcptrace, boot with lockdown=integrity or lockdown=none, or without Secure Boot"
     )]
     Lockdown,
     /// The kernel refused a program.
     #[error(
-        "the kernel refuses the program {program}: {reason}\n  \
-         Linux 5.8 or later is needed; a container's seccomp profile may also forbid bpf()"
+        "the kernel refused the program {program}: {reason}\n  \
+         tcptrace needs Linux 5.8 or later; in a container, a seccomp profile may forbid bpf()"
     )]
     Refused {
         /// Its name.
@@ -107,12 +110,12 @@ pub enum StartError {
         reason: String,
     },
     /// The object could not be set up.
-    #[error("setting the BPF programs up failed: {}", chain(.0))]
+    #[error("cannot set up the BPF programs: {}", chain(.0))]
     Setup(#[from] EbpfError),
 }
 
 impl StartError {
-    /// Says, where the other hook has failed, too, why the btf hook was not used.
+    /// Adds why the btf hook was not used, if the other hook has failed too.
     #[must_use]
     pub fn with_btf_problem(self, btf_problem: Option<String>) -> Self {
         match self {
@@ -123,12 +126,12 @@ impl StartError {
     }
 }
 
-/// An error and what it came from.
+/// An error and its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |error| error.source());
     causes.fold(error.to_string(), |text, cause| {
         let cause = cause.to_string();
-        // Some say what they came from themselves.
+        // Some errors already include their cause.
         if text.ends_with(&cause) {
             text
         } else {
@@ -139,11 +142,12 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 fn because(btf_problem: Option<&str>) -> String {
     btf_problem.map_or_else(String::new, |problem| {
-        format!("; the btf hook needs neither, but {problem}")
+        format!("; the btf hook works without it, but {problem}")
     })
 }
 
-/// What the kernel said of a program: the error and the verifier's last words, which are the point.
+/// The kernel's refusal of a program: the error and the last line of the verifier, which has the
+/// reason.
 #[must_use]
 pub fn refusal(error: &ProgramError) -> String {
     match error {

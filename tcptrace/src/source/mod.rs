@@ -1,4 +1,4 @@
-//! The only place that knows BPF, netlink, `/proc` and files. Everything here ends in plain facts:
+//! The only module that uses BPF, netlink, `/proc` and files. Everything here produces plain facts:
 //! a [`Look`](crate::model::stuck::look::Look) or a [`Record`](crate::model::transition::Record).
 
 pub mod bpf;

@@ -1,6 +1,5 @@
-//! Attaching a kernel side: what a kernel can do is found out by trying, here and nowhere else. Each
-//! kernel side lists the configurations that serve what is asked for, and the first that works is
-//! taken.
+//! Attaching a kernel side. Only this module finds out what a kernel can do, by trying. Each kernel
+//! side lists the configurations that fit the request, and the first that works is used.
 
 use tcptrace_common::{Settings, TracepointOffsets};
 
@@ -17,40 +16,40 @@ use crate::{
 pub struct Candidate {
     /// Where the program for transitions attaches.
     pub hook: Hook,
-    /// Whether programs ask for a socket's cookie and for the typed task, which kernels before 5.12
-    /// refuse; with the classic tracepoint they do without.
+    /// Whether programs use the helpers for a socket's cookie and for the typed task, which kernels
+    /// before 5.12 refuse. With the classic tracepoint the programs do not use them.
     pub modern: bool,
-    /// Whether a wanted control group is looked for among those above a process's own, for which
-    /// some kernels lack the helper. Without it, tracking does what it can with less.
+    /// Whether the programs search for a wanted control group among the ancestors of a process's
+    /// own group. Some kernels lack the helper for it; tracking then works with less.
     pub cgroup_helper: bool,
-    /// How accepting is learnt.
+    /// How accepts are detected.
     pub accept: Accept,
 }
 
-/// A way to learn who accepts a connection.
+/// A way to detect who accepts a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accept {
     /// The return of the kernel's function.
     Fexit,
     /// The return of the system calls.
     Syscall,
-    /// None: a connection counts as its listener's.
+    /// None: a connection belongs to the process that listens.
     Listener,
 }
 
-/// What becomes of a candidate after an earlier one has failed.
+/// What to do with a candidate after an earlier one has failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Next {
-    /// It is tried.
+    /// Try it.
     Try,
-    /// It would fail the same way.
+    /// Skip it: it would fail the same way.
     Skip,
-    /// Nothing more is tried.
+    /// Stop trying.
     End,
 }
 
 impl Accept {
-    /// How it is called, in reports and on the command line.
+    /// Its name, in reports and on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -62,7 +61,8 @@ impl Accept {
 }
 
 impl Candidate {
-    /// What the programs must know of the kernel; `layout` reads the classic tracepoint's.
+    /// What the programs must know about the kernel; `layout` reads the layout of the classic
+    /// tracepoint.
     ///
     /// # Errors
     /// When the layout cannot be read.
@@ -89,28 +89,31 @@ impl Candidate {
         Self { accept, ..*self } == *other
     }
 
-    /// What becomes of this one when the `earlier` has failed with the `error`.
+    /// What to do with this candidate when the `earlier` one has failed with the `error`.
     fn after(&self, earlier: &Self, error: &StartError) -> Next {
         let same_hook = self.hook == earlier.hook;
         let same_program = self.has_program_of(earlier);
         match error {
-            // No program may read the kernel.
+            // No program may read kernel memory.
             StartError::Lockdown => Next::End,
-            // The program for accepting may be refused for what else the candidate asks for, which
-            // the btf hook tries with less. Another hook makes no difference to it.
+            // The kernel may refuse the accept program because of other features of the candidate.
+            // With the btf hook the next candidates use fewer of them; another hook makes no
+            // difference.
             StartError::Accept { .. } if same_program => Next::Try,
             StartError::Accept { .. } if same_hook && self.hook == Hook::Btf => Next::Try,
             StartError::Accept { .. } => Next::End,
             StartError::Refused { .. } if same_program => Next::Skip,
             StartError::Refused { .. } => Next::Try,
-            // The maps, the tracepoint's layout, or following processes.
+            // The maps, the tracepoint's layout, or following processes: another candidate has the
+            // same problem.
             _ if same_hook => Next::Skip,
             _ => Next::Try,
         }
     }
 }
 
-/// The hooks that may serve the choice, the cheaper first; the btf hook takes type information.
+/// The hooks that fit the choice, the one that costs less first; the btf hook needs type
+/// information.
 #[must_use]
 pub fn hooks(choice: HookChoice, has_types: bool) -> Vec<Hook> {
     let btf = choice != HookChoice::Tracepoint && has_types;
@@ -129,18 +132,19 @@ pub fn modern_first(hook: Hook) -> &'static [bool] {
     }
 }
 
-/// Tries the candidates in order and gives what the first that works gives. `types` are the
-/// kernel's, or why they are not known; without candidates that is the error.
+/// Tries the candidates in order and returns the result of the first that works. `types` is the
+/// kernel's type information, or the reason why there is none; without candidates this reason is
+/// the error.
 ///
 /// # Errors
-/// That of the candidate tried last.
+/// The error of the candidate that was tried last.
 pub fn first_that_works<Types, Attached>(
     choice: HookChoice,
     types: Result<Types, &String>,
     candidates: &[Candidate],
     mut attach: impl FnMut(&Candidate) -> Result<Attached, StartError>,
 ) -> Result<Attached, StartError> {
-    // Why the btf hook is not used, if it may be.
+    // Why the btf hook is not used, if the request allows it.
     let mut btf_problem = match types {
         Err(reason) if choice != HookChoice::Tracepoint => Some(reason.clone()),
         _ => None,

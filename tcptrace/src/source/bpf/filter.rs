@@ -1,4 +1,4 @@
-//! The part of a filter that the kernel applies, in its words.
+//! The part of a filter that the kernel side applies, in the form in which it takes it.
 
 use ipnet::IpNet;
 use tcptrace_common::{
@@ -14,7 +14,8 @@ use crate::{
 /// Bytes of a process's name with the NUL that ends it (`TASK_COMM_LEN`).
 const COMM_BYTES: usize = 16;
 
-/// What the kernel applies by socket. A list that is too long for it is left to the model alone.
+/// What the kernel applies by socket. The model alone applies a list that is too long for the
+/// kernel.
 #[must_use]
 pub fn by_socket(filter: &Filter) -> KernelFilter {
     let mut kernel = KernelFilter {
@@ -27,14 +28,14 @@ pub fn by_socket(filter: &Filter) -> KernelFilter {
     };
     let ports = &filter.ports;
     if ports.len() <= MAX_PORTS {
-        #[allow(clippy::cast_possible_truncation)] // just compared
+        #[allow(clippy::cast_possible_truncation)] // compared just above
         let count = ports.len() as u32;
         kernel.port_count = count;
         kernel.ports[..ports.len()].copy_from_slice(ports);
     }
     let remotes = &filter.remotes;
     if remotes.len() <= MAX_REMOTES {
-        #[allow(clippy::cast_possible_truncation)] // just compared
+        #[allow(clippy::cast_possible_truncation)] // compared just above
         let count = remotes.len() as u32;
         kernel.remote_count = count;
         for (slot, range) in kernel.remotes.iter_mut().zip(remotes) {
@@ -44,8 +45,8 @@ pub fn by_socket(filter: &Filter) -> KernelFilter {
     kernel
 }
 
-/// What it applies beside [`by_socket`] where it knows owners: theirs, and the states of which a
-/// transition is told (none for all).
+/// What it applies beside [`by_socket`] where it knows owners: filters by owner, and the states
+/// whose transitions it reports (none for all).
 #[must_use]
 pub fn by_owner(filter: &Filter, states: &[TcpState]) -> TrackSettings {
     let mut settings = TrackSettings {
@@ -54,7 +55,7 @@ pub fn by_owner(filter: &Filter, states: &[TcpState]) -> TrackSettings {
     };
     let comms = &filter.comms;
     if comms.len() <= MAX_COMMS && comms.iter().all(|comm| comm.len() < COMM_BYTES) {
-        #[allow(clippy::cast_possible_truncation)] // just compared
+        #[allow(clippy::cast_possible_truncation)] // compared just above
         let count = comms.len() as u32;
         settings.comm_count = count;
         for (slot, comm) in settings.comms.iter_mut().zip(comms) {
@@ -77,15 +78,15 @@ pub fn mask(states: &[TcpState]) -> u32 {
     bits.fold(0, |mask, bit: u32| mask | bit)
 }
 
-/// Why the kernel cannot apply all of it, for where nobody else can.
+/// Checks that the kernel can apply all of the filter, for commands in which only the kernel can.
 ///
 /// # Errors
-/// Names what it cannot: not yet fit for a terminal.
+/// Names the part that it cannot apply: not yet fit for a terminal.
 pub fn fits(filter: &Filter) -> Result<(), String> {
     let most = |option: &str, count: usize, most: usize| match count > most {
         true => Err(format!(
-            "--{option} takes {most} values at the most here, not {count}: durations are counted \
-             in the kernel"
+            "--{option} takes at most {most} values here, not {count}: the kernel applies this \
+             filter"
         )),
         false => Ok(()),
     };
@@ -94,7 +95,7 @@ pub fn fits(filter: &Filter) -> Result<(), String> {
     most("comm", filter.comms.len(), MAX_COMMS)?;
     if let Some(long) = filter.comms.iter().find(|comm| comm.len() >= COMM_BYTES) {
         return Err(format!(
-            "--comm {long}: the kernel keeps 15 bytes of a process's name; give those"
+            "--comm {long}: the kernel keeps only 15 bytes of a process's name; give the first 15"
         ));
     }
     match filter.cgroup.as_deref() {
@@ -105,7 +106,7 @@ pub fn fits(filter: &Filter) -> Result<(), String> {
     }
 }
 
-/// The range in the common form, as it lies in memory.
+/// The range in the common form, as the kernel side has it in memory.
 fn prefix(range: &IpNet) -> Prefix {
     let (address, bits) = match range {
         IpNet::V4(v4) => (v4.network().to_ipv6_mapped(), 96 + v4.prefix_len()),

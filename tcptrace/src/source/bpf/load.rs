@@ -1,4 +1,4 @@
-//! Loading the object: its maps are made, and its programs are ready to be loaded.
+//! Loading the object: creates its maps, and prepares its programs for loading.
 
 use aya::{Ebpf, EbpfLoader};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -9,15 +9,16 @@ use crate::source::{bpf::types::TypeInfo, error::StartError};
 /// The programs, as `cargo xtask ebpf` built them.
 static OBJECT: &[u8] = aya::include_bytes_aligned!("tcptrace.bpf.o");
 
-/// Room for sockets where the map can grow as needed.
+/// Room for sockets if the map can grow as needed.
 pub const SOCKETS: u32 = 1_000_000;
-/// Room for sockets where all of it is taken at once: about 8 MiB.
+/// Room for sockets if the map is preallocated: about 8 MiB.
 pub const SOCKETS_PREALLOCATED: u32 = 65_536;
-/// The smallest ring buffer there is: one page.
+/// The smallest possible ring buffer: one page.
 const NO_MESSAGES_BYTES: u32 = 4096;
 
-/// Makes the maps, those named with so many entries (a ring buffer: bytes) and others as small as
-/// can be, and the programs ready to load; `messages`: whether the kernel side sends any.
+/// Creates the maps and prepares the programs for loading. Maps in the list get the given number of
+/// entries (a ring buffer: bytes), others are as small as possible. `messages`: whether the kernel
+/// side sends messages.
 ///
 /// # Errors
 /// When the kernel refuses a map.
@@ -44,9 +45,9 @@ pub fn object(
 }
 
 /// A loader without type information of its own. `EbpfLoader::new` of aya 0.14.0 reads and parses
-/// all of the kernel's before another can be given, which takes 20 ms and 20 MiB
-/// (<https://github.com/aya-rs/aya/issues/1172>); where the file cannot be opened it does without.
-/// Nothing else runs yet that might open a file meanwhile.
+/// all of the kernel's type information before the caller can give its own, which takes 20 ms and
+/// 20 MiB (<https://github.com/aya-rs/aya/issues/1172>); if it cannot open the file, it continues
+/// without. No other thread runs yet that might open a file in the meantime.
 ///
 /// aya's main branch reads it only when the object asks for it
 /// (<https://github.com/aya-rs/aya/pull/1639>): with the first release after 0.14.0 this can become
@@ -60,7 +61,7 @@ fn new_loader<'a>() -> EbpfLoader<'a> {
     let lowered = setrlimit(Resource::Nofile, none).is_ok();
     let loader = EbpfLoader::new();
     if lowered {
-        // Up to what it was is always allowed, for the hard limit stayed.
+        // Raising it to the old value is always allowed, because the hard limit has not changed.
         let _ = setrlimit(Resource::Nofile, limit);
     }
     loader

@@ -16,7 +16,7 @@ impl Log for Stderr {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // Nobody is left to tell when standard error is closed.
+        // There is nowhere to report that standard error is closed.
         let _ = writeln!(
             std::io::stderr(),
             "kernel: {} {}",
@@ -28,7 +28,7 @@ impl Log for Stderr {
     fn flush(&self) {}
 }
 
-/// Prints the messages as they come, until the task is dropped with the runtime.
+/// Prints the messages as they arrive, until the runtime drops the task.
 ///
 /// # Errors
 /// When the kernel side was loaded without messages or the ring cannot be watched.

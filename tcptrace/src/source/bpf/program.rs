@@ -1,4 +1,4 @@
-//! The programs of the object, one by one: loading, attaching, running, and what the kernel says.
+//! The programs of the object, one by one: loading, attaching, running, and the kernel's answers.
 
 use std::{
     fs::{self, File},
@@ -17,15 +17,15 @@ use crate::source::{
     machine::restrictions,
 };
 
-/// Where sockets change their state: `sock:inet_sock_set_state`.
+/// The tracepoint at which sockets change their state: `sock:inet_sock_set_state`.
 pub const TRACEPOINT: &str = "inet_sock_set_state";
-/// The events that it is among.
+/// Its category.
 pub const CATEGORY: &str = "sock";
 
 /// The program of this name.
 ///
 /// # Errors
-/// The object is ours and has it; another one would be a mistake of the build.
+/// Never for the object of this build, which has every program.
 pub fn find<'a>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Program, ProgramError> {
     ebpf.program_mut(name).ok_or(ProgramError::NotLoaded)
 }
@@ -74,7 +74,7 @@ pub fn load_classic<'a>(
 /// Loads and attaches a program for a classic tracepoint, `category:event`.
 ///
 /// # Errors
-/// When the kernel refuses, or tracefs cannot be seen.
+/// When the kernel refuses, or tracefs is not accessible.
 pub fn attach_classic(
     ebpf: &mut Ebpf,
     name: &str,
@@ -99,7 +99,7 @@ pub fn load_iterator<'a>(
     Ok(program)
 }
 
-/// Attaches an iterator; reading what this gives is what makes it run, once.
+/// Attaches an iterator. Reading the result makes it run once.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -111,14 +111,14 @@ pub fn open_iterator(ebpf: &mut Ebpf, name: &str) -> io::Result<File> {
     link.into_file().map_err(io::Error::other)
 }
 
-/// Runs of a program that the kernel skipped because it was running on that CPU already; `None`
-/// where the kernel does not count them (before 5.12).
+/// Runs of a program that the kernel skipped because the program was already running on that CPU;
+/// `None` if the kernel does not count them (before 5.12).
 #[must_use]
 pub fn recursion_misses(ebpf: &Ebpf, name: &str) -> Option<u64> {
     misses_of(ebpf.program(name)?.fd().ok()?)
 }
 
-/// The same of a program that may be detached by now.
+/// The same for a program that may already be detached.
 #[must_use]
 pub fn misses_of(fd: &ProgramFd) -> Option<u64> {
     let info = fs::read_to_string(format!("/proc/self/fdinfo/{}", fd.as_fd().as_raw_fd()));
@@ -127,7 +127,7 @@ pub fn misses_of(fd: &ProgramFd) -> Option<u64> {
     info.lines().find_map(field)?.ok()
 }
 
-/// What to tell the user of a program that did not load or attach.
+/// The message for the user about a program that did not load or attach.
 #[must_use]
 pub fn refused(name: &'static str, error: &ProgramError) -> StartError {
     if errno(error) == Some(libc::EPERM) && restrictions::locked_down() {

@@ -1,5 +1,5 @@
-//! Reading maps: those of sockets many entries a call, for one by one, as aya does, takes eight
-//! times as long; and counters.
+//! Reading maps of sockets and counters. Maps of sockets are read with many entries per call,
+//! because one entry per call, as aya does it, takes eight times as long.
 
 use std::{
     io, mem,
@@ -12,13 +12,13 @@ use aya::{
 };
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 
-/// Entries asked for at once, at first.
+/// Entries per call, at first.
 const BATCH: usize = 1024;
-/// The kernel gives whole buckets; a bucket of more entries than this is beyond belief.
+/// The kernel returns whole buckets; a bucket with more entries than this is not plausible.
 const MAX_BATCH: usize = 1 << 20;
 
-/// All values of a hash map whose keys are `u64`, which must be values of type `V`. Entries that come or go meanwhile may
-/// be among them or not.
+/// All values of a hash map whose keys are `u64`, which must be values of type `V`. Entries that
+/// are added or removed in the meantime may be included or not.
 ///
 /// # Errors
 /// When the kernel has no `BPF_MAP_LOOKUP_BATCH` (5.6) or refuses.
@@ -38,7 +38,7 @@ pub fn read_all<V: Pod + Default>(map: BorrowedFd<'_>) -> io::Result<Vec<V>> {
                 all.extend_from_slice(&values[..count.min(values.len())]);
                 return Ok(all);
             }
-            // A bucket has more entries than there is room for.
+            // A bucket has more entries than the buffers hold.
             Err(Some(libc::ENOSPC)) if keys.len() < MAX_BATCH => {
                 keys.resize(keys.len() * 2, 0);
                 values.resize(keys.len(), V::default());

@@ -1,4 +1,4 @@
-//! From what the kernel side keeps of a socket to what the model takes.
+//! Converts what the kernel side keeps about a socket to the model's types.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,7 +9,7 @@ use crate::model::{
     stuck::look::Entered,
 };
 
-/// The socket as the model takes it; `None` for a family that TCP does not run on.
+/// The socket in the model's type; `None` for a family that TCP does not run on.
 #[must_use]
 pub fn entered(socket: &WatchedSocket) -> Option<Entered> {
     let family = family(socket)?;

@@ -1,5 +1,5 @@
-//! tracefs, where classic tracepoints are described and numbered. Where it is not mounted, it is
-//! for a moment, in a mount namespace that nobody else is in and that goes with its thread.
+//! tracefs, which describes and numbers classic tracepoints. If it is not mounted, this module
+//! mounts it for a moment, in a private mount namespace that ends with its thread.
 
 use std::{fs, thread};
 
@@ -11,7 +11,7 @@ use rustix::{
 
 const MOUNT_POINT: &str = "/sys/kernel/tracing";
 
-/// Does `work` where tracefs can be seen, if that can be had.
+/// Does `work` with tracefs mounted, if that is possible.
 pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     let mounted = fs::read_dir(MOUNT_POINT).is_ok_and(|mut entries| entries.next().is_some());
     if mounted {
@@ -19,7 +19,7 @@ pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> T {
     }
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
-            // Without it, the work says itself what is missing.
+            // Without tracefs, the work itself reports what is missing.
             let _ = mount_privately();
             work()
         });
@@ -30,7 +30,7 @@ pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> T {
 }
 
 fn mount_privately() -> io::Result<()> {
-    // SAFETY: only this thread's view of mounts is split off; descriptors stay shared.
+    // SAFETY: this only gives the thread its own mount namespace; descriptors stay shared.
     unsafe { unshare_unsafe(UnshareFlags::NEWNS) }?;
     let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
     mount_change("/", private)?;

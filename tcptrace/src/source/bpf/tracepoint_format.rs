@@ -1,5 +1,5 @@
-//! The classic tracepoint's record layout, from its `format` file
-//! (`Documentation/trace/events.rst`): it moves from kernel to kernel.
+//! The record layout of the classic tracepoint, from its `format` file
+//! (`Documentation/trace/events.rst`). It differs between kernels.
 
 use std::{
     fs, io,
@@ -20,7 +20,7 @@ const DESTROYED: &str = "tcp/tcp_destroy_sock";
 pub enum Problem {
     /// No tracefs is mounted.
     NoTracefs,
-    /// It has no such tracepoint.
+    /// tracefs has no such tracepoint.
     NoTracepoint,
     /// A field is missing or has another size.
     Field(String),
@@ -45,7 +45,7 @@ pub fn read() -> Result<TracepointOffsets, Problem> {
     parse(&format(TRACEPOINT)?)
 }
 
-/// The same with what `log` and `hist` need of `tcp:tcp_destroy_sock`.
+/// The same, with what `log` and `hist` need from `tcp:tcp_destroy_sock`.
 ///
 /// # Errors
 /// A [`Problem`].
@@ -82,7 +82,7 @@ fn field(text: &str, name: &str, sizes: &[u32]) -> Result<(u32, u32), Problem> {
     }
 }
 
-/// Reads `\tfield:int oldstate;\toffset:16;\tsize:4;\tsigned:1;` and its like.
+/// Reads lines such as `\tfield:int oldstate;\toffset:16;\tsize:4;\tsigned:1;`.
 ///
 /// # Errors
 /// [`Problem::Field`].

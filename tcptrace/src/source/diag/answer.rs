@@ -1,4 +1,4 @@
-//! What an answer of `sock_diag` says (`include/uapi/linux/inet_diag.h`).
+//! Parsing answers of `sock_diag` (`include/uapi/linux/inet_diag.h`).
 
 use bytes::{Buf, Bytes};
 use netlink_packet_core::{NLMSG_DONE, NLMSG_ERROR, Nla as _, Parseable as _};
@@ -16,7 +16,7 @@ use crate::{
     source::diag::request::{GETSOCK, HEADER},
 };
 
-/// `INET_DIAG_ULP_INFO`: what runs on top of TCP, for those with `CAP_NET_ADMIN`.
+/// `INET_DIAG_ULP_INFO`: the protocol on top of TCP; the kernel requires `CAP_NET_ADMIN` for it.
 const ULP_INFO: u16 = 19;
 /// `INET_DIAG_CGROUP_ID`, since 5.8.
 const CGROUP_ID: u16 = 21;
@@ -43,11 +43,12 @@ pub enum Answer {
     Error(i32),
     /// The dump is complete.
     Done,
-    /// Nothing of interest, or nothing that can be understood.
+    /// Not relevant, or not understood.
     Other,
 }
 
-/// Takes the next message off a datagram; `None` at its end. What is cut off or broken ends it too.
+/// Takes the next message from a datagram; `None` at its end. A truncated or broken message also
+/// ends it.
 pub fn next_answer(datagram: &mut Bytes) -> Option<Answer> {
     let length = datagram.get(..4)?.get_u32_ne() as usize;
     if length < HEADER || length > datagram.len() {
@@ -88,8 +89,8 @@ fn endpoints(response: &InetResponse) -> Option<(Family, Endpoint, Endpoint)> {
     ))
 }
 
-/// The socket that an answer tells of; `None` for the remains of a closed one in `TIME_WAIT`, which
-/// the kernel lists under the state it came from.
+/// The socket in an answer; `None` for the remainder of a closed one in `TIME_WAIT`, which the
+/// kernel lists under the state before.
 #[must_use]
 pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
     use netlink_packet_sock_diag::inet::Timer as Wire;
@@ -149,14 +150,15 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
     })
 }
 
-/// The latest moment at which the last acknowledgment can have come in, of which the kernel says that
-/// it did so many ms ago: it counts whole ticks from the tick before, hence up to one too much.
+/// The latest moment at which the last acknowledgment can have arrived, given the kernel's number
+/// of ms since then. The kernel counts whole ticks from the previous tick, so its number is up to
+/// one tick too large.
 fn last_ack_ns(ms: u32, read: ReadAt) -> u64 {
     let ago_ns = (u64::from(ms) * 1_000_000).saturating_sub(read.tick_ns);
     read.monotonic_ns.saturating_sub(ago_ns)
 }
 
-/// The listener that an answer tells of.
+/// The listener in an answer.
 #[must_use]
 pub fn listening(response: &InetResponse, netns: u32) -> Option<Listening> {
     let (_, local, _) = endpoints(response)?;
@@ -286,7 +288,7 @@ mod tests {
             let mut datagram = whole.slice(..length);
             assert!(next_answer(&mut datagram).is_none());
         }
-        // A message whose own length says it is shorter than it is.
+        // A message whose length field is smaller than the message.
         let response = response();
         let mut body = vec![0; response.buffer_len()];
         response.emit(&mut body);

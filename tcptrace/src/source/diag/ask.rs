@@ -24,7 +24,7 @@ use crate::{
 pub struct Scope {
     /// The watched state.
     pub state: TcpState,
-    /// Sockets that have been in it for less, in ns, are counted but not looked into.
+    /// Sockets that have been in it for less than this, in ns, are counted but not examined.
     pub older_than_ns: u64,
     /// The only namespace to look at.
     pub netns: Option<u32>,
@@ -39,9 +39,9 @@ pub struct Answers {
     pub listed: Vec<Listed>,
     /// Listeners in their namespaces.
     pub listening: Vec<Listening>,
-    /// What was asked.
+    /// Which namespaces were asked.
     pub coverage: Coverage,
-    /// What could not be asked.
+    /// Which namespaces could not be asked.
     pub caveats: Vec<Caveat>,
 }
 
@@ -92,7 +92,7 @@ fn dump_by(
             answers.coverage.dumped.insert(inode);
         }
     }
-    // The only one that is asked about has been found.
+    // The only wanted namespace has been found.
     let found = |only| namespaces.paths.contains_key(&only);
     if !scope.netns.is_some_and(found) {
         answers.caveats.extend(namespaces.refusal());
@@ -100,8 +100,8 @@ fn dump_by(
     answers
 }
 
-/// Those of the sockets that were seen to enter the state, and of those that were in it `earlier`,
-/// that are in it now.
+/// The sockets that are in the state now, among those that were seen to enter it and those that
+/// were in it `earlier`.
 #[must_use]
 pub fn about<'a>(
     scope: &Scope,
@@ -138,7 +138,7 @@ pub fn about<'a>(
 }
 
 impl Answers {
-    /// Takes a namespace's answer in; gives whether there was one. A namespace that is gone is no
+    /// Adds a namespace's answer; returns whether there was one. A namespace that is gone is not an
     /// error: its sockets are gone with it.
     fn take(&mut self, netns: u32, result: io::Result<(Vec<Listed>, Vec<Listening>)>) -> bool {
         match result {

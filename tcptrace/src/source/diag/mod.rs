@@ -1,4 +1,4 @@
-//! `sock_diag`: what the kernel lists of its sockets, one network namespace at a time.
+//! `sock_diag`: the kernel's list of sockets, one network namespace at a time.
 
 pub mod answer;
 pub mod ask;

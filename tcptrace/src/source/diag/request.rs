@@ -1,4 +1,4 @@
-//! What to ask of `sock_diag` (`include/uapi/linux/inet_diag.h`).
+//! Requests to `sock_diag` (`include/uapi/linux/inet_diag.h`).
 
 use bytes::{BufMut, BytesMut};
 use netlink_packet_core::{
@@ -15,14 +15,14 @@ use crate::model::{
     stuck::look::{Entered, Listed},
 };
 
-/// `TCPDIAG_GETSOCK`: the older request, which is for both families at once. Every dump walks the
-/// connections of all namespaces, so that asking twice would cost twice as much.
+/// `TCPDIAG_GETSOCK`: the older request, which covers both families. Every dump walks the
+/// connections of all namespaces, so two requests would cost twice as much.
 pub const GETSOCK: u16 = 18;
 /// Bytes of a message's header.
 pub const HEADER: usize = 16;
 /// Bytes of `struct inet_diag_req`.
 const GETSOCK_BYTES: usize = 60;
-/// A cookie in a request that any socket matches, `INET_DIAG_NOCOOKIE`.
+/// The cookie that matches any socket, `INET_DIAG_NOCOOKIE`.
 const NO_COOKIE: [u8; 8] = [0xff; 8];
 
 /// One socket to ask about, as `struct inet_diag_sockid` has it.
@@ -99,7 +99,7 @@ pub fn ask_for_both(buffer: &mut BytesMut, states: u32, sequence: u32) {
     buffer.put_u16_ne(NLM_F_REQUEST | NLM_F_DUMP);
     buffer.put_u32_ne(sequence);
     buffer.put_u32_ne(0);
-    // idiag_family, which is not looked at, idiag_src_len, idiag_dst_len; idiag_ext; an empty id.
+    // idiag_family, which the kernel ignores, idiag_src_len, idiag_dst_len; idiag_ext; an empty id.
     buffer.put_bytes(0, 3);
     buffer.put_u8(ExtensionFlags::INFO.bits());
     buffer.put_bytes(0, 48);

@@ -27,13 +27,13 @@ const DATAGRAM_BYTES: usize = 64 * 1024;
 /// receive buffer (208 KiB) must hold them all.
 const AT_ONCE: usize = 32;
 
-/// Whether the namespace that the calling thread is in has any TCP sockets, accepted or not. Asking
-/// is far cheaper than a dump, which walks the connections of all namespaces.
+/// Whether the namespace of the calling thread has any TCP sockets, accepted or not. This costs far
+/// less than a dump, which walks the connections of all namespaces.
 #[must_use]
 pub fn has_tcp_sockets() -> bool {
     let in_use = |file: &str, label: &str| {
         let text = fs::read_to_string(format!("/proc/thread-self/net/{file}"));
-        // Unknown counts as some; without IPv6 there is no such file.
+        // An unknown number counts as some. Without IPv6 there is no such file.
         text.map_or(file == "sockstat", |text| {
             let line = text.lines().find_map(|line| line.strip_prefix(label));
             line.is_none_or(|line| line != "0" && !line.starts_with("0 "))
@@ -102,8 +102,8 @@ impl SockDiag {
         Ok(sockets)
     }
 
-    /// Makes up for a long dump, in which nobody knows when a socket's turn was: single answers come
-    /// at once, and of two bounds the earlier one holds.
+    /// Asks for the sockets one by one after a long dump, in which the time of each socket's answer
+    /// is not known. Single answers come at once, and the earlier of the two bounds holds.
     fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
         let wanted: Vec<SockId> = sockets.iter().map(SockId::from).collect();
         let answers = self.ask(&wanted, state)?.into_iter();

@@ -1,4 +1,4 @@
-//! Examining the machine: what it allows is tried, not concluded from its version.
+//! Examining the machine: what it allows is tried, not derived from the kernel's version.
 
 use crate::{
     model::finding::Finding,
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// Examines everything that matters, in the order in which one thing needs another.
+/// Examines everything that matters. What others depend on comes first.
 #[must_use]
 pub fn all() -> Vec<Finding> {
     restrictions::lift_memory_limit();

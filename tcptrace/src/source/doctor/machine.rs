@@ -1,4 +1,4 @@
-//! What the machine is and has, apart from what its kernel lets programs do.
+//! What the machine is and offers, apart from what its kernel allows BPF programs.
 
 use std::{fs, path::Path};
 
@@ -30,15 +30,15 @@ pub fn capabilities() -> Finding {
     if !missing.needed.is_empty() {
         let names = [missing.needed, missing.useful].concat().join(", ");
         return Finding::missing("capabilities", format!("{names} missing"))
-            .advice("run it as root: sudo tcptrace doctor");
+            .advice("run as root: sudo tcptrace doctor");
     }
     if missing.useful.is_empty() {
-        return Finding::ok("capabilities", "all there");
+        return Finding::ok("capabilities", "all present");
     }
     let names = missing.useful.join(", ");
-    let lost = "other users' descriptors, other network namespaces or details may not be seen";
+    let lost = "descriptors of other users, other network namespaces or details may be missing";
     Finding::degraded("capabilities", format!("{names} missing: {lost}"))
-        .advice("run it as root, or add them to the service's AmbientCapabilities=")
+        .advice("run tcptrace as root, or add them to AmbientCapabilities= of the service")
 }
 
 /// Whether programs may read the kernel.
@@ -46,23 +46,28 @@ pub fn lockdown() -> Finding {
     if restrictions::locked_down() {
         return Finding::missing(
             "lockdown",
-            "confidentiality: no program may read the kernel",
+            "confidentiality: no BPF program may read kernel memory",
         )
-        .advice("boot with lockdown=integrity or none");
+        .advice("boot with lockdown=integrity or lockdown=none");
     }
     let mode = restrictions::lockdown();
-    Finding::ok("lockdown", mode.unwrap_or_else(|| "none known".into()))
+    Finding::ok("lockdown", mode.unwrap_or_else(|| "not reported".into()))
 }
 
-/// The limits of this process that matter.
+/// The limits of this process that matter here.
 pub fn limits() -> Finding {
     let shown = |limit: Option<u64>| limit.map_or_else(|| "unlimited".into(), |n| n.to_string());
     let files = getrlimit(Resource::Nofile).current;
     let memory = getrlimit(Resource::Memlock).current;
-    let detail = format!("{} files, {} bytes locked", shown(files), shown(memory));
+    let detail = format!(
+        "{} open files, {} bytes of locked memory",
+        shown(files),
+        shown(memory)
+    );
     // The programs, maps, a namespace, a netlink socket and the terminal.
     if files.is_some_and(|files| files < 64) {
-        return Finding::degraded("limits", detail).advice("ulimit -n 1024");
+        return Finding::degraded("limits", detail)
+            .advice("raise the limit of open files: ulimit -n 1024");
     }
     Finding::ok("limits", detail)
 }
@@ -84,7 +89,7 @@ pub fn sock_diag() -> Finding {
     }
 }
 
-/// How many network namespaces are seen.
+/// How many network namespaces can be seen.
 pub fn namespaces() -> Finding {
     match netns::list() {
         Ok(found) => {
@@ -101,18 +106,19 @@ pub fn namespaces() -> Finding {
     }
 }
 
-/// Whether control groups can be told.
+/// Whether control groups can be named.
 pub fn cgroups() -> Finding {
     match cgroup::root() {
         Some(root) => Finding::ok("control groups", root.display().to_string()),
         None => Finding::degraded(
             "control groups",
-            "no unified hierarchy: containers are named by their processes alone",
+            "no cgroup v2 hierarchy: containers can be identified only by the cgroups of their \
+             processes",
         ),
     }
 }
 
-/// Settings that decide how long a socket may stay; not ours to judge.
+/// Settings that decide how long a socket may stay. They are shown without a verdict.
 pub fn sysctls() -> Vec<Finding> {
     let read = |name: &str| {
         let text = fs::read_to_string(format!("/proc/sys/net/ipv4/{name}"));
@@ -125,7 +131,7 @@ pub fn sysctls() -> Vec<Finding> {
         read("tcp_keepalive_probes")
     );
     let fin = format!(
-        "{} s: then the peer's side of a socket in CLOSE_WAIT is gone",
+        "{} s: after this time, the peer of a socket in CLOSE_WAIT has dropped its end",
         read("tcp_fin_timeout")
     );
     vec![

@@ -1,4 +1,4 @@
-//! What the kernel lets programs do, found out by loading and attaching them.
+//! What the kernel allows BPF programs, found out by loading and attaching them.
 
 use tcptrace_common::{KernelFilter, Settings, TcpState};
 
@@ -21,36 +21,41 @@ use crate::{
     },
 };
 
-/// Whether it is known where members of kernel structs are.
+/// Whether the offsets of members of kernel structs are known.
 pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
     const NAME: &str = "type information";
     match types {
         Ok(types) if types.has_task_offsets => Finding::ok(NAME, "/sys/kernel/btf/vmlinux"),
         Ok(_) => Finding::degraded(
             NAME,
-            "no members on the way to descriptors: holders by /proc",
+            "it lacks members that lead to descriptors: tcptrace finds holders through /proc",
         ),
         Err(reason) => Finding::degraded(
             NAME,
-            format!("{reason}: no btf hook, holders by /proc, every look lists all namespaces"),
+            format!(
+                "{reason}: no btf hook; holders are found through /proc; every look lists all \
+                 network namespaces"
+            ),
         )
-        .advice("a kernel with CONFIG_DEBUG_INFO_BTF=y has it"),
+        .advice("use a kernel with CONFIG_DEBUG_INFO_BTF=y"),
     }
 }
 
-/// Whether the classic tracepoint is described.
+/// Whether tracefs describes the classic tracepoint.
 pub fn tracefs() -> Finding {
     const NAME: &str = "tracefs";
     match tracepoint_format::read() {
         Ok(_) => Finding::ok(NAME, "sock:inet_sock_set_state is described"),
-        Err(Problem::NoTracefs) => {
-            Finding::degraded(NAME, "not mounted: no --hook tracepoint to fall back on")
-                .advice("mount -t tracefs tracefs /sys/kernel/tracing")
-        }
-        Err(Problem::NoTracepoint) => {
-            Finding::degraded(NAME, "no sock:inet_sock_set_state: no --hook tracepoint")
-                .advice("it came with Linux 4.16 and needs event tracing")
-        }
+        Err(Problem::NoTracefs) => Finding::degraded(
+            NAME,
+            "not mounted: tcptrace cannot fall back on --hook tracepoint",
+        )
+        .advice("mount -t tracefs tracefs /sys/kernel/tracing"),
+        Err(Problem::NoTracepoint) => Finding::degraded(
+            NAME,
+            "no sock:inet_sock_set_state: --hook tracepoint does not work",
+        )
+        .advice("use Linux 4.16 or later with event tracing (CONFIG_TRACING)"),
         Err(Problem::Field(reason)) => Finding::degraded(NAME, reason),
     }
 }
@@ -60,7 +65,7 @@ fn options() -> WatchOptions {
         state: TcpState::CloseWait,
         hook: HookChoice::Auto,
         filter: KernelFilter::default(),
-        // Small: the full size is tried once, by itself.
+        // Small: `map_size` alone tries the full size.
         max_sockets: Some(1024),
         messages: false,
     }
@@ -104,18 +109,26 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
         Err(reason) if nothing => Finding::missing(name, reason.clone()),
         Err(reason) => Finding::degraded(name, format!("{lost}: {reason}")),
     };
-    let mut findings = vec![finding("hook btf", &btf, "the dearer hook is used")];
+    let mut findings = vec![finding(
+        "hook btf",
+        &btf,
+        "the tracepoint hook is used, which costs more",
+    )];
     if btf.is_ok() {
         findings.push(match with_cookie {
             Some(Ok(())) => Finding::ok("socket cookie", "bpf_get_socket_cookie"),
             _ => Finding::degraded(
                 "socket cookie",
-                "tracing programs may not ask for it (before 5.12): sockets are told apart by \
-                 namespace and addresses",
+                "this kernel (before 5.12) does not let tracing programs read it: tcptrace \
+                 distinguishes sockets by namespace and addresses",
             ),
         });
     }
-    findings.push(finding("hook tracepoint", &tracepoint, "no fallback"));
+    findings.push(finding(
+        "hook tracepoint",
+        &tracepoint,
+        "tcptrace cannot fall back on it",
+    ));
     findings
 }
 
@@ -123,8 +136,8 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
 pub fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
     const NAME: &str = "holders";
     if !restrictions::in_initial_pid_namespace() {
-        let detail = "by /proc, which is slower: this is not the machine's own PID namespace";
-        return vec![Finding::degraded(NAME, detail).advice("run it outside of the container")];
+        let detail = "found through /proc, which is slower: this is not the initial PID namespace";
+        return vec![Finding::degraded(NAME, detail).advice("run tcptrace outside the container")];
     }
     let attempt = |iterator: HolderIterator| {
         let types = types.filter(|types| types.has_task_offsets);
@@ -140,12 +153,18 @@ pub fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
         attempt(HolderIterator::EachFile),
     );
     let chosen = match (&walk, &each) {
-        (Ok(()), _) => Finding::ok(NAME, "by walk_files: the kernel walks descriptor tables"),
+        (Ok(()), _) => Finding::ok(
+            NAME,
+            "found by walk_files: the kernel walks descriptor tables",
+        ),
         (_, Ok(())) => Finding::degraded(
             NAME,
-            "by each_file, which is slower: no bpf_loop (before 5.17)",
+            "found by each_file, which is slower: this kernel (before 5.17) has no bpf_loop",
         ),
-        _ => Finding::degraded(NAME, "by /proc/*/fd, which is slower: no iterator loads"),
+        _ => Finding::degraded(
+            NAME,
+            "found through /proc/*/fd, which is slower: no BPF iterator loads",
+        ),
     };
     let finding = |name, result: Result<(), String>| match result {
         Ok(()) => Finding::ok(name, "loads and attaches"),
@@ -158,17 +177,17 @@ pub fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
     ]
 }
 
-/// The ways to learn who accepts, for `log`; the first that works is used.
+/// The ways to detect who accepts, for `log` and `hist`; the first that works is used.
 pub fn accepting() -> Vec<Finding> {
     let types = TypeInfo::read_for_tracking().ok();
     let attempt = |accept| track::accept_works(accept, types.as_ref());
     let (fexit, syscall) = (attempt(Accept::Fexit), attempt(Accept::Syscall));
     let chosen = match (&fexit, &syscall) {
-        (Ok(()), _) => Finding::ok("accept", "log sees it by fexit"),
-        (_, Ok(())) => Finding::ok("accept", "log sees it by syscall, but not io_uring's"),
+        (Ok(()), _) => Finding::ok("accept", "detected by fexit"),
+        (_, Ok(())) => Finding::ok("accept", "detected by syscall, except accepts by io_uring"),
         _ => Finding::degraded(
             "accept",
-            "log does not see it: a connection counts as its listener's",
+            "not detected: a connection belongs to the process that listens",
         ),
     };
     let finding = |name, result: Result<(), String>| match result {
@@ -182,7 +201,7 @@ pub fn accepting() -> Vec<Finding> {
     ]
 }
 
-/// Whether there is room for as many sockets as by default.
+/// Whether the map can be made with the default number of sockets.
 pub fn map_size(types: Option<&TypeInfo>) -> Finding {
     let full = WatchOptions {
         max_sockets: None,
@@ -195,8 +214,8 @@ pub fn map_size(types: Option<&TypeInfo>) -> Finding {
     };
     let settings = types.map_or_else(Settings::default, |types| types.settings);
     match object(&full, settings, types, hook) {
-        Ok(_) => Finding::ok("map size", "room for all sockets by default"),
+        Ok(_) => Finding::ok("map size", "the default number of sockets fits"),
         Err(error) => Finding::missing("map size", error.to_string())
-            .advice("give --max-sockets, or raise the limit of locked memory (ulimit -l)"),
+            .advice("give a smaller --max-sockets, or allow more locked memory (ulimit -l)"),
     }
 }

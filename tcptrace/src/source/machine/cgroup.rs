@@ -7,15 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Where the unified hierarchy is mounted: alone, or beside the old ones.
+/// Where the unified hierarchy is mounted: alone, or beside the cgroup v1 hierarchies.
 const ROOTS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
 /// Only the unified hierarchy's root has this file.
 const MARK: &str = "cgroup.controllers";
 
-/// The first directory that its filesystem makes.
+/// The inode number of the first directory in its filesystem.
 const ROOT_ID: u64 = 1;
 
-/// Paths by id, kept from look to look.
+/// Paths by id, kept between looks.
 #[derive(Debug, Default)]
 pub struct Cgroups {
     known: HashMap<u64, String>,
@@ -24,7 +24,7 @@ pub struct Cgroups {
 }
 
 impl Cgroups {
-    /// The paths of the groups with these ids, from the cgroup root; unknown ones are left out.
+    /// The paths of the groups with these ids, from the cgroup root; unknown ids are left out.
     pub fn paths(&mut self, ids: impl Iterator<Item = u64>) -> HashMap<u64, String> {
         let ids: HashSet<u64> = ids.collect();
         let unknown = |id: &&u64| !self.known.contains_key(id) && !self.missing.contains(id);
@@ -40,7 +40,7 @@ impl Cgroups {
         ids.into_iter().filter_map(path).collect()
     }
 
-    /// The path of one group; groups made meanwhile are found too.
+    /// The path of one group; this also finds groups that were created in the meantime.
     pub fn path(&mut self, id: u64) -> Option<&str> {
         if !self.known.contains_key(&id) && !self.missing.contains(&id) {
             if let Some(root) = root() {
@@ -69,8 +69,8 @@ impl Cgroups {
     }
 }
 
-/// Id of the group at `path` (from the cgroup root) and how deep it lies, as programs ask for them;
-/// `None` where there is no such group, or where the root seen here is not the machine's.
+/// Id and depth of the group at `path` (from the cgroup root), as the programs need them; `None` if
+/// there is no such group, or if the visible root is not the machine's.
 #[must_use]
 pub fn id_and_level(path: &str) -> Option<(u64, u32)> {
     let root = root()?;

@@ -8,7 +8,7 @@ pub fn monotonic_ns() -> u64 {
     nanoseconds(clock_gettime(ClockId::Monotonic))
 }
 
-/// The length of a jiffy in ns: the coarse clocks advance by one at a time.
+/// The length of a jiffy in ns: the coarse clocks advance one jiffy at a time.
 #[must_use]
 pub fn tick_ns() -> u64 {
     nanoseconds(clock_getres(ClockId::MonotonicCoarse))

@@ -1,6 +1,6 @@
 //! The machine's network namespaces: finding, naming and entering them.
 //!
-//! None is kept open between looks, for that would keep a removed one alive.
+//! No namespace is kept open between looks, because that would keep a removed one alive.
 
 use std::{
     collections::HashMap,
@@ -23,9 +23,9 @@ const NAMED: &str = "/run/netns";
 /// A network namespace and a path that leads to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Namespace {
-    /// What identifies it, as in `net:[…]`.
+    /// Its identity, as in `net:[…]`.
     pub inode: u32,
-    /// A file that stands for it now.
+    /// A file that refers to it now.
     pub path: PathBuf,
 }
 
@@ -36,12 +36,12 @@ pub struct Namespaces {
     pub paths: HashMap<u32, PathBuf>,
     /// Names of those that are bound to a path, by inode number.
     pub names: HashMap<u32, String>,
-    /// Processes whose namespace may not be looked at.
+    /// Processes whose namespace tcptrace may not read.
     pub refused: Vec<u32>,
 }
 
 impl Namespaces {
-    /// That processes may not be looked into, if so.
+    /// The caveat about processes that tcptrace may not inspect, if there are any.
     #[must_use]
     pub fn refusal(&self) -> Option<Caveat> {
         let some = !self.refused.is_empty();
@@ -49,7 +49,7 @@ impl Namespaces {
     }
 }
 
-/// The inode number of the namespace that `path` stands for.
+/// The inode number of the namespace that `path` refers to.
 ///
 /// # Errors
 /// When it cannot be read.
@@ -134,11 +134,10 @@ fn mounted() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The inode number of the namespace that the user names: by the name that `ip netns` knows it by,
-/// or by a path.
+/// The inode number of the namespace that the user gives: by its name in `ip netns`, or by a path.
 ///
 /// # Errors
-/// When there is none, with what was looked for.
+/// When there is none; the message says where it was searched.
 pub fn named(text: &str) -> Result<u32, String> {
     let path = Path::new(NAMED).join(text);
     inode_of(&path).map_err(|error| {
@@ -151,7 +150,7 @@ pub fn named(text: &str) -> Result<u32, String> {
     })
 }
 
-/// Runs `work` in the namespace, on a thread of its own unless it is this process's.
+/// Runs `work` in the namespace, on a separate thread unless it is this process's own namespace.
 ///
 /// # Errors
 /// When the namespace is gone or may not be entered.
@@ -163,7 +162,7 @@ pub fn inside<T: Send>(
         return work();
     }
     let file = File::open(&namespace.path)?;
-    // A pid may have been given to another process since the path was found.
+    // The pid may have been reused by another process since the path was found.
     if file.metadata()?.ino() != u64::from(namespace.inode) {
         return Err(io::ErrorKind::NotFound.into());
     }

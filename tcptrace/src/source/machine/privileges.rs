@@ -7,13 +7,13 @@ use crate::{model::caveat::Caveat, source::error::StartError};
 /// What is missing, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Missing {
-    /// Without these nothing works.
+    /// Without these tcptrace does not work.
     pub needed: Vec<&'static str>,
-    /// Without these something is not seen.
+    /// Without these tcptrace misses something.
     pub useful: Vec<&'static str>,
 }
 
-/// Looks at this thread's effective capabilities.
+/// Reads this thread's effective capabilities.
 #[must_use]
 pub fn missing() -> Missing {
     let held = capabilities(None).map_or(CapabilitySet::empty(), |sets| sets.effective);
@@ -21,7 +21,7 @@ pub fn missing() -> Missing {
 }
 
 fn missing_from(held: CapabilitySet) -> Missing {
-    // CAP_SYS_ADMIN stands in for what was split off it.
+    // CAP_SYS_ADMIN includes the capabilities that were split off from it.
     let admin = held.contains(CapabilitySet::SYS_ADMIN);
     let mut missing = Missing::default();
     for (capability, name) in [
@@ -44,14 +44,14 @@ fn missing_from(held: CapabilitySet) -> Missing {
     missing
 }
 
-/// What may not be seen without what is missing and useful, if anything is.
+/// The caveat about missing useful capabilities, if any is missing.
 #[must_use]
 pub fn caveat(missing: &[&'static str]) -> Option<Caveat> {
     let some = !missing.is_empty();
     some.then(|| Caveat::MissingCapabilities(missing.to_vec()))
 }
 
-/// Refuses to go on without what is needed; gives what else is missing.
+/// Fails if a needed capability is missing; returns the other missing ones.
 ///
 /// # Errors
 /// [`StartError::Privileges`], with the command line that would work.
@@ -67,7 +67,7 @@ pub fn check() -> Result<Vec<&'static str>, StartError> {
     })
 }
 
-/// The word as a shell would take it.
+/// The word quoted for a shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,%+@".contains(c);
     if !word.is_empty() && word.chars().all(plain) {

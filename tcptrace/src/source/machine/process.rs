@@ -1,4 +1,4 @@
-//! Processes that have to do with stuck sockets, from `/proc`.
+//! Processes that hold stuck sockets or their listeners, from `/proc`.
 
 use std::{collections::HashMap, path::Path};
 
@@ -6,7 +6,7 @@ use procfs::process::Process;
 
 use crate::model::stuck::look::ProcessInfo;
 
-/// What `/proc` says of the processes; those that are gone by now are left out.
+/// The information in `/proc` about the processes; processes that have ended are left out.
 #[must_use]
 pub fn infos(pids: impl Iterator<Item = u32>) -> HashMap<u32, ProcessInfo> {
     let mut infos = HashMap::new();

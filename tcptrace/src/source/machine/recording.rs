@@ -1,4 +1,4 @@
-//! What a recording that is made on this machine says of itself.
+//! The header of a recording that is made on this machine.
 
 use std::{fs, time::SystemTime};
 
@@ -11,7 +11,7 @@ use crate::{
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// The header of one that begins now, with these filters. To be asked for before the first
+/// The header of a recording that begins now, with these filters. Call this before the first
 /// transition is seen.
 #[must_use]
 pub fn header(filters: LogFilters) -> RecordingHeader {

@@ -1,5 +1,5 @@
-//! What this machine keeps from its processes: kernel memory, locked memory, and the process ids of
-//! other namespaces.
+//! What this machine withholds from its processes: kernel memory, locked memory, and the process
+//! ids of other namespaces.
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
@@ -18,8 +18,8 @@ pub fn lift_memory_limit() {
     let _ = setrlimit(Resource::Memlock, unlimited);
 }
 
-/// What the kernel is locked down to: `none`, `integrity` or `confidentiality`; `None` where it
-/// does not say.
+/// The kernel's lockdown mode: `none`, `integrity` or `confidentiality`; `None` if the kernel does
+/// not report it.
 #[must_use]
 pub fn lockdown() -> Option<String> {
     let text = fs::read_to_string("/sys/kernel/security/lockdown").ok()?;
@@ -32,13 +32,13 @@ fn chosen(text: &str) -> Option<&str> {
     Some(rest.split_once(']')?.0)
 }
 
-/// Whether the kernel lets nobody read its memory.
+/// Whether the lockdown mode forbids everyone to read kernel memory.
 #[must_use]
 pub fn locked_down() -> bool {
     lockdown().is_some_and(|mode| mode == "confidentiality")
 }
 
-/// Whether process ids here are those that the kernel gives to an iterator.
+/// Whether process ids here are the same as those that the kernel gives to an iterator.
 #[must_use]
 pub fn in_initial_pid_namespace() -> bool {
     let metadata = fs::metadata("/proc/self/ns/pid");

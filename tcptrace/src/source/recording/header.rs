@@ -13,7 +13,7 @@ use crate::{
 /// Reads the line.
 ///
 /// # Errors
-/// Says why it is no such line. The text may repeat what is in the line: it is not yet fit for a
+/// Says why the line is not a header. The text may quote the line: it is not yet fit for a
 /// terminal.
 pub fn read(line: &str) -> Result<RecordingHeader, String> {
     let fields: HeaderFields = serde_json::from_str(line).map_err(|error| error.to_string())?;

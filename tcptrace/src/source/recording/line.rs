@@ -1,4 +1,4 @@
-//! One line of a log, as `docs/json.md` describes it, and what it stands for.
+//! One line of a log, as `docs/json.md` describes it, and its meaning.
 
 use crate::{
     model::{
@@ -15,23 +15,23 @@ use crate::{
     },
 };
 
-/// What a line stands for.
+/// The meaning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Line {
     /// A record.
     Record(Box<Record>),
-    /// What the records after it are of.
+    /// A header: where, when and with which filters the following records were made.
     Header(Box<RecordingHeader>),
 }
 
-/// Reads one line. `None` stands for a kind of line that a log has but this program does not know.
+/// Reads one line. `None` means a kind of log line that this program does not know.
 ///
 /// # Errors
-/// Says why it is no line of a log. The text may repeat what is in the line: it is not yet fit for
-/// a terminal.
+/// Says why it is not a line of a log. The text may quote the line: it is not yet fit for a
+/// terminal.
 pub fn read(line: &[u8]) -> Result<Option<Line>, String> {
     let line = std::str::from_utf8(line).map_err(|error| error.to_string())?;
-    // Serde takes arrays for structs too.
+    // Serde also accepts arrays for structs.
     if !line.trim_start().starts_with('{') {
         return Err("not a JSON object".into());
     }
@@ -51,18 +51,18 @@ pub fn read(line: &[u8]) -> Result<Option<Line>, String> {
     Ok(Some(Line::Record(Box::new(record))))
 }
 
-/// Other versions of what is known cannot be read; other kinds of lines can be left out.
+/// Other versions of known kinds cannot be read; unknown kinds of lines can be left out.
 fn unknown(schema: &str) -> Result<(), String> {
     fn kind(schema: &str) -> Option<&str> {
         schema.rsplit_once('/').map(|(kind, _)| kind)
     }
     let mut known = Kind::ALL.iter().map(|known| kind(known.name()));
     match kind(schema) {
-        wanted @ Some(_) if known.any(|known| known == wanted) => {
-            Err(format!("schema {schema}: only version 1 of it is known"))
-        }
+        wanted @ Some(_) if known.any(|known| known == wanted) => Err(format!(
+            "schema {schema}: this program only knows version 1"
+        )),
         Some(kind) if kind.starts_with("tcptrace.") => Ok(()),
-        _ => Err(format!("schema {schema} is none of a log")),
+        _ => Err(format!("schema {schema} is not one of a log")),
     }
 }
 
@@ -71,12 +71,16 @@ fn transition(fields: Fields) -> Result<Record, String> {
     let word = fields.duration.as_deref();
     let duration = match (word.and_then(Precision::from_name), fields.duration_ns) {
         (Some(_), Some(ns)) if ns > monotonic_ns => {
-            return Err("`duration_ns` begins before the machine did".into());
+            return Err("`duration_ns` begins before the machine was started".into());
         }
         (Some(Precision::Exact), Some(ns)) => StateDuration::Exact(ns),
         (Some(Precision::AtLeast), Some(ns)) => StateDuration::AtLeast(ns),
         (None, None) if word.is_none_or(|word| word == UNKNOWN) => StateDuration::Unknown,
-        (_, ns) => return Err(format!("`duration` {word:?} does not go with {ns:?} ns")),
+        (_, ns) => {
+            return Err(format!(
+                "`duration` {word:?} does not match `duration_ns` {ns:?}"
+            ));
+        }
     };
     Ok(Record::Transition(Transition {
         time,
@@ -99,7 +103,7 @@ fn still_open(fields: Fields) -> Result<Record, String> {
     let (time, monotonic_ns) = moment(fields.time.as_deref(), fields.monotonic_ns)?;
     let age_ns = fields.age_ns.ok_or("no `age_ns`")?;
     let entered_ns = monotonic_ns.checked_sub(age_ns);
-    let entered_ns = entered_ns.ok_or("`age_ns` begins before the machine did")?;
+    let entered_ns = entered_ns.ok_or("`age_ns` begins before the machine was started")?;
     let age = fields.age.as_deref();
     let since = match age.and_then(Precision::from_name) {
         Some(Precision::Exact) => Since::Exact(entered_ns),

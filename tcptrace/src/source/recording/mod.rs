@@ -1,4 +1,4 @@
-//! A recording: a file of the same facts.
+//! A recording: a file with the same facts as a live session.
 
 mod header;
 pub mod line;

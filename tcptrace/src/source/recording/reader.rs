@@ -1,7 +1,7 @@
 //! Reads a recording: a log in JSON, line by line, compressed or not.
 //!
-//! Whatever the input is, no more than one line of it is kept, and what cannot be read is left out
-//! and named.
+//! The reader keeps at most one line in memory, whatever the input is. It leaves out and reports
+//! what it cannot read.
 
 use std::{
     fmt,
@@ -15,11 +15,11 @@ use crate::{
     source::recording::line::{self, Line},
 };
 
-/// A longer line is taken for damage. The longest that a log has name the holders of one socket:
-/// this has room for more than 50 000.
+/// A longer line counts as damaged. The longest lines of a log name the holders of one socket: this
+/// has room for more than 50 000.
 const LONGEST_LINE: u64 = 4 << 20;
 
-/// How many damaged lines are named by number.
+/// How many damaged lines are reported by number.
 const NAMED_LINES: usize = 2;
 
 /// How a compressed stream begins: a frame, or a skippable one.
@@ -31,26 +31,26 @@ const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 pub enum Item {
     /// The record on the line with this number, the first being 1.
     Record(u64, Box<Record>),
-    /// What the records from here on are of.
+    /// The header of the records from here on.
     Header(Box<RecordingHeader>),
     /// The line with this number cannot be read.
     Damaged(u64),
 }
 
-/// What of a recording was read and what was not.
+/// How much of a recording was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LineCounts {
     /// Lines that are not empty.
     pub lines: u64,
-    /// Those that hold a record.
+    /// Lines that hold a record.
     pub records: u64,
-    /// Those that say what the records after them are of.
+    /// Lines that are headers.
     pub headers: u64,
-    /// Lines of kinds that a log has, but not known here.
+    /// Lines of a log whose kind this program does not know.
     pub unknown: u64,
     /// Lines that could not be read.
     pub damaged: u64,
-    /// The numbers of the first of them.
+    /// The numbers of the first damaged lines.
     pub named: Vec<u64>,
     /// What is wrong with the first one: not yet fit for a terminal.
     pub reason: Option<String>,
@@ -59,7 +59,7 @@ pub struct LineCounts {
 }
 
 impl LineCounts {
-    /// Whether there was something, but nothing of use. An empty log is one of a quiet session.
+    /// Whether there was input, but no usable line. An empty log comes from a quiet session.
     #[must_use]
     pub fn is_useless(&self) -> bool {
         self.records + self.headers == 0 && (self.lines > 0 || self.cut.is_some())
@@ -107,7 +107,7 @@ impl fmt::Debug for Recording {
 }
 
 impl Recording {
-    /// Opens the file, or standard input where it is called `-`.
+    /// Opens the file, or standard input if its name is `-`.
     ///
     /// # Errors
     /// When it cannot be opened or its beginning cannot be read.
@@ -119,7 +119,7 @@ impl Recording {
         }
     }
 
-    /// Reads from `input`, which is compressed or not.
+    /// Reads from `input`, which may be compressed.
     ///
     /// # Errors
     /// When its beginning cannot be read.
@@ -144,7 +144,7 @@ impl Recording {
         })
     }
 
-    /// What was read so far and what was not.
+    /// How much was read so far.
     #[must_use]
     pub fn counts(&self) -> &LineCounts {
         &self.counts
@@ -171,7 +171,7 @@ impl Recording {
         Ok(Some(Err(format!("longer than {LONGEST_LINE} bytes"))))
     }
 
-    /// Adds what comes up to the end of the line or the limit. A compressed stream that cannot be
+    /// Appends input up to the end of the line or the limit. A compressed stream that cannot be
     /// read further ends here.
     fn read_part(&mut self, limit: u64) -> io::Result<()> {
         if self.ended {
@@ -180,7 +180,7 @@ impl Recording {
         let mut part = (&mut self.input).take(limit);
         match part.read_until(b'\n', &mut self.line) {
             Ok(_) => Ok(()),
-            // Errors of the file itself have the system's number.
+            // Errors of the file itself have an OS error number.
             Err(error) if self.compressed && error.raw_os_error().is_none() => {
                 self.ended = true;
                 self.counts.cut = Some(error.to_string());

@@ -4,10 +4,10 @@ use std::time::{Duration, SystemTime};
 
 use tcptrace_common::TcpState;
 
-/// No machine has run for longer: what says so is damaged.
+/// No machine has run for longer, so a larger value is damaged.
 const LONGEST_UPTIME: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
-/// The moment of a line, by both clocks.
+/// The time of a line, by both clocks.
 pub fn moment(time: Option<&str>, monotonic_ns: Option<u64>) -> Result<(SystemTime, u64), String> {
     let time = time.ok_or("no `time`")?;
     let time = humantime::parse_rfc3339(time).map_err(|error| format!("`time`: {error}"))?;
@@ -18,7 +18,7 @@ pub fn moment(time: Option<&str>, monotonic_ns: Option<u64>) -> Result<(SystemTi
     Ok((time, ns))
 }
 
-/// What the word in this field names; `None` where there is no word.
+/// The value that the word in this field names; `None` if there is no word.
 pub fn named<T>(
     field: &str,
     word: Option<&str>,

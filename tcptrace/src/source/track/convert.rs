@@ -1,4 +1,4 @@
-//! From the kernel side's records to the model's words.
+//! Converts the kernel side's records to the model's types.
 
 use std::time::{Duration, SystemTime};
 
@@ -47,7 +47,7 @@ impl Moment {
     }
 }
 
-/// The transition that a record tells of, which was read at `now`; `None` where it makes no sense.
+/// The transition in a record that was read at `now`; `None` if the record is not valid.
 pub fn transition(
     record: &TransitionRecord,
     now: Moment,
@@ -90,7 +90,7 @@ fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
     })
 }
 
-/// The table's entry in the model's words; `None` where nothing tells which socket it is.
+/// The table's entry in the model's types; `None` if the socket cannot be identified.
 pub fn entry(raw: &TrackedSocket, processes: &mut Processes) -> Option<TableEntry> {
     let owner = raw.owner();
     Some(TableEntry {

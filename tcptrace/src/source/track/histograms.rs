@@ -1,4 +1,4 @@
-//! Durations that the kernel counts: its maps, in the model's words.
+//! Durations that the kernel counts: its maps, in the model's types.
 
 use std::{collections::HashMap, io, net::IpAddr};
 
@@ -38,14 +38,14 @@ impl Part {
     }
 }
 
-/// The kernel side's bits for all of them.
+/// The kernel side's bits for all parts.
 #[must_use]
 pub fn bits(by: &[Part]) -> u32 {
     by.iter().fold(0, |bits, part| bits | part.bit())
 }
 
 impl LiveTransitions {
-    /// Gives what the kernel has counted in these states, by these parts, to `each`.
+    /// Gives the kernel's counts for these states, by these parts, to `each`.
     ///
     /// # Errors
     /// When a map cannot be read.
@@ -62,7 +62,7 @@ impl LiveTransitions {
         self.keyed_counts(by, each)
     }
 
-    /// What has no key, or none that found room.
+    /// Durations without a key, and those whose key found no room.
     fn unkeyed_counts(
         &mut self,
         states: &[TcpState],
@@ -114,7 +114,7 @@ impl LiveTransitions {
             by_number.insert(number, self.key(&raw, by));
         }
         for (place, cpus) in decades {
-            // A key that came meanwhile: next time.
+            // A key that was added in the meantime: it is read next time.
             let key = by_number.get(&place.key);
             if let (Some(key), Some(state)) = (key, TcpState::from_number(place.state)) {
                 for cpu in cpus.iter() {
@@ -130,7 +130,7 @@ impl LiveTransitions {
         Ok(())
     }
 
-    /// As the model has it.
+    /// The decade in the model's type.
     fn key(&mut self, raw: &HistKey, by: &[Part]) -> Key {
         let mut key = Key::default();
         let owned = raw.owner_known != 0;

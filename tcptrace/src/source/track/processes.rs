@@ -1,5 +1,5 @@
-//! Processes in the words of the model. The same few come again and again, so the last ones are kept:
-//! making their texts anew would take longer than the rest of a record.
+//! Processes in the model's types. The same few processes occur again and again, so the last ones
+//! are kept: making their texts again would take longer than the rest of a record.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::{
     source::machine::cgroup::Cgroups,
 };
 
-/// Processes that are kept.
+/// How many processes are kept.
 const SLOTS: usize = 512;
 
 /// The last owners and callers.
@@ -36,7 +36,7 @@ fn slot(raw: &OwnerRecord) -> usize {
 }
 
 impl Processes {
-    /// Whose a socket is, by what the kernel side knows; `None` where that is nothing.
+    /// The owner of a socket, from what the kernel side knows; `None` if it knows nothing.
     pub fn owner(&mut self, raw: &OwnerRecord) -> Option<Owner> {
         let known_by = match raw.known_by {
             OwnerRecord::CONNECT => KnownBy::Connect,
@@ -97,7 +97,7 @@ impl Processes {
     }
 }
 
-/// What is 0 is not known.
+/// 0 means unknown.
 pub fn nonzero<T: Default + PartialEq>(number: T) -> Option<T> {
     Some(number).filter(|number| *number != T::default())
 }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn what_is_kept_is_told_apart() {
         let mut processes = Processes::default();
-        // As many more as share a slot.
+        // So many more that two processes share a slot.
         let other = u32::try_from(SLOTS).expect("small") + 7;
         for _ in 0..2 {
             for (pid, comm) in [

@@ -26,10 +26,10 @@ use crate::{
     },
 };
 
-/// Records taken out of the buffer at once: they stay in the processor's cache.
+/// Records taken out of the buffer at once: so many stay in the processor's cache.
 const BATCH: usize = 1024;
-/// How often it is looked whether a record is finished, and how long to wait in between: ten seconds
-/// in all, on a machine that hardly runs.
+/// How often to check whether a record is finished, and how long to wait in between: ten seconds in
+/// total, for a very slow machine.
 const ATTEMPTS: u32 = 10_000;
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(1);
 
@@ -44,15 +44,15 @@ pub struct LiveTransitions {
     skipped: u64,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`.
     lost_ns: u64,
-    /// When it saw the last, once it sees no more.
+    /// When tracing stopped, once it has stopped.
     stopped: Option<Moment>,
-    /// Whether a second program runs where the kernel skips the first.
+    /// Whether the second program is attached that runs when the kernel skips the first.
     has_second_program: bool,
 }
 
-/// What was read at once.
+/// The result of one read.
 pub struct Batch<'a> {
-    /// What was lost until then. It was lost before or while these transitions were seen.
+    /// What was lost up to then: before or while these transitions were seen.
     pub loss: Option<Loss>,
     /// Whether there may be more to read.
     pub more: bool,
@@ -71,8 +71,8 @@ impl Batch<'_> {
 }
 
 impl LiveTransitions {
-    /// Attaches the kernel side and finds out what is there already; `caveats` gets what could not
-    /// be found out.
+    /// Attaches the kernel side and lists the sockets that already exist; `caveats` receives what
+    /// could not be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
@@ -83,19 +83,20 @@ impl LiveTransitions {
     ) -> anyhow::Result<(Self, BeforeStart)> {
         let mut side = KernelSide::attach(options)?;
         let ring = side.take_ring().context("taking the ring buffer")?;
-        // SAFETY: the ring owns its descriptor, gives the same one each time, and is dropped only
-        // with the registration.
+        // SAFETY: the ring owns its descriptor, returns the same one each time, and is dropped only
+        // together with the registration.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
         let ring = ring.context("watching the ring buffer")?;
         if side.lists_cgroups() {
             caveats.push(Caveat::NewControlGroupsLeftOut);
         }
-        // A list gives sockets their cookies, which the walk after it reads. Listeners must be
-        // known before the first connection is told; what came meanwhile is found by a second walk.
+        // Listing gives sockets their cookies, which the walk after it reads. Listeners must be
+        // known before the first connection is reported; a second walk finds sockets that appeared
+        // in the meantime.
         let owned = side.wants_owners();
         let (listed, walked) = (
-            "listing the sockets from before",
-            "finding whose the sockets from before are",
+            "listing the sockets from before the start",
+            "finding the owners of the sockets from before the start",
         );
         if owned {
             list(&scope, &mut Vec::new()).context(listed)?;
@@ -128,16 +129,17 @@ impl LiveTransitions {
         &mut self.side
     }
 
-    /// Waits until much waits to be read. For little nobody is woken: come from time to time.
+    /// Waits until many records wait to be read. A few records do not wake the reader, so read from
+    /// time to time anyway.
     pub async fn woken(&self) {
         match self.ring.readable().await {
             Ok(mut ready) => ready.clear_ready(),
-            // Then there is only the time.
+            // Without it, the caller's timer alone triggers reading.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Reads what waits, up to a batch.
+    /// Reads the records that wait, up to one batch.
     ///
     /// # Errors
     /// When the counters cannot be read.
@@ -149,8 +151,8 @@ impl LiveTransitions {
         {
             self.batch.extend(parse(&item));
         }
-        // After what was read: what was lost before it is known by now, and what it says of times
-        // is believed or not.
+        // After the records: now all losses before them are known, and these decide whether the
+        // times in the records are certain.
         let now = Moment::now();
         let loss = self.loss(now)?;
         Ok(Batch {
@@ -164,7 +166,7 @@ impl LiveTransitions {
 
     /// What was lost since the last time.
     fn loss(&mut self, now: Moment) -> io::Result<Option<Loss>> {
-        // In this order, for what is skipped is told by the stand-in a moment later.
+        // In this order, because the second program reports a skipped transition a moment later.
         let skipped = self.side.skipped().unwrap_or(0);
         let counted = self.side.counters()?;
         if skipped > 0 && !mem::replace(&mut self.has_second_program, true) {
@@ -188,16 +190,16 @@ impl LiveTransitions {
         Ok(any.then_some(loss))
     }
 
-    /// Sees no more, and gives the rest of what waits to `each`.
+    /// Stops tracing, and gives the remaining records to `each`.
     ///
     /// # Errors
-    /// When something cannot be read, or what `each` gives.
+    /// When something cannot be read, or an error from `each`.
     pub fn stop(&mut self, each: &mut dyn FnMut(Batch<'_>) -> io::Result<()>) -> io::Result<()> {
-        // No more than there was room for: on a busy machine more would come for ever.
+        // At most as many as the buffer holds: on a busy machine new records would arrive forever.
         self.side.stop();
         self.stopped = Some(Moment::now());
-        // A program that was detached may still be writing on another CPU, and what lies behind its
-        // record cannot be read before that one.
+        // A detached program may still be writing on another CPU, and the records behind an
+        // unfinished one cannot be read.
         for _ in 0..ATTEMPTS {
             loop {
                 let batch = self.read()?;
@@ -213,18 +215,18 @@ impl LiveTransitions {
             thread::sleep(BETWEEN_ATTEMPTS);
         }
         Err(io::Error::other(
-            "a record in the ring buffer is not finished: what follows it is lost",
+            "a record in the ring buffer was not finished: the records after it are lost",
         ))
     }
 
     /// Whether there is something in the buffer that cannot be read yet.
     fn is_written_to(&self) -> io::Result<bool> {
-        // The kernel counts what is reserved, too (`ringbuf_map_poll_kern`).
+        // The kernel also counts reserved records (`ringbuf_map_poll_kern`).
         let mut ring = [PollFd::new(&self.ring, PollFlags::IN)];
         Ok(poll(&mut ring, Some(&Timespec::default()))? > 0)
     }
 
-    /// The sockets that are in one of these states now, or were when the last was seen.
+    /// The sockets that are in one of these states now, or were in one when tracing stopped.
     ///
     /// # Errors
     /// When the table or `/proc` cannot be read.
@@ -232,7 +234,7 @@ impl LiveTransitions {
         let now = self.stopped.unwrap_or_else(Moment::now);
         let namespaces = netns::list()?;
         let answers = ask::in_states(&self.scope, states, &namespaces);
-        // Read after the list, so that what is listed is in it.
+        // Read after the list, so that it includes everything that is listed.
         let table = self.side.table()?;
         let asked_about = |state: u32| states.iter().any(|s| u32::from(s.number()) == state);
         let entries = table.iter().filter(|entry| asked_about(entry.state));
@@ -264,7 +266,7 @@ impl LiveTransitions {
         })
     }
 
-    /// What the kernel side had counted when it was read last.
+    /// The kernel side's counters as of the last read.
     #[must_use]
     pub fn counted(&self) -> TrackCounters {
         self.counted
@@ -276,7 +278,7 @@ impl LiveTransitions {
     }
 }
 
-/// Lists what is there; this gives every socket a cookie, too, which programs may only read.
+/// Lists all sockets. This also gives every socket a cookie, which the programs can only read.
 fn list(scope: &Scope, caveats: &mut Vec<Caveat>) -> io::Result<BeforeStart> {
     let namespaces = netns::list()?;
     let answers = ask::everything(scope, &namespaces);
@@ -288,7 +290,7 @@ fn list(scope: &Scope, caveats: &mut Vec<Caveat>) -> io::Result<BeforeStart> {
     })
 }
 
-/// Who has listeners open, if there are sockets that nobody has accepted.
+/// The holders of listeners, if there are sockets that no process has accepted.
 fn listeners_descriptors(side: &mut KernelSide, before: &BeforeStart) -> Option<Descriptors> {
     let unaccepted = |inode: u32| inode == 0;
     let waits = (before.listed.iter()).any(|socket| unaccepted(socket.details.inode));
@@ -297,12 +299,12 @@ fn listeners_descriptors(side: &mut KernelSide, before: &BeforeStart) -> Option<
     if !waits || inodes.is_empty() {
         return None;
     }
-    // Unknown is what they stay otherwise.
+    // Otherwise they stay unknown.
     let found = side.holders(&inodes, false).ok()?;
     Some(Descriptors::new(found.held))
 }
 
-/// A record as it lies in memory; `None` for one of another size, which is no record of ours.
+/// A record as it is in memory; `None` for one of another size, which the programs do not write.
 fn parse(item: &[u8]) -> Option<TransitionRecord> {
     if item.len() != size_of::<TransitionRecord>() {
         return None;

@@ -1,5 +1,5 @@
-//! Holders by a BPF iterator: the kernel walks the descriptor tables and writes only what is of
-//! interest.
+//! Holders by a BPF iterator: the kernel walks the descriptor tables and writes only the relevant
+//! entries.
 
 use std::io::{self, Read};
 
@@ -12,8 +12,8 @@ use crate::{
     source::bpf::{program, types::TypeInfo},
 };
 
-/// More passes than any process has descriptors for: a table that grows all the while must not
-/// keep us.
+/// More passes than any process has descriptors for. The limit ends a walk over a table that keeps
+/// growing.
 const MAX_PASSES: usize = 4096;
 
 /// The ways in which the kernel can find holders.
@@ -33,7 +33,7 @@ impl HolderIterator {
         }
     }
 
-    /// Loads it, and attaches it once to see that it can be.
+    /// Loads the iterator, and attaches it once to check that this works.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -110,7 +110,7 @@ fn run(ebpf: &mut Ebpf, iterator: HolderIterator) -> io::Result<Vec<Descriptor>>
     Ok(parse(&output))
 }
 
-/// Reads [`HolderRecord`]s as they lie in memory; a last one that is cut off is left out.
+/// Reads [`HolderRecord`]s as they are in memory; a truncated last one is left out.
 fn parse(output: &[u8]) -> Vec<Descriptor> {
     let records = output.chunks_exact(size_of::<HolderRecord>());
     records

@@ -25,7 +25,7 @@ pub enum HolderMethod {
 }
 
 impl HolderMethod {
-    /// Loads the first iterator that works, if one does here.
+    /// Loads the first iterator that works on this machine, if any.
     #[must_use]
     pub fn choose(ebpf: &mut Ebpf, types: Option<&TypeInfo>) -> Self {
         let usable = types.filter(|types| types.has_task_offsets && in_initial_pid_namespace());
@@ -41,7 +41,7 @@ impl HolderMethod {
         }
     }
 
-    /// What it is, in words.
+    /// The method in words.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
@@ -51,7 +51,8 @@ impl HolderMethod {
         }
     }
 
-    /// As [`Self::find`], before it is known of which sockets; `None` where that must be known.
+    /// The same as [`Self::find`], before the sockets are known; `None` if the method needs to know
+    /// them.
     pub fn find_ahead(self, ebpf: &mut Ebpf) -> Option<io::Result<Found>> {
         match self {
             Self::Walk => Some(iterator::walk(ebpf, false)),
@@ -59,7 +60,7 @@ impl HolderMethod {
         }
     }
 
-    /// Every descriptor of the sockets with these inodes, and maybe of others; `mptcp` says that
+    /// Every descriptor of the sockets with these inodes, and possibly of others; `mptcp` says that
     /// some of them are subflows of MPTCP.
     ///
     /// # Errors

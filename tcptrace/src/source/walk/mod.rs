@@ -1,4 +1,4 @@
-//! Who has which socket open: the ways to walk over descriptors.
+//! Which process has which socket open: the ways to walk over descriptors.
 
 pub mod iterator;
 pub mod method;

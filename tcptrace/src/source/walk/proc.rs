@@ -1,5 +1,5 @@
-//! Holders by reading `/proc/*/fd`, where no iterator loads or this is not the initial PID
-//! namespace, whose process ids an iterator would give.
+//! Holders by reading `/proc/*/fd`. This is used if no iterator loads, or outside the initial PID
+//! namespace, whose process ids an iterator would return.
 
 use std::{collections::HashSet, io};
 
@@ -16,7 +16,7 @@ use crate::{
 /// When `/proc` cannot be listed.
 pub fn find(inodes: &HashSet<u64>) -> io::Result<Found> {
     let mut found = Found::default();
-    // A process that goes away meanwhile holds nothing any more.
+    // A process that ends in the meantime no longer holds anything.
     for process in all_processes().map_err(io::Error::other)?.flatten() {
         let descriptors = match process.fd() {
             Ok(descriptors) => descriptors,

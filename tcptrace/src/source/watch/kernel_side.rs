@@ -1,4 +1,4 @@
-//! The kernel side, attached: choosing what works here, and reading what it keeps.
+//! The kernel side, attached: choosing what works here, and reading its maps.
 
 use std::{collections::HashSet, io, os::fd::AsFd};
 
@@ -30,7 +30,7 @@ pub struct KernelSide {
     holders: HolderMethod,
 }
 
-/// Makes the maps, and the programs ready to load.
+/// Creates the maps, and prepares the programs for loading.
 ///
 /// # Errors
 /// When the kernel refuses a map.
@@ -53,10 +53,10 @@ pub fn object(
     load::object(settings, types, &sizes, options.messages)
 }
 
-/// Loads and attaches what sees transitions, in this one way.
+/// Loads and attaches the program that sees transitions, for one candidate.
 ///
 /// # Errors
-/// A [`StartError`] that says why it cannot be done.
+/// A [`StartError`] that says why tracing cannot start.
 pub fn attach_as(
     candidate: &Candidate,
     options: &WatchOptions,
@@ -82,10 +82,10 @@ fn program_of(hook: Hook) -> &'static str {
 }
 
 impl KernelSide {
-    /// Loads and attaches, the cheapest way that works.
+    /// Loads and attaches the working candidate that costs least.
     ///
     /// # Errors
-    /// A [`StartError`] that says why it cannot be done.
+    /// A [`StartError`] that says why tracing cannot start.
     pub fn attach(options: &WatchOptions) -> Result<Self, StartError> {
         restrictions::lift_memory_limit();
         let types = TypeInfo::read();
@@ -102,7 +102,7 @@ impl KernelSide {
         })
     }
 
-    /// How the kernel side works here, for the curious.
+    /// How the kernel side works on this machine, for `-v`.
     #[must_use]
     pub fn describe(&self) -> String {
         let hook = match self.hook {
@@ -155,12 +155,13 @@ impl KernelSide {
         Ok(tracing)
     }
 
-    /// As [`Self::holders`], before it is known of which sockets; `None` where that must be known.
+    /// The same as [`Self::holders`], before the sockets are known; `None` if the method needs to
+    /// know them.
     pub fn holders_ahead(&mut self) -> Option<io::Result<Found>> {
         self.holders.find_ahead(&mut self.ebpf)
     }
 
-    /// Every descriptor of the sockets with these inodes, and maybe of others; `mptcp` says that
+    /// Every descriptor of the sockets with these inodes, and possibly of others; `mptcp` says that
     /// some of them are subflows of MPTCP.
     ///
     /// # Errors

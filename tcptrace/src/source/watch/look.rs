@@ -39,7 +39,7 @@ pub struct Live {
 }
 
 impl Live {
-    /// Attaches the kernel side; looks see everything from here on and what was there before.
+    /// Attaches the kernel side. Looks then see every later transition and the sockets from before.
     ///
     /// # Errors
     /// When tracing cannot start.
@@ -62,17 +62,17 @@ impl Live {
         &mut self.kernel
     }
 
-    /// Looks at the machine. `earlier`: sockets of which nobody saw how they came into the state, as
-    /// the last look listed them.
+    /// Looks at the machine. `earlier`: the sockets that entered the state unseen, as the last look
+    /// listed them.
     ///
     /// # Errors
-    /// When the map or `/proc` cannot be read; what only concerns single sockets, processes or
-    /// namespaces is left unknown.
+    /// When the map or `/proc` cannot be read. An error that only concerns single sockets,
+    /// processes or namespaces leaves these unknown.
     pub fn look<'a>(&mut self, earlier: impl Iterator<Item = &'a Listed>) -> io::Result<Look> {
-        // What is so at this moment is in the look, for everything is read after it.
+        // Everything is read after this moment, so the look includes everything that is true at it.
         let (time, now_ns) = (SystemTime::now(), monotonic_ns());
         let tracing = self.kernel.tracing()?;
-        // The map first, so that what is in it and then not listed has left.
+        // The map first: a socket that is in the map but then not listed has left the state.
         let mut entered = self.entered(&tracing)?;
         let mut younger = 0;
         let mut namespaces = Namespaces::default();
@@ -82,7 +82,7 @@ impl Live {
             namespaces = netns::list()?;
             (answers, ahead) = self.dump(&namespaces);
             self.dumped_at = Some(tracing);
-            // Sockets that entered between the two were seen to enter too.
+            // Sockets that entered between the two reads were also seen to enter.
             entered = merge(entered, self.entered(&self.kernel.tracing()?)?);
         } else {
             let all = entered.len();
@@ -126,8 +126,8 @@ impl Live {
         Ok(sockets.iter().filter_map(socket::entered).collect())
     }
 
-    /// Sockets that are in no map are found by dumping: those from before, and those that could not
-    /// be kept. A socket without a port or namespace cannot be asked for alone.
+    /// A dump finds sockets that are not in the map: those from before the start, and those that
+    /// did not fit. A socket without a port or namespace cannot be queried alone.
     fn must_dump(&self, tracing: &Tracing, entered: &[Entered]) -> bool {
         let Some(last) = &self.dumped_at else {
             return true;
@@ -139,8 +139,8 @@ impl Live {
                 .any(|socket| socket.netns.is_none() || socket.local.port == 0)
     }
 
-    /// Dumps every namespace and, where the kernel walks the descriptors, has it do so meanwhile:
-    /// both are long system calls.
+    /// Dumps every namespace. If the kernel walks the descriptors, the walk runs at the same time,
+    /// because both are long system calls.
     fn dump(&mut self, namespaces: &Namespaces) -> (Answers, Option<io::Result<Found>>) {
         let scope = &self.scope;
         let kernel = &mut self.kernel;
@@ -152,7 +152,8 @@ impl Live {
         })
     }
 
-    /// Fills in who holds the listed sockets and the listeners, and what is known of them.
+    /// Fills in the holders of the listed sockets and of the listeners, and information about these
+    /// processes.
     fn find_holders(&mut self, look: &mut Look, ahead: Option<io::Result<Found>>) {
         let stuck = look.listed.iter().map(|socket| socket.details.inode);
         let listeners = look.listening.iter().map(|listening| listening.inode);
@@ -186,8 +187,8 @@ impl Live {
     }
 }
 
-/// Adds what the later reading has and the earlier one has not; what is only in the earlier one has
-/// left or will be found to have.
+/// Adds the sockets that only the later read has. Sockets that only the earlier read has either
+/// have left, or a later check finds that they have.
 fn merge(earlier: Vec<Entered>, later: Vec<Entered>) -> Vec<Entered> {
     let key = |socket: &Entered| (socket.since_ns, socket.cookie, socket.local, socket.remote);
     let had: HashSet<_> = earlier.iter().map(key).collect();

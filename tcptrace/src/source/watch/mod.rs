@@ -1,4 +1,4 @@
-//! The kernel side of `stuck`, and the looks that it gives.
+//! The kernel side of `stuck`, and the looks that it produces.
 
 pub mod kernel_side;
 pub mod look;

@@ -1,4 +1,4 @@
-//! What to watch, and the configurations that may serve it.
+//! What to watch, and the configurations that fit.
 
 use tcptrace_common::{KernelFilter, TcpState};
 
@@ -14,9 +14,9 @@ pub struct WatchOptions {
     pub state: TcpState,
     /// The hook.
     pub hook: HookChoice,
-    /// What the kernel leaves out.
+    /// The kernel's filter.
     pub filter: KernelFilter,
-    /// How many sockets the map may hold; `None` for as many as is sensible.
+    /// How many sockets the map may hold; `None` for the default.
     pub max_sockets: Option<u32>,
     /// Whether the kernel side sends messages.
     pub messages: bool,

@@ -1,8 +1,8 @@
 //! The kernel's own type information (`/sys/kernel/btf/vmlinux`), asked for member offsets.
 //!
-//! aya parses the whole of it into owned types (tens of ms and of MiB) and keeps members private;
-//! btf-rs is LGPL. All that is needed here is one pass that remembers where each type begins, and
-//! [`Btf::slim`], which hands aya the few types that it asks for.
+//! aya parses all of it into owned types (tens of ms and of MiB) and keeps members private; btf-rs
+//! is LGPL. This module only needs one pass that remembers where each type begins, and
+//! [`Btf::slim`], which gives aya the few types that it asks for.
 //!
 //! Format: `Documentation/bpf/btf.rst`, `include/uapi/linux/btf.h`.
 
@@ -11,20 +11,20 @@ use bytes::{Buf, BufMut};
 const MAGIC: u16 = 0xeb9f;
 const HEADER_BYTES: usize = 24;
 const TYPE_BYTES: usize = 12;
-/// Types nest far less deep; a loop in broken data must end.
+/// Types do not nest this deep; the limit ends a loop in broken data.
 const MAX_DEPTH: u32 = 32;
 
-/// What is wrong with the type information.
+/// An error in the type information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BtfError {
     /// The data does not begin as BTF of this machine's byte order does.
-    #[error("it does not begin with BTF's magic number")]
+    #[error("it does not begin with the magic number of BTF")]
     Magic,
-    /// A length in it leads past its end.
+    /// A length in it points past its end.
     #[error("it is truncated")]
     Truncated,
-    /// A kind of type that this program has not heard of, so that its length is unknown.
-    #[error("it holds a type of the unknown kind {0}")]
+    /// A kind of type that this program does not know, so that its length is unknown.
+    #[error("it contains a type of the unknown kind {0}")]
     Kind(u32),
 }
 
@@ -206,7 +206,7 @@ impl<'a> Btf<'a> {
         })
     }
 
-    /// Bit offset, width in bits (0 unless a bit field) and type id of a member.
+    /// Bit offset, width in bits (0 unless it is a bit field) and type id of a member.
     fn find_member(&self, ty: Type, name: &str, depth: u32) -> Option<(u32, u32, u32)> {
         if depth > MAX_DEPTH || !matches!(ty.kind(), kind::STRUCT | kind::UNION) {
             return None;
@@ -269,9 +269,9 @@ impl<'a> Btf<'a> {
         }
     }
 
-    /// BTF in which the functions and typedefs called `names` have the ids that they have here, and
-    /// every other type is a nameless forward declaration, up to the last one wanted. aya asks
-    /// only for the ids of what a program attaches to.
+    /// BTF in which the functions and typedefs named `names` keep their ids, and every other type,
+    /// up to the last one wanted, is a nameless forward declaration. aya only asks for the ids of
+    /// what a program attaches to.
     #[must_use]
     pub fn slim(&self, names: &[&str]) -> Vec<u8> {
         let wanted = |ty: &Type| {
@@ -318,7 +318,7 @@ impl<'a> Btf<'a> {
     }
 }
 
-/// Bytes that follow the 12 common ones; `None` for a kind that is not known.
+/// Bytes that follow the 12 common ones; `None` for an unknown kind.
 fn trailing_bytes(ty: Type) -> Option<usize> {
     Some(match ty.kind() {
         kind::INT | kind::VAR | kind::DECL_TAG => 4,

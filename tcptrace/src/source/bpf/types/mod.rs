@@ -1,4 +1,4 @@
-//! The kernel's type information, as far as it is needed.
+//! The kernel's type information, as far as tcptrace needs it.
 
 pub mod btf;
 #[cfg(test)]
@@ -13,7 +13,7 @@ use tcptrace_common::Settings;
 use crate::source::bpf::types::btf::Btf;
 
 const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
-/// What every accept comes to.
+/// The kernel function that every accept calls.
 pub const ACCEPT_FUNCTION: &str = "inet_csk_accept";
 /// The kernel types that programs attach to.
 const ATTACH_TYPES: [&str; 3] = [
@@ -21,17 +21,17 @@ const ATTACH_TYPES: [&str; 3] = [
     "bpf_iter_task",
     "bpf_iter_task_file",
 ];
-/// Those of tracking beside them.
+/// The additional types for tracking.
 const TRACKING_ATTACH_TYPES: [&str; 4] = [
     "btf_trace_tcp_destroy_sock",
     "btf_trace_sched_process_fork",
     "btf_trace_sched_process_free",
     ACCEPT_FUNCTION,
 ];
-/// Only kernels (6.1) whose hash maps may grow in any program have it.
+/// Only kernels (6.1 and later) whose hash maps may grow in any program have it.
 const GROWS_ANYWHERE: &str = "bpf_mem_alloc";
 
-/// The kernel's type information, as far as it is needed.
+/// The kernel's type information, as far as tcptrace needs it.
 pub struct TypeInfo {
     pub(crate) aya: aya::Btf,
     /// Offsets of members of `struct sock` and, if they are known, on the way to it.
@@ -53,7 +53,7 @@ impl TypeInfo {
         Self::read_as(false)
     }
 
-    /// The same with what `log` and `hist` need.
+    /// The same, with what `log` and `hist` need.
     ///
     /// # Errors
     /// Says what is missing.

@@ -1,10 +1,10 @@
-//! Which kernel members the programs read, looked up in the running kernel's type information.
+//! The kernel members that the programs read, looked up in the running kernel's type information.
 
 use tcptrace_common::{SockOffsets, TaskOffsets};
 
 use crate::source::bpf::types::btf::Btf;
 
-/// A member that this kernel lacks, or has in another size than the programs read.
+/// A member that this kernel lacks, or that has another size than the programs read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("struct {owner} has no member {member} of {bytes} bytes")]
 pub struct MissingMember {
@@ -77,8 +77,8 @@ pub fn task(btf: &Btf<'_>) -> Result<TaskOffsets, MissingMember> {
     })
 }
 
-/// Adds the members that tracking reads beside those. It does with less where the kernel lacks one,
-/// but not without all of a way.
+/// Adds the members that only tracking reads. If the kernel lacks one, tracking works with less; a
+/// path of several members is only used if all of them exist.
 pub fn add_tracking(btf: &Btf<'_>, sock: &mut SockOffsets, task: &mut TaskOffsets) {
     let found = |owner, member, bytes| offset(btf, owner, member, bytes).unwrap_or(0);
     sock.skc_cookie = found("sock_common", "skc_cookie", 8);

@@ -1,4 +1,4 @@
-//! The ways to learn who accepts a connection: loading and attaching what each takes.
+//! The ways to detect who accepts a connection: loading and attaching what each needs.
 
 use aya::{
     Ebpf,
@@ -17,8 +17,8 @@ use crate::source::{
     error::refusal,
 };
 
-/// Loads and attaches what it takes. Trampolines may load and then not attach (arm64 up to 6.1),
-/// hence both are tried.
+/// Loads and attaches what it needs. A trampoline may load and then fail to attach (arm64 up to
+/// 6.1), so both are tried.
 ///
 /// # Errors
 /// When the kernel refuses, or something is missing that it needs.
@@ -35,11 +35,11 @@ pub fn attach(
         (Accept::Syscall, Some(types)) if types.has_task_offsets => {
             tracefs::with(|| syscalls(ebpf, preallocated))
         }
-        (Accept::Syscall, Some(_)) => Err(missing("no members on the way to descriptors")),
+        (Accept::Syscall, Some(_)) => Err(missing("no members that lead to descriptors")),
     }
 }
 
-/// Whether a way to learn of accepting works here.
+/// Whether a way to detect accepts works on this machine.
 ///
 /// # Errors
 /// Says why not.
@@ -61,7 +61,7 @@ fn fexit(ebpf: &mut Ebpf, types: &TypeInfo) -> Result<(), ProgramError> {
         Some(2) => "accept_of_two",
         _ => {
             return Err(missing(
-                "inet_csk_accept is not what it was up to Linux 7.3",
+                "inet_csk_accept has other parameters than up to Linux 7.3",
             ));
         }
     };

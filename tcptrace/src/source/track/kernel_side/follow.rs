@@ -14,7 +14,7 @@ use crate::source::{
 /// Room for followed processes at a time.
 pub const MAX_FOLLOWED: u32 = 65_536;
 
-/// Puts the wanted processes on the list, and keeps it.
+/// Puts the wanted processes on the list, and keeps the list up to date.
 ///
 /// # Errors
 /// [`StartError::Follow`].
@@ -39,8 +39,8 @@ pub fn follow_processes(
     };
     attach(ebpf, types, options.children).map_err(|error| failed(&error))?;
     if options.children {
-        // Those that begin meanwhile are seen by the hook, if their parents are on the list; so
-        // twice, for the children of those that were not yet.
+        // The hook sees processes that start in the meantime, but only if their parents are on the
+        // list. A second pass finds the children of parents that were not yet on it.
         for _ in 0..2 {
             let found = descendants(&options.pids);
             add_to_list(ebpf, "PIDS", found).map_err(|error| failed(&error))?;
@@ -49,7 +49,8 @@ pub fn follow_processes(
     Ok(())
 }
 
-/// Follows the processes from here on: none once it is gone and, with `children`, their descendants.
+/// Follows the processes from here on: removes each one when it ends and, with `children`, adds its
+/// descendants.
 fn attach(ebpf: &mut Ebpf, types: &TypeInfo, children: bool) -> Result<(), ProgramError> {
     attach_btf(ebpf, "process_freed", "sched_process_free", types)?;
     if children {
@@ -58,7 +59,7 @@ fn attach(ebpf: &mut Ebpf, types: &TypeInfo, children: bool) -> Result<(), Progr
     Ok(())
 }
 
-/// The descendants that the processes have now.
+/// The current descendants of the processes.
 fn descendants(pids: &[u32]) -> HashSet<u32> {
     let parents: Vec<(u32, u32)> = all_processes()
         .into_iter()

@@ -1,4 +1,4 @@
-//! Lists that the kernel side asks only whether something is on them.
+//! Lists in which the kernel side only looks up whether a key is present.
 
 use aya::{Ebpf, Pod, maps::HashMap, programs::ProgramError};
 

@@ -1,5 +1,4 @@
-//! The kernel side of `log` and `hist`, attached: choosing what works here, and reading what it
-//! keeps.
+//! The kernel side of `log` and `hist`, attached: choosing what works here, and reading its maps.
 
 mod accept;
 mod follow;
@@ -46,14 +45,15 @@ pub struct KernelSide {
     holders: HolderMethod,
     wants_owners: bool,
     lists_cgroups: bool,
-    /// Whether it can find the sockets that processes have open already.
+    /// Whether it can find the sockets that processes already have open.
     adds_open_sockets: bool,
-    /// The program that told transitions, when it does no more: its count stays.
+    /// The program that reported transitions, after it was detached: its count remains.
     stopped: Option<ProgramFd>,
 }
 
 impl KernelSide {
-    /// Loads all and attaches all but the telling of transitions, the cheapest ways that work.
+    /// Loads all programs and attaches all except the one that reports transitions, in the ways
+    /// that cost least.
     ///
     /// # Errors
     /// A [`StartError`] that says why it cannot be done.
@@ -72,7 +72,7 @@ impl KernelSide {
         })
     }
 
-    /// The same in this one way.
+    /// The same for one candidate.
     fn attach_as(
         candidate: &Candidate,
         options: &TrackOptions,
@@ -83,7 +83,8 @@ impl KernelSide {
         let settings = programs::settings(candidate, options, types)?;
         let sizes = programs::map_sizes(options, preallocated);
         let mut ebpf = load::object(settings, types, &sizes, options.messages)?;
-        // The quickest to be refused first; and before transitions are told all that they need.
+        // What the kernel may refuse comes first, and what transitions need comes before they are
+        // reported.
         accept::attach(accept, &mut ebpf, types, preallocated).map_err(|error| {
             StartError::Accept {
                 way: accept.name(),
@@ -115,7 +116,7 @@ impl KernelSide {
         })
     }
 
-    /// How the kernel side works here, for the curious.
+    /// How the kernel side works on this machine, for `-v`.
     #[must_use]
     pub fn describe(&self) -> String {
         let hook = match self.hook {
@@ -123,23 +124,23 @@ impl KernelSide {
             Hook::Tracepoint => "attached by the classic tracepoint",
         };
         let accept = match self.accept {
-            Accept::Fexit => "accepting is seen by fexit",
-            Accept::Syscall => "accepting is seen by the system calls' tracepoints (syscall)",
-            Accept::Listener => "accepting is not seen (listener)",
+            Accept::Fexit => "accepts are detected by fexit",
+            Accept::Syscall => "accepts are detected by the system calls' tracepoints (syscall)",
+            Accept::Listener => "accepts are not detected (listener)",
         };
         let earlier = if self.adds_open_sockets {
-            "sockets from before are found by a BPF iterator (seed)"
+            "owners of sockets from before are found by a BPF iterator (seed)"
         } else {
             "sockets from before have no owner"
         };
         if !self.wants_owners {
-            return format!("{hook}; owners are not asked for");
+            return format!("{hook}; owners are not needed");
         }
         let holders = self.holders.describe();
         format!("{hook}; {accept}; {earlier}; holders are found by {holders}")
     }
 
-    /// Where it is attached.
+    /// The hook that it uses.
     #[must_use]
     pub fn hook(&self) -> Hook {
         self.hook
@@ -153,7 +154,7 @@ impl KernelSide {
         messages::print_in_background(&mut self.ebpf)
     }
 
-    /// Begins to tell transitions. Listeners should be known by then.
+    /// Begins to report transitions. Listeners should be known before this call.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -162,7 +163,7 @@ impl KernelSide {
             .map_err(|error| program::refused(transition_program(self.hook), &error))
     }
 
-    /// Puts the sockets that processes have open into the table, those that are not in it yet.
+    /// Adds the sockets that processes have open to the table, unless they are already in it.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -171,11 +172,11 @@ impl KernelSide {
             return Ok(());
         }
         let mut file = program::open_iterator(&mut self.ebpf, OPEN_SOCKETS_PROGRAM)?;
-        // It writes nothing; reading is what makes it run.
+        // The iterator writes nothing; reading makes it run.
         io::copy(&mut file, &mut io::sink()).map(drop)
     }
 
-    /// The buffer that transitions come out of; it can be had once.
+    /// The ring buffer of transitions; it can be taken once.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -211,7 +212,7 @@ impl KernelSide {
         self.ebpf.map(name)
     }
 
-    /// Whether only those control groups are wanted that there were at the start.
+    /// Whether the filter only covers control groups that existed at the start.
     #[must_use]
     pub fn lists_cgroups(&self) -> bool {
         self.lists_cgroups
@@ -223,21 +224,21 @@ impl KernelSide {
         self.wants_owners
     }
 
-    /// Attaches a second program that runs where the kernel skips the first. On a classic tracepoint
-    /// it would skip both.
+    /// Attaches a second program that runs when the kernel skips the first. On a classic tracepoint
+    /// the kernel would skip both.
     pub fn attach_second_program(&mut self) {
         if self.hook != Hook::Btf {
             return;
         }
-        // They were not kept, for they take more memory than all the rest.
+        // The types were not kept, because they take more memory than everything else.
         if let Ok(types) = TypeInfo::read_for_tracking() {
-            // Without it, what is skipped is counted as before.
+            // Without the second program, skipped runs are counted as before.
             let _ = programs::attach_second(&mut self.ebpf, &types);
         }
     }
 
-    /// Transitions that the kernel skipped (5.12 and later), also those that the second
-    /// program told.
+    /// Transitions that the kernel skipped (5.12 and later), including those that the second
+    /// program reported.
     #[must_use]
     pub fn skipped(&self) -> Option<u64> {
         match &self.stopped {
@@ -246,7 +247,7 @@ impl KernelSide {
         }
     }
 
-    /// Ends the telling of transitions; the table stays as it is.
+    /// Stops reporting transitions; the table stays as it is.
     pub fn stop(&mut self) {
         let fd = self.ebpf.program(transition_program(self.hook));
         let fd = fd.and_then(|program| program.fd().ok()?.try_clone().ok());
@@ -270,7 +271,7 @@ impl KernelSide {
         }
     }
 
-    /// Every descriptor of the sockets with these inodes, and maybe of others.
+    /// Every descriptor of the sockets with these inodes, and possibly of others.
     ///
     /// # Errors
     /// When the kernel refuses.

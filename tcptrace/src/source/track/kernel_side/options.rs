@@ -1,4 +1,4 @@
-//! What to track, how much room it takes, and the configurations that may serve it.
+//! What to track, how much memory it takes, and the configurations that fit.
 
 use aya::util::nr_cpus;
 use tcptrace_common::{
@@ -15,13 +15,13 @@ use crate::{
 pub struct TrackOptions {
     /// The hook.
     pub hook: HookChoice,
-    /// How accepting is learnt.
+    /// How accepts are detected.
     pub accept: AcceptChoice,
-    /// What the kernel leaves out by what it knows of the socket.
+    /// The kernel's filter by socket.
     pub filter: KernelFilter,
-    /// What it leaves out by owner and state.
+    /// The kernel's filter by owner and state.
     pub owner_filter: TrackSettings,
-    /// Durations that are counted instead of telling transitions.
+    /// Durations that are counted instead of reporting transitions.
     pub hist: HistSettings,
     /// How many keys they may be counted by.
     pub max_keys: u32,
@@ -33,7 +33,7 @@ pub struct TrackOptions {
     pub cgroups: Vec<u64>,
     /// Bytes of the ring buffer, a power of 2.
     pub buffer: u32,
-    /// How many sockets the table may hold; `None` for as many as is sensible.
+    /// How many sockets the table may hold; `None` for the default.
     pub max_sockets: Option<u32>,
     /// The state whose sockets are listed at the end.
     pub state: TcpState,
@@ -41,11 +41,11 @@ pub struct TrackOptions {
     pub messages: bool,
 }
 
-/// Keys of which there is room for every decade, in each state.
+/// The number of keys with room for every decade, in each state.
 const WIDE_KEYS: u32 = 64;
-/// Decades of the others: most stays of one kind are of similar lengths.
+/// Decades for each of the other keys: most durations of one key have similar lengths.
 const DECADES_OF_A_KEY: u32 = 4;
-/// What decades may take on all CPUs together, in bytes, unless that would be too few.
+/// The memory that decades may take on all CPUs together, in bytes, unless that is too little.
 const DECADES_BYTES: usize = 64 << 20;
 const LEAST_DECADES: usize = 4096;
 
@@ -79,10 +79,10 @@ impl TrackOptions {
         candidates
     }
 
-    /// The ways to learn of accepting, the best first.
+    /// The ways to detect accepts, the best first.
     fn accept_ways(&self) -> &'static [Accept] {
         match self.accept {
-            // It makes no difference.
+            // Owners do not matter, so accepts do not either.
             _ if !self.wants_owners() => &[Accept::Listener],
             AcceptChoice::Auto => &[Accept::Fexit, Accept::Syscall, Accept::Listener],
             AcceptChoice::Fexit => &[Accept::Fexit],
@@ -91,10 +91,10 @@ impl TrackOptions {
         }
     }
 
-    /// The filter where the kernel cannot tell which groups a control group is in.
+    /// The filter for a kernel that cannot look up the ancestors of a control group.
     pub fn without_helper(&self) -> TrackSettings {
         if self.hist.states == 0 {
-            // The model looks at each record again.
+            // The model filters each record again.
             return TrackSettings {
                 cgroup: 0,
                 ..self.owner_filter
@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Hook, modern, helper for control groups, and how accepting is learnt.
+    /// Hook, modern, helper for control groups, and how accepts are detected.
     fn tried(options: &TrackOptions, has_types: bool) -> Vec<(Hook, bool, bool, Accept)> {
         let candidates = options.candidates(has_types).into_iter();
         candidates
@@ -167,7 +167,7 @@ mod tests {
             .collect()
     }
 
-    /// Each program for transitions with each way to learn of accepting.
+    /// Each program for transitions with each way to detect accepts.
     fn each(programs: &[(Hook, bool, bool)], ways: &[Accept]) -> Vec<(Hook, bool, bool, Accept)> {
         let with =
             |&(hook, modern, helper)| ways.iter().map(move |way| (hook, modern, helper, *way));

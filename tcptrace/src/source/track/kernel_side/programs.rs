@@ -1,4 +1,4 @@
-//! The programs that track sockets, loaded and attached one by one; and what they are given.
+//! The programs that track sockets, loaded and attached one by one, and their settings.
 
 use aya::{
     Ebpf,
@@ -21,12 +21,12 @@ use crate::{
     },
 };
 
-/// Runs where the kernel skips the program that tells transitions.
+/// The program that runs when the kernel skips the one that reports transitions.
 const SECOND_PROGRAM: &str = "transition_again_btf";
-/// Puts sockets into the table that processes have open.
+/// The program that adds sockets that processes have open to the table.
 pub const OPEN_SOCKETS_PROGRAM: &str = "seed";
 
-/// The program that tells transitions.
+/// The program that reports transitions.
 pub fn transition_program(hook: Hook) -> &'static str {
     match hook {
         Hook::Btf => "transition_btf",
@@ -34,7 +34,7 @@ pub fn transition_program(hook: Hook) -> &'static str {
     }
 }
 
-/// What the programs must know: of the kernel, and of what is asked for.
+/// What the programs must know about the kernel and about the request.
 ///
 /// # Errors
 /// When the classic tracepoint's layout cannot be read.
@@ -63,8 +63,8 @@ pub fn settings(
     })
 }
 
-/// Whether the table's memory is all taken at the start: before 6.1 a program on a classic
-/// tracepoint may not let it grow.
+/// Whether the table is preallocated: before 6.1 the table may not grow in a program on a classic
+/// tracepoint.
 pub fn preallocated(candidate: &Candidate, types: Option<&TypeInfo>) -> bool {
     let grows_anywhere = types.is_none_or(|types| types.grows_anywhere);
     candidate.hook == Hook::Tracepoint || (candidate.accept == Accept::Syscall && !grows_anywhere)
@@ -93,7 +93,7 @@ pub fn map_sizes(options: &TrackOptions, preallocated: bool) -> Vec<(&'static st
     sizes
 }
 
-/// Loads what tells transitions; it is attached when all else is ready.
+/// Loads the program that reports transitions; it is attached when everything else is ready.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -109,7 +109,7 @@ pub fn load_transition(
     }
 }
 
-/// Attaches what tells transitions.
+/// Attaches the program that reports transitions.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -123,7 +123,7 @@ pub fn attach_transition(ebpf: &mut Ebpf, hook: Hook) -> Result<(), ProgramError
     }
 }
 
-/// Attaches a second program that runs where the kernel skips the one that tells transitions.
+/// Attaches a second program that runs when the kernel skips the one that reports transitions.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -131,11 +131,13 @@ pub fn attach_second(ebpf: &mut Ebpf, types: &TypeInfo) -> Result<(), ProgramErr
     program::attach_btf(ebpf, SECOND_PROGRAM, TRACEPOINT, types)
 }
 
-/// Ends the telling of transitions.
+/// Stops reporting transitions.
 pub fn detach_transition(ebpf: &mut Ebpf, hook: Hook) {
-    // The second first, or it would stand in for good.
+    // The second program first: otherwise it would report every transition after the first is
+    // detached.
     for name in [SECOND_PROGRAM, transition_program(hook)] {
-        // A program that is unloaded is detached; one that was not loaded is neither.
+        // Unloading also detaches. A program that was not loaded gives an error, which does not
+        // matter.
         let _ = match ebpf.program_mut(name) {
             Some(Program::BtfTracePoint(program)) => program.unload(),
             Some(Program::TracePoint(program)) => program.unload(),
@@ -144,7 +146,7 @@ pub fn detach_transition(ebpf: &mut Ebpf, hook: Hook) {
     }
 }
 
-/// Attaches to the end of sockets, so that no entry stays for ever.
+/// Attaches to the destruction of sockets, so that entries are removed.
 ///
 /// # Errors
 /// When the kernel refuses.
@@ -160,7 +162,7 @@ pub fn attach_destroyed(
     }
 }
 
-/// Loads the iterator that finds whose the sockets from before are.
+/// Loads the iterator that finds the owners of sockets from before the start.
 ///
 /// # Errors
 /// When the kernel refuses.
