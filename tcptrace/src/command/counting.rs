@@ -1,4 +1,5 @@
-//! Durations that are being counted: most in the kernel, and what began before the start one by one.
+//! Durations that are being counted. The kernel counts most of them; those that began before the
+//! start are reported one by one.
 
 use std::io;
 
@@ -27,8 +28,8 @@ pub struct Counting {
 }
 
 impl Counting {
-    /// Attaches the kernel side and finds out what is there already; `filter` is for what is told,
-    /// and `caveats` gets what could not be found out.
+    /// Attaches the kernel side and lists the sockets that already exist. `filter` applies to
+    /// durations that are reported one by one; `caveats` receives what could not be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
@@ -45,17 +46,17 @@ impl Counting {
         })
     }
 
-    /// The transitions that it is made of.
+    /// The underlying transitions.
     pub fn session(&mut self) -> &mut Tracking {
         &mut self.tracking
     }
 
-    /// Waits until much waits to be read.
+    /// Waits until enough records wait to be read.
     pub async fn woken(&self) {
         self.tracking.woken().await;
     }
 
-    /// Takes in what waits to be read.
+    /// Reads and counts the records that wait.
     ///
     /// # Errors
     /// When the kernel side cannot be read.
@@ -68,7 +69,7 @@ impl Counting {
         Ok(())
     }
 
-    /// Sees no more.
+    /// Stops tracing.
     ///
     /// # Errors
     /// When the kernel side cannot be read.
@@ -89,7 +90,7 @@ impl Counting {
         let mut all = self.durations.all();
         let live = self.tracking.live();
         live.counts(states, by, &mut |count| all.count(count))?;
-        // Half-open connections are listed as if they were sockets in that state.
+        // The kernel lists half-open connections as if they were sockets in that state.
         let half_open = |state: &TcpState| *state == TcpState::SynRecv;
         let states: Vec<_> = (states.iter().copied())
             .filter(|state| !half_open(state))
@@ -104,7 +105,7 @@ impl Counting {
         self.tracking.counted().counted
     }
 
-    /// How it went.
+    /// What was lost or could not be counted.
     #[must_use]
     pub fn account(&mut self) -> Account {
         let counted = self.tracking.counted();

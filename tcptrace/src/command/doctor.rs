@@ -21,7 +21,7 @@ pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
     let view = doctor::choose(Format::json_if(request.json));
     Screen::new(view, false).show(&findings)?;
     if verdict(&findings) == Status::Missing {
-        bail!("something that is needed is missing");
+        bail!("tcptrace does not work here: see the findings marked as missing");
     }
     Ok(())
 }

@@ -33,9 +33,10 @@ use crate::{
     view::parts::clean::clean,
 };
 
-/// How often what began before the start is taken in, and it is looked whether the kernel skips runs.
+/// How often durations that began before the start are read, and how often to check whether the
+/// kernel skips runs.
 const LOOK: Duration = Duration::from_millis(100);
-/// Room for what began before the start: some 7000 durations that come at once.
+/// Room for durations that began before the start: about 7000 that end at once.
 const BUFFER: u32 = 1 << 20;
 
 /// Runs the command.
@@ -49,7 +50,7 @@ pub fn run(request: &HistRequest) -> anyhow::Result<()> {
 }
 
 async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
-    // Before anything is attached, so that a signal always ends in a last report.
+    // Before anything is attached, so that a signal always leads to a last report.
     let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
     let caveats = privileges::caveat(&useful_missing).into_iter().collect();
@@ -118,10 +119,10 @@ struct HistSession {
     live: Counting,
     screen: Screen<Report>,
     include_open: bool,
-    /// When it began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
+    /// When the session began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
     begin_ns: u64,
     last_ns: u64,
-    /// What that report was made of.
+    /// The durations of that report.
     last: Durations,
     progress: Progress,
     /// What could not be found out at the start: every report says it.
@@ -129,7 +130,7 @@ struct HistSession {
 }
 
 impl HistSession {
-    /// Attaches the kernel side, and says that everything is counted from here on, and what is not.
+    /// Attaches the kernel side, and prints that counting has begun and which limits apply.
     fn start(
         request: &HistRequest,
         filter: Filter,
@@ -137,14 +138,14 @@ impl HistSession {
     ) -> anyhow::Result<Self> {
         let selection = &request.show.selection;
         let options = options(request, &filter);
-        // The kernel knows the processes, their descendants included.
+        // The kernel side applies the filter by process, because it knows the descendants.
         let filter = Filter {
             pids: Vec::new(),
             ..filter
         };
         let mut live = Counting::start(&options, selection.clone(), filter, &mut caveats)?;
         let begin_ns = monotonic_ns();
-        let end = "Ctrl-C ends and shows";
+        let end = "Ctrl-C ends and shows the histograms";
         (live.session()).say_hello(request.verbose, &caveats, "counting", end)?;
         Ok(Self {
             live,
@@ -163,7 +164,7 @@ impl HistSession {
         Ok((self.live.durations()?, monotonic_ns()))
     }
 
-    /// Shows what has come since the last report.
+    /// Shows the durations since the last report.
     fn interval(&mut self) -> io::Result<()> {
         let (all, now_ns) = self.durations()?;
         self.show(&all.since(&self.last), Extent::Interval, now_ns)?;
@@ -191,7 +192,8 @@ impl HistSession {
         self.screen.show(&report)
     }
 
-    /// Shows everything, and before it what is left of the last interval, so that these add up.
+    /// Shows the whole session. Before it, shows the rest of the last interval, so that the
+    /// intervals add up to the whole.
     fn finish(mut self, intervals: bool) -> io::Result<()> {
         self.live.stop()?;
         let (all, now_ns) = self.durations()?;

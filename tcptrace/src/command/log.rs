@@ -28,7 +28,7 @@ use crate::{
     },
 };
 
-/// How often the buffer is read while there is something in it, and while there is nothing.
+/// How often the buffer is read while it has something in it, and while it is empty.
 const BUSY: Duration = Duration::from_millis(25);
 const QUIET: Duration = Duration::from_millis(50);
 
@@ -42,7 +42,7 @@ pub fn run(request: &LogRequest) -> anyhow::Result<()> {
 }
 
 async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
-    // Before anything is attached, so that a signal always ends in a summary.
+    // Before anything is attached, so that a signal always leads to a summary.
     let mut end = End::new(request.duration)?;
     let useful_missing = privileges::check()?;
     let mut out = Out::new(request, &filter)?;
@@ -60,7 +60,7 @@ async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
         let before = out.tally.transitions;
         while live.read(&mut |record| out.record(record))? {
             out.sink.flush()?;
-            // Signals are seen while much comes, too.
+            // Lets signals be handled even under a constant load.
             task::yield_now().await;
         }
         out.sink.flush()?;
@@ -76,7 +76,7 @@ async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
     out.finish(started.elapsed())
 }
 
-/// Attaches the kernel side, and says that everything is seen from here on, and what is not.
+/// Attaches the kernel side, and prints that tracing has begun and which limits apply.
 fn start(
     request: &LogRequest,
     filter: &Filter,
@@ -128,7 +128,7 @@ fn destination(request: &LogRequest) -> Place {
     }
 }
 
-/// Where records go, and what is said of them.
+/// Where records go, and the figures for progress and summary.
 struct Out {
     sink: Box<dyn Sink>,
     filter: Filter,
@@ -144,7 +144,7 @@ impl Out {
     fn new(request: &LogRequest, filter: &Filter) -> anyhow::Result<Self> {
         let place = request.dir.as_ref().or(request.output.as_ref());
         let filter = Filter {
-            // The kernel knows the processes, their descendants included.
+            // The kernel side applies the filter by process, because it knows the descendants.
             pids: Vec::new(),
             ..filter.clone()
         };
@@ -171,7 +171,7 @@ impl Out {
         self.sink.record(record)
     }
 
-    /// Says how much there is so far, and what is missing in a file that nobody reads now.
+    /// Shows the progress, and reports losses that would otherwise only be visible in the file.
     fn say_alive(&mut self) -> io::Result<()> {
         if self.place.is_none() || !self.progress.is_due() {
             return Ok(());
@@ -194,7 +194,7 @@ impl Out {
             .show(format_args!("{} transitions", tally.transitions))
     }
 
-    /// Writes what still waits, and sums the log up.
+    /// Writes what still waits, and prints the summary.
     fn finish(mut self, length: Duration) -> anyhow::Result<()> {
         let finished = self.sink.finish();
         self.progress.clear()?;

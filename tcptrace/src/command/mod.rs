@@ -14,11 +14,11 @@ use std::io;
 
 use crate::{model::request::Request, source::error::StartError};
 
-/// Does what is asked for.
+/// Runs the command of the request.
 ///
 /// # Errors
 /// When the command fails; the message is for the user. It is a
-/// [`UsageError`](crate::model::request::UsageError) where the command line is at fault.
+/// [`UsageError`](crate::model::request::UsageError) if the command line is wrong.
 pub fn run(request: Request) -> anyhow::Result<()> {
     let result = match request {
         Request::Stuck(request) => stuck::run(&request),
@@ -30,14 +30,14 @@ pub fn run(request: Request) -> anyhow::Result<()> {
     match result {
         Err(error) if is_closed_pipe(&error) => Ok(()),
         Err(error) if error.is::<StartError>() => {
-            let more = "more: tcptrace doctor (what this machine allows)";
+            let more = "for details, run: tcptrace doctor (checks what works on this machine)";
             Err(anyhow::anyhow!("{error}\n  {more}"))
         }
         result => result,
     }
 }
 
-/// The reader of our output has seen enough.
+/// The reader of the output has closed it.
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     let error = error.downcast_ref::<io::Error>();
     error.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)

@@ -1,4 +1,4 @@
-//! `tcptrace replay`: shows a recording as the live commands would have.
+//! `tcptrace replay`: shows a recording the way the live commands would have.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// When the recording cannot be read, is none, or the output cannot be written.
+/// When the file cannot be read or is not a recording, or the output cannot be written.
 pub fn run(request: &ReplayRequest) -> anyhow::Result<()> {
     let file = Named(&request.file);
     let recording = Recording::open(file.0).with_context(|| format!("opening {file}"))?;
@@ -73,7 +73,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
     } = &show.filters;
     let mut wanted = Wanted::new(sockets);
     let mut origin = Origin::default();
-    // Of no namespace of this machine's can a recording be.
+    // A recording need not be from this machine, so no namespace counts as its own.
     let format = Format::json_if(show.json);
     let mut sink = sink::choose(Place::Screen, format, None)?;
     for item in &mut recording {
@@ -87,7 +87,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
             Item::Header(header) => {
                 wanted.header(&header);
                 origin.header(&header);
-                // What comes out is a recording, too.
+                // The output is a recording too.
                 let header = RecordingHeader {
                     filters: header.filters.and(&show.filters),
                     ..*header
@@ -125,7 +125,7 @@ fn hist(file: &Named, mut recording: Recording, show: &HistShow) -> anyhow::Resu
     Ok(())
 }
 
-/// A file in which nothing is of use is no recording.
+/// A file without a usable line is not a recording.
 fn check(file: &Named, counts: &LineCounts) -> anyhow::Result<()> {
     if !counts.is_useless() {
         return Ok(());
@@ -133,13 +133,13 @@ fn check(file: &Named, counts: &LineCounts) -> anyhow::Result<()> {
     let reasons = [&counts.reason, &counts.cut].into_iter().flatten();
     let reason = reasons.map(|reason| format!(" ({})", clean(reason))).next();
     anyhow::bail!(
-        "{file} is no recording: no line of it is one of a log in JSON{}\n  make one with: tcptrace \
-         log --json -o FILE",
+        "{file} is not a recording: it has no line of a log in JSON{}\n  make a recording with: \
+         tcptrace log --json -o FILE",
         reason.unwrap_or_default()
     )
 }
 
-/// The recording does not know the namespace that is named.
+/// The error for a namespace that the recording does not know.
 fn unknown(filters: &Filters) -> impl FnOnce(String) -> UsageError {
     let name = filters.netns.as_ref().map(Netns::to_string);
     move |reason| UsageError::Value {
@@ -149,7 +149,7 @@ fn unknown(filters: &Filters) -> impl FnOnce(String) -> UsageError {
     }
 }
 
-/// A file as messages name it.
+/// A file's name as messages show it.
 struct Named<'a>(&'a Path);
 
 impl std::fmt::Display for Named<'_> {

@@ -10,7 +10,7 @@ use crate::{
     view::{Format, hist, stuck},
 };
 
-/// For snapshots; a `live` session is redrawn in place where that can be done.
+/// The screen for snapshots; a `live` session is redrawn in place if possible.
 pub fn of_stuck(show: &StuckShow, live: bool) -> Screen<Snapshot> {
     let view = stuck::choose(stuck::StuckOptions {
         format: Format::json_if(show.json),
@@ -20,7 +20,7 @@ pub fn of_stuck(show: &StuckShow, live: bool) -> Screen<Snapshot> {
     Screen::new(view, live)
 }
 
-/// For reports of durations.
+/// The screen for reports of durations.
 pub fn of_hist(show: &HistShow) -> Screen<Report> {
     let view = hist::choose(hist::HistOptions {
         format: Format::json_if(show.json),

@@ -1,5 +1,5 @@
-//! What the commands share: how a session runs and what ends it, and what is said beside its
-//! output.
+//! What the commands share: how a session runs, what ends it, and what is printed on standard
+//! error.
 
 use std::{
     fmt::Display,
@@ -24,9 +24,9 @@ use crate::{
     view::parts::{caveat::text, clean::clean},
 };
 
-/// How often it is said that it is alive.
+/// How often the progress is shown.
 const SAY: Duration = Duration::from_secs(1);
-/// Brings the cursor back to the line's beginning and clears the line.
+/// Moves the cursor to the beginning of the line and clears the line.
 const CLEAR: &str = "\r\x1b[K";
 
 /// Runs a session to its end.
@@ -41,7 +41,7 @@ pub fn run(session: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<
         .block_on(session)
 }
 
-/// The filters, with the namespace that they name looked up on this machine.
+/// The filters, with the name of a namespace looked up on this machine.
 ///
 /// # Errors
 /// When there is no such namespace.
@@ -61,19 +61,19 @@ pub fn resolve(filters: &Filters) -> Result<Filter, UsageError> {
     Ok(filters.resolved(netns))
 }
 
-/// The duration in ns; one that is too long for that counts as the longest.
+/// The duration in ns; one that does not fit counts as the longest.
 pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Ticks that do not come in a burst when something took long. The first is at once.
+/// Ticks that do not come in a burst after a delay. The first comes at once.
 pub fn ticks(period: Duration) -> time::Interval {
     let mut ticks = time::interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
 
-/// Says what is less than certain, a line each.
+/// Prints the caveats, one per line.
 ///
 /// # Errors
 /// When standard error cannot be written.
@@ -85,7 +85,7 @@ pub fn warn(caveats: &[Caveat]) -> io::Result<()> {
     Ok(())
 }
 
-/// A line on standard error that says how far it is, on a terminal alone.
+/// A progress line on standard error, only on a terminal.
 #[derive(Debug)]
 pub struct Progress {
     shown: bool,
@@ -93,7 +93,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Nothing is shown yet; `wanted`: whether it ever is.
+    /// Nothing is shown yet; `wanted`: whether progress is shown at all.
     pub fn new(wanted: bool) -> Self {
         Self {
             shown: wanted && io::stderr().is_terminal(),
@@ -101,7 +101,7 @@ impl Progress {
         }
     }
 
-    /// Whether it is time to say something: once a second.
+    /// Whether it is time to show the progress: once a second.
     pub fn is_due(&mut self) -> bool {
         let due = self.said.elapsed() >= SAY;
         if due {
@@ -121,7 +121,7 @@ impl Progress {
         Ok(())
     }
 
-    /// Makes room for something else.
+    /// Clears the line for other output.
     ///
     /// # Errors
     /// When standard error cannot be written.
@@ -139,8 +139,8 @@ pub struct End {
 }
 
 impl End {
-    /// Catches signals from here on; `duration`: how long the session may last, counted from when
-    /// its end is first waited for.
+    /// Catches signals from here on. `duration`: how long the session may last, counted from the
+    /// first wait for its end.
     ///
     /// # Errors
     /// When signals cannot be caught.

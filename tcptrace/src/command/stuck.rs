@@ -1,4 +1,4 @@
-//! `tcptrace stuck`: looks at intervals, and shows each snapshot.
+//! `tcptrace stuck`: looks at the machine at intervals, and shows each snapshot.
 
 use std::{
     io::{self, Write as _},
@@ -40,7 +40,7 @@ pub fn run(request: &StuckRequest) -> anyhow::Result<()> {
 }
 
 async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
-    // Before anything is attached, so that a signal always ends in a summary.
+    // Before anything is attached, so that a signal always leads to a summary.
     let mut end = End::new(request.duration)?;
     let watched = Watched {
         state: request.show.state,
@@ -74,14 +74,14 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Attaches the kernel side, and says how it works where that is asked for.
+/// Attaches the kernel side, and prints how it works if the user asks for it.
 fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
     let useful_missing = privileges::check()?;
     let options = WatchOptions {
         state: watched.state,
         hook: request.hook,
         filter: filter::by_socket(&watched.filter),
-        // One look has no time to fill a large map, and making one takes 5 ms.
+        // A single look cannot fill a large map, and making one takes 5 ms.
         max_sockets: (request.max_sockets).or(request.once.then_some(SOCKETS_OF_ONE_LOOK)),
         messages: request.verbose >= 2,
     };

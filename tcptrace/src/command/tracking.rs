@@ -1,4 +1,5 @@
-//! What `log` and `hist` share: the kernel side that traces transitions, and the rules that judge them.
+//! What `log` and `hist` share: the kernel side that traces transitions, and the rules that
+//! interpret them.
 
 use std::io::{self, Write as _};
 
@@ -21,10 +22,10 @@ use crate::{
     },
 };
 
-/// What is done with each record.
+/// The function that takes each record.
 pub type Each<'a> = dyn FnMut(&Record) -> io::Result<()> + 'a;
 
-/// Transitions that are being traced and judged.
+/// A running session that traces and interprets transitions.
 pub struct Tracking {
     live: LiveTransitions,
     rules: Transitions,
@@ -34,8 +35,8 @@ pub struct Tracking {
 }
 
 impl Tracking {
-    /// Attaches the kernel side and finds out what is there already, as far as the filter goes;
-    /// `caveats` gets what could not be found out.
+    /// Attaches the kernel side and lists the sockets that already exist, within the filter;
+    /// `caveats` receives what could not be found out.
     ///
     /// # Errors
     /// When tracing cannot start.
@@ -60,12 +61,12 @@ impl Tracking {
         })
     }
 
-    /// Says what could not be found out, and that everything is seen from here on: `doing` what, and
-    /// how `end` comes, or when it is to be `verbose` how it works here; prints the kernel side's
-    /// messages where it is to be very verbose.
+    /// Prints the caveats and the line that tracing has begun: what the session is `doing`, and
+    /// what will `end` it, or, if `verbose`, how the kernel side works here. With more verbosity it
+    /// also prints the kernel side's messages.
     ///
     /// # Errors
-    /// When the ring of messages cannot be read or standard error not be written.
+    /// When the ring of messages cannot be read or standard error cannot be written.
     pub fn say_hello(
         &mut self,
         verbose: u8,
@@ -95,15 +96,16 @@ impl Tracking {
         self.live.side()
     }
 
-    /// Waits until much waits to be read. For little nobody is woken: come from time to time.
+    /// Waits until many records wait to be read. A few records do not wake the reader, so read from
+    /// time to time anyway.
     pub async fn woken(&self) {
         self.live.woken().await;
     }
 
-    /// Gives what waits to `each`, up to a batch; whether there may be more.
+    /// Gives the records that wait to `each`, up to one batch; returns whether there may be more.
     ///
     /// # Errors
-    /// When the kernel side cannot be read, or what `each` gives.
+    /// When the kernel side cannot be read, or an error from `each`.
     pub fn read(&mut self, each: &mut Each<'_>) -> io::Result<bool> {
         let batch = self.live.read()?;
         let more = batch.more;
@@ -111,26 +113,26 @@ impl Tracking {
         Ok(more)
     }
 
-    /// Sees no more, and gives the rest of what waits to `each`.
+    /// Stops tracing, and gives the remaining records to `each`.
     ///
     /// # Errors
-    /// As those of [`read`](Self::read).
+    /// The same as [`read`](Self::read).
     pub fn stop(&mut self, each: &mut Each<'_>) -> io::Result<()> {
         let rules = &mut self.rules;
         self.live.stop(&mut |batch| judge(rules, batch, each))
     }
 
-    /// Gives the rest of what waits to `each`, and then the sockets that are still in the state.
+    /// Gives the remaining records to `each`, and then the sockets that are still in the state.
     ///
     /// # Errors
-    /// When something cannot be read, or what `each` gives.
+    /// When something cannot be read, or an error from `each`.
     pub fn finish(&mut self, each: &mut Each<'_>) -> io::Result<()> {
         self.stop(each)?;
         let mut open = self.still_open(&[self.state])?.into_iter();
         open.try_for_each(|open| each(&Record::StillOpen(open)))
     }
 
-    /// The sockets that are in one of these states now, or were when the last was seen.
+    /// The sockets that are in one of these states now, or were in one when tracing stopped.
     ///
     /// # Errors
     /// When the kernel side or `/proc` cannot be read.
@@ -139,14 +141,14 @@ impl Tracking {
         Ok(open::still_open(facts, self.rules.before(), &self.pids))
     }
 
-    /// What the kernel side had counted when it was read last.
+    /// The kernel side's counters as of the last read.
     #[must_use]
     pub fn counted(&self) -> TrackCounters {
         self.live.counted()
     }
 }
 
-/// Gives each transition of a batch to `each`, and then what was lost.
+/// Gives each transition of a batch to `each`, and then the losses.
 fn judge(rules: &mut Transitions, mut batch: Batch<'_>, each: &mut Each<'_>) -> io::Result<()> {
     let loss = batch.loss.take();
     if let Some(loss) = &loss {
@@ -155,6 +157,6 @@ fn judge(rules: &mut Transitions, mut batch: Batch<'_>, each: &mut Each<'_>) -> 
     for seen in batch.transitions() {
         each(&Record::Transition(rules.judge(seen)))?;
     }
-    // After the transitions, for it was lost at some time until now.
+    // After the transitions, because the loss happened at some time until now.
     loss.map_or(Ok(()), |loss| each(&Record::Loss(loss)))
 }

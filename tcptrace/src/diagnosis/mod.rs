@@ -1,4 +1,4 @@
-//! Pure rules, from facts to what is shown: no file is opened here and no clock is read.
+//! Pure rules that turn facts into what is shown: nothing here opens a file or reads a clock.
 
 pub mod hist;
 pub mod log;

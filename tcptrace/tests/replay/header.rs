@@ -41,7 +41,7 @@ fn a_name_of_a_namespace_is_the_recordings() {
     let unnamed = header(1, &json!({}), &[]) + &good();
     let unnamed = file("names", "unnamed.jsonl", unnamed.as_bytes());
     for (path, reason) in [
-        (&path, "those with a name: blue, green;"),
+        (&path, "known names: blue, green;"),
         (&nameless, "the recording has no header"),
         (&unnamed, "no network namespace had a name"),
     ] {

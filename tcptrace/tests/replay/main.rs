@@ -285,7 +285,7 @@ fn what_is_no_recording_is_an_error_that_helps() {
             let output = replay(&path, &[view]);
             let message = err(&output);
             assert_eq!(output.status.code(), Some(1), "{message}");
-            assert!(message.contains("is no recording"), "{message}");
+            assert!(message.contains("is not a recording"), "{message}");
             assert!(message.contains("tcptrace log --json -o FILE"), "{message}");
             assert_eq!(out(&output), "");
         }

@@ -1,4 +1,5 @@
-//! Durations of a live session: what the kernel counted, what was told, and what is open.
+//! Durations of a live session: those that the kernel counted, those that were reported one by one,
+//! and those of open sockets.
 
 use crate::model::{
     filter::Filter,
@@ -7,13 +8,13 @@ use crate::model::{
     transition::{Record, StillOpen},
 };
 
-/// What was told one by one: durations that began before the start.
+/// Durations that were reported one by one, because they began before the start.
 #[derive(Debug)]
 pub struct LiveDurations {
     told: Durations,
-    /// Which of it is wanted.
+    /// The filter.
     filter: Filter,
-    /// Durations that found the buffer full.
+    /// Durations that did not fit into the buffer.
     pub lost: u64,
     /// Runs that the kernel skipped.
     pub skipped: u64,
@@ -31,7 +32,7 @@ impl LiveDurations {
         }
     }
 
-    /// Takes in what was told.
+    /// Adds a reported record.
     pub fn add(&mut self, record: &Record) {
         match record {
             Record::Transition(seen) if self.filter.passes_record(record, &[]) => {
@@ -45,7 +46,7 @@ impl LiveDurations {
         }
     }
 
-    /// All durations: what was told, what the kernel counted and what is open.
+    /// All durations: reported ones, those that the kernel counted, and those of open sockets.
     pub fn all(&self) -> Sum<'_> {
         Sum {
             all: self.told.clone(),
@@ -62,7 +63,7 @@ pub struct Sum<'a> {
 }
 
 impl Sum<'_> {
-    /// Adds what the kernel counted.
+    /// Adds durations that the kernel counted.
     pub fn count(&mut self, count: &Count) {
         let Count {
             state,
@@ -73,7 +74,7 @@ impl Sum<'_> {
         self.all.counted(*state, key.as_ref(), *number, decade);
     }
 
-    /// Adds the sockets that are open, and gives all.
+    /// Adds the sockets that are open, and returns everything.
     #[must_use]
     pub fn with_open(mut self, open: &[StillOpen]) -> Durations {
         for open in open.iter().filter(|open| self.filter.passes(&open.socket)) {

@@ -1,4 +1,4 @@
-//! From durations, counted in the kernel or told one by one, to what is shown of them.
+//! From durations, counted in the kernel or reported one by one, to reports.
 
 pub mod live;
 pub mod report;

@@ -7,8 +7,8 @@ use crate::model::hist::{
     report::{Account, KeyDurations, Report, Span},
 };
 
-/// Durations as they are shown: state by state as they were asked for, each with the most time in it
-/// first and the rest last.
+/// Durations in display order: by state in the requested order; in each state the key with the most
+/// total time first and the rest last.
 #[must_use]
 pub fn report(durations: &Durations, span: Span, include_open: bool, account: Account) -> Report {
     let selection = durations.selection().clone();
@@ -27,7 +27,7 @@ pub fn report(durations: &Durations, span: Span, include_open: bool, account: Ac
             let worst = Reverse(group.spread.total_ns());
             (place(group.state), group.key.is_none(), worst)
         };
-        // The key, so that equals always come in the same order.
+        // Then by key, so that the order of equals is stable.
         (rank(one), &one.key).cmp(&(rank(other), &other.key))
     });
     Report {

@@ -1,4 +1,4 @@
-//! From what was seen of transitions to the lines of a log.
+//! From observed transitions to the lines of a log.
 
 pub mod open;
 pub mod transitions;

@@ -1,4 +1,5 @@
-//! What is still open at a moment: what the kernel side's table and `sock_diag` both know.
+//! The sockets that are still open at a moment: those that both the kernel side's table and
+//! `sock_diag` know.
 
 use std::collections::HashMap;
 
@@ -15,14 +16,14 @@ use crate::{
     },
 };
 
-/// A socket's place, for where it has no cookie.
+/// A socket's namespace and addresses, used if it has no cookie.
 type SocketPlace = (Option<u32>, Endpoint, Endpoint);
 
-/// Far longer than listing takes, and than a tick.
+/// Far longer than a listing or a tick takes.
 const SOON_NS: u64 = 1_000_000_000;
 
-/// Sockets in the states that were asked about, the oldest of each state first. `pids`: the only
-/// processes that are wanted; none for all.
+/// Sockets in the requested states, the oldest of each state first. `pids`: the only processes that
+/// are wanted; none for all.
 #[must_use]
 pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<StillOpen> {
     let OpenSockets {
@@ -74,18 +75,18 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
     all
 }
 
-/// What judging a socket takes beside it.
+/// What else is needed to decide about a socket.
 struct Judge<'a> {
     entries: Entries<'a>,
     before: &'a Before,
     pids: &'a [u32],
-    /// When something was lost last, in ns of `CLOCK_MONOTONIC`: who is in a state is in the table, or
-    /// was in it before the start, or has been since that moment.
+    /// When something was lost last, in ns of `CLOCK_MONOTONIC`. A socket in a state is in the
+    /// table, or was in the state before the start, or entered it before that moment.
     lost_ns: u64,
 }
 
 impl Judge<'_> {
-    /// The socket with its owner, if it is wanted and was open at the moment asked about.
+    /// The socket with its owner, if it is wanted and was open at the requested moment.
     fn still_open(&self, mut socket: Socket, look: &Look) -> Option<StillOpen> {
         let bound = self.bound(&socket);
         let entry = self.entries.of(&socket);
@@ -93,14 +94,15 @@ impl Judge<'_> {
             return None;
         }
         let known = entry.and_then(|entry| entry.owner.as_ref());
-        // Somebody has accepted it unseen.
+        // A process has accepted it unseen.
         let accepted = socket.accepted() == Some(true);
         let outdated = |owner: &&Owner| owner.known_by == KnownBy::Listener && accepted;
         let owner = known.filter(|owner| !outdated(owner)).cloned();
         let owner = owner
             .or_else(|| by_descriptor(&socket))
             .or_else(|| self.waits_at(&socket));
-        // The kernel side has decided about the processes that it knows, descendants included.
+        // For owners that it knows, the kernel side has already applied the filter, including
+        // descendants.
         let wanted = match (entry.filter(|_| known.is_some()), &owner) {
             _ if self.pids.is_empty() => true,
             (Some(entry), _) => entry.is_wanted,
@@ -122,15 +124,15 @@ impl Judge<'_> {
         })
     }
 
-    /// Whether it may have come into its state without being seen. Else it did so after what was
-    /// seen last, or it has left since it was listed.
+    /// Whether it may have entered its state unseen. Otherwise it entered after the last transition
+    /// that was seen, or has left since it was listed.
     fn may_have_entered_unseen(&self, socket: &Socket) -> bool {
-        // Without cookies nothing tells which socket it is that has no port yet.
+        // Without a cookie, a socket that has no port yet cannot be identified.
         if socket.state == TcpState::SynSent {
             return true;
         }
-        // Of some states it is not known when they were entered at the latest, of others it is, but
-        // for some ticks.
+        // For some states the latest moment of entry is unknown; for others it is known to within a
+        // few ticks.
         let vague = !entered_by_segment(socket.state);
         let soon = self.lost_ns.saturating_add(SOON_NS);
         self.lost_ns > 0 && (vague || socket.since.moment_ns() <= soon)
@@ -142,7 +144,7 @@ impl Judge<'_> {
             .at_latest_ns(socket.identity.cookie?, socket.state)
     }
 
-    /// Who listens where it waits since before the start.
+    /// The listener at which it has been waiting since before the start.
     fn waits_at(&self, socket: &Socket) -> Option<Owner> {
         let waits = socket.accepted() == Some(false);
         let earlier = self.before.get(socket.identity.cookie.filter(|_| waits)?)?;
@@ -150,7 +152,7 @@ impl Judge<'_> {
     }
 }
 
-/// Whoever has it, or the listener where it waits.
+/// The process that has it open, or the one that has the listener open at which it waits.
 fn by_descriptor(socket: &Socket) -> Option<Owner> {
     let (pid, comm) = socket.process()?;
     let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
@@ -166,7 +168,7 @@ fn by_descriptor(socket: &Socket) -> Option<Owner> {
     })
 }
 
-/// The table's entries, to be found again.
+/// The table's entries, indexed.
 struct Entries<'a> {
     by_cookie: HashMap<u64, &'a TableEntry>,
     by_place: HashMap<SocketPlace, &'a TableEntry>,

@@ -1,4 +1,4 @@
-//! How long a socket was in the state that it leaves, whose it is, and which side it is.
+//! How long a socket was in the state that it leaves, its owner, and its role.
 
 use tcptrace_common::TcpState;
 
@@ -12,13 +12,13 @@ use crate::{
     },
 };
 
-/// What judging a transition takes beside it.
+/// What else is needed to interpret a transition.
 #[derive(Debug, Default)]
 pub struct Transitions {
     /// Sockets from before the start.
     before: Before,
-    /// The kernel skipped a transition before this moment (ns of `CLOCK_MONOTONIC`): when a socket
-    /// entered its state is not certain where that was earlier.
+    /// The kernel skipped a transition before this moment (ns of `CLOCK_MONOTONIC`), so an earlier
+    /// time at which a socket entered its state is not certain.
     doubted_until_ns: u64,
 }
 
@@ -38,15 +38,14 @@ impl Transitions {
         &self.before
     }
 
-    /// Takes note of a loss; to be called before the transitions that were read before it was
-    /// noticed are judged.
+    /// Records a loss. Call this before the transitions of the same read are interpreted.
     pub fn doubt(&mut self, loss: &Loss) {
         if loss.runs > 0 {
             self.doubted_until_ns = loss.monotonic_ns;
         }
     }
 
-    /// The transition with what is known of it.
+    /// The transition with everything that is known about it.
     pub fn judge(&mut self, seen: SeenTransition) -> Transition {
         let duration = self.duration(&seen);
         let known_by = seen.owner.as_ref().map(|owner| owner.known_by);
@@ -93,7 +92,7 @@ impl Transitions {
     }
 }
 
-/// Which side a socket is, from how its owner is known, from the transition itself, and from its
+/// The role of a socket, from how its owner is known, from the transition itself, and from its
 /// backlog.
 fn role(known_by: Option<KnownBy>, from: TcpState, to: TcpState, from_listener: bool) -> Role {
     let either = |state| from == state || to == state;
@@ -103,7 +102,7 @@ fn role(known_by: Option<KnownBy>, from: TcpState, to: TcpState, from_listener: 
         _ if either(TcpState::Listen) => Role::Server,
         _ if either(TcpState::SynSent) => Role::Client,
         _ if from_listener => Role::Server,
-        // A listener may have been told to have no backlog.
+        // A listener may have a backlog of 0.
         _ => Role::Unknown,
     }
 }

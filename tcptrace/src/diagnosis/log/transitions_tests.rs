@@ -1,5 +1,5 @@
-//! The kernel side's rule and ours together, against made-up lives of sockets of which the truth is
-//! known: whatever is skipped, lost or finds no room, no duration is wrong.
+//! Tests the kernel side's rule together with the rule here, with generated lives of sockets whose
+//! true durations are known. Whatever is skipped, lost or does not fit, no duration is wrong.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,11 +22,11 @@ use crate::{
 
 use TcpState::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent};
 
-/// What a client's socket goes through, again and again: it may be connected anew.
+/// The states of a client's socket, repeated: the socket may be connected again.
 const BY_US: [TcpState; 5] = [SynSent, Established, FinWait1, FinWait2, Close];
 const BY_PEER: [TcpState; 5] = [SynSent, Established, CloseWait, LastAck, Close];
 
-/// What befalls a transition.
+/// What happens to a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     Told,
@@ -65,7 +65,7 @@ fn step() -> impl Strategy<Value = Step> {
     )
 }
 
-/// A socket as it truly is.
+/// The true state of a socket.
 #[derive(Debug, Clone, Copy)]
 struct Truth {
     cookie: u64,
@@ -81,7 +81,7 @@ struct World {
     now_ns: u64,
     cookies: u64,
     truths: HashMap<usize, Truth>,
-    /// The kernel side's, by place: sockets made later take the place of destroyed ones.
+    /// The kernel side's table, by address: new sockets take the addresses of destroyed ones.
     table: HashMap<usize, TrackedSocket>,
     rules: Transitions,
     processes: Processes,
@@ -89,7 +89,7 @@ struct World {
 }
 
 impl World {
-    /// Carries a step out; gives what is said of the duration, and the truth.
+    /// Executes a step; returns the reported duration and the true one.
     fn step(&mut self, step: Step) -> Option<(StateDuration, u64)> {
         self.now_ns += step.ns;
         let now_ns = self.now_ns;
@@ -119,7 +119,7 @@ impl World {
             self.table.remove(&step.socket);
         }
         let record = record?;
-        // As reading does: what was skipped is noticed before the record is believed.
+        // As in a read: skipped runs are noticed before the record is interpreted.
         if std::mem::take(&mut self.skipped) {
             self.rules.doubt(&Loss {
                 time: UNIX_EPOCH,
@@ -137,7 +137,7 @@ impl World {
         Some((self.rules.judge(seen).duration, lasted))
     }
 
-    /// What the program does (`track/transitions/with_owners.rs` of the kernel side).
+    /// What the BPF program does (`track/transitions/with_owners.rs` of the kernel side).
     fn kernel(
         &mut self,
         step: Step,
@@ -208,7 +208,7 @@ proptest! {
                 Some((StateDuration::Unknown, _)) | None => {}
             }
         }
-        // No entry stays for a socket that is gone.
+        // No entry remains for a socket that is gone.
         let there: HashSet<_> = world.truths.keys().collect();
         prop_assert!(world.table.keys().all(|place| there.contains(place)));
     }

@@ -1,14 +1,14 @@
-//! Sockets that left lately. A record about such a socket that is told late, out of order, must not
-//! bring it back.
+//! Sockets that left recently. A late, out-of-order record about such a socket must not bring it
+//! back.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::diagnosis::recording::socket_key::SocketKey;
 
-/// Records of different processors come in the order of their times but for less than this, in ns.
+/// Records of different processors may be out of order by less than this, in ns.
 pub const REORDERING_NS: u64 = 1_000_000_000;
 
-/// Remembers them for as long as records may be out of order.
+/// Remembers these sockets for as long as records may be out of order.
 #[derive(Debug, Default)]
 pub struct Departed {
     when: HashMap<SocketKey, u64>,
@@ -16,7 +16,7 @@ pub struct Departed {
 }
 
 impl Departed {
-    /// Takes note that a socket left at `at_ns`; it is `now_ns` in the log.
+    /// Records that a socket left at `at_ns`; the log is at `now_ns`.
     pub fn add(&mut self, key: SocketKey, at_ns: u64, now_ns: u64) {
         let latest = self.when.entry(key).or_insert(at_ns);
         *latest = at_ns.max(*latest);

@@ -1,4 +1,4 @@
-//! Durations of a recording: the ends of stays, and what was open when it ended.
+//! Durations of a recording: finished stays, and sockets that were open when it ended.
 
 use std::time::SystemTime;
 
@@ -19,12 +19,12 @@ use crate::{
     },
 };
 
-/// Counts what a log tells.
+/// Counts the durations of a log.
 #[derive(Debug)]
 pub struct RecordedDurations {
     wanted: Wanted,
     durations: Durations,
-    /// One for each state that is asked about: who is in it at the end.
+    /// One for each requested state: the sockets in it at the end.
     journals: Vec<Journal>,
     begin: Option<SystemTime>,
 }
@@ -41,7 +41,7 @@ impl RecordedDurations {
         }
     }
 
-    /// Takes note that another log begins.
+    /// Records that another log begins.
     pub fn header(&mut self, header: &RecordingHeader) {
         self.wanted.header(header);
         for journal in &mut self.journals {
@@ -49,7 +49,7 @@ impl RecordedDurations {
         }
     }
 
-    /// Takes the next record in.
+    /// Adds the next record.
     pub fn add(&mut self, record: &Record) {
         for journal in &mut self.journals {
             journal.add(record.clone());
@@ -67,7 +67,7 @@ impl RecordedDurations {
         }
     }
 
-    /// Takes note that something in this place cannot be read.
+    /// Records that something at this position cannot be read.
     pub fn damaged(&mut self) {
         self.journals.iter_mut().for_each(Journal::damaged);
     }
@@ -75,7 +75,7 @@ impl RecordedDurations {
     /// The recording has ended.
     ///
     /// # Errors
-    /// When it does not know the namespace that is asked about: see [`Wanted::filter`].
+    /// When the recording does not know the requested namespace: see [`Wanted::filter`].
     pub fn finish(mut self, include_open: bool) -> Result<Report, String> {
         let filter = self.wanted.filter()?;
         let mut caveats: Vec<_> = self.wanted.caveat().into_iter().collect();

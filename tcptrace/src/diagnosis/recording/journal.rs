@@ -1,10 +1,11 @@
 //! From the records of a log to the sockets that were in a state when it ended.
 //!
-//! Only sockets in that state are kept: what leads into it says when. A record that is missing may
-//! be the one with which a socket left it, so that a loss puts in doubt whatever was heard of
-//! before. The rule is a moment: who was last heard of before it is in doubt, and a later record
-//! about the socket takes it out again. Records count by their time and not by their place in the
-//! log, as a loss may be told before transitions that were seen before it.
+//! Only sockets in that state are kept; the transition into it gives the time. A missing record may
+//! be the transition with which a socket left the state, so a loss makes all earlier records
+//! uncertain. The rule is a moment: a socket whose last record is before it is uncertain, and a
+//! later record about the socket makes it certain again. Records count by their time and not by
+//! their position in the log, because a loss may be reported before transitions that were seen
+//! earlier.
 
 use std::{collections::HashMap, time::SystemTime};
 
@@ -23,33 +24,34 @@ use crate::{
     },
 };
 
-/// A moment in ns, and among records of one moment the place in the log.
+/// A moment in ns, and the position in the log among records of the same moment.
 type Mark = (u64, u64);
 
-/// What was listed at a moment comes after every transition of it.
+/// The sockets listed at a moment come after all transitions of that moment.
 const LISTED: u64 = u64::MAX;
 
 #[derive(Debug)]
 struct Entry {
     socket: Socket,
-    /// When it was last heard of.
+    /// The moment of its last record.
     heard: Mark,
-    /// It was told so late that its end may have been told before.
+    /// Its record came so late that its end may have been recorded before.
     late: bool,
 }
 
-/// What a log says of the sockets in one state.
+/// The sockets in one state according to a log.
 #[derive(Debug)]
 pub struct Journal {
     state: TcpState,
     sockets: HashMap<SocketKey, Entry>,
     departed: Departed,
     end: Option<(u64, SystemTime)>,
-    /// Who was last heard of before this is in doubt.
+    /// Sockets whose last record is before this are uncertain.
     doubted: Mark,
-    /// The moment of the listing with which the log ends, if it has come to that.
+    /// The moment of the listing at the end of the log, if it has been reached.
     listing: Option<u64>,
-    /// Whether that is about the state asked about: it is whole, and who is not in it has left.
+    /// Whether the listing covers the requested state: then it is complete, and a socket that is
+    /// not in it has left.
     listed: bool,
     damaged: bool,
     records: u64,
@@ -74,8 +76,8 @@ impl Journal {
         }
     }
 
-    /// Takes note that another log begins. Where it comes after what was read, nobody knows what
-    /// happened in between.
+    /// Records that another log begins. If it begins after the records so far, what happened in
+    /// between is unknown.
     pub fn header(&mut self, header: &RecordingHeader) {
         self.facts.origin.header(header);
         let begin_ns = header.monotonic_ns;
@@ -85,7 +87,7 @@ impl Journal {
         }
     }
 
-    /// Takes the next record in.
+    /// Adds the next record.
     pub fn add(&mut self, record: Record) {
         self.records += 1;
         self.facts.origin.record();
@@ -96,8 +98,8 @@ impl Journal {
         }
     }
 
-    /// Takes note that something in this place cannot be read. Behind the last record it does not
-    /// matter: the log then ends with that one.
+    /// Records that something at this position cannot be read. After the last record it does not
+    /// matter: the log then ends with that record.
     pub fn damaged(&mut self) {
         self.damaged = true;
     }
@@ -108,7 +110,7 @@ impl Journal {
         self.sockets.len()
     }
 
-    /// Whether none is.
+    /// Whether no socket is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.sockets.is_empty()
@@ -118,7 +120,7 @@ impl Journal {
         let now_ns = self.advance(seen.monotonic_ns, seen.time);
         let mark = (seen.monotonic_ns, self.records);
         if self.listing.is_some_and(|end| end < seen.monotonic_ns) {
-            // Another log begins, and nobody knows what happened in between.
+            // Another log begins, and what happened in between is unknown.
             (self.listing, self.listed) = (None, false);
             self.doubt(mark);
         }
@@ -130,7 +132,7 @@ impl Journal {
         };
         let before = self.sockets.get(&key);
         if before.is_some_and(|before| mark < before.heard) || self.departed.after(&key, mark.0) {
-            return; // what came after it is known already
+            return; // a later record is already known
         }
         let elsewhere = before.is_some_and(|before| {
             seen.from != self.state && before.heard.0 != mark.0 && !self.in_doubt(before)
@@ -154,7 +156,7 @@ impl Journal {
         let now_ns = self.advance(open.monotonic_ns, open.time);
         let listing = *self.listing.get_or_insert(open.monotonic_ns);
         if open.monotonic_ns.saturating_sub(listing) > REORDERING_NS {
-            // Another log ends; it had no transition to tell.
+            // Another log ends; it had no transition.
             (self.listing, self.listed) = (Some(open.monotonic_ns), false);
             self.doubt((open.monotonic_ns, 0));
         }
@@ -207,13 +209,13 @@ impl Journal {
             _ => self.advance(loss.monotonic_ns, loss.time),
         };
         self.settle(end_ns);
-        // What the listing at the end says stands.
+        // The listing at the end has the final say.
         let until = self.listing.unwrap_or(loss.monotonic_ns);
         self.doubt((until.min(loss.monotonic_ns), LISTED));
     }
 
-    /// Brings the log's end forward, and returns it. Sees that the machine was started anew by the
-    /// clock that then starts anew while the other one does not.
+    /// Moves the log's end forward, and returns it. Detects a reboot: the monotonic clock restarts,
+    /// the wall clock does not.
     fn advance(&mut self, now_ns: u64, time: SystemTime) -> u64 {
         match self.end {
             Some((end_ns, _)) if now_ns >= end_ns => self.end = Some((now_ns, time)),
@@ -231,7 +233,7 @@ impl Journal {
         now_ns
     }
 
-    /// What was damaged lies before the record that is being taken in.
+    /// The damage is before the record that is being added.
     fn settle(&mut self, now_ns: u64) {
         if std::mem::take(&mut self.damaged) {
             let until = self.listing.map_or(now_ns, |listing| listing.min(now_ns));
@@ -251,7 +253,7 @@ impl Journal {
     #[must_use]
     pub fn finish(mut self) -> Recorded {
         if let (Some(listing), true) = (self.listing, self.listed) {
-            // A socket that was not listed may have left after the last transition was taken in.
+            // A socket that was not listed may have left after the last transition was recorded.
             self.doubt((listing, 0));
         }
         let entries = std::mem::take(&mut self.sockets);
@@ -270,8 +272,8 @@ impl Journal {
     }
 }
 
-/// The better of what a listing tells and of what was seen before. Where they contradict each
-/// other, the lesser age is claimed.
+/// The better of a listing and the earlier records. If they contradict each other, the smaller age
+/// is used.
 fn best(listed: Since, seen: Option<Since>) -> Since {
     match (listed, seen) {
         (Since::AtLatest(listed), Some(Since::Exact(seen))) if seen <= listed => Since::Exact(seen),

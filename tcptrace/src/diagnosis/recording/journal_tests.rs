@@ -1,4 +1,4 @@
-//! The journal against random lives of sockets whose truth is known.
+//! Tests the journal with random lives of sockets whose true states are known.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -16,7 +16,7 @@ use crate::{
     view::parts::caveat,
 };
 
-/// The ways of a connection, from the side of a client and of a server, once and again.
+/// The states of a connection, for a client and a server, repeatedly.
 const LIVES: [&[TcpState]; 6] = [
     &[Close, SynSent, Established, CloseWait, LastAck, Close],
     &[Close, SynSent, Established, FinWait1, FinWait2, Close],
@@ -44,14 +44,14 @@ const LIVES: [&[TcpState]; 6] = [
     ],
 ];
 
-/// Transitions of many sockets in the order of their times, all of which differ.
+/// Transitions of many sockets in the order of their times, which are all different.
 fn lives() -> impl Strategy<Value = Vec<Transition>> {
     let life = (select(&LIVES[..]), 1..9_usize, 0..9 * SECOND, 1..SECOND);
     (prop::collection::vec(life, 1..12), any::<bool>()).prop_map(|(lives, with_cookies)| {
         let mut all: Vec<Transition> = Vec::new();
         for (cookie, (states, steps, start, gap)) in (1_u64..).zip(lives) {
             for (step, pair) in (0_u64..).zip(states.windows(2)).take(steps) {
-                // The last digits keep times apart.
+                // The last digits make the times different.
                 let ns = (start + step * gap) / 1000 * 1000 + cookie;
                 let mut seen = transition(cookie, pair[0], pair[1], ns + SECOND);
                 if !with_cookies {
@@ -65,7 +65,7 @@ fn lives() -> impl Strategy<Value = Vec<Transition>> {
     })
 }
 
-/// Ports stand for sockets: since when each is in the state at the moment.
+/// For each socket, identified by its port: when it entered its current state.
 fn truth(all: &[Transition], state: TcpState, at_ns: u64) -> BTreeMap<u16, u64> {
     let mut truth = BTreeMap::new();
     let mut all: Vec<_> = all.iter().filter(|t| t.monotonic_ns <= at_ns).collect();
@@ -117,7 +117,7 @@ fn exact(truth: BTreeMap<u16, u64>) -> BTreeMap<u16, Since> {
     truth.into_iter().map(exact).collect()
 }
 
-/// Nothing is shown that is not so: every socket is in the state, and no age is too large.
+/// Everything shown is true: every socket is in the state, and no age is too large.
 fn check(all: &[Transition], state: TcpState, recorded: &Recorded) -> Result<(), TestCaseError> {
     let Some((end_ns, _)) = recorded.end else {
         prop_assert!(recorded.sockets.is_empty());
@@ -136,7 +136,7 @@ fn check(all: &[Transition], state: TcpState, recorded: &Recorded) -> Result<(),
     Ok(())
 }
 
-/// What becomes of a record on its way.
+/// What happens to a record before it reaches the log.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Kept,
@@ -149,7 +149,7 @@ fn fates() -> impl Strategy<Value = Vec<(Fate, bool)>> {
     prop::collection::vec((fate, any::<bool>()), 100)
 }
 
-/// The log of these transitions, of which some are lost; that is told some time later.
+/// The log of these transitions, of which some are lost; the log reports the loss some time later.
 fn lossy(all: &[Transition], fates: &[(Fate, bool)]) -> Vec<Record> {
     let mut log = Vec::new();
     let mut untold = false;
@@ -255,7 +255,7 @@ proptest! {
 
     #[test]
     fn another_log_behind_the_first_is_another_log(all in lives(), split in 0..50_usize) {
-        // Nobody watched between the first listing and the second half.
+        // Nothing was traced between the first listing and the second half.
         let (first, second) = all.split_at(split.min(all.len()));
         let mut log: Vec<_> = first.iter().cloned().map(Record::Transition).collect();
         let end_ns = first.last().map_or(0, |last| last.monotonic_ns);
@@ -403,7 +403,7 @@ fn between_one_log_and_the_next_a_socket_may_have_left() {
     };
     journal.header(&begun(1));
     take(&mut journal, 1, 5);
-    // Another file of the same session, put behind it.
+    // Another file of the same session, appended to it.
     journal.header(&begun(1));
     take(&mut journal, 2, 5);
     journal.header(&begun(8));

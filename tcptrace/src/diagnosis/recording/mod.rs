@@ -1,4 +1,4 @@
-//! From the records of a log to what was so when it ended.
+//! From the records of a log to the state at its end.
 
 pub mod departed;
 pub mod durations;

@@ -1,4 +1,4 @@
-//! How a recording came about, as far as its headers tell.
+//! How a recording was made, according to its headers.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use tcptrace_common::TcpState;
 
 use crate::model::{caveat::Caveat, recording::RecordingHeader, request::LogFilters};
 
-/// What is known of it.
+/// What the headers say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
-    /// The filters of its parts, each once.
+    /// The filters of its parts, without duplicates.
     filters: Vec<LogFilters>,
     /// Whether records came before any header.
     untold: bool,
-    /// Names of network namespaces by inode number, as the last header has them.
+    /// Names of network namespaces by inode number, from the last header.
     names: HashMap<u32, String>,
 }
 
@@ -35,7 +35,7 @@ impl Origin {
         self.untold |= self.filters.is_empty();
     }
 
-    /// Whether it is known of every record which filters it passed.
+    /// Whether the filters are known for every record.
     #[must_use]
     pub fn is_told(&self) -> bool {
         !self.untold && !self.filters.is_empty()
@@ -47,7 +47,7 @@ impl Origin {
         &self.names
     }
 
-    /// With which filters it was made; `None` where it was made without any, or nothing tells.
+    /// The caveat about its filters; `None` if there were none, or if no header says so.
     #[must_use]
     pub fn caveat(&self) -> Option<Caveat> {
         let any = !self.filters.iter().all(LogFilters::is_empty);
@@ -57,7 +57,7 @@ impl Origin {
         })
     }
 
-    /// Whether sockets may have left the state without a word of it, for only transitions of other
+    /// Whether sockets may have left the state without a record, because only transitions of other
     /// states were recorded.
     #[must_use]
     pub fn leaves_out(&self, state: TcpState) -> bool {
@@ -115,7 +115,7 @@ mod tests {
             note(&origin).as_deref(),
             Some(
                 "parts of it were recorded without filters and with --comm java --state LAST_ACK: \
-                 what that leaves out is not in it"
+                 it does not contain what these filters leave out"
             )
         );
         assert!(origin.leaves_out(TcpState::CloseWait) && !origin.leaves_out(TcpState::LastAck));

@@ -1,4 +1,4 @@
-//! What a log says of a state when it has been read to its end.
+//! The result for a state after a log has been read to its end.
 
 use std::time::SystemTime;
 
@@ -9,24 +9,24 @@ use crate::{
     model::{caveat::Caveat, socket::Socket, stuck::look::Tracing},
 };
 
-/// What is to be said beside the sockets.
+/// Figures and caveats beside the sockets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// Sockets that entered the state.
     pub entered: u64,
     /// Sockets that left it.
     pub left: u64,
-    /// Lost transitions, sockets and runs, as the log counts them.
+    /// Lost transitions, sockets and runs, according to the log.
     pub lost: [u64; 3],
-    /// Transitions that begin in another state than the socket was in.
+    /// Transitions that do not begin in the state that the socket was in.
     pub contradictions: u64,
-    /// Transitions into the state of sockets that nothing identifies.
+    /// Transitions into the state by sockets that cannot be identified.
     pub unidentified: u64,
-    /// How often the machine was started anew.
+    /// How often the machine was rebooted.
     pub restarts: u64,
-    /// How it came about.
+    /// How the recording was made.
     pub origin: Origin,
-    /// A bit for each state that all transitions have to do with.
+    /// A bit for each state that every transition is into or out of.
     common: u16,
 }
 
@@ -37,11 +37,11 @@ pub struct Recorded {
     pub state: TcpState,
     /// The log's end: `CLOCK_MONOTONIC` in ns, and wall-clock time; `None` without any record.
     pub end: Option<(u64, SystemTime)>,
-    /// Those that were in the state.
+    /// Sockets that were in the state.
     pub sockets: Vec<Socket>,
-    /// Those that may have been in it.
+    /// Sockets that may have been in it.
     pub doubtful: Vec<Socket>,
-    /// The rest.
+    /// Further figures.
     pub facts: Facts,
 }
 
@@ -61,7 +61,7 @@ impl Default for Facts {
 }
 
 impl Facts {
-    /// Counts a transition, of which `state` is the one asked about.
+    /// Counts a transition; `state` is the requested state.
     pub fn count(&mut self, state: TcpState, from: TcpState, to: TcpState) {
         self.entered += u64::from(to == state);
         self.left += u64::from(from == state);
@@ -102,8 +102,8 @@ impl Facts {
         caveats
     }
 
-    /// Where no header tells how it was recorded: the only state that it tells of, if that is
-    /// another one.
+    /// If no header says how it was recorded: the only state that its transitions are into or out
+    /// of, if that is not the requested one.
     fn guessed_state(&self, asked: TcpState) -> Option<Caveat> {
         let mut states = TcpState::ALL.into_iter();
         let only = states.find(|s| self.common & bit(*s) != 0)?;
@@ -111,7 +111,7 @@ impl Facts {
         other.then_some(Caveat::OnlyTransitionsOf { only, asked })
     }
 
-    /// The same as the counters of a live session.
+    /// The same in the form of the counters of a live session.
     #[must_use]
     pub fn tracing(&self) -> Tracing {
         let [transitions, sockets, runs] = self.lost;
@@ -155,7 +155,8 @@ mod tests {
         assert_eq!(
             notes(&header),
             [
-                "it was recorded with --state CLOSE_WAIT: what that leaves out is not in it",
+                "it was recorded with --state CLOSE_WAIT: it does not contain what these filters \
+                 leave out",
                 "its --state leaves out which sockets have left LAST_ACK since"
             ]
         );

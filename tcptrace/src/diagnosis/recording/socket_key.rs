@@ -1,8 +1,8 @@
-//! What tells the sockets of a recording apart.
+//! The identity of sockets in a recording.
 
 use crate::model::socket::{Endpoint, Identity};
 
-/// What tells sockets apart.
+/// The identity of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SocketKey {
     /// The cookie.
@@ -12,8 +12,8 @@ pub enum SocketKey {
 }
 
 impl SocketKey {
-    /// That of a socket; `None` for one without a cookie that has no port yet: nothing tells which one the next
-    /// record about it means.
+    /// The key of a socket; `None` for one without a cookie and a port, because the next record
+    /// about it cannot be matched to it.
     pub fn of(socket: &Identity) -> Option<Self> {
         match socket.cookie {
             Some(cookie) => Some(Self::Cookie(cookie)),
@@ -22,7 +22,7 @@ impl SocketKey {
         }
     }
 
-    /// By what a socket may have been known before, where listing it tells more than tracing did.
+    /// The key under which a socket may have been known before a listing added details.
     pub fn earlier(socket: &Identity) -> impl Iterator<Item = Self> {
         let ends = |netns| Self::Ends(netns, socket.local, socket.remote);
         let cookie = socket.cookie.map(Self::Cookie).into_iter();

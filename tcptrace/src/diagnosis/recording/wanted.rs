@@ -1,5 +1,5 @@
-//! Which records of a recording are wanted. What the name of a network namespace means is said by
-//! the header before the records, and by nothing of the machine that replays.
+//! Which records of a recording are wanted. The header before the records says which network
+//! namespace a name stands for; names on the machine that replays do not matter.
 
 use std::collections::BTreeSet;
 
@@ -13,19 +13,19 @@ use crate::model::{
     transition::Record,
 };
 
-/// The filters, as far as the headers so far tell what they mean.
+/// The filters, as far as the headers so far resolve their names.
 #[derive(Debug)]
 pub struct Wanted {
     filter: Filter,
     /// The namespace's name, where it is given by name.
     name: Option<String>,
-    /// Whether it is known in the part that is being read, and whether it was in any.
+    /// Whether the current part has this name, and whether any part had it.
     is_known: bool,
     was_known: bool,
     headers: u64,
-    /// The names that there are.
+    /// All names of namespaces so far.
     names: BTreeSet<String>,
-    /// Records of parts in which the name is not known.
+    /// Records in parts that do not have the name.
     left_out: u64,
 }
 
@@ -63,7 +63,7 @@ impl Wanted {
         self.filter.netns = inode.or(self.filter.netns);
     }
 
-    /// Whether a record of the part that is being read is wanted: see [`Filter::passes_record`].
+    /// Whether a record of the current part is wanted: see [`Filter::passes_record`].
     pub fn passes(&mut self, record: &Record, states: &[TcpState]) -> bool {
         if !self.is_known {
             self.left_out += 1;
@@ -86,18 +86,18 @@ impl Wanted {
                  (recordings of older versions have none)"
                     .to_owned()
             }
-            (_, 0) => "no network namespace had a name when it was recorded".to_owned(),
+            (_, 0) => "no network namespace had a name during the recording".to_owned(),
             _ => format!(
-                "no network namespace had this name when it was recorded; those with a name: {}",
+                "no network namespace had this name during the recording; known names: {}",
                 names.join(", ")
             ),
         };
         Err(format!(
-            "{why}; give its inode number, as in `netns` of the recording's lines"
+            "{why}; give its inode number, as in the field `netns` of the recording's lines"
         ))
     }
 
-    /// What was left out for want of a name.
+    /// What was left out because its part does not have the name.
     #[must_use]
     pub fn caveat(&self) -> Option<Caveat> {
         let name = self.name.as_ref().filter(|_| self.left_out > 0)?;
@@ -165,7 +165,7 @@ mod tests {
         assert!(error.contains("no network namespace had a name"), "{error}");
         wanted.header(&with(&[(7, "green"), (9, "amber")]));
         let error = wanted.filter().expect_err("others have a name");
-        assert!(error.contains("with a name: amber, green;"), "{error}");
+        assert!(error.contains("known names: amber, green;"), "{error}");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! Sockets that were in their state before anybody saw them enter it: since when at the latest, and
-//! where those wait that nobody has accepted.
+//! Sockets that entered their state unseen: the latest moment at which they can have entered it,
+//! and the listener at which those wait that no process has accepted.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
@@ -14,15 +14,16 @@ use crate::{
     },
 };
 
-/// What is known of one.
+/// What is known about one socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
-    /// As it was listed last.
+    /// Its last listing.
     pub listed: Listed,
     /// The latest moment at which it can have entered its state, in ns of `CLOCK_MONOTONIC`: the
-    /// earliest that any listing gave.
+    /// earliest one from all listings.
     pub at_latest_ns: u64,
-    /// Who listens where it waits, if nobody has accepted it. Few have one, hence the box.
+    /// The listener at which it waits, if no process has accepted it. Few sockets have one, so it
+    /// is boxed.
     pub waits_at: Option<Box<Owner>>,
 }
 
@@ -31,7 +32,7 @@ pub struct Earlier {
 pub struct Before(HashMap<u64, Earlier>);
 
 impl Before {
-    /// From what was listed when the kernel side had been attached.
+    /// From the listing after the kernel side was attached.
     #[must_use]
     pub fn start(facts: BeforeStart) -> Self {
         let mut before = Self::default();
@@ -48,8 +49,8 @@ impl Before {
         before
     }
 
-    /// Takes in that a socket was listed; whether it was not known. Traffic on a socket makes its
-    /// bound worse, so the best one is kept.
+    /// Adds a listed socket; returns whether it is new. Traffic on a socket makes its bound worse,
+    /// so the best bound is kept.
     pub fn list(&mut self, listed: Listed) -> bool {
         let bound = at_latest_ns(&listed);
         match self.0.entry(listed.cookie) {
@@ -70,10 +71,10 @@ impl Before {
         }
     }
 
-    /// What is known of the socket with this cookie.
+    /// What is known about the socket with this cookie.
     #[must_use]
     pub fn get(&self, cookie: u64) -> Option<&Earlier> {
-        // Mostly there is nothing to look up.
+        // Usually there is nothing to look up.
         if self.0.is_empty() {
             return None;
         }
@@ -92,14 +93,14 @@ impl Before {
         self.0.values().map(|earlier| &earlier.listed)
     }
 
-    /// Forgets a socket: from its first transition on it is followed.
+    /// Forgets a socket: from its first transition on, the kernel side follows it.
     pub fn forget(&mut self, cookie: u64) {
         if !self.0.is_empty() {
             self.0.remove(&cookie);
         }
     }
 
-    /// Forgets all but these; how many those were.
+    /// Forgets all but these; returns how many it forgot.
     pub fn keep_only(&mut self, cookies: &HashSet<u64>) -> usize {
         let before = self.0.len();
         self.0.retain(|cookie, _| cookies.contains(cookie));
@@ -107,7 +108,7 @@ impl Before {
     }
 }
 
-/// Who listens where a socket waits that nobody has accepted.
+/// The listener at which a socket waits that no process has accepted.
 fn waits_at(facts: &BeforeStart, socket: &Listed) -> Option<Owner> {
     let descriptors = facts.descriptors.as_ref()?;
     if socket.details.inode != 0 {

@@ -1,4 +1,5 @@
-//! Joining what the kernel side saw enter with what `sock_diag` lists, each socket once.
+//! Joins the sockets that the kernel side saw enter with those that `sock_diag` lists, each socket
+//! once.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,14 +8,14 @@ use crate::model::{
     stuck::look::{Coverage, Entered, Listed},
 };
 
-/// One socket, as either side or both know it.
+/// One socket, known to one side or to both.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sighting {
     /// Seen to enter, and listed.
     Both(Entered, Listed),
-    /// Listed only: it was there before.
+    /// Listed only: it was in the state before the start.
     ListedOnly(Listed),
-    /// Seen to enter, but nobody could be asked for more.
+    /// Seen to enter, but it could not be listed.
     EnteredOnly(Entered),
 }
 
@@ -28,13 +29,13 @@ fn tuple(local: Endpoint, remote: Endpoint) -> Tuple {
     (common(local), common(remote))
 }
 
-/// Joins the two by cookie or, where the kernel side has none, by namespace and addresses.
+/// Joins the two by cookie or, if the kernel side has none, by namespace and addresses.
 ///
-/// An entered socket that should have been listed and was not has left unseen (the kernel may skip
-/// a run of the program) and is dropped. The entered must have been read before the listed.
+/// An entered socket that should have been listed but was not has left unseen (the kernel may skip
+/// a run of the program) and is dropped. `entered` must have been read before `listed`.
 #[must_use]
 pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, coverage: &Coverage) -> Vec<Sighting> {
-    // A socket may have been asked for twice; its cookie tells.
+    // A socket may have been queried twice; its cookie shows it.
     let mut cookies = HashSet::new();
     listed.retain(|socket| cookies.insert(socket.cookie));
     let mut by_cookie: HashMap<u64, usize> = HashMap::new();
@@ -69,8 +70,8 @@ pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, coverage: &Coverage)
     sightings
 }
 
-/// The one listed socket with these addresses; none where several namespaces have such a socket
-/// and the right one is not known.
+/// The one listed socket with these addresses; `None` if several namespaces have such a socket and
+/// the right one is not known.
 fn only_match(
     socket: &Entered,
     listed: &[Listed],
@@ -86,10 +87,10 @@ fn only_match(
     fitting.next().is_none().then_some(first)
 }
 
-/// Whether the answer would hold this socket if it still were in the watched state.
+/// Whether the answer would include this socket if it were still in the watched state.
 fn ought_to_be_listed(socket: &Entered, coverage: &Coverage) -> bool {
     let Some(netns) = socket.netns else {
-        // In which namespace it is, is not known: then all of them are dumped.
+        // Its namespace is not known: then all namespaces were dumped.
         return !coverage.dumped.is_empty();
     };
     coverage.dumped.contains(&netns)
@@ -152,7 +153,8 @@ mod tests {
                 Sighting::Both(seen.clone(), one(1))
             ]
         );
-        // Two namespaces with the same addresses and no knowing which: neither is dated.
+        // Two namespaces have the same addresses and the right one is not known: neither socket
+        // gets a time.
         seen.netns = None;
         let joined = join(vec![seen], vec![elsewhere.clone(), one(1)], &dumped());
         assert_eq!(

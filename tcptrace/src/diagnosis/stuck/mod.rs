@@ -1,5 +1,5 @@
-//! From looks to sockets: which are in the watched state, since when, whose, and which side of the
-//! connection they are.
+//! From looks to sockets: which ones are in the watched state, since when, their owners and their
+//! roles.
 
 pub mod before;
 pub mod group;

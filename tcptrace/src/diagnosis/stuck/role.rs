@@ -5,10 +5,10 @@ use crate::model::{
     stuck::look::{Entered, Listed, Listening, Look},
 };
 
-/// The role, from what the kernel keeps for good: a child of a listener inherits the backlog that
-/// the listener was given (`sk_clone_lock` copies `sk_max_ack_backlog`), a socket that connected
-/// has none. Without it, a listener on the same address and port tells a server; nothing then
-/// tells a client from a server whose listener is gone.
+/// The role, from a value that the kernel keeps for the life of a socket: a child of a listener
+/// inherits the listener's backlog (`sk_clone_lock` copies `sk_max_ack_backlog`), a socket that
+/// connected has none. Without this value, a listener on the same address and port identifies a
+/// server; a client then cannot be distinguished from a server whose listener is gone.
 #[must_use]
 pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role {
     let by_holder = || {
@@ -21,16 +21,17 @@ pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role 
         .or_else(by_holder)
     {
         Some(true) => Role::Server,
-        // It may have been told to listen(0).
+        // Its listener may have called listen(0).
         _ if listens() => Role::Server,
         Some(false) => Role::Client,
         None => Role::Unknown,
     }
 }
 
-/// The listener that a connection to `local` went to: the one on that very address before one on
-/// all. Of several that share the port (`SO_REUSEPORT`) the one with connections waiting, if only
-/// one has; otherwise the socket may belong to any of them and none is named.
+/// The listener that a connection to `local` went to: one on exactly that address takes precedence
+/// over one on all addresses. If several share the port (`SO_REUSEPORT`), it is the one with
+/// connections waiting, if only one has any; otherwise the socket may belong to any of them, and
+/// the result is `None`.
 #[must_use]
 pub fn listener_of(all: &[Listening], netns: u32, local: Endpoint) -> Option<&Listening> {
     let rank = |listening: &&Listening| {
@@ -51,7 +52,7 @@ pub fn listener_of(all: &[Listening], netns: u32, local: Endpoint) -> Option<&Li
     waiting.next().is_none().then_some(first)
 }
 
-/// How closely a listener fits, best first; `None` where it cannot have taken the connection.
+/// How closely a listener matches, best first; `None` if it cannot have taken the connection.
 fn fit(listening: &Listening, local: Endpoint) -> Option<u8> {
     let (bound, wanted) = (listening.local.address, local.address);
     if common_form(bound) == common_form(wanted) {

@@ -1,4 +1,4 @@
-//! How long a socket has been in a state at the least, when nobody saw it enter.
+//! The minimum time that a socket has been in a state, if it entered unseen.
 
 use tcptrace_common::TcpState;
 
@@ -7,10 +7,10 @@ use crate::model::stuck::look::Listed;
 /// The latest moment, in ns of `CLOCK_MONOTONIC`, at which a listed socket can have entered its
 /// state.
 ///
-/// States that a segment from the peer leads to are entered as its acknowledgment is processed
-/// (`tcp_ack` sets `rcv_tstamp`, RFC 9293 section 3.10.7.4), so that the last acknowledgment is no
-/// older than the state. The others begin with a call of the process, about which it says nothing,
-/// and their age is known from the listing on.
+/// A socket enters some states when it processes a segment from the peer with its acknowledgment
+/// (`tcp_ack` sets `rcv_tstamp`, RFC 9293 section 3.10.7.4), so the last acknowledgment is not
+/// older than the state. The other states begin with a system call of the process, about which the
+/// acknowledgment says nothing, so their age is only known from the listing on.
 #[must_use]
 pub fn at_latest_ns(socket: &Listed) -> u64 {
     let last_ack_ns = socket

@@ -1,4 +1,4 @@
-//! What is stuck at a look.
+//! The sockets that are stuck at a look.
 
 use crate::{
     diagnosis::stuck::{group::group, tracker::Tracker},
@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// The snapshot that a look gives.
+/// The snapshot of a look.
 #[must_use]
 pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
     let now_ns = look.monotonic_ns;
@@ -32,7 +32,8 @@ pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapsho
     }
 }
 
-/// Those that have been in the state for long enough, the oldest first, and how many have not.
+/// The sockets that have been in the state for long enough, the oldest first, and the number of
+/// younger ones.
 pub fn by_age(
     sockets: impl Iterator<Item = Socket>,
     now_ns: u64,

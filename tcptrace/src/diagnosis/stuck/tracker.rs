@@ -1,5 +1,5 @@
-//! From looks to sockets. The only memory it has is of sockets that were there before the kernel
-//! side was attached: the best bound on their age so far.
+//! From looks to sockets. The tracker only remembers sockets from before the kernel side was
+//! attached, with the best bound on their age so far.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Tracker {
     state: TcpState,
-    /// Sockets that nobody saw enter it.
+    /// Sockets that entered the state unseen.
     before: Before,
     left_unseen: u64,
     found: u64,
@@ -40,7 +40,7 @@ impl Tracker {
         }
     }
 
-    /// How many sockets were found in the state that nobody saw enter it.
+    /// How many sockets were found that entered the state unseen.
     #[must_use]
     pub fn found(&self) -> u64 {
         self.found
@@ -52,7 +52,7 @@ impl Tracker {
         self.left_unseen
     }
 
-    /// The sockets in the watched state at this look, of whatever age.
+    /// The sockets in the watched state at this look, regardless of age.
     pub fn sockets(&mut self, look: &Look) -> Vec<Socket> {
         let sightings = join(look.entered.clone(), look.listed.clone(), &look.coverage);
         let mut still = HashSet::new();
@@ -75,12 +75,12 @@ impl Tracker {
         sockets
     }
 
-    /// Sockets that nobody saw enter the state and that were in it at the last look.
+    /// Sockets that entered the state unseen and were in it at the last look.
     pub fn earlier(&self) -> impl Iterator<Item = &Listed> {
         self.before.listed()
     }
 
-    /// The best bound on when a socket that nobody saw enter the state did so.
+    /// The best bound on when a socket entered the state unseen.
     fn earliest(&mut self, listed: &Listed) -> u64 {
         self.found += u64::from(self.before.list(listed.clone()));
         let bound = self.before.at_latest_ns(listed.cookie, listed.state);
@@ -147,7 +147,7 @@ impl Tracker {
     }
 }
 
-/// Holders of the socket with this inode, the longest-running process first: after a fork that is
+/// Holders of the socket with this inode, the longest-running process first: after a fork this is
 /// the parent.
 fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
     let descriptors = look.held.as_ref()?.of(inode).iter();
@@ -159,7 +159,8 @@ fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
     Some(holders)
 }
 
-/// The control group that made the socket or, on kernels that do not say, the one its owner is in.
+/// The control group that created the socket or, if the kernel does not report it, the control
+/// group of its owner.
 fn cgroup_of(look: &Look, socket: &Socket) -> Option<Arc<str>> {
     let id = socket
         .details

@@ -19,7 +19,7 @@ pub fn choose(format: Format) -> Box<dyn View<[Finding]>> {
     }
 }
 
-/// What was seen, and what could not be.
+/// The detail of a finding, with its caveat if it has one.
 fn detail(finding: &Finding) -> Cow<'_, str> {
     match &finding.caveat {
         None => (&finding.detail[..]).into(),

@@ -20,7 +20,7 @@ fn style(status: Status) -> Style {
     }
 }
 
-/// One line a finding, and the verdict; with colours.
+/// One line per finding, and the verdict; with colours.
 pub struct Text;
 
 impl View<[Finding]> for Text {
@@ -48,9 +48,9 @@ fn text(findings: &[Finding]) -> String {
         }
     }
     let verdict = match verdict(findings) {
-        Status::Ok => "tcptrace works here, with everything it has.",
-        Status::Degraded => "tcptrace works here; what is degraded is said above.",
-        Status::Missing => "tcptrace does not work here; what is missing is said above.",
+        Status::Ok => "tcptrace works here, with all its features.",
+        Status::Degraded => "tcptrace works here, with the restrictions shown above as degraded.",
+        Status::Missing => "tcptrace does not work here: it needs what is shown above as missing.",
     };
     let _ = writeln!(text, "\n{verdict}");
     text

@@ -7,7 +7,7 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 /// Draws bars that can be compared with each other.
 pub struct Bars {
-    /// What a whole bar stands for.
+    /// The number that a full bar represents.
     most: u64,
     /// What each kind is drawn with: finished, so far, at least.
     marks: [char; 3],
@@ -16,7 +16,7 @@ pub struct Bars {
 }
 
 impl Bars {
-    /// Of which the longest stands for `most`; `kinds` says which there are: finished, so far, at
+    /// Bars whose longest represents `most`; `kinds` says which kinds occur: finished, so far, at
     /// least.
     pub fn new(most: u64, kinds: [bool; 3], only_ascii: bool) -> Self {
         Self {
@@ -31,7 +31,7 @@ impl Bars {
         }
     }
 
-    /// What the marks mean, where that is not clear.
+    /// The legend of the marks, if it is needed.
     pub fn legend(&self) -> &'static str {
         match (self.kinds, self.only_ascii) {
             ([true, true, false], false) => "█ finished ░ so far",
@@ -46,8 +46,7 @@ impl Bars {
         }
     }
 
-    /// The bar of a row, no longer than `width` characters. What there is can be seen, however
-    /// little.
+    /// The bar of a row, at most `width` characters long. Even a small number is visible.
     pub fn bar(&self, counts: &Counts, width: usize) -> String {
         let finer = !self.only_ascii && self.kinds == [true, false, false];
         if finer {
@@ -56,7 +55,7 @@ impl Bars {
         }
         let all = [counts.finished, counts.open, counts.at_least];
         let mut lengths = all.map(|count| scaled(count, self.most, width));
-        // Each was rounded up: the longest gives way.
+        // Each part was rounded up, so the longest part is shortened.
         while lengths.iter().sum::<usize>() > width {
             let longest = lengths.iter_mut().max();
             let Some(longest) = longest.filter(|length| **length > 1) else {
@@ -71,7 +70,7 @@ impl Bars {
     }
 }
 
-/// How long `count` is where `most` is `width`, rounded up.
+/// The length of `count` if `most` has length `width`, rounded up.
 fn scaled(count: u64, most: u64, width: usize) -> usize {
     let length = (u128::from(count) * width as u128).div_ceil(u128::from(most));
     usize::try_from(length).unwrap_or(width)

@@ -30,7 +30,7 @@ fn left(state: TcpState, comm: &str, duration: StateDuration) -> Transition {
     seen
 }
 
-/// A leak of `java` beside what `nginx` and somebody unknown have finished, by these parts.
+/// A leak of `java`, and finished durations of `nginx` and of an unknown owner, by these parts.
 pub fn durations(by: &[Part], max_keys: usize) -> Durations {
     let state = TcpState::CloseWait;
     let mut durations = Durations::new(Selection {
@@ -58,7 +58,7 @@ pub fn durations(by: &[Part], max_keys: usize) -> Durations {
     durations
 }
 
-/// What is shown of them.
+/// The report.
 pub fn report(by: &[Part], max_keys: usize, include_open: bool) -> Report {
     let span = Span {
         time: Some(time(100 * SECOND)),

@@ -24,16 +24,16 @@ use crate::{
     },
 };
 
-/// Quantiles that are written, in thousandths.
+/// The quantiles that are written, in thousandths.
 const QUANTILES: [(u32, f64); 3] = [(500, 0.5), (900, 0.9), (990, 0.99)];
 
-/// One line a report.
+/// One line per report.
 pub struct Json {
     top: usize,
 }
 
 impl Json {
-    /// With so many keys of each state at most.
+    /// With at most this many keys per state.
     #[must_use]
     pub fn new(top: Option<usize>) -> Self {
         Self {
@@ -53,7 +53,7 @@ impl View<Report> for Json {
 
     fn warnings(&self, report: &Report) -> Vec<String> {
         match report.extent {
-            Extent::Interval => Vec::new(), // at the end they come again
+            Extent::Interval => Vec::new(), // the last report has them again
             Extent::Whole => warnings(report),
         }
     }
@@ -89,7 +89,7 @@ struct HistogramRecord<'a> {
     so_far: SoFarRecord,
 }
 
-/// What is not asked for is left out, what is not known is null.
+/// Parts that were not requested are left out; unknown values are null.
 struct KeyRecord<'a> {
     by: &'a [Part],
     key: &'a Key,

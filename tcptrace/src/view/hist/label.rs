@@ -1,4 +1,4 @@
-//! Durations and keys as histograms name them.
+//! The names of durations and keys in histograms.
 
 use std::borrow::Cow;
 
@@ -7,8 +7,8 @@ use crate::{
     view::parts::{age::age, clean::clean},
 };
 
-/// A duration in three digits, and one of a minute or more in its two largest units: `812ns`,
-/// `1.31ms`, `31.4s`, `2m 3s`.
+/// A duration in three digits, or, from a minute on, in its two largest units: `812ns`, `1.31ms`,
+/// `31.4s`, `2m 3s`.
 pub fn short(ns: u64) -> String {
     const UNITS: [(u64, &str); 4] = [
         (1, "ns"),
@@ -40,13 +40,13 @@ pub fn round(ns: u64) -> String {
     }
 }
 
-/// What a histogram is of, in the order of its parts; what is not known is `?`.
+/// The key of a histogram, in the order of its parts; unknown values are `?`.
 pub fn key(by: &[Part], key: &Key) -> String {
     let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "?".into());
     let text = |text: &Option<std::sync::Arc<str>>| or_unknown(text.as_deref().map(clean));
     let parts = by.iter().filter_map(|part| {
         Some(match part {
-            // The process is named anyway.
+            // The process has a name of its own.
             Part::Comm if by.contains(&Part::Pid) => return None,
             Part::Comm => text(&key.comm),
             Part::Pid => match key.pid {
@@ -66,8 +66,8 @@ pub fn key(by: &[Part], key: &Key) -> String {
     parts.collect::<Vec<_>>().join("  ")
 }
 
-/// The line in as many as it takes, cut between words; what is indented stays so. A word that is too
-/// long is cut off.
+/// The line, wrapped between words into as many lines as needed, with its indentation. A word that
+/// is too long is cut off.
 pub fn wrapped(line: &str, width: usize) -> Vec<String> {
     if line.chars().count() <= width {
         return vec![line.to_owned()];
@@ -97,7 +97,7 @@ pub fn wrapped(line: &str, width: usize) -> Vec<String> {
         .collect()
 }
 
-/// The text in ASCII alone.
+/// The text in ASCII.
 pub fn ascii(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
         return text.into();

@@ -14,18 +14,18 @@ use crate::{
     view::{Format, View},
 };
 
-/// What is wanted of a view of durations.
+/// The options of a view of durations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistOptions {
-    /// For whom it is.
+    /// The format.
     pub format: Format,
-    /// How many keys of each state it shows at most; `None` for as many as is sensible.
+    /// The maximum number of keys per state; `None` for the default.
     pub top: Option<usize>,
     /// Whether text is plain ASCII.
     pub ascii: bool,
 }
 
-/// The view that is wanted.
+/// The view for these options.
 #[must_use]
 pub fn choose(options: HistOptions) -> Box<dyn View<Report>> {
     match options.format {

@@ -1,20 +1,20 @@
-//! A histogram as rows of 1, 2, 5, 10, …: each is a few buckets whole.
+//! A histogram as rows that begin at 1, 2, 5, 10, …: each row consists of a few whole buckets.
 
 use tcptrace_common::{LONGEST_NS, SHORTEST_NS};
 
 use crate::model::hist::{durations::Spread, histogram::Histogram};
 
-/// Empty rows of which only the fact that they are there is shown, when there are more than so many.
+/// More consecutive empty rows than this are shown as a gap.
 const MOST_EMPTY: usize = 2;
 
 /// Durations of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Stays that were seen from their beginning to their end.
+    /// Stays whose beginning and end were seen.
     pub finished: u64,
-    /// Those that have not ended.
+    /// Stays that have not ended.
     pub open: u64,
-    /// Those that began before the start, ended or not.
+    /// Stays that began before the start, ended or not.
     pub at_least: u64,
 }
 
@@ -35,18 +35,18 @@ pub enum Row {
         /// How many.
         counts: Counts,
     },
-    /// Several rows without anything.
+    /// Several empty rows.
     Nothing,
 }
 
-/// Where rows begin, in ns.
+/// The beginnings of rows, in ns.
 fn beginnings() -> impl DoubleEndedIterator<Item = u64> {
     let decades = (0..12).map(|decade| SHORTEST_NS * 10u64.pow(decade));
     let rows = decades.flat_map(|base| [base, base * 2, base * 5]);
     [0].into_iter().chain(rows).chain([LONGEST_NS])
 }
 
-/// The rows from the first to the last in which there is something.
+/// The rows from the first to the last that is not empty.
 pub fn rows(spread: &Spread) -> Vec<Row> {
     let ends = beginnings().skip(1).map(Some).chain([None]);
     let rows = beginnings().zip(ends).map(|(from_ns, to_ns)| {

@@ -31,9 +31,9 @@ use crate::{
     },
 };
 
-/// Keys shown of each state where nobody says how many.
+/// Keys shown per state by default.
 const TOP: usize = 10;
-/// Characters in a line where there is no screen.
+/// Characters in a line without a terminal.
 const WIDTH: usize = 80;
 /// The longest and the shortest bar, in characters.
 const BARS: (usize, usize) = (60, 4);
@@ -45,7 +45,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Shows so many keys of each state, with nothing but ASCII if that is wanted.
+    /// Shows at most this many keys per state, in ASCII if requested.
     #[must_use]
     pub fn new(top: Option<usize>, ascii: bool) -> Self {
         Self {
@@ -90,7 +90,7 @@ fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String
                 line(&row, Style::new());
             }
         }
-        // Of all states only those matter in which there was something.
+        // If all states were requested, empty ones are left out.
         if !any && (report.selection.states.len() < 3 || *state == TcpState::CloseWait) {
             line("", Style::new());
             line(
@@ -138,13 +138,13 @@ fn title(report: &Report, group: &KeyDurations) -> String {
     }
 }
 
-/// What is said of a group, below its title.
+/// The lines below the title of a group.
 fn block(report: &Report, group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
     let spread = &group.spread;
     let mut lines: Vec<String> = Vec::new();
     for part in counts(spread) {
         match lines.last_mut() {
-            // Together as far as the line goes.
+            // Parts share a line as long as they fit.
             Some(line) if line.chars().count() + part.chars().count() + 2 <= width => {
                 *line += "; ";
                 *line += &part;
@@ -246,7 +246,7 @@ fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
         };
         rows.iter().map(row).collect()
     };
-    // As wide as the numbers leave room for.
+    // The bars get the width that the numbers leave.
     let numbers = table::lines(&columns, &cells(0));
     let used = numbers
         .iter()

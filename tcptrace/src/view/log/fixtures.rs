@@ -117,7 +117,7 @@ pub fn loss() -> Loss {
     }
 }
 
-/// One of each kind, and what a line can be without.
+/// One record of each kind, and records without optional parts.
 pub fn all() -> Vec<Record> {
     let mut connecting = transition();
     connecting.from = TcpState::Close;

@@ -9,7 +9,7 @@ use crate::{
     view::parts::{escaping, stamp},
 };
 
-/// The line with its end.
+/// The line with its line end.
 pub fn line(header: &RecordingHeader) -> Vec<u8> {
     let fields = HeaderFields {
         schema: Kind::Header.name().into(),

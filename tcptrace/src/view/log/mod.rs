@@ -1,4 +1,4 @@
-//! Views of a log: a line for each record, and what it ends with.
+//! Views of a log: a line for each record, and the summary.
 
 mod header;
 pub mod json;
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The view of this format on this medium. `own_netns` is the inode number of the network namespace
-/// that goes without saying.
+/// that lines do not name.
 #[must_use]
 pub fn choose(
     format: Format,
@@ -27,8 +27,7 @@ pub fn choose(
     }
 }
 
-/// The line, with its end, that says what the records after it are of: what comes first in JSON.
-/// Empty in text, which does not tell.
+/// The header line, with its line end, which comes first in JSON. Empty for text, which has none.
 #[must_use]
 pub fn first_line(format: Format, header: &RecordingHeader) -> Vec<u8> {
     match format {

@@ -1,10 +1,10 @@
-//! What a log ends with, for people.
+//! The summary of a log, for people.
 
 use std::{fmt::Write as _, time::Duration};
 
 use crate::{model::tally::Tally, view::parts::age::age};
 
-/// The log in numbers, some lines without the last one's end.
+/// The log in numbers: several lines, the last one without a line end.
 #[must_use]
 pub fn summary(tally: &Tally, length: Duration) -> String {
     let ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
@@ -27,18 +27,19 @@ pub fn summary(tally: &Tally, length: Duration) -> String {
     );
     line(&format!("still in {state}"), &tally.still_open.to_string());
     if tally.lost > 0 {
-        let advice = "the buffer was full; --buffer makes room, filters make less";
+        let advice = "the buffer was full; enlarge it with --buffer, or use filters";
         line("lost transitions", &format!("{} ({advice})", tally.lost));
     }
     if tally.untracked > 0 {
-        let advice = "no room in the table: owners and durations unknown; --max-sockets makes room";
+        let advice = "the table was full: owners and durations are unknown; enlarge it with \
+                      --max-sockets";
         line(
             "sockets not kept",
             &format!("{} ({advice})", tally.untracked),
         );
     }
     if tally.skipped > 0 {
-        let advice = "by the kernel: those transitions are missing";
+        let advice = "by the kernel: their transitions are missing";
         line("runs skipped", &format!("{} ({advice})", tally.skipped));
     }
     if tally.unfollowed > 0 {

@@ -1,5 +1,5 @@
-//! Aligned text. What is to come is not known, so the columns have fixed widths, and what is longer
-//! pushes the rest of its line.
+//! Aligned text. The columns have fixed widths, because later lines are not known yet. A longer
+//! value pushes the rest of its line to the right.
 
 use std::time::SystemTime;
 
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-/// The state that leaks are in.
+/// The state that leaked sockets are in.
 const LEAKING: Style = AnsiColor::Red.on_default();
 
 /// As wide as `java[4194304]` needs with a comm of 12.
@@ -35,12 +35,12 @@ const DURATION: usize = 8;
 /// As wide as any IPv4 address with its port.
 const ENDPOINT: usize = 21;
 
-/// What the text is written on.
+/// The medium that the text is written to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Medium {
-    /// Short times, and maybe colours.
+    /// Short times, optionally with colours.
     Screen {
-        /// Whether they are wanted.
+        /// Whether colours are wanted.
         colour: bool,
     },
     /// Times with their date, no colours: a file may be read days later.
@@ -57,7 +57,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Names network namespaces other than the one with inode number `own_netns`.
+    /// Lines name network namespaces other than the one with inode number `own_netns`.
     #[must_use]
     pub fn new(medium: Medium, own_netns: Option<u32>) -> Self {
         let time = match medium {
@@ -218,14 +218,14 @@ impl View<Record> for Text {
     }
 }
 
-/// Where in a column of this width the text stands.
+/// Which side of a column of this width the text is aligned to.
 #[derive(Debug, Clone, Copy)]
 enum Side {
     Left(usize),
     Right(usize),
 }
 
-/// Appends what `write` does, filled up with spaces.
+/// Appends what `write` appends, padded with spaces.
 fn column(out: &mut Vec<u8>, side: Side, write: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     write(out);
@@ -240,7 +240,7 @@ fn column(out: &mut Vec<u8>, side: Side, write: impl FnOnce(&mut Vec<u8>)) {
     }
 }
 
-/// In UTF-8 all bytes of a character but the first begin with the bits 10.
+/// In UTF-8 every byte of a character except the first begins with the bits 10.
 fn characters(text: &[u8]) -> usize {
     text.iter().filter(|byte| **byte & 0xc0 != 0x80).count()
 }
@@ -253,7 +253,7 @@ fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
     use std::io::Write as _;
 
     if !style.is_plain() {
-        // Memory takes everything.
+        // Writing to memory does not fail.
         let _ = if end {
             write!(out, "{style:#}")
         } else {

@@ -1,5 +1,5 @@
-//! Addresses, with their ports or appended to a line. The standard library's formatting takes several
-//! times as long, which a log of a million lines feels.
+//! Addresses, with their ports or appended to a line. The standard library's formatting takes
+//! several times as long, which matters for a log of a million lines.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -54,7 +54,7 @@ fn ipv6(out: &mut Vec<u8>, address: Ipv6Addr) {
     }
 }
 
-/// Where the longest run of zeros begins, the first of several, and its length.
+/// The beginning and length of the longest run of zeros, the first one of several.
 fn longest_zeros(groups: &[u16; 8]) -> (usize, usize) {
     let (mut best, mut current) = ((0, 0), (0, 0));
     for (index, group) in groups.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! Durations as people read them.
+//! Durations in text for people.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub fn age(ns: u64, exact: bool) -> String {
     if exact { text } else { format!("≥{text}") }
 }
 
-/// Appends a duration to a line in the same form, and in µs where it is shorter than 1 ms. Digits
-/// are written by hand: a log has one of these in each line.
+/// Appends a duration to a line in the same form, or in µs if it is shorter than 1 ms. Digits are
+/// written by hand for speed: each line of a log has a duration.
 pub fn append(out: &mut Vec<u8>, ns: u64) {
     const SECOND: u64 = 1_000_000_000;
     const DAY: u64 = 86_400 * SECOND;

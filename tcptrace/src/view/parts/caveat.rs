@@ -4,12 +4,15 @@ use serde::Serialize;
 
 use crate::model::{caveat::Caveat, request::LogFilters};
 
-/// The caveat as people read it: not yet fit for a terminal.
+/// The caveat in words: not yet fit for a terminal.
 #[must_use]
 pub fn text(caveat: &Caveat) -> String {
     match caveat {
         Caveat::MissingCapabilities(names) => {
-            format!("without {} some of this may be missing", names.join(", "))
+            format!(
+                "some of this may be missing: tcptrace runs without {}",
+                names.join(", ")
+            )
         }
         Caveat::NoSuchProcess(pid) => format!("there is no process {pid} now"),
         Caveat::UnlistedNamespace { netns, error } => {
@@ -17,12 +20,12 @@ pub fn text(caveat: &Caveat) -> String {
         }
         Caveat::UnreadableProcesses(pids) => unreadable(pids),
         Caveat::UnreadDescriptors => {
-            "not every process's descriptors could be read: holders may be missing".into()
+            "the descriptors of some processes could not be read: holders may be missing".into()
         }
         Caveat::UnknownHolders(error) => format!("holders are not known: {error}"),
         Caveat::NewControlGroupsLeftOut => {
-            "control groups that are made from now on are left out: this kernel cannot tell what \
-             they are in"
+            "the filter leaves out control groups that are created from now on: on this kernel \
+             tcptrace cannot find out which group contains them"
                 .into()
         }
         Caveat::DamagedLines {
@@ -33,27 +36,32 @@ pub fn text(caveat: &Caveat) -> String {
         Caveat::BrokenOff { line, error } => {
             format!("the compressed stream breaks off in line {line}: {error}")
         }
-        Caveat::UnknownLines(1) => "1 line is of a kind that is not known here".into(),
+        Caveat::UnknownLines(1) => "1 line is of an unknown kind".into(),
         Caveat::UnknownLines(count) => {
-            format!("{count} lines are of a kind that is not known here")
+            format!("{count} lines are of an unknown kind")
         }
         Caveat::LostWhileRecorded {
             transitions,
             sockets,
             runs,
         } => format!(
-            "while it was recorded, {transitions} transitions were lost, {sockets} sockets were not \
-             kept, and the kernel skipped {runs} runs"
+            "during the recording, {transitions} transitions were lost, {sockets} sockets did not \
+             fit into the table, and the kernel skipped {runs} runs of the programs"
         ),
         Caveat::Contradictions(count) => {
-            format!("{count} transitions do not begin where the one before ended: some are missing")
+            format!(
+                "{count} transitions do not begin in the state in which the previous one ended: \
+                 some are missing"
+            )
         }
         Caveat::Unidentified { count, state } => format!(
-            "{count} sockets entered {} without a cookie or a port, and are not followed",
+            "{count} sockets entered {} without a cookie or a port: they cannot be identified and \
+             are left out",
             state.name()
         ),
         Caveat::Restarts(_) => {
-            "the machine was started anew in between: what was open is gone".into()
+            "the machine was rebooted during the recording: sockets from before that are gone"
+                .into()
         }
         Caveat::RecordedWithFilters {
             filters,
@@ -69,12 +77,13 @@ pub fn text(caveat: &Caveat) -> String {
                 more => format!("{more} records are"),
             };
             format!(
-                "{records} left out: no header before them says which network namespace is {name}"
+                "{records} left out: no header before them says which network namespace has the \
+                 name {name}"
             )
         }
         Caveat::OnlyTransitionsOf { only, asked } => format!(
             "every transition in it is into or out of {}: if it was recorded with --state, it does \
-             not tell which sockets have left {} since",
+             not show which sockets have left {} since",
             only.name(),
             asked.name()
         ),
@@ -87,7 +96,8 @@ pub fn text(caveat: &Caveat) -> String {
             state.name()
         ),
         Caveat::MayStillBeOpen { count, state } => format!(
-            "{count} more may still have been in {} at the end: what was lost may be their leaving",
+            "{count} more may still have been in {} at the end: the lost lines may show that they \
+             left",
             state.name()
         ),
     }
@@ -104,7 +114,7 @@ fn recorded_with(filters: &[LogFilters], some_unknown: bool) -> String {
         _ => "parts of it were",
     };
     let how = texts.join(" and ");
-    format!("{parts} recorded {how}: what that leaves out is not in it")
+    format!("{parts} recorded {how}: it does not contain what these filters leave out")
 }
 
 fn unreadable(pids: &[u32]) -> String {
@@ -114,8 +124,8 @@ fn unreadable(pids: &[u32]) -> String {
     };
     let first = pids.first().map_or_else(String::new, u32::to_string);
     format!(
-        "process {first}{more} may not be looked into: a network namespace that no other process is \
-         in is not listed"
+        "tcptrace may not inspect process {first}{more}: a network namespace that no other process \
+         uses is not listed"
     )
 }
 
@@ -134,13 +144,13 @@ fn damaged(count: u64, first: &[u64]) -> String {
     }
 }
 
-/// All of them in words.
+/// All caveats in words.
 #[must_use]
 pub fn texts(caveats: &[Caveat]) -> Vec<String> {
     caveats.iter().map(text).collect()
 }
 
-/// A caveat as JSON has it.
+/// A caveat in JSON.
 #[derive(Serialize)]
 pub struct CaveatRecord {
     caveat: &'static str,
@@ -148,7 +158,7 @@ pub struct CaveatRecord {
     text: String,
 }
 
-/// All of them as JSON has them.
+/// All caveats in JSON.
 #[must_use]
 pub fn records(caveats: &[Caveat]) -> Vec<CaveatRecord> {
     let record = |caveat: &Caveat| CaveatRecord {

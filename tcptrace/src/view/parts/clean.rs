@@ -1,6 +1,6 @@
-//! Making text from the kernel or a process fit for a terminal.
+//! Makes text from the kernel or a process fit for a terminal.
 
-/// Whether a terminal might act on the character, or show text in another order because of it.
+/// Whether a terminal might interpret the character, or reorder text because of it.
 pub fn is_hostile(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
@@ -20,10 +20,10 @@ pub fn clean(text: &str) -> String {
     clean
 }
 
-/// Appends the same to a line. Nearly all text is as it should be and is copied at once.
+/// Appends the same to a line. Nearly all text needs no escapes and is copied at once.
 pub fn append(out: &mut Vec<u8>, text: &str) {
     let hostile = |byte: u8| !matches!(byte, b' '..=b'~');
-    // No early end: so the compiler looks at many bytes at a time.
+    // No early exit, so that the compiler checks many bytes at a time.
     if text.bytes().fold(false, |any, byte| any | hostile(byte)) {
         out.extend_from_slice(clean(text).as_bytes());
     } else {

@@ -1,7 +1,7 @@
 //! The container, pod or service that a control group's path names.
 
-/// A short name for what lives in the cgroup at `path`; `None` for the root and for paths that name
-/// nothing.
+/// A short name for the container, pod or service in the cgroup at `path`; `None` for the root and
+/// for other paths.
 #[must_use]
 pub fn name(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
@@ -51,8 +51,8 @@ fn pod_id(part: &str) -> Option<String> {
     (id.len() >= 32 && id.chars().all(hex)).then_some(id)
 }
 
-/// The engine, where the name tells, and the first 12 digits of a container's id:
-/// `docker-<64 hex>.scope`, `cri-containerd-<64 hex>.scope`, `libpod-<64 hex>.scope`, `<64 hex>`.
+/// The engine, if the name shows it, and the first 12 digits of a container's id: `docker-<64
+/// hex>.scope`, `cri-containerd-<64 hex>.scope`, `libpod-<64 hex>.scope`, `<64 hex>`.
 fn container_id(part: &str) -> Option<(Option<&'static str>, &str)> {
     let part = part.strip_suffix(".scope").unwrap_or(part);
     let (engine, id) = match part.rsplit_once('-') {

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer as _};
 use serde_json::ser::{CompactFormatter, Formatter};
 
-/// JSON itself lets DEL and the C1 controls stand, but a terminal acts on them.
+/// JSON allows DEL and the C1 controls unescaped, but a terminal interprets them.
 pub struct Escaping;
 
 impl Formatter for Escaping {
@@ -29,7 +29,7 @@ impl Formatter for Escaping {
 /// Appends the record as one line of JSON, with its end.
 pub fn line(out: &mut Vec<u8>, record: &impl Serialize) {
     let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping);
-    // Memory takes everything, and what views make has no keys but strings.
+    // Writing to memory does not fail, and the views only use strings as keys.
     let _ = record.serialize(&mut serializer);
     out.push(b'\n');
 }
@@ -37,10 +37,10 @@ pub fn line(out: &mut Vec<u8>, record: &impl Serialize) {
 /// Appends the text with its quotes. Nearly all text needs no escape and is copied at once.
 pub fn append(out: &mut Vec<u8>, text: &str) {
     let special = |byte: u8| !matches!(byte, b' '..=b'~') | (byte == b'"') | (byte == b'\\');
-    // No early end: so the compiler looks at many bytes at a time.
+    // No early exit, so that the compiler checks many bytes at a time.
     if text.bytes().fold(false, |any, byte| any | special(byte)) {
         let mut serializer = serde_json::Serializer::with_formatter(out, Escaping);
-        // Memory takes everything, and every string is JSON.
+        // Writing to memory does not fail, and every string can be written as JSON.
         let _ = serializer.serialize_str(text);
     } else {
         out.push(b'"');

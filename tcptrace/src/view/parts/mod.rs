@@ -1,4 +1,4 @@
-//! What views are made of: ages, tables, addresses, text that is fit for a terminal.
+//! Parts that views share: ages, tables, addresses, text that is fit for a terminal.
 
 pub mod address;
 pub mod age;

@@ -1,5 +1,5 @@
 //! Numbers appended to a line. The standard library's formatting takes several times as long, which
-//! a log of a million lines feels.
+//! matters for a log of a million lines.
 
 /// Appends a decimal number.
 pub fn append(out: &mut Vec<u8>, number: impl itoa::Integer) {

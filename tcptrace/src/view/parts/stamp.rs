@@ -1,8 +1,8 @@
-//! Times of lines: a log has many in each second, so the text of a second is made once.
+//! Times of lines. A log has many lines per second, so the text of a second is made only once.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The last second of the year 9999: what is later has no RFC 3339 form.
+/// The last second of the year 9999: later times have no RFC 3339 form.
 pub const LAST_SECOND: u64 = 253_402_300_799;
 
 /// Formats times.
@@ -14,7 +14,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The second that `time` is in, as `2026-11-23T01:20:04`, and the ns in it.
+    /// The second of `time`, as `2026-11-23T01:20:04`, and the ns within it.
     pub fn at(&mut self, time: SystemTime) -> (&str, u32) {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         let second = since.as_secs().min(LAST_SECOND);

@@ -1,8 +1,8 @@
-//! Colours, which a sink drops where they are not wanted.
+//! Colours, which a sink drops if they are not wanted.
 
 use anstyle::{AnsiColor, Style};
 
-/// Of headings.
+/// For headings.
 pub const HEADING: Style = Style::new().bold();
-/// Of warnings.
+/// For warnings.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();

@@ -1,4 +1,4 @@
-//! Aligned columns; a column that has nothing to say is left out.
+//! Aligned columns; an empty column is left out.
 
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets::NOTHING,
@@ -8,7 +8,7 @@ use comfy_table::{
 pub struct Column {
     /// In capitals.
     pub heading: &'static str,
-    /// Numbers stand right.
+    /// Numbers are right-aligned.
     pub right: bool,
 }
 

@@ -1,4 +1,4 @@
-//! How many sockets are stuck, and what makes that less than certain.
+//! How many sockets are stuck, and warnings about this figure.
 
 use std::{
     fmt::Write as _,
@@ -36,24 +36,24 @@ pub fn headline(snapshot: &Snapshot) -> String {
     )
 }
 
-/// What there is to warn of: not yet fit for a terminal.
+/// The warnings: not yet fit for a terminal.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut warnings = caveat::texts(&snapshot.caveats);
     let tracing = &snapshot.tracing;
     if tracing.hook.is_none() {
-        return warnings; // a recording, whose caveats say what it misses
+        return warnings; // a recording: its caveats say what is missing
     }
     if tracing.lost > 0 {
         warnings.push(format!(
-            "{} sockets did not fit into the kernel's map; they are found by listing, their ages \
-             are lower bounds (--max-sockets makes room)",
+            "{} sockets did not fit into the kernel's map: tcptrace finds them by listing, and \
+             their ages are lower bounds (a larger --max-sockets makes room)",
             tracing.lost
         ));
     }
     if let Some(misses @ 1..) = tracing.recursion_misses {
         warnings.push(format!(
-            "the kernel skipped {misses} runs of the program; sockets missed by that are found by \
-             listing, their ages are lower bounds"
+            "the kernel skipped {misses} runs of the program: tcptrace finds the missed sockets by \
+             listing, and their ages are lower bounds"
         ));
     }
     warnings

@@ -1,4 +1,4 @@
-//! Who has a socket open, in one cell of a table.
+//! The holders of a socket, in one cell of a table.
 
 use std::fmt::Write as _;
 
@@ -13,7 +13,7 @@ use crate::{
 /// How many holders of one socket are named.
 const NAMED_HOLDERS: usize = 3;
 
-/// The process or processes in one cell of a table; `?` where nothing is known.
+/// The process or processes in one cell of a table; `?` if unknown.
 #[must_use]
 pub fn held_by(socket: &Socket) -> String {
     let names = |holders: &[Holder]| {
@@ -44,7 +44,7 @@ pub fn held_by(socket: &Socket) -> String {
     }
 }
 
-/// What a log says where no holder is known.
+/// The owner according to a log, if no holder is known.
 fn opened_by(socket: &Socket) -> Option<String> {
     let (pid, comm) = socket.process()?;
     let how = match socket.listener {

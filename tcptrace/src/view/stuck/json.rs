@@ -21,13 +21,13 @@ use crate::{
     },
 };
 
-/// One line a snapshot.
+/// One line per snapshot.
 pub struct Json {
     limit: usize,
 }
 
 impl Json {
-    /// With so many sockets of a snapshot at most.
+    /// With at most this many sockets per snapshot.
     #[must_use]
     pub fn new(limit: Option<usize>) -> Self {
         Self {

@@ -13,18 +13,18 @@ use crate::{
     view::{Format, View},
 };
 
-/// What is wanted of a view of stuck sockets.
+/// The options of a view of stuck sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StuckOptions {
-    /// For whom it is.
+    /// The format.
     pub format: Format,
-    /// How many sockets it shows at most; `None` for as many as is sensible.
+    /// The maximum number of sockets; `None` for the default.
     pub limit: Option<usize>,
-    /// Whether it shows all sockets, whatever the limit.
+    /// Whether it shows all sockets, regardless of the limit.
     pub all: bool,
 }
 
-/// The view that is wanted.
+/// The view for these options.
 #[must_use]
 pub fn choose(options: StuckOptions) -> Box<dyn View<Snapshot>> {
     match options.format {

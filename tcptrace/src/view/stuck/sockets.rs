@@ -30,7 +30,7 @@ const COLUMNS: [Column; 9] = [
     left("NETNS"),
 ];
 
-/// The heading, and a line for each socket, so many at most.
+/// The heading, and a line for each socket, up to the limit.
 pub fn lines(snapshot: &Snapshot, rows: usize) -> Vec<String> {
     let namespaces: HashSet<_> = snapshot
         .sockets

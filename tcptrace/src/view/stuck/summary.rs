@@ -1,4 +1,4 @@
-//! What a session ends with, for people.
+//! The summary of a session, for people.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,7 +7,7 @@ use crate::{
     view::parts::age::age,
 };
 
-/// The session in numbers, some lines without the last one's end.
+/// The session in numbers: several lines, the last one without a line end.
 #[must_use]
 pub fn summary(session: &SessionSummary, watched: &Watched, length: Duration) -> String {
     let ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);

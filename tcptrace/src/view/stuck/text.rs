@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Sockets shown where there is no screen to fit.
+/// Sockets shown without a screen that they have to fit on.
 const ROWS_WITHOUT_SCREEN: usize = 50;
 /// Sockets shown even on the smallest screen.
 const LEAST_ROWS: usize = 5;
@@ -26,7 +26,7 @@ const LEAST_ROWS: usize = 5;
 pub enum Limit {
     /// All.
     None,
-    /// So many.
+    /// At most this many.
     Rows(usize),
     /// What fits.
     Screen,
@@ -38,7 +38,7 @@ pub struct Text {
 }
 
 impl Text {
-    /// Shows so many sockets.
+    /// Shows this number of sockets.
     #[must_use]
     pub fn new(limit: Limit) -> Self {
         Self { limit }
@@ -78,7 +78,8 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
         Some(height) if limit == Limit::Screen => (height / 2).max(LEAST_ROWS) + 1,
         _ => usize::MAX,
     };
-    // Only where all has to fit is a long line cut; elsewhere the terminal goes on below.
+    // A long line is only cut if everything has to fit on the screen; otherwise the terminal wraps
+    // it.
     let width = page.height.and(page.width).unwrap_or(usize::MAX);
     let cut = |lines: Vec<String>| -> Vec<String> {
         let cut = |line: String| line.chars().take(width).collect();

@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn losses_and_unknown_owners() {
         let text = "\nLog of 1m\n  transitions               120 (2 of unknown owner)\n  lost transitions          12 \
-                    (the buffer was full; --buffer makes room, filters make less)\n  sockets not kept          3 (no \
+                    (the buffer was full; enlarge it with --buffer, or use filters)\n  sockets not kept          3 (no \
                     room)\n  runs skipped              1 (by the kernel: those transitions are missing)\n";
         let summary = Summary::parse(text).expect("it is one");
         assert_eq!(
