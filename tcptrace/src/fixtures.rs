@@ -69,8 +69,8 @@ pub fn recording_header() -> RecordingHeader {
     }
 }
 
-/// A socket with this cookie that `sock_diag` lists, last heard of `seconds` ago. Its inode is ten
-/// times the cookie.
+/// A socket with this cookie that `sock_diag` lists, with its last acknowledgment `seconds` ago.
+/// Its inode is ten times the cookie.
 pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> Listed {
     Listed {
         netns: NETNS,
@@ -116,7 +116,7 @@ pub fn held(listed: &Listed, backlog: Option<u32>, holder: Holder) -> Descriptor
     }
 }
 
-/// Calls every holder by this name.
+/// Gives every holder this name.
 pub fn call_holders(look: &mut Look, comm: &str) {
     let held = look.held.take().unwrap_or_default();
     let renamed = held.all().iter().map(|descriptor| {
@@ -171,7 +171,7 @@ pub fn look() -> Look {
     }
 }
 
-/// What is stuck for 30 s or longer at this look.
+/// The sockets that are stuck for 30 s or longer at this look.
 pub fn snapshot(look: Look) -> Snapshot {
     let watched = Watched {
         state: TcpState::CloseWait,
@@ -261,8 +261,8 @@ pub fn transition(cookie: u64, from: TcpState, to: TcpState, at_ns: u64) -> Tran
     }
 }
 
-/// The end of a recording: a leak of `java`, a connection that nobody has accepted when the log
-/// ended, one that came in at a listener of which no more is known, and one in doubt.
+/// The end of a recording: a leak of `java`, a connection that no process had accepted when the log
+/// ended, one that came in at a listener about which nothing else is known, and an uncertain one.
 pub fn recorded() -> Snapshot {
     let wait = |cookie, at| transition(cookie, TcpState::Established, TcpState::CloseWait, at);
     let came_in = |cookie, at| {

@@ -1,8 +1,8 @@
-//! Finds TCP sockets that are stuck in a state, above all in `CLOSE_WAIT`: which, how long, whose
-//! and towards whom.
+//! Finds TCP sockets that are stuck in a state, above all in `CLOSE_WAIT`, and shows their age,
+//! process and remote address.
 //!
-//! Data runs one way: [`source`] → [`diagnosis`] → [`view`] → [`sink`], in the words of [`model`];
-//! [`command`] joins them for each subcommand of [`cli`].
+//! Data flows one way: [`source`] → [`diagnosis`] → [`view`] → [`sink`], in the types of [`model`];
+//! [`command`] connects them for each subcommand of [`cli`].
 
 pub mod cli;
 pub mod command;

@@ -16,7 +16,7 @@ fn main() -> ExitCode {
             if let Some(usage) = error.downcast_ref::<UsageError>() {
                 cli::of_usage(usage).exit();
             }
-            // Nobody is left to tell when standard error is closed.
+            // There is nowhere to report that standard error is closed.
             let _ = writeln!(std::io::stderr(), "tcptrace: {error:#}");
             ExitCode::FAILURE
         }

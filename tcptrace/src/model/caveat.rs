@@ -1,14 +1,14 @@
-//! What could not be seen, and what makes an answer less than certain, with its figures. A view puts
-//! it into words.
+//! What could not be seen, and what makes an answer less than certain, with figures. A view puts it
+//! into words.
 
 use tcptrace_common::TcpState;
 
 use crate::model::request::LogFilters;
 
-/// Something to know beside an answer.
+/// A remark about the reliability of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caveat {
-    /// Without these capabilities some of the machine is not seen; their names.
+    /// Without these capabilities tcptrace cannot see everything; their names.
     MissingCapabilities(Vec<&'static str>),
     /// There is no process with this number now.
     NoSuchProcess(u32),
@@ -19,13 +19,13 @@ pub enum Caveat {
         /// Why.
         error: String,
     },
-    /// These processes may not be looked into, so that a namespace may be missing.
+    /// tcptrace may not inspect these processes, so a namespace may be missing.
     UnreadableProcesses(Vec<u32>),
-    /// Some descriptors could not be read, so that holders may be missing.
+    /// Some descriptors could not be read, so holders may be missing.
     UnreadDescriptors,
     /// Descriptors could not be read at all, for this reason.
     UnknownHolders(String),
-    /// Control groups that are made from now on are left out by the filter.
+    /// The filter leaves out control groups that are created from now on.
     NewControlGroupsLeftOut,
     /// Lines of a recording that could not be read.
     DamagedLines {
@@ -38,55 +38,57 @@ pub enum Caveat {
     },
     /// A compressed recording breaks off.
     BrokenOff {
-        /// The number of the line in which it does.
+        /// The number of that line.
         line: u64,
         /// Why.
         error: String,
     },
-    /// Lines of a recording of kinds that this version does not know; how many.
+    /// The number of lines of a recording whose kind this version does not know.
     UnknownLines(u64),
-    /// What was lost while it was recorded.
+    /// What was lost during the recording.
     LostWhileRecorded {
         /// Transitions.
         transitions: u64,
-        /// Sockets that found the table full.
+        /// Sockets that did not fit into the table.
         sockets: u64,
         /// Runs of the programs that the kernel skipped.
         runs: u64,
     },
-    /// Recorded transitions that do not begin where the one before ended; how many.
+    /// The number of recorded transitions that do not begin in the state in which the previous one
+    /// ended.
     Contradictions(u64),
-    /// Recorded sockets that entered the state and that nothing tells from others.
+    /// Recorded sockets that entered the state and cannot be distinguished from others.
     Unidentified {
         /// How many.
         count: u64,
         /// The state.
         state: TcpState,
     },
-    /// The machine was started anew while it was recorded; how often.
+    /// The machine was rebooted during the recording; how often.
     Restarts(u64),
     /// A recording was made with filters.
     RecordedWithFilters {
-        /// Those of its parts, each once; a part may have none.
+        /// The filters of its parts, without duplicates; a part may have none.
         filters: Vec<LogFilters>,
-        /// Whether there are parts of which nothing tells.
+        /// Whether the filters of some parts are unknown.
         some_unknown: bool,
     },
-    /// The filters of a recording leave out which sockets have left this state.
+    /// The filters of a recording leave out transitions that show which sockets have left this
+    /// state.
     LeavingLeftOut(TcpState),
-    /// Records of parts of a recording in which the namespace that is asked about has no name.
+    /// Records in parts of a recording in which no namespace has the requested name.
     UnnamedNamespace {
         /// How many.
         count: u64,
-        /// The name that is asked about.
+        /// The requested name.
         name: String,
     },
-    /// Every recorded transition has to do with the one state, so that what happened to sockets in
-    /// the other may be missing.
+    /// Every recorded transition is into or out of one state, so transitions of sockets in the
+    /// requested state may be missing.
     OnlyTransitionsOf {
-        /// The state that all have to do with.
+        /// The state that all transitions are into or out of.
         only: TcpState,
-        /// The state that is asked about.
+        /// The requested state.
         asked: TcpState,
     },
     /// Sockets that were in the state and may have left it unseen.
@@ -106,7 +108,7 @@ pub enum Caveat {
 }
 
 impl Caveat {
-    /// What it is called on the outside.
+    /// Its name in JSON.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -133,7 +135,7 @@ impl Caveat {
         }
     }
 
-    /// Of how many it speaks; `None` where that is not known.
+    /// How many items it is about; `None` if unknown.
     #[must_use]
     pub fn count(&self) -> Option<u64> {
         match self {

@@ -1,5 +1,5 @@
-//! Which sockets the user asked about. The kernel applies what it can of this; here all of it is
-//! applied, to sockets with all details.
+//! The sockets that the user asks about. The kernel applies the part of the filter that it can;
+//! this module applies all of it, to sockets with all details.
 
 use std::net::IpAddr;
 
@@ -13,11 +13,11 @@ use crate::model::{
     transition::Record,
 };
 
-/// A filter; an empty part lets everything through, several values of one part mean "any of".
+/// A filter. An empty part lets everything pass; several values of one part mean "any of".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Processes that hold the socket or, if nobody has accepted it, its listener, or that opened
-    /// it as far as a log tells.
+    /// Processes that hold the socket, or its listener if no process has accepted it, or that
+    /// opened it according to a log.
     pub pids: Vec<u32>,
     /// Names of such processes.
     pub comms: Vec<String>,
@@ -27,7 +27,7 @@ pub struct Filter {
     pub remotes: Vec<IpNet>,
     /// Inode number of the network namespace.
     pub netns: Option<u32>,
-    /// Path of a control group, from the cgroup root; those below it are meant too.
+    /// Path of a control group, from the cgroup root; groups below it match too.
     pub cgroup: Option<String>,
     /// The sockets' family.
     pub family: Option<Family>,
@@ -38,7 +38,7 @@ fn any<T>(wanted: &[T], fits: impl Fn(&T) -> bool) -> bool {
 }
 
 impl Filter {
-    /// Whether `socket` is wanted. What is not known does not fit.
+    /// Whether `socket` is wanted. Unknown values do not match.
     #[must_use]
     pub fn passes(&self, socket: &Socket) -> bool {
         let listener = socket.listener.iter();
@@ -52,7 +52,7 @@ impl Filter {
     }
 
     /// Whether a line of a log is wanted: about a wanted socket, and into or out of one of `states`
-    /// (of any if there are none). What is lost concerns everybody.
+    /// (any state if there are none). Lines about losses always pass.
     #[must_use]
     pub fn passes_record(&self, record: &Record, states: &[TcpState]) -> bool {
         match record {
@@ -67,8 +67,8 @@ impl Filter {
         }
     }
 
-    /// Whether the socket of a transition is wanted. An owner that is not known fits no process and no
-    /// control group, and a port that is not known no port.
+    /// Whether the socket of a transition is wanted. An unknown owner matches no process and no
+    /// control group, and an unknown port matches no port.
     fn passes_transition(&self, socket: &Identity, owner: Option<&Owner>) -> bool {
         self.identity_fits(socket)
             && self.processes_fit(owner.into_iter(), std::iter::empty())
@@ -107,7 +107,7 @@ impl Filter {
     }
 }
 
-/// A range of IPv4 addresses holds their v4-mapped forms too.
+/// A range of IPv4 addresses also contains their v4-mapped forms.
 fn holds(range: &IpNet, address: IpAddr) -> bool {
     match range {
         IpNet::V4(range) => common_form(address)

@@ -2,12 +2,12 @@
 
 use crate::model::{caveat::Caveat, names::names};
 
-/// How something stands.
+/// The status of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
     /// It works.
     Ok,
-    /// Something is lost without it, and `tcptrace` works all the same.
+    /// `tcptrace` works without it, but with a restriction.
     Degraded,
     /// `tcptrace` does not work without it.
     Missing,
@@ -19,18 +19,18 @@ names!(Status {
     Missing => "missing",
 });
 
-/// One thing that was examined.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// What, in a word or two.
+    /// What was checked, in a word or two.
     pub name: &'static str,
-    /// How it stands.
+    /// Its status.
     pub status: Status,
-    /// What was seen, and what is lost by it.
+    /// What was found, and which restriction follows.
     pub detail: String,
     /// What could not be seen.
     pub caveat: Option<Caveat>,
-    /// What to do about it.
+    /// The advice what to do about it.
     pub advice: Option<String>,
 }
 
@@ -46,7 +46,7 @@ impl Finding {
         }
     }
 
-    /// Something without which something is lost.
+    /// Something that is missing and causes a restriction.
     pub fn degraded(name: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status: Status::Degraded,
@@ -54,7 +54,7 @@ impl Finding {
         }
     }
 
-    /// Something without which nothing works.
+    /// Something that is missing and that `tcptrace` needs.
     pub fn missing(name: &'static str, detail: impl Into<String>) -> Self {
         Self {
             status: Status::Missing,
@@ -62,7 +62,7 @@ impl Finding {
         }
     }
 
-    /// The same with what to do about it.
+    /// The same, with advice.
     #[must_use]
     pub fn advice(self, advice: impl Into<String>) -> Self {
         Self {
@@ -72,7 +72,7 @@ impl Finding {
     }
 }
 
-/// The worst of the findings.
+/// The worst status of the findings.
 #[must_use]
 pub fn verdict(findings: &[Finding]) -> Status {
     let statuses = findings.iter().map(|finding| finding.status);

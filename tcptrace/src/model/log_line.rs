@@ -1,5 +1,5 @@
-//! A line of a log in JSON: what its kinds and its fields are called stands here and nowhere else,
-//! for whoever writes lines and whoever reads them. What they mean is in `docs/json.md`.
+//! A line of a log in JSON. Only this module defines the names of its kinds and fields, for the
+//! writer and the reader. `docs/json.md` says what they mean.
 
 use std::net::IpAddr;
 
@@ -10,7 +10,7 @@ use crate::model::{names::names, recording::NamedNetns, request::Netns};
 /// The kinds of lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// What the lines after it are of.
+    /// A header: where, when and with which filters the following lines were made.
     Header,
     /// A transition.
     Transition,
@@ -28,8 +28,8 @@ names!(Kind {
     Loss => "tcptrace.lost/1",
 });
 
-/// An object: a struct that serde reads, and for each field, under its name, the text that a writer
-/// puts before the value when another one stands before it: `,"pid":`. That is one piece, which is
+/// Defines an object: a struct that serde reads, and a constant for each field with the text that a
+/// writer puts before the value of every field except the first: `,"pid":`. Appending one piece is
 /// faster than three.
 macro_rules! object {
     ($(#[$about:meta])* $object:ident { $($field:ident: $type:ty,)+ }) => {
@@ -40,7 +40,7 @@ macro_rules! object {
             $(pub $field: $type,)+
         }
 
-        #[allow(missing_docs, non_upper_case_globals)] // called as the fields are
+        #[allow(missing_docs, non_upper_case_globals)] // named like the fields
         impl $object {
             $(pub const $field: &str = concat!(",\"", stringify!($field), "\":");)+
         }
@@ -48,14 +48,15 @@ macro_rules! object {
 }
 
 object! {
-    /// What tells the kind of a line.
+    /// The field that says which kind a line is.
     Head {
         schema: String,
     }
 }
 
 object! {
-    /// The other fields of all kinds of lines; what a kind needs, its reader asks for.
+    /// The other fields of all kinds of lines. The reader of a kind checks for the fields that it
+    /// needs.
     Fields {
         time: Option<String>,
         monotonic_ns: Option<u64>,
@@ -96,7 +97,7 @@ object! {
 }
 
 object! {
-    /// Who brought a transition about.
+    /// The process whose call caused a transition.
     CallerFields {
         pid: u32,
         tid: Option<u32>,
@@ -105,7 +106,7 @@ object! {
 }
 
 object! {
-    /// Who has a socket open.
+    /// A process that has a socket open.
     HolderFields {
         pid: u32,
         comm: Option<String>,
@@ -113,7 +114,7 @@ object! {
     }
 }
 
-/// The line that says what those after it are of.
+/// The header line.
 #[derive(Debug, Serialize, Deserialize)]
 #[allow(missing_docs)] // see `docs/json.md`
 pub struct HeaderFields {
@@ -127,8 +128,8 @@ pub struct HeaderFields {
     pub monotonic_ns: u64,
 }
 
-/// What was asked for; what was not given is not there. One that is not known here may have left
-/// anything out, so that nobody may pass over it.
+/// The filters; those that were not given are absent. An unknown filter is an error, because it may
+/// have left out anything.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)] // see `docs/json.md`

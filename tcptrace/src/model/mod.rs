@@ -1,5 +1,4 @@
-//! Plain data, in the words that all floors speak. No clock and no I/O: time comes in with the
-//! observations.
+//! Plain data, shared by all modules. No clock and no I/O: times are part of the observations.
 
 pub mod caveat;
 pub mod filter;

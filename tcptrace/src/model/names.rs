@@ -1,14 +1,14 @@
-//! What the variants of an enum are called on the outside: in text, in JSON and in recordings.
+//! The external names of an enum's variants: in text, in JSON and in recordings.
 
-/// Gives an enum its names, each of which stands here alone: `name` for whoever writes them and
-/// `from_name` for whoever reads them.
+/// Gives an enum its names, each defined in one place: `name` writes them and `from_name` reads
+/// them.
 macro_rules! names {
     ($enum:ident { $($variant:ident => $name:tt),+ $(,)? }) => {
         impl $enum {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$variant),+];
 
-            /// What it is called on the outside.
+            /// Its external name.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -16,7 +16,7 @@ macro_rules! names {
                 }
             }
 
-            /// The one that is called so, if there is one.
+            /// The variant with this name, if there is one.
             #[must_use]
             pub fn from_name(name: &str) -> Option<Self> {
                 match name {
@@ -30,7 +30,7 @@ macro_rules! names {
 
 pub(crate) use names;
 
-/// What stands in place of a name where nothing is known.
+/// The placeholder for an unknown name.
 pub const UNKNOWN: &str = "unknown";
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Whose a socket is: who opened it, who has it open, who listens where it waits.
+//! The owner of a socket: the process that opened it, has it open, or listens where it waits.
 
 use std::sync::Arc;
 
 use crate::model::names::names;
 
-/// How it is known whose a socket is.
+/// How the owner of a socket is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KnownBy {
     /// It connected.
@@ -13,7 +13,7 @@ pub enum KnownBy {
     Accept,
     /// It listens on this very socket.
     Listen,
-    /// It listens where this socket came in, and nobody has accepted it yet.
+    /// It listens where this socket came in, and no process has accepted the socket yet.
     Listener,
     /// It had a descriptor of the socket.
     Fd,
@@ -27,21 +27,21 @@ names!(KnownBy {
     Fd => "fd",
 });
 
-/// A process. Its number may be given to another one once it is gone; the time at which it began
-/// tells them apart.
+/// A process. The kernel may reuse its number after it ends; the start time distinguishes such
+/// processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Process {
     /// The thread group, as the initial PID namespace numbers it.
     pub pid: u32,
-    /// The thread that did it, where one did.
+    /// The thread that opened the socket, if one did.
     pub tid: Option<u32>,
     /// Its name (that of the main thread) at that time: not yet fit for a terminal.
     pub comm: Arc<str>,
-    /// When it began, in ns of `CLOCK_BOOTTIME`.
+    /// When it started, in ns of `CLOCK_BOOTTIME`.
     pub started_ns: Option<u64>,
 }
 
-/// Whose a socket is.
+/// The owner of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
     /// The process.
@@ -71,13 +71,13 @@ pub struct Holder {
     pub comm: String,
 }
 
-/// The listener that a socket waits at to be accepted.
+/// The listener at which a socket waits to be accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
-    /// Who has it open; the oldest process first, as forked workers share one. `None` where nobody
-    /// could be asked.
+    /// The processes that have it open, the oldest first, because forked workers share a listener.
+    /// `None` if descriptors could not be read.
     pub holders: Option<Vec<Holder>>,
-    /// Who listens, by what a log says.
+    /// The process that listens, according to a log.
     pub opener: Option<Owner>,
     /// Connections that wait to be accepted.
     pub queued: Option<u32>,
@@ -86,7 +86,7 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// A listener of which no more is known than a log says.
+    /// A listener that is only known from a log.
     #[must_use]
     pub fn logged(opener: Owner) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Listener {
         }
     }
 
-    /// Pid and name of the first process that has it open, or else of the one that listens.
+    /// Pid and name of the first process that has it open, otherwise of the one that listens.
     #[must_use]
     pub fn process(&self) -> Option<(u32, &str)> {
         let held = self.holders.as_deref().and_then(first_named);

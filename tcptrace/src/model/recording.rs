@@ -1,4 +1,4 @@
-//! What a recording says of itself.
+//! The header of a recording.
 
 use std::time::SystemTime;
 
@@ -6,18 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::request::LogFilters;
 
-/// A recording's first line, or that of a part of it: where, when and of what it was made.
+/// The first line of a recording, or of a part of it: where, when and with which filters it was
+/// made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingHeader {
     /// The version of the program that made it.
     pub version: String,
     /// The kernel's release.
     pub kernel: String,
-    /// Which run of the machine it is of, if that is known.
+    /// The boot of the machine in which it was made, if known.
     pub boot_id: Option<String>,
-    /// What was asked for: nothing else is in it.
+    /// The filters: the recording contains nothing else.
     pub filters: LogFilters,
-    /// The network namespaces that had a name when it began; one may have several.
+    /// The network namespaces that had a name when it began; a namespace may have several.
     pub netns: Vec<NamedNetns>,
     /// When it began.
     pub time: SystemTime,

@@ -1,4 +1,4 @@
-//! A socket: which one, in which state, since when, and what else is known of it.
+//! A socket: its identity, its state, since when it is in it, and further details.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -15,7 +15,7 @@ use crate::model::{
 /// An address and a port.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
-    /// As the socket has it: an IPv6 socket that speaks IPv4 has a v4-mapped address.
+    /// In the socket's own form: an IPv6 socket that uses IPv4 has a v4-mapped address.
     pub address: IpAddr,
     /// In host order.
     pub port: u16,
@@ -54,7 +54,7 @@ pub fn common_form(address: IpAddr) -> Ipv6Addr {
     }
 }
 
-/// Which protocol the socket is of.
+/// The protocol of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
 pub enum Protocol {
@@ -67,12 +67,12 @@ names!(Protocol {
     Mptcp => "mptcp",
 });
 
-/// What a duration that is told means.
+/// What a reported duration means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// So long: its beginning was seen.
+    /// The exact duration: its beginning was seen.
     Exact,
-    /// So long or longer.
+    /// A lower bound.
     AtLeast,
 }
 
@@ -120,9 +120,9 @@ impl Since {
 pub enum Role {
     /// It connected.
     Client,
-    /// It came out of a listener.
+    /// It came from a listener.
     Server,
-    /// Nothing tells.
+    /// Unknown.
     Unknown,
 }
 
@@ -139,13 +139,13 @@ pub struct Identity {
     pub protocol: Protocol,
     /// Its family.
     pub family: Family,
-    /// This end; port 0 where it has none yet.
+    /// This end; port 0 if it has none yet.
     pub local: Endpoint,
     /// The other end; a listener has an unspecified one.
     pub remote: Endpoint,
     /// Inode number of its network namespace.
     pub netns: Option<u32>,
-    /// The cookie, which no other socket has had since boot.
+    /// The cookie, which is unique since boot.
     pub cookie: Option<u64>,
     /// Which side of the connection it is.
     pub role: Role,
@@ -168,18 +168,18 @@ names!(Timer {
     ZeroWindowProbe => "zero_window_probe",
 });
 
-/// What `sock_diag` says of a socket at one look.
+/// What `sock_diag` reports about a socket at one look.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Details {
-    /// 0 where no process has it open.
+    /// 0 if no process has it open.
     pub inode: u32,
-    /// The user that made it.
+    /// The user that created it.
     pub uid: u32,
     /// Bytes received and not read; in `CLOSE_WAIT` the FIN counts as one.
     pub recv_queue: u32,
     /// Bytes sent and not acknowledged.
     pub send_queue: u32,
-    /// What the kernel waits for.
+    /// The timer that runs.
     pub timer: Timer,
     /// Its control group's id (5.8 and later).
     pub cgroup_id: Option<u64>,
@@ -188,7 +188,7 @@ pub struct Details {
 }
 
 impl Details {
-    /// Whether keepalive is on: unknown while another timer hides that one.
+    /// Whether keepalive is on: unknown while another timer hides the keepalive timer.
     #[must_use]
     pub fn keepalive(&self) -> Option<bool> {
         match self.timer {
@@ -199,7 +199,8 @@ impl Details {
     }
 }
 
-/// A socket in a state, with everything that is known of it: by a look at the machine, or by a log.
+/// A socket in a state, with everything that is known about it from a look at the machine or from a
+/// log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Socket {
     /// Which socket.
@@ -210,18 +211,19 @@ pub struct Socket {
     pub since: Since,
     /// `None` where the kernel could not be asked.
     pub details: Option<Details>,
-    /// Every descriptor that refers to it, by pid and fd; `None` where nobody could be asked.
+    /// Every descriptor that refers to it, by pid and fd; `None` if descriptors could not be read.
     pub holders: Option<Vec<Holder>>,
-    /// Who connected, accepted or listens, by what a log says; a look at the machine does not tell.
+    /// The process that connected, accepted or listens, according to a log; a look at the machine
+    /// does not show it.
     pub opener: Option<Owner>,
-    /// Where it waits to be accepted, if it does and the listener is known.
+    /// The listener at which it waits to be accepted, if it does and the listener is known.
     pub listener: Option<Listener>,
     /// Path of its control group, from the cgroup root.
     pub cgroup: Option<Arc<str>>,
 }
 
 impl Socket {
-    /// A socket of which no more is known than a log says.
+    /// A socket that is only known from a log.
     #[must_use]
     pub fn logged(identity: Identity, state: TcpState, since: Since, owner: Option<Owner>) -> Self {
         let mut socket = Self {
@@ -238,8 +240,8 @@ impl Socket {
         socket
     }
 
-    /// Makes it that process's, by what a log says: of one that listens where it waits, or of one
-    /// that opened it.
+    /// Sets the owner according to a log: the process that listens where it waits, or the one that
+    /// opened it.
     pub fn set_owner(&mut self, owner: Option<Owner>) {
         self.cgroup = owner.as_ref().and_then(|owner| owner.cgroup.clone());
         let waits = |owner: &Owner| owner.known_by == KnownBy::Listener;
@@ -249,7 +251,7 @@ impl Socket {
         };
     }
 
-    /// Whose it is by what a log says: of the one that opened it, or else of the one that listens
+    /// The owner according to a log: the process that opened it, otherwise the one that listens
     /// where it waits.
     #[must_use]
     pub fn logged_owner(&self) -> Option<&Owner> {
@@ -257,9 +259,9 @@ impl Socket {
         self.opener.as_ref().or_else(listens)
     }
 
-    /// Whether a process has ever got hold of it. Only states in which a socket has not been closed
-    /// tell: there, no inode means that nobody has accepted it. In a log, a socket of a listener
-    /// that nobody had open when the log ended was not accepted.
+    /// Whether a process has ever accepted or opened it. This is only known in states in which the
+    /// socket has not been closed: there, no inode means that no process has accepted it. In a log,
+    /// a socket of a listener that no process had open when the log ended was not accepted.
     #[must_use]
     pub fn accepted(&self) -> Option<bool> {
         let open = matches!(self.state, TcpState::CloseWait | TcpState::Established);
@@ -277,8 +279,8 @@ impl Socket {
         }
     }
 
-    /// Pid and name of the process that the socket is counted under: the first holder, or else the
-    /// first one that has its listener open, or else the opener.
+    /// Pid and name of the process that the socket is counted under: the first holder, otherwise
+    /// the first process that has its listener open, otherwise the opener.
     #[must_use]
     pub fn process(&self) -> Option<(u32, &str)> {
         let held = self.holders.as_deref().and_then(first_named);

@@ -1,17 +1,17 @@
-//! What is said of a whole log when it ends.
+//! The summary of a whole log.
 
 use tcptrace_common::TcpState;
 
 use crate::model::{socket::Precision, transition::Record};
 
-/// A log in numbers.
+/// The figures of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tally {
-    /// The state that is counted apart.
+    /// The state that is counted separately.
     pub state: TcpState,
     /// Transitions.
     pub transitions: u64,
-    /// Of those, the ones of which the owner is not known.
+    /// Those whose owner is unknown.
     pub without_owner: u64,
     /// Transitions into the state.
     pub entered: u64,
@@ -21,9 +21,9 @@ pub struct Tally {
     pub longest: Option<(u64, bool)>,
     /// Sockets in the state at the end.
     pub still_open: u64,
-    /// Transitions that found the buffer full.
+    /// Transitions that did not fit into the buffer.
     pub lost: u64,
-    /// Sockets that found the table full.
+    /// Sockets that did not fit into the table.
     pub untracked: u64,
     /// Runs of the programs that the kernel skipped.
     pub skipped: u64,

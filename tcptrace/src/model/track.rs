@@ -1,4 +1,4 @@
-//! What the kernel side of `log` and `hist` tells of transitions, before any rule is applied.
+//! What the kernel side of `log` and `hist` reports about transitions, before any rule is applied.
 
 use std::time::SystemTime;
 
@@ -22,28 +22,28 @@ pub struct SeenTransition {
     pub from: TcpState,
     /// The state that it entered.
     pub to: TcpState,
-    /// When it entered the state that it left, if that was seen or the socket found in it.
+    /// When it entered the state that it left, if that was seen or the socket was found in it.
     pub since: Option<Since>,
-    /// Which socket; its role is not judged yet.
+    /// Which socket; its role is not determined yet.
     pub socket: Identity,
-    /// Whether it came out of a listener, as far as its backlog tells.
+    /// Whether it came from a listener, as far as its backlog shows.
     pub from_listener: bool,
-    /// Whose it is, if the kernel side knows.
+    /// Its owner, if the kernel side knows it.
     pub owner: Option<Owner>,
     /// Whether no process had a descriptor of it.
     pub unaccepted: bool,
-    /// Who brought the transition about, where a process did by a call of its own.
+    /// The process whose system call caused the transition, if one did.
     pub caller: Option<Process>,
 }
 
-/// What was there before the first transition was seen.
+/// What existed before the first transition was seen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BeforeStart {
     /// Every socket.
     pub listed: Vec<Listed>,
     /// Those in `LISTEN`.
     pub listening: Vec<Listening>,
-    /// Who has listeners open; `None` where nobody was asked.
+    /// The holders of listeners; `None` if descriptors were not read.
     pub descriptors: Option<Descriptors>,
 }
 
@@ -56,44 +56,45 @@ pub struct TableEntry {
     pub state: TcpState,
     /// Whether it was found in that state, not seen to enter it.
     pub was_before: bool,
-    /// Whose it is, if that is known.
+    /// Its owner, if known.
     pub owner: Option<Owner>,
     /// Whether the filter wants that owner's sockets.
     pub is_wanted: bool,
 }
 
-/// What is open at a moment, as two witnesses have it: the kernel side's table, and `sock_diag`.
+/// The sockets that are open at a moment, from two sources: the kernel side's table and
+/// `sock_diag`.
 #[derive(Debug, Clone)]
 pub struct OpenSockets {
     /// Wall-clock time of the moment.
     pub time: SystemTime,
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
-    /// The states that were asked about.
+    /// The requested states.
     pub states: Vec<TcpState>,
     /// The table's entries in one of these states.
     pub table: Vec<TableEntry>,
-    /// What is listed in one of these states.
+    /// The listed sockets in one of these states.
     pub listed: Vec<Listed>,
     /// Listeners in the same namespaces.
     pub listening: Vec<Listening>,
     /// Which namespaces were listed.
     pub coverage: Coverage,
-    /// Who has the listed sockets open; `None` where nobody was asked.
+    /// The holders of the listed sockets; `None` if descriptors were not read.
     pub descriptors: Option<Descriptors>,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`; 0 for never.
     pub lost_ns: u64,
 }
 
-/// Durations that the kernel counted: one decade of a histogram, of one CPU.
+/// Durations that the kernel counted: one decade of a histogram on one CPU.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Count {
     /// The state that was left.
     pub state: TcpState,
-    /// What it is counted under; `None` for what has no key, or none that found room.
+    /// The key; `None` for durations without a key, and those whose key found no room.
     pub key: Option<Key>,
     /// Which decade.
     pub number: u8,
-    /// How many durations of which length.
+    /// The number of durations of each length.
     pub decade: Decade,
 }

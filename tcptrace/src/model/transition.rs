@@ -1,4 +1,4 @@
-//! What a log consists of: transitions, and what a session says beside them.
+//! The contents of a log: transitions and other records of a session.
 
 use std::time::SystemTime;
 
@@ -14,14 +14,14 @@ use crate::model::{
 pub enum StateDuration {
     /// In ns; its entering was seen.
     Exact(u64),
-    /// So many ns or more: it entered before anybody watched.
+    /// A lower bound in ns: it entered before tracing began.
     AtLeast(u64),
-    /// Nothing tells.
+    /// Unknown.
     Unknown,
 }
 
 impl StateDuration {
-    /// In ns, and what that means; `None` where nothing tells.
+    /// In ns, and what that means; `None` if unknown.
     #[must_use]
     pub fn known(self) -> Option<(u64, Precision)> {
         match self {
@@ -47,9 +47,9 @@ pub struct Transition {
     pub duration: StateDuration,
     /// Which socket.
     pub socket: Identity,
-    /// Whose it is, if that is known.
+    /// Its owner, if known.
     pub owner: Option<Owner>,
-    /// Who brought the transition about, where a process did by a call of its own.
+    /// The process whose system call caused the transition, if one did.
     pub caller: Option<Process>,
 }
 
@@ -72,18 +72,18 @@ impl StillOpen {
     }
 }
 
-/// What was lost since the last time that something was.
+/// What was lost since the previous loss was reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loss {
     /// Wall-clock time at which it was noticed.
     pub time: SystemTime,
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
-    /// Transitions that found the ring buffer full: they are missing in the log.
+    /// Transitions that did not fit into the ring buffer: they are missing in the log.
     pub transitions: u64,
-    /// Sockets that found the kernel's table full: their owners and durations are unknown.
+    /// Sockets that did not fit into the kernel's table: their owners and durations are unknown.
     pub sockets: u64,
-    /// Runs of the programs that the kernel skipped; what they would have said is missing.
+    /// Runs of the programs that the kernel skipped; their records are missing.
     pub runs: u64,
 }
 

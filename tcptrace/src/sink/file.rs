@@ -16,7 +16,7 @@ use crate::{
     view::View,
 };
 
-/// Ending a block more often would cost both time and room.
+/// Ending a block more often would cost time and space.
 const BLOCK: Duration = Duration::from_secs(1);
 /// The fastest of the ordinary levels.
 const LEVEL: i32 = 1;
@@ -40,7 +40,7 @@ enum Target {
 }
 
 impl File {
-    /// Begins the file anew, as a shell's `>` does.
+    /// Truncates the file, like a shell's `>`.
     ///
     /// # Errors
     /// When it cannot be opened; the message is for the user.
@@ -55,7 +55,7 @@ impl File {
         })
     }
 
-    /// Hands the lines on to the file or to its encoder.
+    /// Passes the lines on to the file or to its encoder.
     fn write(&mut self) -> io::Result<()> {
         let result = self.lines.hand_on(|lines| match &mut self.target {
             Target::Plain(whole) => whole.write(lines).1,
@@ -69,7 +69,7 @@ impl File {
         result.map_err(|error| self.named(&error))
     }
 
-    /// The error with the file's name; of the same kind, by which a pipe without reader is known.
+    /// The error with the file's name. It keeps its kind, which identifies a pipe without reader.
     fn named(&self, error: &io::Error) -> io::Error {
         io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
     }

@@ -7,7 +7,7 @@ use crate::{
     view::{Page, View},
 };
 
-/// Lines are written when there are so many bytes of them, however soon the next flush comes.
+/// Lines are written as soon as this many bytes wait, without waiting for the next flush.
 const ENOUGH: usize = 64 * 1024;
 
 /// Collects lines, so that many are written at once.
@@ -29,22 +29,23 @@ impl Lines {
         }
     }
 
-    /// Adds a line that is of no record, with its end.
+    /// Adds a line that belongs to no record, with its line end.
     pub fn begin(&mut self, first_line: &[u8]) {
         self.waiting.extend_from_slice(first_line);
     }
 
-    /// Adds a record's line; whether so much waits now that it should be written.
+    /// Adds a record's line; returns whether enough bytes wait that they should be written.
     pub fn add(&mut self, record: &Record) -> bool {
         self.view.show(record, &Page::UNLIMITED, &mut self.waiting);
         self.count += 1;
         self.waiting.len() >= ENOUGH
     }
 
-    /// Gives what waits to `write`, if there is any. Then it waits no more, also where that fails.
+    /// Gives the waiting bytes to `write`, if there are any. Afterwards none wait, even if `write`
+    /// fails.
     ///
     /// # Errors
-    /// Those of `write`.
+    /// The errors of `write`.
     pub fn hand_on(&mut self, write: impl FnOnce(&[u8]) -> io::Result<()>) -> io::Result<()> {
         if self.waiting.is_empty() {
             return Ok(());
@@ -60,7 +61,7 @@ impl Lines {
     }
 }
 
-/// The view's heading with its end; empty where it has none.
+/// The view's heading with its line end; empty if it has none.
 pub fn heading_line(view: &dyn View<Record>) -> Vec<u8> {
     let line = |heading| format!("{heading}\n").into_bytes();
     view.heading().map_or_else(Vec::new, line)

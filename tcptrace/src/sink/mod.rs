@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-/// Where a log goes. After an error other than [`finish`](Self::finish)'s nothing more can be
-/// written: a sink that can go on without some of its lines says so on standard error, does, and
-/// returns the error at the end.
+/// The destination of a log. After an error, except from [`finish`](Self::finish), nothing more can
+/// be written. A sink that can continue without some of its lines reports this on standard error,
+/// continues, and returns the error at the end.
 pub trait Sink {
-    /// Puts this line before the records from here on, in each file that gets any: what they are of,
-    /// with its end. Empty for none.
+    /// Puts this header line, with its line end, before the records from here on, in each file that
+    /// gets any. Empty for none.
     fn begin(&mut self, first_line: &[u8]);
 
     /// Takes a record; its line may stay in memory until the next flush.
@@ -34,49 +34,48 @@ pub trait Sink {
     /// When the output cannot be written; `BrokenPipe` when its reader has gone.
     fn record(&mut self, record: &Record) -> io::Result<()>;
 
-    /// Writes what waits in memory. To be called after each batch and also while nothing happens,
-    /// at least once a second: it is cheap, and a sink may leave a call out when the one before was
-    /// a moment ago.
+    /// Writes what waits in memory. Call this after each batch, and at least once a second while
+    /// nothing happens. It costs little, and a sink may skip a call shortly after the previous one.
     ///
     /// # Errors
-    /// As those of [`record`](Self::record).
+    /// The same as [`record`](Self::record).
     fn flush(&mut self) -> io::Result<()>;
 
-    /// Writes everything that is still to be written. To be called at the end, whatever ends it.
+    /// Writes everything that still waits. Call this at the end, whatever the reason for the end
+    /// is.
     ///
     /// # Errors
-    /// As those of [`record`](Self::record); also when any line of the session could not be
-    /// written, however the rest went.
+    /// The same as [`record`](Self::record); also if any line of the session could not be written.
     fn finish(&mut self) -> io::Result<Finished>;
 }
 
 /// What a sink has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Finished {
-    /// Lines, without headings and first lines.
+    /// Lines, without headings and header lines.
     pub lines: u64,
     /// Files that have lines of this session; 0 for the screen.
     pub files: usize,
 }
 
-/// Where a log is to go.
+/// The requested destination of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// To standard output.
     Screen,
-    /// Into one file, in place of what is in it; one that ends in `.zst` is compressed.
+    /// One file, which is overwritten; a name that ends in `.zst` makes it compressed.
     File(PathBuf),
-    /// Into one file for each process in this folder; what is there is continued.
+    /// One file for each process in this folder; existing files are continued.
     Folder {
         /// The folder.
         dir: PathBuf,
-        /// When files are put aside; `None` for never.
+        /// When files are rotated; `None` for never.
         rotation: Option<Rotation>,
     },
 }
 
 /// The sink for a log in this format. `own_netns` is the inode number of the network namespace that
-/// goes without saying.
+/// lines do not name.
 ///
 /// # Errors
 /// When a file or folder cannot be created; the message is for the user.
@@ -106,7 +105,7 @@ pub fn choose(
                 rotation,
             };
             let tell = Box::new(|report: &str| {
-                // Nobody is left to tell when standard error is closed.
+                // There is nowhere to report that standard error is closed.
                 let _ = writeln!(io::stderr(), "tcptrace: {report}");
             });
             let view = view(Medium::File);

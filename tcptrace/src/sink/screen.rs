@@ -1,11 +1,11 @@
-//! Standard output for what is shown at once: each look, each report. On a terminal, a live look is
-//! redrawn in place.
+//! Standard output for items that are shown immediately: looks and reports. On a terminal, a live
+//! look is redrawn in place.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use crate::view::{Page, View, parts::clean::clean};
 
-/// To the upper left, and clear what is below.
+/// Moves the cursor to the upper left, and clears everything below it.
 const REDRAW: &[u8] = b"\x1b[H\x1b[2J";
 
 /// Writes each item at once.
@@ -16,8 +16,7 @@ pub struct Screen<T: ?Sized> {
 }
 
 impl<T: ?Sized> Screen<T> {
-    /// A screen for what is `live`, each item taking the place of the one before, or for items that
-    /// stand below each other.
+    /// A screen. If `live`, each item replaces the previous one; otherwise items follow each other.
     #[must_use]
     pub fn new(view: Box<dyn View<T>>, live: bool) -> Self {
         Self {
@@ -53,11 +52,11 @@ impl<T: ?Sized> Screen<T> {
         self.write(&text)
     }
 
-    /// Says what there is to say at the end: below the rest, or where people read when programs read
-    /// that.
+    /// Prints the summary at the end: below the output, or on standard error if the output is for
+    /// programs.
     ///
     /// # Errors
-    /// As those of [`show`](Self::show).
+    /// The same as [`show`](Self::show).
     pub fn end(&mut self, summary: &str) -> io::Result<()> {
         if self.view.is_for_programs() {
             return writeln!(io::stderr(), "{summary}");
@@ -71,7 +70,7 @@ impl<T: ?Sized> Screen<T> {
             out.write_all(text)?;
             return out.flush();
         }
-        // Drops colours where they are not wanted: no terminal, NO_COLOR, TERM=dumb.
+        // Drops colours if they are not wanted: no terminal, NO_COLOR, TERM=dumb.
         let mut out = anstream::stdout().lock();
         out.write_all(text)?;
         out.flush()

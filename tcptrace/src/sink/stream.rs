@@ -15,7 +15,7 @@ pub struct Stream<W> {
 }
 
 impl<W: Write> Stream<W> {
-    /// Writes to `out`, which should have no buffer of its own, or one that ends with lines.
+    /// Writes to `out`, which should be unbuffered or line-buffered.
     pub fn new(out: W, view: Box<dyn View<Record>>) -> Self {
         Self {
             out,

@@ -1,4 +1,4 @@
-//! A file that holds whole lines only, also when the disk fills up within one.
+//! A file that only contains whole lines, even if the disk becomes full within a line.
 
 use std::{
     fs,
@@ -7,12 +7,12 @@ use std::{
     path::Path,
 };
 
-/// What lines can be appended to.
+/// A file that lines can be appended to.
 pub trait Appended: Write {
     /// Drops what is after the first `size` bytes.
     ///
     /// # Errors
-    /// When that is not possible, as with a device.
+    /// When that is not possible, such as for a device.
     fn cut(&mut self, size: u64) -> io::Result<()>;
 }
 
@@ -27,12 +27,12 @@ impl Appended for fs::File {
 pub struct WholeLines<F = fs::File> {
     file: F,
     size: u64,
-    /// Part of a line is at the end: the next one must not be glued to it.
+    /// Part of a line is at the end: the next line must not be appended to it.
     in_line: bool,
 }
 
 impl WholeLines {
-    /// Opens a file to begin it anew; it is created if it does not exist.
+    /// Opens and truncates a file; creates it if it does not exist.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -44,8 +44,8 @@ impl WholeLines {
         Ok(Self::of(file, 0, false))
     }
 
-    /// Opens a file to append to it; it is created if it does not exist. A writer that was killed
-    /// may have left part of a line at its end.
+    /// Opens a file to append to it; creates it if it does not exist. A writer that was killed may
+    /// have left part of a line at its end.
     ///
     /// # Errors
     /// When it cannot be opened.
@@ -75,8 +75,8 @@ impl<F: Appended> WholeLines<F> {
         self.size
     }
 
-    /// Appends lines; tells how many bytes of them are in the file now, which are whole lines even
-    /// when it fails.
+    /// Appends lines; returns how many of their bytes are now in the file. These are whole lines
+    /// even after an error.
     pub fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
         if self.in_line {
             if let Err(error) = self.file.write_all(b"\n") {
@@ -115,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk with room for so many bytes, that may refuse to cut.
+    /// A disk with room for this many bytes, which may refuse to truncate.
     struct Disk {
         content: Vec<u8>,
         room: usize,
@@ -214,7 +214,7 @@ mod tests {
             let content = String::from_utf8(whole.file.content).expect("letters");
             let mut left = lines.iter().map(|line| line.trim_end()).peekable();
             for line in content.lines() {
-                // At most one more line than asked for: the part that could not be taken back.
+                // At most one extra line: the part that could not be removed.
                 left.next_if(|expected| *expected == line);
             }
             prop_assert_eq!(left.next(), None, "{}", content);

@@ -1,4 +1,4 @@
-//! How long sockets stay in each state, by what is asked for.
+//! How long sockets stay in each state, by the requested keys.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,20 +14,20 @@ use crate::model::{
     transition::{StateDuration, Transition},
 };
 
-/// What to count, and how much of it.
+/// What to count, and by how many keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// The states, in the order in which they are shown.
+    /// The states, in display order.
     pub states: Vec<TcpState>,
-    /// What they are split by.
+    /// The parts of the key.
     pub by: Vec<Part>,
-    /// How many keys there may be; what has another one counts as the rest.
+    /// The maximum number of keys; durations with further keys count as the rest.
     pub max_keys: usize,
 }
 
 impl Selection {
-    /// Whether the end of a stay in a state counts. A socket that comes in at a listener was never
-    /// in that one's state.
+    /// Whether the end of a stay in a state counts. A socket that comes out of a listener starts as
+    /// a copy of it, but was never in LISTEN itself.
     #[must_use]
     pub fn counts(&self, from: TcpState, to: TcpState) -> bool {
         let came_in = from == TcpState::Listen && to == TcpState::SynRecv;
@@ -35,23 +35,23 @@ impl Selection {
     }
 }
 
-/// Durations in one state, of one key.
+/// Durations in one state, for one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spread {
-    /// Stays that were seen from their beginning to their end.
+    /// Stays whose beginning and end were seen.
     pub finished: Histogram,
-    /// Those that began before anybody watched: so long at least.
+    /// Stays that began before tracing: lower bounds.
     pub at_least: Histogram,
-    /// Those of which nothing tells how long they were.
+    /// Stays of unknown duration.
     pub unknown: u64,
-    /// How long those have lasted that have not ended.
+    /// How long stays that have not ended have lasted so far.
     pub open: Histogram,
-    /// The same for those that began before: so long at least.
+    /// The same for stays that began before tracing: lower bounds.
     pub open_at_least: Histogram,
 }
 
 impl Spread {
-    /// Whether there is nothing in it.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.unknown == 0
@@ -65,7 +65,7 @@ impl Spread {
             .all(|histogram| histogram.count() == 0)
     }
 
-    /// How long all sockets together have been in the state, in ns, as far as it is known.
+    /// The total time of all sockets in the state, in ns, as far as it is known.
     #[must_use]
     pub fn total_ns(&self) -> u128 {
         [
@@ -79,7 +79,7 @@ impl Spread {
         .sum()
     }
 
-    /// Finished stays, and those that have not ended as if they did now.
+    /// Finished stays, and those that have not ended as if they ended now.
     #[must_use]
     pub fn with_open(&self) -> Histogram {
         let mut all = self.finished.clone();
@@ -104,9 +104,9 @@ impl Spread {
 pub struct Durations {
     selection: Selection,
     keys: HashSet<Key>,
-    /// Under no key: the rest.
+    /// Without a key: the rest.
     spreads: HashMap<(TcpState, Option<Key>), Spread>,
-    /// Of the rest, what was counted here.
+    /// The part of the rest that was counted here.
     without_room: u64,
 }
 
@@ -122,32 +122,32 @@ impl Durations {
         }
     }
 
-    /// What was asked for.
+    /// The request.
     #[must_use]
     pub fn selection(&self) -> &Selection {
         &self.selection
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     #[must_use]
     pub fn keys(&self) -> usize {
         self.keys.len()
     }
 
-    /// How many durations and open sockets found no room for their key here; what the kernel counted
-    /// is not among them.
+    /// How many durations and open sockets found no room for their key here. This excludes what the
+    /// kernel counted.
     #[must_use]
     pub fn without_room(&self) -> u64 {
         self.without_room
     }
 
-    /// Each state and key with its durations, in no order; without a key, the rest.
+    /// Each state and key with its durations, in no particular order; without a key, the rest.
     pub fn spreads(&self) -> impl Iterator<Item = (TcpState, Option<&Key>, &Spread)> {
         let spreads = self.spreads.iter();
         spreads.map(|((state, key), spread)| (*state, key.as_ref(), spread))
     }
 
-    /// Makes room for a key whatever the bound: the kernel keeps that itself.
+    /// Adds a key regardless of the limit, because the kernel enforces the limit itself.
     fn admit(&mut self, key: &Key) {
         if !self.keys.contains(key) {
             self.keys.insert(key.clone());
@@ -177,7 +177,7 @@ impl Durations {
         }
     }
 
-    /// Takes in what the kernel counted of one decade on one CPU; without a key, of the rest.
+    /// Adds the kernel's counts for one decade on one CPU; without a key, for the rest.
     pub fn counted(&mut self, state: TcpState, key: Option<&Key>, number: u8, decade: &Decade) {
         let key = if self.selection.by.is_empty() {
             Some(Key::default())
@@ -191,7 +191,7 @@ impl Durations {
         spread.finished.add_decade(number, decade);
     }
 
-    /// Counts a socket that is in its state at `now_ns` (`CLOCK_MONOTONIC`).
+    /// Counts a socket that is still in its state at `now_ns` (`CLOCK_MONOTONIC`).
     pub fn open(&mut self, socket: &Socket, now_ns: u64) {
         if !self.selection.states.contains(&socket.state) {
             return;
@@ -204,7 +204,7 @@ impl Durations {
         }
     }
 
-    /// What has been counted since it was as `earlier`, beside what is open now.
+    /// What has been counted since `earlier`, together with what is open now.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let nothing = Spread::default();

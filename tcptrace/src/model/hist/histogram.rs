@@ -1,5 +1,5 @@
-//! Durations in buckets, and what can be said of them: `tcptrace_common::Bucket` says how wide those
-//! are.
+//! Durations in buckets, and their statistics. `tcptrace_common::Bucket` defines the width of the
+//! buckets.
 
 use std::collections::BTreeMap;
 
@@ -10,22 +10,22 @@ use tcptrace_common::{Bucket, Decade};
 pub struct Longest {
     /// In ns.
     pub ns: u64,
-    /// Whether it is that long, or may be shorter by the width of a bucket.
+    /// Whether the value is exact, or may be too large by up to the width of a bucket.
     pub exact: bool,
 }
 
-/// A quantile: a duration of which it is known that it lies between two others.
+/// A quantile: a duration, and the bounds that it lies between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quantile {
-    /// In the middle between the others, in ns: from 1 µs on, 6.25 % wrong at the most.
+    /// The middle between the bounds, in ns: from 1 µs on, at most 6.25 % wrong.
     pub ns: u64,
-    /// It is not shorter, in ns.
+    /// The lower bound, in ns.
     pub shortest_ns: u64,
-    /// It is not longer, in ns.
+    /// The upper bound, in ns.
     pub longest_ns: u64,
 }
 
-/// How many durations there are of each length.
+/// The number of durations of each length.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Histogram {
     counts: BTreeMap<Bucket, u64>,
@@ -41,7 +41,7 @@ impl Histogram {
         self.lengthen(Longest { ns, exact: true });
     }
 
-    /// Takes in what the kernel counted of one decade on one CPU.
+    /// Adds the kernel's counts for one decade on one CPU.
     pub fn add_decade(&mut self, number: u8, decade: &Decade) {
         for (slot, count) in (0..).zip(decade.counts) {
             if count > 0 {
@@ -61,7 +61,7 @@ impl Histogram {
         }
     }
 
-    /// Takes in another one.
+    /// Adds another histogram.
     pub fn merge(&mut self, other: &Self) {
         for (bucket, count) in &other.counts {
             *self.counts.entry(*bucket).or_default() += count;
@@ -78,7 +78,7 @@ impl Histogram {
         }
     }
 
-    /// What has been counted since it was as `earlier`.
+    /// What has been counted since `earlier`.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut counts = self.counts.clone();
@@ -91,7 +91,7 @@ impl Histogram {
         let longest = counts.last_key_value().map(|(bucket, _)| {
             let all = self.longest.filter(|all| Some(*all) != earlier.longest);
             let all = all.filter(|all| Bucket::of(all.ns) == *bucket);
-            // The longest of all was there before: of these, only the bucket is known.
+            // The longest of all was there before: for the new ones, only the bucket is known.
             all.unwrap_or_else(|| {
                 let most = self.longest.map_or(u64::MAX, |longest| longest.ns);
                 Longest {
@@ -107,13 +107,13 @@ impl Histogram {
         }
     }
 
-    /// How many there are.
+    /// The number of durations.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.counts.values().sum()
     }
 
-    /// All of them together, in ns; more than 584 years count as that.
+    /// The sum of all durations, in ns, at most 584 years.
     #[must_use]
     pub fn sum_ns(&self) -> u64 {
         self.sum_ns
@@ -125,13 +125,13 @@ impl Histogram {
         self.longest
     }
 
-    /// Buckets in which there is something, the shortest durations first.
+    /// Buckets that are not empty, the shortest durations first.
     pub fn buckets(&self) -> impl DoubleEndedIterator<Item = (Bucket, u64)> {
         self.counts.iter().map(|(bucket, count)| (*bucket, *count))
     }
 
-    /// How many have at least `from_ns` and less than `to_ns` (`None`: whatever they have), both of
-    /// which begin a bucket.
+    /// How many durations are at least `from_ns` and less than `to_ns` (`None`: no upper bound).
+    /// Both must be the beginning of a bucket.
     #[must_use]
     pub fn between(&self, from_ns: u64, to_ns: Option<u64>) -> u64 {
         let from = self.counts.range(Bucket::of(from_ns)..);
@@ -140,8 +140,8 @@ impl Histogram {
         before_end.map(|(_, count)| count).sum()
     }
 
-    /// The duration than which so many of a thousand are no longer (nearest rank); `None` without
-    /// any.
+    /// The duration that `per_mille` thousandths of the durations do not exceed (nearest rank);
+    /// `None` without durations.
     #[must_use]
     pub fn quantile(&self, per_mille: u32) -> Option<Quantile> {
         let rank = (u128::from(self.count()) * u128::from(per_mille)).div_ceil(1000);
@@ -174,7 +174,7 @@ mod tests {
         histogram
     }
 
-    /// The same durations as the kernel side counts them, on two CPUs.
+    /// The same durations, counted the way the kernel side does, on two CPUs.
     fn counted(durations: &[u64]) -> Histogram {
         let mut decades = [[Decade::default(); tcptrace_common::DECADES]; 2];
         for (index, ns) in durations.iter().enumerate() {
@@ -193,7 +193,7 @@ mod tests {
         histogram
     }
 
-    /// Durations of all lengths alike, by the logarithm.
+    /// Durations whose logarithms are uniformly distributed.
     fn durations() -> impl Strategy<Value = Vec<u64>> {
         let duration = (0u32..56, any::<u64>())
             .prop_map(|(bits, noise)| (1u64 << bits) | (noise & ((1 << bits) - 1)));

@@ -1,4 +1,4 @@
-//! What durations are counted by.
+//! The keys that durations are counted by.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -13,11 +13,11 @@ use crate::model::{
 pub enum Part {
     /// The owner's name.
     Comm,
-    /// The owner: one process, under one name.
+    /// The owner: one process with one name.
     Pid,
     /// The remote address.
     Remote,
-    /// The port connected to: the remote one of a client, the local one of a server.
+    /// The service's port: the remote port of a client, the local port of a server.
     Port,
     /// The owner's control group.
     Cgroup,
@@ -37,18 +37,18 @@ names!(Part {
     Family => "family",
 });
 
-/// What is asked for and known of a socket; the rest is `None`.
+/// The requested and known values of a socket; the rest is `None`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key {
     /// The owner's name: not yet fit for a terminal.
     pub comm: Option<Arc<str>>,
     /// The owner.
     pub pid: Option<u32>,
-    /// When it began, in ns of `CLOCK_BOOTTIME`.
+    /// When the owner started, in ns of `CLOCK_BOOTTIME`.
     pub started_ns: Option<u64>,
-    /// The remote address; an IPv4 address in its own form, also where the socket has it v4-mapped.
+    /// The remote address; an IPv4 address in IPv4 form, even if the socket has it v4-mapped.
     pub remote: Option<IpAddr>,
-    /// The port that was connected to.
+    /// The service's port.
     pub port: Option<u16>,
     /// Path of the owner's control group, from the cgroup root: not yet fit for a terminal.
     pub cgroup: Option<Arc<str>>,
@@ -59,7 +59,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// That of a socket and whose it is.
+    /// The key of a socket with its owner.
     #[must_use]
     pub fn of(by: &[Part], socket: &Identity, owner: Option<&Owner>) -> Self {
         let mut key = Self::default();
@@ -74,7 +74,7 @@ impl Key {
                 }
                 Part::Remote => key.remote = Some(socket.remote.address.to_canonical()),
                 Part::Port => {
-                    // Whoever does not know that it came in at a listener takes it for a client.
+                    // A socket that is not known to come from a listener counts as a client.
                     let end = match socket.role {
                         Role::Server => socket.local,
                         Role::Client | Role::Unknown => socket.remote,

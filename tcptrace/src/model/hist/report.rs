@@ -1,4 +1,4 @@
-//! Durations as they are shown: worst first, and what is to be said beside them.
+//! Durations as they are shown: worst first, with remarks.
 
 use std::time::SystemTime;
 
@@ -15,30 +15,30 @@ use crate::model::{
     stuck::look::Hook,
 };
 
-/// What is to be known of how durations were counted.
+/// How the counting went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Account {
     /// Where the kernel side is attached; `None` for a recording.
     pub hook: Option<Hook>,
-    /// Durations without room for their key, which count as the rest.
+    /// Durations that found no room for their key, and count as the rest.
     pub unkeyed: u64,
-    /// Durations that are missing: they began before the start and found the buffer full, or, in a
-    /// recording, were lost when it was made.
+    /// Missing durations: they began before the start and did not fit into the buffer, or, in a
+    /// recording, were lost during the recording.
     pub lost: u64,
-    /// Sockets that found the table full: how long they stay is not known.
+    /// Sockets that did not fit into the table: their durations are not known.
     pub untracked: u64,
-    /// Runs that the kernel skipped; `None` where it does not count them.
+    /// Runs that the kernel skipped; `None` if it does not count them.
     pub skipped: Option<u64>,
     /// Descendants of followed processes that could not be followed.
     pub unfollowed: u64,
 }
 
-/// What a report is about.
+/// The period of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
     /// A part of a session.
     Interval,
-    /// All of it.
+    /// The whole session.
     Whole,
 }
 
@@ -47,12 +47,12 @@ names!(Extent {
     Whole => "whole",
 });
 
-/// Durations in one state, of one key.
+/// Durations in one state, for one key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyDurations {
     /// The state.
     pub state: TcpState,
-    /// `None` for the rest, which found no room of its own.
+    /// `None` for the rest, whose keys found no room.
     pub key: Option<Key>,
     /// The durations.
     pub spread: Spread,
@@ -61,23 +61,24 @@ pub struct KeyDurations {
 /// A report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// Its end by wall-clock time; `None` of a recording in which there is nothing.
+    /// Its end by wall-clock time; `None` for an empty recording.
     pub time: Option<SystemTime>,
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
     /// How long it is, in ns.
     pub length_ns: u64,
-    /// What it is about.
+    /// Its period.
     pub extent: Extent,
-    /// What was asked for.
+    /// The request.
     pub selection: Selection,
-    /// Whether quantiles count what has not ended.
+    /// Whether quantiles include durations that have not ended.
     pub include_open: bool,
-    /// State by state as they were asked for, each with the most time in it first and the rest last.
+    /// By state in the requested order; in each state the key with the most total time first and
+    /// the rest last.
     pub groups: Vec<KeyDurations>,
-    /// How many keys there are.
+    /// The number of keys.
     pub keys: usize,
-    /// How it went.
+    /// How the counting went.
     pub account: Account,
     /// What could not be seen, and what makes it less than certain.
     pub caveats: Vec<Caveat>,
@@ -92,12 +93,12 @@ pub struct Span {
     pub end_ns: u64,
     /// How long it is, in ns.
     pub length_ns: u64,
-    /// What it is about.
+    /// Its period.
     pub extent: Extent,
 }
 
 impl Report {
-    /// The durations of which quantiles are shown.
+    /// The durations whose quantiles are shown.
     #[must_use]
     pub fn for_quantiles(&self, spread: &Spread) -> Histogram {
         if self.include_open {
@@ -107,7 +108,7 @@ impl Report {
         }
     }
 
-    /// The same with so many keys of each state at most, and how many were left out of each.
+    /// The same with at most this many keys per state, and the number left out for each.
     #[must_use]
     pub fn top(&self, most: usize) -> (Vec<&KeyDurations>, Vec<(TcpState, usize)>) {
         let mut shown = Vec::new();

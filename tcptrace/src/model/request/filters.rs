@@ -1,4 +1,4 @@
-//! Which sockets are asked about, as given: no name is looked up yet.
+//! The filters as the user gives them: no name is looked up yet.
 
 use std::fmt::{self, Display};
 
@@ -18,7 +18,7 @@ pub enum Netns {
     Name(String),
 }
 
-/// Filters, the same on every command; an empty part lets everything through, several values of one
+/// Filters, the same for every command. An empty part lets everything pass; several values of one
 /// part mean "any of".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filters {
@@ -32,15 +32,14 @@ pub struct Filters {
     pub remotes: Vec<IpNet>,
     /// The network namespace.
     pub netns: Option<Netns>,
-    /// Path of a control group, from the cgroup root; those below it are meant too.
+    /// Path of a control group, from the cgroup root; groups below it match too.
     pub cgroup: Option<String>,
     /// The sockets' family.
     pub family: Option<Family>,
 }
 
 impl Filters {
-    /// The filter that the model applies, once it is known which namespace `netns` is: its inode
-    /// number.
+    /// The filter that the model applies, once the inode number of `netns` is known.
     #[must_use]
     pub fn resolved(&self, netns: Option<u32>) -> Filter {
         Filter {
@@ -55,14 +54,14 @@ impl Filters {
     }
 }
 
-/// Which records of a log are asked for.
+/// The requested records of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogFilters {
-    /// Those of these sockets.
+    /// Records of these sockets.
     pub sockets: Filters,
-    /// Those of descendants of the processes too.
+    /// Whether records of descendants of the processes are included.
     pub children: bool,
-    /// Those into or out of one of these states; none for all.
+    /// Only records into or out of one of these states; none for all.
     pub states: Vec<TcpState>,
 }
 
@@ -73,8 +72,8 @@ impl LogFilters {
         *self == Self::default()
     }
 
-    /// What is left when first this and then `next` is applied. Where the two exclude each other
-    /// nothing is, and `next` stands.
+    /// The combination of this filter and then `next`. For parts that exclude each other nothing
+    /// passes, and the part of `next` is kept.
     #[must_use]
     pub fn and(&self, next: &Self) -> Self {
         let (first, then) = (&self.sockets, &next.sockets);
@@ -88,7 +87,7 @@ impl LogFilters {
                     other.contains(range)
                 }),
                 netns: then.netns.clone().or_else(|| first.netns.clone()),
-                // The deeper one, which is below the other.
+                // The deeper group, which is below the other.
                 cgroup: groups.max_by_key(|path| path.len()).cloned(),
                 family: then.family.or(first.family),
             },
@@ -98,7 +97,7 @@ impl LogFilters {
     }
 }
 
-/// What of the values of both is within one of the other's.
+/// The values of each that lie within a value of the other.
 fn both<T: Clone + PartialEq>(
     first: &[T],
     then: &[T],
@@ -120,7 +119,7 @@ fn both<T: Clone + PartialEq>(
     both
 }
 
-/// As they stand on the command line: not yet fit for a terminal.
+/// The filters in the form of the command line: not yet fit for a terminal.
 impl Display for LogFilters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sockets = &self.sockets;
@@ -150,7 +149,7 @@ impl Display for Netns {
     }
 }
 
-/// An option with its values; `None` where it is not given.
+/// An option with its values; `None` if it is not given.
 fn words(option: &str, values: &[impl Display]) -> Option<String> {
     let texts: Vec<_> = values.iter().map(ToString::to_string).collect();
     (!texts.is_empty()).then(|| format!("--{option} {}", texts.join(",")))

@@ -1,4 +1,4 @@
-//! What may be asked of the running machine.
+//! Requests about the running machine.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::model::{
 /// Which hook to use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum HookChoice {
-    /// The cheaper one that works: btf, else tracepoint.
+    /// The cheapest hook that works: btf, otherwise tracepoint.
     Auto,
     /// `tp_btf` (Linux 5.8 or later with BTF).
     Btf,
@@ -24,17 +24,17 @@ names!(HookChoice {
     Tracepoint => "tracepoint",
 });
 
-/// How to learn who accepts a connection.
+/// How to detect who accepts a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AcceptChoice {
-    /// The first that works: fexit, else syscall, else listener.
+    /// The first that works of fexit, syscall, listener.
     Auto,
     /// The return of `inet_csk_accept` (trampolines).
     Fexit,
     /// The return of the accept system calls (tracefs and type information; not io_uring's
     /// accepts).
     Syscall,
-    /// Not at all: a connection counts as its listener's.
+    /// Not detected: a connection belongs to the process that listens.
     Listener,
 }
 
@@ -58,9 +58,9 @@ pub struct StuckRequest {
     pub duration: Option<Duration>,
     /// How to attach to the kernel.
     pub hook: HookChoice,
-    /// Room for so many sockets in the kernel; `None` for as many as is sensible.
+    /// Maximum number of sockets to track in the kernel; `None` for the default.
     pub max_sockets: Option<u32>,
-    /// How much to say: 1 how it works here, 2 also the kernel side's own messages.
+    /// Verbosity: 1 shows how the kernel side works here, 2 also its own messages.
     pub verbose: u8,
 }
 
@@ -71,30 +71,30 @@ pub struct LogRequest {
     pub show: LogShow,
     /// The file to write instead of the screen.
     pub output: Option<PathBuf>,
-    /// The folder to write a file for each process into, instead of both.
+    /// The folder to write a file for each process into, instead of a file or the screen.
     pub dir: Option<PathBuf>,
-    /// When a file in the folder is put aside.
+    /// When a file in the folder is rotated.
     pub rotation: Option<Rotation>,
     /// After which time to end.
     pub duration: Option<Duration>,
     /// How to attach to the kernel.
     pub hook: HookChoice,
-    /// How to learn who accepts a connection.
+    /// How to detect who accepts a connection.
     pub accept: AcceptChoice,
-    /// Bytes for transitions that are not read yet, a power of 2 from 64 KiB to 1 GiB.
+    /// Size of the buffer for transitions in bytes, a power of 2 from 64 KiB to 1 GiB.
     pub buffer: u32,
-    /// Room for so many sockets in the kernel; `None` for as many as is sensible.
+    /// Maximum number of sockets to track in the kernel; `None` for the default.
     pub max_sockets: Option<u32>,
-    /// How much to say: 1 how it works here, 2 also the kernel side's own messages.
+    /// Verbosity: 1 shows how the kernel side works here, 2 also its own messages.
     pub verbose: u8,
 }
 
-/// When a file is put aside, and how many of those are kept.
+/// When a file is rotated, and how many old files are kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rotation {
-    /// Bytes that a file may have.
+    /// The maximum size of a file in bytes.
     pub size: u64,
-    /// Old files of each.
+    /// The number of old files kept for each.
     pub keep: u32,
 }
 
@@ -103,19 +103,19 @@ pub struct Rotation {
 pub struct HistRequest {
     /// What to show.
     pub show: HistShow,
-    /// Whether descendants of the processes that the filters name count too.
+    /// Whether descendants of the processes in the filters count too.
     pub children: bool,
-    /// Time between reports; `None` for one at the end alone.
+    /// Time between reports; `None` for a single one at the end.
     pub interval: Option<Duration>,
     /// After which time to end.
     pub duration: Option<Duration>,
     /// How to attach to the kernel.
     pub hook: HookChoice,
-    /// How to learn who accepts a connection.
+    /// How to detect who accepts a connection.
     pub accept: AcceptChoice,
-    /// Room for so many sockets in the kernel; `None` for as many as is sensible.
+    /// Maximum number of sockets to track in the kernel; `None` for the default.
     pub max_sockets: Option<u32>,
-    /// How much to say: 1 how it works here, 2 also the kernel side's own messages.
+    /// Verbosity: 1 shows how the kernel side works here, 2 also its own messages.
     pub verbose: u8,
 }
 

@@ -1,4 +1,4 @@
-//! What the user asks for, as plain data: a request for each command, and what several share.
+//! The user's request as plain data: one type for each command, and shared parts.
 
 mod filters;
 mod live;

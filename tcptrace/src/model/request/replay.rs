@@ -1,4 +1,4 @@
-//! What may be asked of a recording.
+//! Requests about a recording.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! What to show, live or of a recording.
+//! What to show, live or from a recording.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::model::{
     request::{Filters, LogFilters},
 };
 
-/// What to show of stuck sockets.
+/// What to show about stuck sockets.
 #[derive(Debug, Clone)]
 pub struct StuckShow {
     /// The state to watch.
@@ -20,13 +20,13 @@ pub struct StuckShow {
     pub filters: Filters,
     /// Whether to write JSON.
     pub json: bool,
-    /// How many sockets to show at most; `None` for what is usual for the output.
+    /// The maximum number of sockets to show; `None` for the default of the output.
     pub limit: Option<usize>,
     /// Whether to show all sockets.
     pub all: bool,
 }
 
-/// What to show of transitions.
+/// What to show about transitions.
 #[derive(Debug, Clone)]
 pub struct LogShow {
     /// Which.
@@ -35,19 +35,20 @@ pub struct LogShow {
     pub json: bool,
 }
 
-/// What to show of durations.
+/// What to show about durations.
 #[derive(Debug, Clone)]
 pub struct HistShow {
     /// What to count.
     pub selection: Selection,
     /// Which sockets.
     pub filters: Filters,
-    /// Whether quantiles and the longest also count what has not ended, as if it did now.
+    /// Whether quantiles and the maximum include durations that have not ended, as if they ended
+    /// now.
     pub include_open: bool,
-    /// How many keys of each state to show at most; `None` for what is usual for the output.
+    /// The maximum number of keys per state to show; `None` for the default of the output.
     pub top: Option<usize>,
     /// Whether to write JSON.
     pub json: bool,
-    /// Whether to draw with plain ASCII.
+    /// Whether to draw with ASCII characters only.
     pub ascii: bool,
 }

@@ -1,19 +1,19 @@
-//! A command line that can be read, but cannot be done.
+//! A command line that parses, but cannot be executed.
 
-/// What is wrong with the command line, found out when it was put to use.
+/// An error in the command line that is found during execution.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UsageError {
-    /// An option's value is none here.
+    /// An option's value is not valid on this machine or for this recording.
     #[error("invalid value '{value}' for '--{option}': {reason}")]
     Value {
         /// The option's long name without dashes.
         option: &'static str,
-        /// What was given.
+        /// The value that was given.
         value: String,
-        /// Why it is none.
+        /// Why it is not valid.
         reason: String,
     },
-    /// What was asked for cannot be done as a whole.
+    /// The request as a whole cannot be executed.
     #[error("{0}")]
     Request(String),
 }

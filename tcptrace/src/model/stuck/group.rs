@@ -7,26 +7,26 @@ use crate::model::socket::Since;
 /// Sockets of one process towards one remote.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// The process: a holder of the sockets, or of the listener where nobody has accepted them;
-    /// where neither is known, the one that opened them.
+    /// The process: a holder of the sockets, or of the listener if no process has accepted them; if
+    /// neither is known, the process that opened them.
     pub owner: Option<ProcessName>,
-    /// Whether it is known that there is none, when there is none.
+    /// If there is no process: whether this is known for certain.
     pub owner_known: bool,
     /// The other end's address.
     pub remote: IpAddr,
-    /// The other end's port; `None` for connections to a server, each of which has its own.
+    /// The other end's port; `None` for a server's sockets, whose peers each have their own.
     pub port: Option<u16>,
     /// How many sockets.
     pub sockets: usize,
-    /// How many of them nobody has accepted.
+    /// How many of them no process has accepted.
     pub unaccepted: usize,
-    /// Since when the oldest is in the state.
+    /// When the oldest entered the state.
     pub oldest: Since,
     /// Half of the sockets are at least this old, in ns.
     pub median_ns: u64,
     /// Whether that one is exact.
     pub median_exact: bool,
-    /// Unread bytes of all of them; `None` where no one's are known.
+    /// The sum of their unread bytes; `None` if unknown for all of them.
     pub recv_queue: Option<u64>,
     /// The container or unit that they belong to, if it is the same for all.
     pub cgroup: Option<Arc<str>>,

@@ -1,4 +1,4 @@
-//! What a source gives at one look.
+//! What a source finds at one look.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,17 +19,17 @@ use crate::model::{
 pub struct Entered {
     /// When, in ns of `CLOCK_MONOTONIC`.
     pub since_ns: u64,
-    /// `None` where the kernel gives tracing programs no cookies.
+    /// `None` if the kernel gives tracing programs no cookies.
     pub cookie: Option<u64>,
     /// `None` without type information.
     pub netns: Option<u32>,
-    /// The interface that it is bound to, 0 for none; `None` where that is not known.
+    /// The interface that it is bound to, 0 for none; `None` if unknown.
     pub interface: Option<u32>,
-    /// Whether it came out of a listener; `None` where that is not known.
+    /// Whether it came from a listener; `None` if unknown.
     pub from_listener: Option<bool>,
     /// Its family.
     pub family: Family,
-    /// This end; port 0 where it had none yet.
+    /// This end; port 0 if it had none yet.
     pub local: Endpoint,
     /// The other end.
     pub remote: Endpoint,
@@ -54,10 +54,10 @@ pub struct Listed {
     pub state: TcpState,
     /// A moment no earlier than the kernel's answer, in ns of `CLOCK_MONOTONIC`.
     pub listed_ns: u64,
-    /// The latest moment at which the peer's last acknowledgment can have come in, likewise; `None`
-    /// where the kernel does not tell.
+    /// The latest moment at which the peer's last acknowledgment can have arrived, likewise; `None`
+    /// if the kernel does not report it.
     pub last_ack_ns: Option<u64>,
-    /// The rest.
+    /// The other details.
     pub details: Details,
 }
 
@@ -68,7 +68,7 @@ pub struct Listening {
     pub netns: u32,
     /// Where it listens; an unspecified address stands for all.
     pub local: Endpoint,
-    /// Whether an IPv6 wildcard leaves IPv4 out; `None` where that is not known.
+    /// Whether an IPv6 wildcard excludes IPv4; `None` if unknown.
     pub v6_only: Option<bool>,
     /// As in `socket:[…]`.
     pub inode: u32,
@@ -78,24 +78,24 @@ pub struct Listening {
     pub backlog: u32,
 }
 
-/// A descriptor of a socket: its holder, and what it said of the socket.
+/// A descriptor of a socket: its holder, and what it revealed about the socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// The socket's inode.
     pub inode: u64,
     /// Who has it.
     pub holder: Holder,
-    /// The backlog that the socket, or the listener it came from, was given; `None` where the way
-    /// of finding holders does not tell.
+    /// The backlog of the socket, or of the listener that it came from; `None` if the way of
+    /// finding holders does not report it.
     pub backlog: Option<u32>,
 }
 
-/// Descriptors, to be found again by the socket's inode.
+/// Descriptors, indexed by the socket's inode.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Descriptors(Vec<Descriptor>);
 
 impl Descriptors {
-    /// All of them, each once: a descriptor may have been come upon twice, by way of a thread or of
+    /// All of them without duplicates: the walk may find a descriptor twice, through a thread or in
     /// another pass.
     #[must_use]
     pub fn new(mut descriptors: Vec<Descriptor>) -> Self {
@@ -104,10 +104,11 @@ impl Descriptors {
         Self(descriptors)
     }
 
-    /// Those of the socket with this inode, by pid and number; none of inode 0, which nobody has.
+    /// Those of the socket with this inode, by pid and number; none for inode 0, which no
+    /// descriptor has.
     #[must_use]
     pub fn of(&self, inode: u32) -> &[Descriptor] {
-        // By halves, so that a thousand sockets do not each search them all.
+        // Binary search, so that a thousand sockets do not each scan all descriptors.
         let inode = u64::from(inode);
         let start = self
             .0
@@ -124,7 +125,7 @@ impl Descriptors {
     }
 }
 
-/// A process that has to do with some socket.
+/// A process that holds a socket or listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessInfo {
     /// The letter of `/proc/PID/stat`: R, S, D, T, Z, …
@@ -138,15 +139,15 @@ pub struct ProcessInfo {
 /// What the kernel side counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tracing {
-    /// Which hook is attached; `None` for a recording, which does not tell.
+    /// The attached hook; `None` for a recording, which does not say.
     pub hook: Option<Hook>,
     /// Sockets that entered the watched state.
     pub entered: u64,
     /// Of those, the ones that left it.
     pub left: u64,
-    /// Sockets that entered and could not be kept: the map was full.
+    /// Sockets that entered but did not fit into the map.
     pub lost: u64,
-    /// Runs of the program that the kernel skipped; `None` where it does not count them.
+    /// Runs of the program that the kernel skipped; `None` if it does not count them.
     pub recursion_misses: Option<u64>,
 }
 
@@ -164,24 +165,24 @@ names!(Hook {
     Tracepoint => "tracepoint",
 });
 
-/// Everything that a source gives at one look.
+/// Everything that a source finds at one look.
 #[derive(Debug, Clone)]
 pub struct Look {
     /// Wall-clock time.
     pub time: SystemTime,
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
-    /// What the kernel side has in its map, and was asked about.
+    /// The sockets in the kernel side's map that were queried.
     pub entered: Vec<Entered>,
-    /// How many more it has that are too young to be asked about.
+    /// How many more sockets it has that are too young to be queried.
     pub younger: usize,
     /// What `sock_diag` listed.
     pub listed: Vec<Listed>,
-    /// What was asked of `sock_diag`.
+    /// Which namespaces `sock_diag` was asked about.
     pub coverage: Coverage,
     /// Listeners in the namespaces of stuck sockets.
     pub listening: Vec<Listening>,
-    /// `None` where nobody was asked for.
+    /// `None` if descriptors were not read.
     pub held: Option<Descriptors>,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,
@@ -195,10 +196,10 @@ pub struct Look {
     pub caveats: Vec<Caveat>,
 }
 
-/// What was asked of `sock_diag`, so that "not listed" can be told from "not asked".
+/// Which namespaces `sock_diag` was asked about, to distinguish "not listed" from "not asked".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// Namespaces that were dumped whole.
+    /// Namespaces that were dumped completely.
     pub dumped: HashSet<u32>,
     /// Namespaces that were asked about single sockets.
     pub queried: HashSet<u32>,

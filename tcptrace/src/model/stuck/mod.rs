@@ -1,4 +1,4 @@
-//! What `stuck` sees and shows.
+//! The data of `stuck`.
 
 pub mod group;
 pub mod look;

@@ -1,4 +1,4 @@
-//! What is said of a whole session when it ends.
+//! The summary of a whole session.
 
 use crate::model::stuck::snapshot::Snapshot;
 
@@ -17,15 +17,15 @@ pub struct SessionSummary {
     pub left: u64,
     /// Sockets stuck at the last look.
     pub still_stuck: usize,
-    /// Sockets that entered and could not be kept.
+    /// Sockets that entered but did not fit into the map.
     pub lost: u64,
     /// Looks taken.
     pub looks: u64,
 }
 
 impl SessionSummary {
-    /// Takes a look's result in. `found`: sockets that were in the state before; `left_unseen`: those
-    /// of them that have left it.
+    /// Adds the result of a look. `found`: sockets that were in the state before the start;
+    /// `left_unseen`: those of them that have left it.
     pub fn add(&mut self, snapshot: &Snapshot, found: u64, left_unseen: u64) {
         self.looks += 1;
         self.most_at_once = self.most_at_once.max(snapshot.sockets.len());

@@ -21,14 +21,14 @@ pub struct Watched {
     pub state: TcpState,
     /// How long a socket must have been in it, in ns.
     pub older_than_ns: u64,
-    /// Which sockets are meant.
+    /// The filter.
     pub filter: Filter,
 }
 
-/// The stuck sockets at one moment, and what goes with them.
+/// The stuck sockets at one moment, with related information.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
-    /// Wall-clock time; `None` for a recording in which nothing tells the time.
+    /// Wall-clock time; `None` for a recording without any time.
     pub time: Option<SystemTime>,
     /// The same moment of `CLOCK_MONOTONIC`, in ns; 0 without a time.
     pub monotonic_ns: u64,
@@ -38,7 +38,7 @@ pub struct Snapshot {
     pub sockets: Vec<Socket>,
     /// The largest first.
     pub groups: Vec<Group>,
-    /// How many sockets are in the state, but not long enough.
+    /// How many sockets are in the state, but not for long enough.
     pub younger: usize,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,

@@ -1,13 +1,13 @@
-//! FileNames of the files that processes have in a folder.
+//! The names of the files of processes in a folder.
 
 use std::collections::HashSet;
 
 use crate::view::parts::clean;
 
-/// A comm is shorter; a recording may say otherwise, and a file's name has 255 bytes at most.
+/// A comm is shorter, but a recording may have a longer one, and a file name has at most 255 bytes.
 const LONGEST: usize = 64;
 
-/// Gives each process a name that no other one has.
+/// Gives each process a unique file name.
 #[derive(Debug)]
 pub struct FileNames {
     extension: &'static str,
@@ -15,19 +15,19 @@ pub struct FileNames {
 }
 
 impl FileNames {
-    /// All are to end in this extension; those of `taken` are not given.
+    /// All names have this extension; names in `taken` are not used.
     pub fn new(extension: &'static str, taken: impl Iterator<Item = String>) -> Self {
         let taken = taken.collect();
         Self { extension, taken }
     }
 
-    /// The name of the file for what has no process.
+    /// The name of the file for records without a process.
     pub fn unknown(&self) -> String {
         format!("unknown.{}", self.extension)
     }
 
-    /// `4242-java.log`; where that is taken, because the number was given again to a process of
-    /// the same name, `4242-java.2.log`.
+    /// `4242-java.log`, or `4242-java.2.log` if that name is taken because a process of the same
+    /// name has reused the number.
     pub fn give(&mut self, pid: u32, comm: &str) -> String {
         let stem = format!("{pid}-{}", sanitized(comm));
         let mut name = format!("{stem}.{}", self.extension);
@@ -40,7 +40,7 @@ impl FileNames {
     }
 }
 
-/// The comm as part of a file's name, in one piece in a shell and harmless on a terminal.
+/// The comm as part of a file name: a single word for a shell and harmless on a terminal.
 fn sanitized(comm: &str) -> String {
     let mut name = String::new();
     for c in comm.chars() {

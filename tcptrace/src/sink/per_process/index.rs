@@ -1,4 +1,4 @@
-//! `index.json`: which file of a folder is whose, and what it has.
+//! `index.json`: which process each file of a folder belongs to, and what the file contains.
 
 use std::{
     fs,
@@ -22,13 +22,13 @@ pub struct Index<F = Vec<FileEntry>> {
     /// When it was written.
     #[serde(with = "moment")]
     time: Option<SystemTime>,
-    /// What has been lost before it came to any file.
+    /// What was lost before it reached any file.
     pub lost: Lost,
-    /// The files, those of the first processes first.
+    /// The files, in the order in which their processes appeared.
     pub files: F,
 }
 
-/// As in `tcptrace.lost/1`, but of all sessions.
+/// As in `tcptrace.lost/1`, but for all sessions.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     transitions: u64,
@@ -45,20 +45,20 @@ impl Lost {
     }
 }
 
-/// One file and those that were put aside for it.
+/// One file, and the old ones of it that rotation has renamed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileEntry {
     /// Its name in the folder.
     pub file: String,
-    /// Whose it is; `None` for what has no known process.
+    /// The process that it belongs to; `None` for records without a known process.
     pub pid: Option<u32>,
     /// The process's name when the file was begun.
     pub comm: Option<String>,
     /// When the process began, in ns of `CLOCK_BOOTTIME`.
     pub started_ns: Option<u64>,
-    /// Lines written, of all sessions, without headings.
+    /// Lines written in all sessions, without headings.
     pub lines: u64,
-    /// Bytes of these.
+    /// Bytes of these lines.
     pub bytes: u64,
     /// Time of the first line.
     #[serde(with = "moment")]
@@ -66,7 +66,7 @@ pub struct FileEntry {
     /// Time of the last line.
     #[serde(with = "moment")]
     pub last: Option<SystemTime>,
-    /// How many times the file was put aside and begun anew.
+    /// How many times the file was rotated.
     pub rotated: u64,
     /// Lines that could not be written.
     pub missing: u64,
@@ -74,8 +74,8 @@ pub struct FileEntry {
     pub error: Option<String>,
 }
 
-/// Reads the folder's index, if it has one. The second value is to be told to the user: the index
-/// was damaged and has been renamed.
+/// Reads the folder's index, if it has one. The second value is a message for the user when the
+/// index was damaged and has been renamed.
 ///
 /// # Errors
 /// When it cannot be read, or is damaged and cannot be renamed.
@@ -93,14 +93,14 @@ pub fn read(dir: &Path) -> anyhow::Result<(Option<Index>, Option<String>)> {
     let bad = dir.join(format!("{NAME}.bad"));
     fs::rename(&path, &bad).with_context(|| format!("cannot rename {}", path.display()))?;
     let note = format!(
-        "{}: damaged ({why}); it is {} now and a new one is begun",
+        "{}: damaged ({why}); it was renamed to {}, and tcptrace begins a new one",
         path.display(),
         bad.display()
     );
     Ok((None, Some(note)))
 }
 
-/// Writes the folder's index anew. Whoever reads it meanwhile has the old one or the new one.
+/// Replaces the folder's index. A concurrent reader sees either the old one or the new one.
 ///
 /// # Errors
 /// When it cannot be written; the message has the file's name.

@@ -38,38 +38,38 @@ use crate::{
 
 /// Files open at a time.
 const MOST_OPEN: usize = 128;
-/// Many files take many system calls, and nobody reads so many as they grow.
+/// Many files take many system calls, and nobody follows that many files live.
 const FLUSH: Duration = Duration::from_millis(250);
 /// How old the index may be.
 const INDEX: Duration = Duration::from_secs(10);
-/// Files that an error names.
+/// How many files an error names.
 const NAMED: usize = 5;
 
-/// Which process a file is of: its number and when it began; `None` where no process is known.
+/// The process that a file belongs to: its number and start time; `None` if no process is known.
 type ProcessKey = Option<(u32, Option<u64>)>;
 
-/// Tells the user at once what went wrong.
+/// Reports to the user at once what went wrong.
 pub type Tell = Box<dyn FnMut(&str)>;
 
-/// What the command line says.
+/// The options from the command line.
 #[derive(Debug)]
 pub struct FolderOptions {
     /// The folder.
     pub dir: PathBuf,
-    /// What the files' names end in.
+    /// The extension of the files' names.
     pub extension: &'static str,
-    /// When files are put aside.
+    /// When files are rotated.
     pub rotation: Option<Rotation>,
 }
 
 /// Hands each record to the file of its process. A file that cannot be written does not stop the
-/// others: the user is told, and its missing lines are counted.
+/// others: the user gets a message, and the missing lines are counted.
 pub struct PerProcess {
     dir: PathBuf,
     view: Box<dyn View<Record>>,
     common: Common,
     names: FileNames,
-    /// What another kind of log has in the same folder.
+    /// Entries of another kind of log in the same folder.
     others: Vec<FileEntry>,
     files: Vec<ProcessFile>,
     by_key: HashMap<ProcessKey, usize>,
@@ -79,14 +79,14 @@ pub struct PerProcess {
     lost: Lost,
     flushed: Instant,
     indexed: Instant,
-    /// Whether the index on disk is not true any more.
+    /// Whether the index on disk is out of date.
     changed: bool,
     index_reported: bool,
     tell: Tell,
 }
 
 impl PerProcess {
-    /// Opens the folder, makes it where it does not exist, and continues what is there.
+    /// Opens the folder, creates it if it does not exist, and continues the files in it.
     ///
     /// # Errors
     /// When it cannot be made, or its index cannot be read or written; the message is for the user.
@@ -100,10 +100,10 @@ impl PerProcess {
             extension,
             rotation,
         } = options;
-        // What processes talk to is not for everybody.
+        // Other users must not see which hosts processes talk to.
         let mut builder = fs::DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(&dir);
-        made.with_context(|| format!("cannot make the folder {}", dir.display()))?;
+        made.with_context(|| format!("cannot create the folder {}", dir.display()))?;
         let (index, note) = index::read(&dir)?;
         let (lost, entries) = index.map_or_else(Default::default, |i| (i.lost, i.files));
         let of_this_kind = |entry: &FileEntry| entry.file.ends_with(&format!(".{extension}"));
@@ -144,7 +144,7 @@ impl PerProcess {
         Ok(folder)
     }
 
-    /// The file of this process, which need not exist yet.
+    /// The file of this process; it may not exist yet.
     fn file(&mut self, process: Option<&Process>) -> usize {
         let key = process.map(|process| (process.pid, process.started_ns));
         if let Some(index) = self.by_key.get(&key) {
@@ -167,7 +167,7 @@ impl PerProcess {
         index
     }
 
-    /// Opens a file unless it is open, and closes another one for it if need be.
+    /// Opens a file unless it is open. Closes another one first if too many are open.
     fn make_open(&mut self, index: usize) {
         if self.files[index].is_open() || self.files[index].must_wait() {
             return;
@@ -184,7 +184,7 @@ impl PerProcess {
         }
     }
 
-    /// Hands on what there is to be told.
+    /// Passes pending messages on to the user.
     fn report(&mut self) {
         for report in self.common.reports.drain(..) {
             (self.tell)(&report);
@@ -199,7 +199,7 @@ impl PerProcess {
         Ok(())
     }
 
-    /// What is missing, in words; `None` where nothing is.
+    /// The missing lines in words; `None` if none is missing.
     fn missing(&self) -> Option<String> {
         let with_missing = self.files.iter().filter(|file| file.missing > 0);
         let mut files: Vec<_> = with_missing.collect();
@@ -215,7 +215,7 @@ impl PerProcess {
             let _ = write!(text, "\n  {} of {path} ({error})", file.missing);
         }
         if files.len() > NAMED {
-            let _ = write!(text, "\n  and those of {} more files", files.len() - NAMED);
+            let _ = write!(text, "\n  and lines of {} more files", files.len() - NAMED);
         }
         Some(text)
     }
@@ -265,7 +265,7 @@ impl Sink for PerProcess {
             match self.write_index() {
                 Err(error) if !self.index_reported => {
                     self.index_reported = true;
-                    let report = format!("{error}; it is tried again every 10 s");
+                    let report = format!("{error}; tcptrace tries again every 10 s");
                     self.common.reports.push(report);
                 }
                 _ => {}

@@ -1,4 +1,4 @@
-//! One process's file in a folder: its lines that wait, its size, what went wrong with it.
+//! One process's file in a folder: its lines that wait, its size and its errors.
 
 use std::{
     io,
@@ -14,33 +14,33 @@ use crate::{
     },
 };
 
-/// Lines are written when there are so many bytes of them, however soon the next flush comes.
+/// Lines are written as soon as this many bytes wait, without waiting for the next flush.
 const ENOUGH: usize = 16 * 1024;
 /// Lines that cannot be written are kept up to this many bytes: the disk may have room again.
 const MOST: usize = 64 * 1024;
-/// How long after a failure it is tried again.
+/// How long to wait after a failure before the next try.
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What all files of a folder have in common.
 #[derive(Debug)]
 pub struct Common {
-    /// The first line of each, with its end; empty where there is none.
+    /// The first line of each, with its line end; empty if there is none.
     pub heading: Vec<u8>,
-    /// The line, with its end, that comes before the others of a session, also in a file that is
-    /// continued; empty where there is none.
+    /// The line, with its line end, that comes before the others of a session, also in a file that
+    /// is continued; empty if there is none.
     pub first_line: Vec<u8>,
-    /// When a file is put aside.
+    /// When a file is rotated.
     pub rotation: Option<Rotation>,
-    /// What is to be told to the user.
+    /// Messages for the user.
     pub reports: Vec<String>,
 }
 
 /// The file.
 #[derive(Debug)]
 pub struct ProcessFile {
-    /// What the index says of it.
+    /// Its entry in the index.
     pub entry: FileEntry,
-    /// When it was last in use: the larger, the later.
+    /// When it was last used: a larger number is later.
     pub used: u64,
     /// Lines missing since the session began.
     pub missing: u64,
@@ -98,7 +98,7 @@ impl ProcessFile {
         self.failed.is_some_and(|failed| failed.elapsed() < AGAIN)
     }
 
-    /// Opens the file; tells whether that succeeded.
+    /// Opens the file; returns whether that succeeded.
     pub fn open(&mut self, common: &mut Common) -> bool {
         match WholeLines::append(&self.path) {
             Ok(whole) => {
@@ -116,13 +116,13 @@ impl ProcessFile {
         }
     }
 
-    /// Counts a line that there is no place for.
+    /// Counts a line that cannot be kept.
     pub fn miss(&mut self) {
         self.missing += 1;
         self.entry.missing += 1;
     }
 
-    /// Takes the line that `append` makes, if the file is open.
+    /// Adds the line that `append` makes, if the file is open.
     pub fn take(
         &mut self,
         time: SystemTime,
@@ -159,7 +159,8 @@ impl ProcessFile {
         }
     }
 
-    /// Writes the lines that wait; after a failure not at once again, unless it is the `last` time.
+    /// Writes the lines that wait. After a failure it waits before it tries again, unless this is
+    /// the `last` time.
     pub fn write(&mut self, common: &mut Common, last: bool) {
         let wait = self.must_wait() && !last;
         let Some(open) = self.open.as_mut().filter(|open| !open.buffer.is_empty()) else {
@@ -188,7 +189,7 @@ impl ProcessFile {
                     self.entry.error = None;
                 }
             }
-            Err(error) => self.fail(&error, "lines of it will be missing", common),
+            Err(error) => self.fail(&error, "lines of it may be lost", common),
         }
     }
 
@@ -204,7 +205,7 @@ impl ProcessFile {
         self.open.as_ref().map_or(0, |open| open.buffer.len())
     }
 
-    /// Gives up lines that wait, from this byte on.
+    /// Drops the waiting lines from this byte on.
     fn drop_after(&mut self, start: usize) {
         let Some(open) = &mut self.open else {
             return;
@@ -218,13 +219,14 @@ impl ProcessFile {
         open.buffer.truncate(start);
     }
 
-    /// Puts the file aside and begins it anew, if there is a line in it and that can be done.
+    /// Rotates the file if it has a line in it and this is possible.
     fn rotate(&mut self, common: &mut Common) {
         self.write(common, false);
         let (Some(open), Some(Rotation { size, keep })) = (&mut self.open, common.rotation) else {
             return;
         };
-        // Lines that cannot be written belong to this file; and one line there must be.
+        // Lines that could not be written yet belong to this file, and an empty file is not
+        // rotated.
         let before = common.heading.len() + common.first_line.len();
         if !open.buffer.is_empty() || open.whole.size() <= before as u64 {
             return;
@@ -239,7 +241,7 @@ impl ProcessFile {
             }
             Err(error) => {
                 open.rotate_at = open.whole.size() + size;
-                self.fail(&error, "it cannot be put aside and grows on", common);
+                self.fail(&error, "it cannot be rotated and keeps growing", common);
             }
         }
     }
@@ -253,14 +255,14 @@ impl ProcessFile {
             self.reported.push(number);
             let path = self.path.display();
             common.reports.push(format!(
-                "{path}: {error}; {effect}. {}; it is tried again every second",
+                "{path}: {error}; {effect}. {}; tcptrace tries again every second",
                 advice(error)
             ));
         }
     }
 }
 
-/// What the user can do.
+/// What the user can do about the error.
 fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room there",
@@ -268,8 +270,8 @@ fn advice(error: &io::Error) -> &'static str {
             "Allow writing there, or choose another --dir"
         }
         io::ErrorKind::IsADirectory => "Remove or rename that folder",
-        io::ErrorKind::NotFound => "Make the folder again",
+        io::ErrorKind::NotFound => "Create the folder again",
         _ if error.raw_os_error() == Some(libc::EMFILE) => "Raise `ulimit -n`",
-        _ => "See what is wrong there, or choose another --dir",
+        _ => "Check what is wrong there, or choose another --dir",
     }
 }

@@ -5,10 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Puts the file at `path` aside, and removes the oldest where there are too many.
+/// Renames the file at `path`, and removes the oldest file if there are too many.
 ///
 /// # Errors
-/// When a file cannot be renamed; then the one at `path` is where it was.
+/// When a file cannot be renamed; then the file at `path` keeps its name.
 pub fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
     if keep == 0 {
         return existing(fs::remove_file(path));
@@ -19,7 +19,7 @@ pub fn put_aside(path: &Path, keep: u32) -> io::Result<()> {
     existing(fs::rename(path, old(path, 1)))
 }
 
-/// A file that is not there needs no place.
+/// A missing file need not be renamed.
 fn existing(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

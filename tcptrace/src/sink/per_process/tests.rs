@@ -39,7 +39,7 @@ fn take(folder: &mut PerProcess, record: &Record) {
     folder.record(record).expect("it never fails");
 }
 
-/// FileNames and content of the log files.
+/// Names and content of the log files.
 fn content(dir: &Path) -> BTreeMap<String, String> {
     let files = fs::read_dir(dir).expect("a folder");
     files
@@ -81,8 +81,8 @@ fn each_process_has_its_file() {
     let (mut folder, reports) = open(&dir, None);
     take(&mut folder, &started(7, "a", 1));
     take(&mut folder, &started(8, "../b", 2));
-    take(&mut folder, &started(7, "a", 3)); // the number was given again
-    take(&mut folder, &started(7, "exec", 1)); // the first one under another name
+    take(&mut folder, &started(7, "a", 3)); // the number was reused
+    take(&mut folder, &started(7, "exec", 1)); // the first process under another name
     for record in fixtures::all() {
         take(&mut folder, &record);
     }
@@ -113,7 +113,7 @@ fn text_has_one_heading_a_file_and_another_session_appends() {
         let finished = folder.finish().expect("there is room");
         assert_eq!((finished.lines, finished.files), (1, 1));
     }
-    // Another kind of log in the same folder leaves these alone.
+    // Another kind of log in the same folder does not touch these files.
     let (mut folder, _) = open(dir.path(), None);
     take(&mut folder, &started(7, "a", 1));
     folder.finish().expect("there is room");
@@ -229,7 +229,7 @@ fn each_session_says_in_each_file_what_it_was() {
         let (mut folder, _) = open(dir.path(), None);
         folder.begin(&header);
         for _ in 0..2 {
-            // As many as make it close and open files again.
+            // So many that files are closed and opened again.
             for pid in 0..300 {
                 take(&mut folder, &started(pid, "a", 1));
             }
