@@ -1,17 +1,18 @@
 //! The buckets of duration histograms, the same in the kernel, in user space and in JSON.
 //!
-//! A decade (1 to 10 of some power of ten) is cut at 1, 2, 4 and 8, and each piece into parts of an
-//! eighth of its beginning: 26 buckets, of which none is wider than 12.5 % of the durations in it.
-//! The cuts fall on round numbers, so that 1-2-5 rows can be drawn without splitting a bucket.
+//! A decade (1 to 10 times a power of ten) is cut at 1, 2, 4 and 8, and each piece into parts of an
+//! eighth of its beginning. This gives 26 buckets, none of them wider than 12.5 % of the durations
+//! in it. The cuts are at round numbers, so that 1-2-5 rows can be drawn without splitting a
+//! bucket.
 
 /// Buckets of a decade.
 pub const BUCKETS_PER_DECADE: usize = 26;
-/// Decades: one for what is shorter than a microsecond, twelve from there to 10¹⁵ ns (11 days), and
-/// one for what is longer. The first and the last have one bucket each.
+/// Decades: one for durations below a microsecond, twelve from there to 10¹⁵ ns (11 days), and one
+/// for longer durations. The first and the last have one bucket each.
 pub const DECADES: usize = 14;
-/// Where the first full decade begins, in ns.
+/// The beginning of the first full decade, in ns.
 pub const SHORTEST_NS: u64 = 1_000;
-/// Where the last full decade ends, in ns.
+/// The end of the last full decade, in ns.
 pub const LONGEST_NS: u64 = 1_000_000_000_000_000;
 
 /// The bucket of a duration.
@@ -24,7 +25,7 @@ pub struct Bucket {
 }
 
 impl Bucket {
-    /// That of a duration in ns.
+    /// The bucket of a duration in ns.
     #[inline(always)]
     #[must_use]
     pub const fn of(ns: u64) -> Self {
@@ -74,7 +75,7 @@ impl Bucket {
         self.next().shortest_ns() - 1
     }
 
-    /// The one behind it; the last one is its own.
+    /// The next bucket; the last one is its own next.
     #[must_use]
     pub const fn next(self) -> Self {
         let Self { decade, slot } = self;

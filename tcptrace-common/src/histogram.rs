@@ -1,11 +1,11 @@
 use crate::{BUCKETS_PER_DECADE, DECADES, TcpState};
 
-/// What a histogram is kept for: the key of the map `KEYS`. What is not asked for
-/// ([`HistSettings::by`](crate::HistSettings)) or not known is 0.
+/// The key of a histogram: the key of the map `KEYS`. Parts that are not requested
+/// ([`HistSettings::by`](crate::HistSettings)) or not known are 0.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct HistKey {
-    /// When the owner began, in ns of `CLOCK_BOOTTIME`.
+    /// When the owner started, in ns of `CLOCK_BOOTTIME`.
     pub started_ns: u64,
     /// Id of the owner's control group.
     pub cgroup: u64,
@@ -17,7 +17,7 @@ pub struct HistKey {
     pub pid: u32,
     /// Inode number of the network namespace.
     pub netns: u32,
-    /// The port that was connected to.
+    /// The service's port: the remote port of a client, the local port of a server.
     pub port: u16,
     /// `AF_INET` or `AF_INET6`.
     pub family: u16,
@@ -32,7 +32,7 @@ impl HistKey {
     pub const PID: u32 = 2;
     /// The remote address.
     pub const REMOTE: u32 = 4;
-    /// The port that was connected to.
+    /// The service's port: the remote port of a client, the local port of a server.
     pub const PORT: u32 = 8;
     /// The owner's control group.
     pub const CGROUP: u32 = 16;
@@ -40,7 +40,7 @@ impl HistKey {
     pub const NETNS: u32 = 32;
     /// The address family.
     pub const FAMILY: u32 = 64;
-    /// What takes owners.
+    /// The parts that need owners.
     pub const OF_OWNER: u32 = Self::COMM | Self::PID | Self::CGROUP;
 }
 
@@ -54,9 +54,9 @@ pub struct DecadeKey {
     pub state: u8,
     /// Which decade: see [`Bucket`](crate::Bucket).
     pub decade: u8,
-    /// Which program counted.
+    /// The program that counted.
     pub program: u8,
-    /// Nothing.
+    /// Padding.
     pub reserved: u8,
 }
 
@@ -66,7 +66,7 @@ pub struct DecadeKey {
 pub struct Decade {
     /// Durations in each bucket.
     pub counts: [u64; BUCKETS_PER_DECADE],
-    /// All of them together, in ns.
+    /// The sum of the durations, in ns.
     pub sum_ns: u64,
     /// The longest of them, in ns.
     pub max_ns: u64,
@@ -82,22 +82,22 @@ impl Default for Decade {
     }
 }
 
-/// Programs that count. Each has its own decades: one of them never interrupts itself on a CPU, but
+/// Programs that count. Each has its own decades: a program never interrupts itself on a CPU, but
 /// one may interrupt the other.
 pub const COUNTING_PROGRAMS: u32 = 2;
 
-/// Entries of the array `UNKEYED_DECADES`, in which those durations are counted that have no key.
+/// Entries of the array `UNKEYED_DECADES`, which counts durations without a key.
 pub const UNKEYED_DECADES: u32 = unkeyed_index(COUNTING_PROGRAMS, 0, 0);
 
-/// Where a decade is in that array.
+/// The index of a decade in that array.
 #[inline(always)]
 #[must_use]
 pub const fn unkeyed_index(program: u32, state: u32, decade: u32) -> u32 {
     (program * (TcpState::ALL.len() as u32 + 1) + state) * DECADES as u32 + decade
 }
 
-// SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is
-// a value.
+// SAFETY: only integers without padding (the sizes are checked below), so every bit pattern is a
+// value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for HistKey {}
 // SAFETY: as above.

@@ -1,5 +1,5 @@
 //! Settings that the user side writes into the read-only global `SETTINGS` before the programs are
-//! loaded. The verifier takes them for constants, so that what is switched off costs nothing.
+//! loaded. The verifier treats them as constants, so disabled features cost nothing.
 
 /// How many ports a filter may name.
 pub const MAX_PORTS: usize = 8;
@@ -16,11 +16,11 @@ pub const ADDRESS_BYTES: usize = 16;
 pub struct Settings {
     /// Number of the watched [`TcpState`](crate::TcpState).
     pub watched_state: u32,
-    /// 1 where tracing programs may ask for the socket cookie (5.12 and later).
+    /// 1 if tracing programs may use the helper for the socket cookie (5.12 and later).
     pub has_cookie: u32,
-    /// 1 where the current task can be had with its type (5.11 and later).
+    /// 1 if the helper for the typed current task exists (5.11 and later).
     pub has_task_type: u32,
-    /// Nothing.
+    /// Padding.
     pub reserved: u32,
     /// Members of `struct sock`.
     pub sock: SockOffsets,
@@ -28,60 +28,60 @@ pub struct Settings {
     pub task: TaskOffsets,
     /// Fields of the classic tracepoint's record.
     pub tracepoint: TracepointOffsets,
-    /// What to let through.
+    /// The filter by socket.
     pub filter: KernelFilter,
-    /// What only a log and histograms need.
+    /// Settings that only logs and histograms need.
     pub track: TrackSettings,
-    /// What only histograms need.
+    /// Settings that only histograms need.
     pub hist: HistSettings,
 }
 
-/// What only a log and histograms need.
+/// Settings that only logs and histograms need.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackSettings {
-    /// Bytes that wait in the ring buffer at which the reader is woken.
+    /// The reader is woken when this many bytes wait in the ring buffer.
     pub wake_bytes: u64,
     /// The filter's control group, or 0 for all.
     pub cgroup: u64,
-    /// How deep below the root that one is, or [`Self::BY_LIST`].
+    /// The depth of that group below the root, or [`Self::BY_LIST`].
     pub cgroup_level: u32,
     /// A bit for each state, by number: only transitions into or out of one of them; 0 for all.
     pub states: u32,
     /// 1 when only sockets of the processes in the map `PIDS` are wanted.
     pub by_pid: u32,
-    /// 1 when sockets are kept in the map whose memory is all taken at the start.
+    /// 1 when sockets are kept in the preallocated map.
     pub preallocated: u32,
-    /// 1 when accepting is seen, so that a socket with a descriptor that nobody was seen to accept
-    /// has an owner that is not known.
+    /// 1 when accepts are detected. Then a socket with a descriptor and without a detected accept
+    /// has an unknown owner.
     pub sees_accept: u32,
     /// How many of `comms` are in use.
     pub comm_count: u32,
-    /// Names of processes of which one must match, NUL-padded.
+    /// Names of processes, NUL-padded; one of them must match.
     pub comms: [[u64; 2]; MAX_COMMS],
 }
 
 impl TrackSettings {
-    /// The kernel cannot tell which groups a group is in: those on the list are wanted.
+    /// The kernel cannot look up the ancestors of a group: the groups on the list are wanted.
     pub const BY_LIST: u32 = u32::MAX;
 }
 
-/// What only histograms need.
+/// Settings that only histograms need.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HistSettings {
     /// A bit for each state, by number, in which durations are counted; 0 for a log.
     pub states: u32,
-    /// What they are counted by: bits of [`HistKey`](crate::HistKey).
+    /// The parts of the key: bits of [`HistKey`](crate::HistKey).
     pub by: u32,
     /// 1 when nothing depends on owners, so that only sockets in those states are kept.
     pub without_owners: u32,
-    /// Nothing.
+    /// Padding.
     pub reserved: u32,
 }
 
-/// Byte offsets of members of `struct sock` and of what it points to. All are 0 where the kernel
-/// has no BTF; then only the classic tracepoint works.
+/// Byte offsets of members of `struct sock` and of the structs that it points to. All are 0 if the
+/// kernel has no BTF; then only the classic tracepoint works.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // Each field is named for the kernel's member.
@@ -100,7 +100,7 @@ pub struct SockOffsets {
     pub net_inum: u32,
     pub sk_protocol: u32,
     pub sk_max_ack_backlog: u32,
-    /// The rest only serves a log, which does with less where one is 0.
+    /// Only logs use the following members. If one is 0, they work with less.
     pub skc_cookie: u32,
     pub sk_socket: u32,
     pub inet_sport: u32,
@@ -126,7 +126,7 @@ pub struct TaskOffsets {
     pub inode_ino: u32,
     pub socket_file: u32,
     pub socket_sk: u32,
-    /// The rest only serves a log.
+    /// Only logs use the following members.
     pub task_flags: u32,
     pub task_start_boottime: u32,
     pub task_cgroups: u32,
@@ -160,7 +160,7 @@ pub struct TracepointOffsets {
     pub reserved: u32,
 }
 
-/// What a socket must be to be kept; a part that is 0 lets everything through.
+/// The filter by socket; a part that is 0 lets everything pass.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct KernelFilter {
@@ -172,23 +172,23 @@ pub struct KernelFilter {
     pub family: u32,
     /// How many of `ports` are in use.
     pub port_count: u32,
-    /// Ports, local or remote, of which one must match.
+    /// Ports; the local or the remote port must match one of them.
     pub ports: [u16; MAX_PORTS],
-    /// Prefixes of which one must hold the remote address.
+    /// Prefixes; one of them must contain the remote address.
     pub remotes: [Prefix; MAX_REMOTES],
 }
 
-/// A range of addresses in the common form, as it lies in memory in network order.
+/// A range of addresses in the common form, in network order.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Prefix {
     /// The first address.
     pub address: [u64; 2],
-    /// Ones where an address must agree.
+    /// The mask: 1 for each bit that must match.
     pub mask: [u64; 2],
 }
 
-// SAFETY: only integers laid out without padding (checked below), so that every byte is defined.
+// SAFETY: only integers without padding (checked below), so every byte is defined.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for Settings {}
 

@@ -1,20 +1,20 @@
 use crate::{COUNTING_PROGRAMS, WatchedSocket};
 
-/// A process at the moment at which it got hold of a socket.
+/// A process at the moment at which it got a socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnerRecord {
-    /// The process (thread group), as the initial PID namespace numbers it; 0 for nobody.
+    /// The process (thread group), as the initial PID namespace numbers it; 0 for none.
     pub pid: u32,
-    /// The thread; 0 where none did it.
+    /// The thread; 0 if none did it.
     pub tid: u32,
-    /// When the process began, in ns of `CLOCK_BOOTTIME`; 0 without type information.
+    /// When the process started, in ns of `CLOCK_BOOTTIME`; 0 without type information.
     pub started_ns: u64,
     /// Id of its control group, or 0.
     pub cgroup: u64,
-    /// Name of its main thread, NUL-padded; any byte may be in it.
+    /// Name of its main thread, NUL-padded; it may contain any bytes.
     pub comm: [u64; 2],
-    /// How it is known: one of the constants.
+    /// How the owner is known: one of the constants below.
     pub known_by: u32,
     /// 1 when the filter wants this owner's sockets.
     pub wanted: u32,
@@ -38,8 +38,8 @@ impl OwnerRecord {
 /// A socket as a log follows it: the value of the maps `TRACKED`, whose key is the address of the
 /// kernel's `struct sock`.
 ///
-/// Transitions of one socket never run at the same time, for the kernel holds its lock. Only an
-/// accepting process may come in between: it writes `owners[1]` and then `handed_over`.
+/// Transitions of one socket never run at the same time, because the kernel holds its lock. Only an
+/// accepting process may run concurrently: it writes `owners[1]` and then `handed_over`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackedSocket {
@@ -51,44 +51,45 @@ pub struct TrackedSocket {
     pub flags: u32,
     /// The state that it left by the transition that is held back.
     pub held_from: u32,
-    /// Which of the owners holds: 1 once the second one does.
+    /// Which of the owners is valid: 1 once the second one is.
     pub handed_over: u32,
     /// When it entered `held_from`, or 0.
     pub held_since_ns: u64,
-    /// The number of the key that its durations are counted by, once that is known: see
+    /// The number of the key that its durations are counted by, once known: see
     /// `track/transitions/count.rs` of the kernel side.
     pub key: u64,
-    /// Before and after it was accepted. One that connected or listens has its owner in the second.
+    /// The owners before and after it was accepted. A socket that connected or listens has its
+    /// owner in the second.
     pub owners: [OwnerRecord; 2],
 }
 
 /// When a socket entered the state that it leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StateStart {
-    /// In ns of `CLOCK_MONOTONIC`; 0 where it is not known.
+    /// In ns of `CLOCK_MONOTONIC`; 0 if unknown.
     pub since_ns: u64,
     /// Whether it may have been earlier.
     pub or_before: bool,
 }
 
 impl TrackedSocket {
-    /// It was in `state` before anybody watched: `since_ns` is the latest moment at which it can
-    /// have entered.
+    /// It was in `state` before tracing began: `since_ns` is the latest moment at which it can have
+    /// entered.
     pub const BEFORE: u32 = 1;
-    /// Its first transition has not been told yet, for its addresses were not known.
+    /// Its first transition has not been reported yet, because its addresses were not known.
     pub const HELD_BACK: u32 = 2;
 
-    /// The one of the owners that holds.
+    /// The valid owner.
     #[inline(always)]
     #[must_use]
     pub fn owner(&self) -> &OwnerRecord {
         &self.owners[(self.handed_over & 1) as usize]
     }
 
-    /// Takes a transition in, and gives what is known of the state that it leaves.
+    /// Records a transition, and returns what is known about the state that the socket leaves.
     ///
-    /// When the socket was thought to be in another state than it leaves, a transition was missed,
-    /// and so was the time at which it entered this one.
+    /// If the recorded state differs from the state that the socket leaves, a transition was
+    /// missed, and with it the time at which the socket entered this state.
     #[inline(always)]
     pub fn step(&mut self, from: u32, to: u32, now_ns: u64) -> StateStart {
         let past = if self.state == from {
@@ -124,9 +125,9 @@ pub struct TransitionRecord {
     pub protocol: u16,
     /// Nothing.
     pub reserved: u16,
-    /// Whose it is.
+    /// The owner.
     pub owner: OwnerRecord,
-    /// Process and thread that brought it about by a call; 0 where none did.
+    /// Process and thread whose system call caused it; 0 if none did.
     pub caller_pid: u32,
     /// See `caller_pid`.
     pub caller_tid: u32,
@@ -147,37 +148,37 @@ impl TransitionRecord {
 pub struct TrackCounters {
     /// Transitions written.
     pub written: u64,
-    /// Transitions that found the ring buffer full.
+    /// Transitions that did not fit into the ring buffer.
     pub lost: u64,
-    /// Sockets that found the table full or the kernel out of memory.
+    /// Sockets that could not be kept because the table was full or the kernel was out of memory.
     pub untracked: u64,
-    /// The last of them, by the addresses of their `struct sock`. For the kernel side only.
+    /// The addresses of the `struct sock` of the last of these sockets. For the kernel side only.
     pub untracked_socks: [u64; Self::UNTRACKED_SOCKS],
-    /// Transitions for which the program did not run, and the one that stands in for it did.
+    /// Transitions for which the first program did not run, but the second program did.
     pub told_by_stand_in: u64,
-    /// Children of followed processes that found the list full.
+    /// Children of followed processes that did not fit into the list.
     pub unfollowed: u64,
     /// Durations counted in histograms.
     pub counted: u64,
-    /// Of those, the ones whose key found no room, and are counted without it.
+    /// Those whose key found no room, and that are counted without it.
     pub unkeyed: u64,
-    /// Keys that each program has given numbers to on this CPU.
+    /// The number of keys that each program has numbered on this CPU.
     pub numbered: [u64; COUNTING_PROGRAMS as usize],
-    /// [`Self::NO_KEYS`] and [`Self::NO_DECADES`]: what there was no more room for.
+    /// [`Self::NO_KEYS`] and [`Self::NO_DECADES`]: the maps that are full.
     pub full: u64,
 }
 
 impl TrackCounters {
-    /// More than find no room while a program is interrupted once.
+    /// More than the number of sockets that find no room during one interruption of a program.
     pub const UNTRACKED_SOCKS: usize = 16;
-    /// No more keys: none is ever removed.
+    /// No room for more keys: keys are never removed.
     pub const NO_KEYS: u64 = 1;
-    /// No more decades, likewise.
+    /// No room for more decades, likewise.
     pub const NO_DECADES: u64 = 2;
 }
 
-// SAFETY: only integers without padding (the sizes are checked below), so that every bit pattern is
-// a value.
+// SAFETY: only integers without padding (the sizes are checked below), so every bit pattern is a
+// value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for TrackedSocket {}
 // SAFETY: as above.

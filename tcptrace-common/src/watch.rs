@@ -1,13 +1,13 @@
 /// A socket that is in the watched state now: the value of the map `SOCKETS`, whose key is the
 /// address of the kernel's `struct sock`.
 ///
-/// What the kernel side could not learn is 0; the user side turns that into "unknown".
+/// Values that the kernel side could not find out are 0; the user side turns them into "unknown".
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WatchedSocket {
     /// When it entered the state, in ns of `CLOCK_MONOTONIC`.
     pub since_ns: u64,
-    /// The socket cookie (`SO_COOKIE`); 0 where the kernel lets no tracing program ask for it.
+    /// The socket cookie (`SO_COOKIE`); 0 if the kernel does not let tracing programs read it.
     pub cookie: u64,
     /// Inode number of its network namespace; 0 without BTF.
     pub netns: u32,
@@ -15,11 +15,11 @@ pub struct WatchedSocket {
     pub bound_interface: u32,
     /// `AF_INET` or `AF_INET6`.
     pub family: u16,
-    /// Local port in host order; 0 where none is bound yet.
+    /// Local port in host order; 0 if none is bound yet.
     pub local_port: u16,
     /// Remote port in host order.
     pub remote_port: u16,
-    /// What else is known: [`Self::SOCK_READ`] and [`Self::FROM_LISTENER`].
+    /// Flags: [`Self::SOCK_READ`] and [`Self::FROM_LISTENER`].
     pub flags: u16,
     /// Local address in network order; an IPv4 address in its v4-mapped form.
     pub local: [u64; 2],
@@ -30,7 +30,7 @@ pub struct WatchedSocket {
 impl WatchedSocket {
     /// `struct sock` could be read: the namespace, the interface and the other flag are known.
     pub const SOCK_READ: u16 = 1;
-    /// It came out of a listener, whose backlog it keeps (`sk_max_ack_backlog`).
+    /// It came from a listener, whose backlog it keeps (`sk_max_ack_backlog`).
     pub const FROM_LISTENER: u16 = 2;
 }
 
@@ -42,12 +42,13 @@ pub struct WatchCounters {
     pub entered: u64,
     /// Sockets seen to leave it.
     pub left: u64,
-    /// Sockets that entered but found the map full or the kernel out of memory.
+    /// Sockets that entered but could not be kept because the map was full or the kernel was out of
+    /// memory.
     pub lost: u64,
 }
 
-// SAFETY: only integers, no padding (each size is a multiple of 8 and the fields are laid out by
-// falling alignment), so that every bit pattern is a value.
+// SAFETY: only integers, no padding (each size is a multiple of 8 and the fields are ordered by
+// decreasing alignment), so every bit pattern is a value.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for WatchedSocket {}
 // SAFETY: as above.

@@ -10,11 +10,11 @@ pub fn socket_of_file(file: *const u8) -> Option<*const u8> {
         return None;
     }
     let (back, sock) = file_and_sock(socket);
-    // A socket points back to its file; no other private data does.
+    // A socket points back to its file; other private data does not.
     (back == file as u64 && !sock.is_null()).then_some(sock)
 }
 
-/// `socket->file` and `socket->sk`, which are neighbours on every kernel so far.
+/// `socket->file` and `socket->sk`, which are adjacent on every kernel so far.
 #[inline(always)]
 fn file_and_sock(socket: *const u8) -> (u64, *const u8) {
     let (file, sk) = (setting!(task.socket_file), setting!(task.socket_sk));

@@ -1,17 +1,18 @@
-//! Which sockets are kept. Parts that are not in use cost nothing: the verifier drops them.
+//! Which sockets are kept. Unused parts of the filter cost nothing, because the verifier removes
+//! them.
 
 use tcptrace_common::{IPPROTO_TCP, MAX_PORTS, MAX_REMOTES, WatchedSocket};
 
 use crate::settings::setting;
 
-/// Whether the socket is one that the user asked about. What is not known passes; the user side
-/// looks again with all details.
+/// Whether the user asks about the socket. Unknown values pass; the user side checks again with all
+/// details.
 #[inline(always)]
 pub fn passes(socket: &WatchedSocket, protocol: u16) -> bool {
     protocol == IPPROTO_TCP && fits(socket)
 }
 
-/// The same whatever the protocol.
+/// The same for any protocol.
 #[inline(always)]
 pub fn fits(socket: &WatchedSocket) -> bool {
     netns_passes(socket) && family_passes(socket) && port_passes(socket) && remote_passes(socket)
@@ -41,7 +42,8 @@ fn family_passes(socket: &WatchedSocket) -> bool {
 #[inline(always)]
 fn port_passes(socket: &WatchedSocket) -> bool {
     let count = setting!(filter.port_count) as usize;
-    // An unbound local port is not known yet: at CLOSE to SYN_SENT it is chosen afterwards.
+    // An unbound local port is not known yet: at CLOSE to SYN_SENT the kernel chooses it
+    // afterwards.
     if count == 0 || socket.local_port == 0 {
         return true;
     }

@@ -1,4 +1,4 @@
-//! What the kernel hands an iterator's program.
+//! The context that the kernel passes to an iterator's program.
 
 use aya_ebpf::{bindings::seq_file, cty::c_void};
 

@@ -1,6 +1,6 @@
-//! The kernel side of tcptrace: keeps a map of the sockets that are in the watched state now,
-//! finds the processes that have them open, tells every transition with its owner, and counts how
-//! long sockets stay in each state.
+//! The kernel side of tcptrace: keeps a map of the sockets that are in the watched state now, finds
+//! the processes that have them open, reports every transition with its owner, and counts how long
+//! sockets stay in each state.
 #![no_std]
 #![no_main]
 
@@ -21,7 +21,7 @@ fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
     loop {}
 }
 
-/// The kernel lends many of the helpers used here to GPL-compatible programs only.
+/// The kernel allows many of the helpers used here only for GPL-compatible programs.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";

@@ -2,7 +2,7 @@
 
 use aya_ebpf::helpers::bpf_probe_read_kernel;
 
-/// A pointer of which the verifier knows the type: it checks each load.
+/// A pointer whose type the verifier knows: it checks each load.
 #[derive(Clone, Copy)]
 pub struct TypedPtr(pub *const u8);
 
@@ -10,13 +10,13 @@ impl TypedPtr {
     /// Loads the member at `offset`.
     #[inline(always)]
     pub fn load<T: Copy>(self, offset: u32) -> T {
-        // SAFETY: the verifier refuses the program unless the offset lies in the type, and a load
+        // SAFETY: the verifier refuses the program unless the offset is within the type, and a load
         // through a stale pointer yields zeros instead of a fault.
         unsafe { self.0.add(offset as usize).cast::<T>().read_volatile() }
     }
 }
 
-/// Reads from any kernel address; 0 where it cannot be read, as the verifier does for typed loads.
+/// Reads from any kernel address; returns 0 if it cannot be read, like a typed load.
 #[inline(always)]
 pub fn peek<T: Copy + Default>(address: *const u8, offset: u32) -> T {
     // SAFETY: the helper checks the address.

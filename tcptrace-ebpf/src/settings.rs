@@ -2,12 +2,12 @@
 
 use tcptrace_common::Settings;
 
-/// Read only through [`setting!`]: a plain read would let the compiler fold today's zeros in.
+/// Only read this through [`setting!`]: with a plain read the compiler would use the initial zeros.
 // SAFETY: all zeros is a value of these integers.
 #[unsafe(no_mangle)]
 pub static SETTINGS: Settings = unsafe { core::mem::zeroed() };
 
-/// The value of a field of [`SETTINGS`], which the verifier takes for a constant.
+/// The value of a field of [`SETTINGS`], which the verifier treats as a constant.
 macro_rules! setting {
     ($($field:tt)+) => {
         // SAFETY: a reference to a static is valid for reads.

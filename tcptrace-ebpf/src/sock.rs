@@ -8,7 +8,7 @@ use crate::{
     settings::setting,
 };
 
-/// `struct sock` as `tp_btf` hands it over.
+/// `struct sock` as `tp_btf` passes it.
 #[derive(Clone, Copy)]
 pub struct TypedSock(TypedPtr);
 
@@ -29,13 +29,13 @@ impl TypedSock {
     }
 
     /// The network namespace's inode number. It is read as raw memory: for each typed load of a
-    /// pointer the verifier searches the kernel's types, which takes it some ms.
+    /// pointer the verifier searches the kernel's types, which takes some ms.
     #[inline(always)]
     pub fn netns(self) -> u32 {
         netns(self.address())
     }
 
-    /// Everything about the socket but the time.
+    /// Everything about the socket except the time.
     #[inline(always)]
     pub fn describe(self) -> WatchedSocket {
         let mut socket = WatchedSocket::default();
@@ -44,7 +44,7 @@ impl TypedSock {
         socket
     }
 
-    /// What stays as it is: family, namespace and interface.
+    /// The constant part: family, namespace and interface.
     #[inline(always)]
     pub fn describe_place(self, socket: &mut WatchedSocket) {
         socket.netns = self.netns();
@@ -52,8 +52,8 @@ impl TypedSock {
         socket.family = self.0.load(setting!(sock.skc_family));
     }
 
-    /// What changes while a connection is made: cookie, ports, addresses and flags. The family is
-    /// there already.
+    /// The part that changes while a connection is made: cookie, ports, addresses and flags. The
+    /// family is already filled in.
     #[inline(always)]
     pub fn describe_ends(self, socket: &mut WatchedSocket) {
         (socket.local, socket.remote) = if socket.family == AF_INET6 {
@@ -78,11 +78,11 @@ impl TypedSock {
         [self.0.load(offset), self.0.load(offset + 8)]
     }
 
-    /// The cookie, which the helper makes on first use; where tracing may not call it, the one that
-    /// somebody else had made, or 0.
+    /// The cookie, which the helper creates on first use. If tracing programs may not call the
+    /// helper: the cookie that something else has created, or 0.
     #[inline(always)]
     pub fn cookie(self) -> u64 {
-        // It has been made already for all but a socket's first time.
+        // It already exists, except when a socket is seen for the first time.
         if setting!(sock.skc_cookie) != 0 {
             let made = self.0.load(setting!(sock.skc_cookie));
             if made != 0 {
@@ -114,13 +114,13 @@ pub fn flags(backlog: u32) -> u16 {
     }
 }
 
-/// An IPv4 address, as it lies in memory, in its v4-mapped IPv6 form.
+/// An IPv4 address, as it is in memory, in its v4-mapped IPv6 form.
 #[inline(always)]
 pub fn v4_mapped(address: u32) -> [u64; 2] {
     let mut words = [0u32; 4];
     words[2] = 0xffff_u32.to_be();
     words[3] = address;
-    // Both sides are little or big endian alike, so the halves are joined as memory would.
+    // Both sides have the same byte order, so the halves are joined as in memory.
     if cfg!(target_endian = "little") {
         [0, u64::from(words[2]) | u64::from(words[3]) << 32]
     } else {

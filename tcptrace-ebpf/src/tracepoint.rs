@@ -45,8 +45,8 @@ impl TracepointRecord {
         }
     }
 
-    /// Everything about the socket but the time. The record has no namespace; that, the
-    /// interface and the flags are read from the socket where BTF tells their place.
+    /// Everything about the socket except the time. The record has no namespace; the namespace, the
+    /// interface and the flags are read from the socket if BTF gives their offsets.
     #[inline(always)]
     pub fn describe(&self) -> WatchedSocket {
         let mut socket = WatchedSocket::default();
@@ -55,7 +55,7 @@ impl TracepointRecord {
         socket
     }
 
-    /// What stays as it is: family, namespace and interface.
+    /// The constant part: family, namespace and interface.
     #[inline(always)]
     pub fn describe_place(&self, socket: &mut WatchedSocket) {
         socket.family = peek(self.0, setting!(tracepoint.family));
@@ -65,8 +65,8 @@ impl TracepointRecord {
         }
     }
 
-    /// What changes while a connection is made: ports, addresses and flags. The family is there
-    /// already.
+    /// The part that changes while a connection is made: ports, addresses and flags. The family is
+    /// already filled in.
     #[inline(always)]
     pub fn describe_ends(&self, socket: &mut WatchedSocket) {
         (socket.local, socket.remote) = if socket.family == AF_INET6 {

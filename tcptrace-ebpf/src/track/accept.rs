@@ -1,7 +1,7 @@
 //! Who accepts a connection.
 //!
-//! The kernel's function gives the new socket. Where functions cannot be hooked, the system calls'
-//! results are descriptors, which are looked up in the table of the process.
+//! The kernel's function returns the new socket. If functions cannot be hooked, the results of the
+//! system calls are used: these are descriptors, which are looked up in the table of the process.
 
 use aya_ebpf::{
     EbpfContext,
@@ -24,8 +24,8 @@ use crate::{
 };
 
 /// `struct syscall_trace_exit { struct trace_entry ent; int nr; long ret; }`
-/// (`kernel/trace/trace.h`): the result comes behind the common header (8 bytes) and the number of
-/// the call, which is padded.
+/// (`kernel/trace/trace.h`): the result follows the common header (8 bytes) and the number of the
+/// call, which is padded.
 const SYSCALL_RESULT: u32 = 16;
 
 /// Up to 6.9: `struct sock *inet_csk_accept(struct sock *sk, int flags, int *err, bool kern)`
@@ -51,7 +51,7 @@ pub fn accept_syscall(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// The same for the table whose memory is taken at the start.
+/// The same for the preallocated table.
 #[tracepoint(category = "syscalls", name = "sys_exit_accept4")]
 pub fn accept_syscall_preallocated(ctx: TracePointContext) -> u32 {
     descriptor_accepted(&ctx, table::preallocated());
@@ -77,7 +77,7 @@ fn descriptor_accepted(ctx: &TracePointContext, table: &Table) {
     }
 }
 
-/// Where the descriptors of the process at hand are, and how many there may be.
+/// The address of the current process's descriptors, and their maximum number.
 #[inline(always)]
 fn descriptors() -> (u64, u32) {
     if setting!(has_task_type) != 0 {
@@ -100,14 +100,14 @@ fn descriptors() -> (u64, u32) {
     )
 }
 
-/// Notes that the process at hand has accepted the socket.
+/// Records that the current process has accepted the socket.
 #[inline(always)]
 fn accepted(table: &Table, sock: *const u8) {
     if sock.is_null() {
         return;
     }
     if let Some(entry) = table::get(table, sock) {
-        // Somebody else may have put his own socket at that descriptor meanwhile.
+        // Another thread may have put another socket at that descriptor in the meantime.
         if entry.handed_over == 0 {
             hand_over(entry, &owner::current(OwnerRecord::ACCEPT));
         }
@@ -118,7 +118,7 @@ fn accepted(table: &Table, sock: *const u8) {
     if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return;
     }
-    // It came in before the start, or its coming in was missed.
+    // It came in before the start, or its first transition was missed.
     if let Some(entry) = table::add(table, sock.0) {
         fill_in(entry, &sock);
         hand_over(entry, &owner::current(OwnerRecord::ACCEPT));

@@ -1,4 +1,4 @@
-//! What is counted beside durations, for user space to ask for.
+//! Counters other than durations, which user space reads.
 
 use aya_ebpf::{macros::map, maps::PerCpuArray};
 use tcptrace_common::TrackCounters;
@@ -11,13 +11,13 @@ static TRACK_COUNTERS: PerCpuArray<TrackCounters> = PerCpuArray::with_max_entrie
 #[inline(always)]
 pub fn count(change: impl FnOnce(&mut TrackCounters)) {
     if let Some(counters) = TRACK_COUNTERS.get_ptr_mut(0) {
-        // SAFETY: this CPU's own copy. A program that interrupts another may make one count too
-        // few, never wrong by more.
+        // SAFETY: this CPU's own copy. If a program interrupts another one, at most one count is
+        // lost.
         change(unsafe { &mut *counters });
     }
 }
 
-/// Counts a socket that found no room, and keeps its address.
+/// Counts a socket that did not fit, and keeps its address.
 #[inline(always)]
 pub fn count_untracked(sock: *const u8) {
     count(|counters| {
@@ -27,7 +27,7 @@ pub fn count_untracked(sock: *const u8) {
     });
 }
 
-/// Whether it is among the last that found no room on this CPU.
+/// Whether the socket is among the last that did not fit on this CPU.
 #[inline(always)]
 pub fn was_untracked(sock: *const u8) -> bool {
     let mut found = false;

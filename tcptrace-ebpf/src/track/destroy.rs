@@ -1,4 +1,4 @@
-//! The end of a socket: the kernel takes it apart.
+//! The end of a socket: the kernel destroys it.
 
 use aya_ebpf::{
     EbpfContext,
@@ -12,7 +12,7 @@ use crate::{memory::peek, settings::setting};
 /// `TP_PROTO(struct sock *sk)` (`tcp_destroy_sock`, `include/trace/events/tcp.h`).
 #[btf_tracepoint(function = "tcp_destroy_sock")]
 pub fn destroyed_btf(ctx: BtfTracePointContext) -> i32 {
-    // Not there: it was made before us and never changed its state.
+    // No entry: the socket is older than the session and never changed its state.
     let _ = table::table!().remove(ctx.arg::<u64>(0));
     0
 }

@@ -1,4 +1,5 @@
-//! Which processes are followed: children of those that are, and none whose number is free again.
+//! Which processes are followed: adds children of followed processes, and removes processes that
+//! have ended.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
@@ -6,7 +7,7 @@ use super::{counters::count, owner::PIDS};
 use crate::{memory::TypedPtr, settings::setting};
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)` (`sched_process_fork`,
-/// `include/trace/events/sched.h`); for every thread, too.
+/// `include/trace/events/sched.h`); also called for every thread.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
     let parent: u32 = TypedPtr(ctx.arg(0)).load(setting!(task.task_tgid));
@@ -24,7 +25,7 @@ pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
 pub fn process_freed(ctx: BtfTracePointContext) -> i32 {
     let task = TypedPtr(ctx.arg(0));
     let process: u32 = task.load(setting!(task.task_tgid));
-    // The main thread goes last.
+    // The main thread is freed last.
     if task.load::<u32>(setting!(task.task_pid)) == process {
         let _ = PIDS.remove(process);
     }

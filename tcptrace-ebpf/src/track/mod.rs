@@ -1,8 +1,9 @@
-//! Every socket under its true process, for `tcptrace log` and `tcptrace hist`.
+//! Every socket with the process that really owns it, for `tcptrace log` and `tcptrace hist`.
 //!
-//! A table keeps each socket's state, since when, and whose it is; it learns of owners where they
-//! act: at connect and listen (in `transitions`), at accept (in `accept`), and of sockets from before
-//! by a walk over descriptors (in `seed`).
+//! A table keeps each socket's state, the time at which it entered the state, and its owner. Owners
+//! become known when they act: at connect and listen (in `transitions`) and at accept (in
+//! `accept`). A walk over descriptors (in `seed`) finds the owners of sockets from before the
+//! start.
 
 mod accept;
 mod counters;

@@ -1,4 +1,4 @@
-//! The process at hand, and whether the filter wants its sockets.
+//! The current process, and whether the filter wants its sockets.
 
 use core::mem::MaybeUninit;
 
@@ -20,26 +20,26 @@ use crate::{
     settings::setting,
 };
 
-/// Processes whose sockets are wanted. All of its memory is taken at the start: up to 6.0 the kernel
-/// warns about any other kind in a program on a classic tracepoint.
+/// Processes whose sockets are wanted. The map is preallocated: up to 6.0 the kernel warns about
+/// any other kind of map in a program on a classic tracepoint.
 #[map]
 pub static PIDS: HashMap<u32, u32> = HashMap::with_max_entries(1, 0);
 
-/// The control groups that the filter wants, as there were at the start: for sockets from before.
+/// The control groups that the filter wants, as of the start: for sockets from before the start.
 #[map]
 static CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 
 /// `PF_KTHREAD` of `include/linux/sched.h`.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
-/// The process and the thread that make the call at hand.
+/// The process and the thread that make the current call.
 #[inline(always)]
 fn ids() -> (u32, u32) {
     let ids = bpf_get_current_pid_tgid();
     ((ids >> 32) as u32, ids as u32)
 }
 
-/// The process that makes the call at hand; nobody for a kernel thread, which works for others.
+/// The process that makes the current call; none for a kernel thread, which works for others.
 #[inline(always)]
 pub fn current(known_by: u32) -> OwnerRecord {
     let (pid, tid) = ids();
@@ -50,7 +50,7 @@ pub fn current(known_by: u32) -> OwnerRecord {
         ..OwnerRecord::default()
     };
     if setting!(task.task_flags) == 0 {
-        // Without type information: the thread's name, which is the process's in most.
+        // Without type information: the thread's name, which is usually the process's.
         owner.comm = comm();
     } else if setting!(has_task_type) != 0 {
         // SAFETY: the helper takes nothing; the verifier knows its result's type.
@@ -79,11 +79,12 @@ pub fn current(known_by: u32) -> OwnerRecord {
     owner
 }
 
-/// The same for a call on a socket that may be `owner`'s, which then need not be looked up again.
+/// The same for a call on a socket that may belong to `owner`, which then need not be looked up
+/// again.
 #[inline(always)]
 pub fn caller(owner: &OwnerRecord) -> OwnerRecord {
     let (pid, tid) = ids();
-    // A thread may be called otherwise than its process, and a process may have begun another
+    // A thread may have another name than its process, and a process may have executed another
     // program.
     if pid == owner.pid && tid == pid && comm() == owner.comm {
         OwnerRecord {
@@ -96,7 +97,7 @@ pub fn caller(owner: &OwnerRecord) -> OwnerRecord {
     }
 }
 
-/// The name with nothing behind its end: what was there before may be left over (up to 5.16).
+/// The name with zeros after its end: up to 5.16 the rest of an earlier name may follow it.
 #[inline(always)]
 fn up_to_nul(comm: [u64; 2]) -> [u64; 2] {
     let first = mask_to_nul(comm[0]);
@@ -108,11 +109,11 @@ fn up_to_nul(comm: [u64; 2]) -> [u64; 2] {
     [comm[0] & first, comm[1] & second]
 }
 
-/// Ones in all bytes before the first that is 0, in memory's order on a little-endian machine.
+/// Ones in all bytes before the first zero byte, in memory order on a little-endian machine.
 #[inline(always)]
 fn mask_to_nul(bytes: u64) -> u64 {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    // The top bit of each byte that is 0, and maybe of later ones.
+    // The top bit of each zero byte, and possibly of bytes after it.
     let zeros = bytes.wrapping_sub(ONES) & !bytes & (ONES << 7);
     if zeros == 0 {
         return u64::MAX;
@@ -121,19 +122,18 @@ fn mask_to_nul(bytes: u64) -> u64 {
     (lowest >> 7) - 1
 }
 
-/// The name of the thread at hand.
+/// The name of the current thread.
 #[inline(always)]
 fn comm() -> [u64; 2] {
     let mut comm = MaybeUninit::<[u64; 2]>::uninit();
-    // SAFETY: the helper writes as many bytes, all of them also when it fails; it cannot, for they
-    // are more than none.
+    // SAFETY: the helper writes this many bytes, even when it fails; it only fails for a size of 0.
     unsafe {
         bpf_get_current_comm(comm.as_mut_ptr().cast(), size_of::<[u64; 2]>() as u32);
         comm.assume_init()
     }
 }
 
-/// The process of `task`, which is known to have a descriptor.
+/// The process of `task`, which has a descriptor of the socket.
 #[inline(always)]
 pub fn holder(task: *const u8) -> OwnerRecord {
     let mut owner = OwnerRecord {
@@ -198,7 +198,7 @@ fn is_listed(cgroup: u64) -> bool {
     unsafe { CGROUPS.get(cgroup) }.is_some()
 }
 
-/// Whether sockets of which the owner is not known are wanted.
+/// Whether sockets with an unknown owner are wanted.
 #[inline(always)]
 pub fn unknown_wanted() -> bool {
     setting!(track.by_pid) == 0 && setting!(track.comm_count) == 0 && setting!(track.cgroup) == 0

@@ -1,4 +1,4 @@
-//! Reading the socket at hand, however the hook gives it.
+//! Reading the current socket, in the form in which the hook passes it.
 
 use tcptrace_common::{AF_INET6, WatchedSocket};
 
@@ -9,7 +9,7 @@ use crate::{
     tracepoint::TracepointRecord,
 };
 
-/// What a hook tells of a socket.
+/// What a hook reports about a socket.
 pub trait ReadSock {
     /// The address of its `struct sock`.
     fn address(&self) -> *const u8;
@@ -17,10 +17,10 @@ pub trait ReadSock {
     fn protocol(&self) -> u16;
     /// The cookie, or 0.
     fn cookie(&self) -> u64;
-    /// Fills in the family, the namespace and the interface, which stay as they are.
+    /// Fills in the family, the namespace and the interface, which do not change.
     fn describe_place(&self, socket: &mut WatchedSocket);
-    /// Fills in what changes while a connection is made: cookie, ports, addresses and flags. The
-    /// family is there already.
+    /// Fills in the part that changes while a connection is made: cookie, ports, addresses and
+    /// flags. The family is already filled in.
     fn describe_ends(&self, socket: &mut WatchedSocket);
     /// Whether a process has a descriptor of it (`sk->sk_socket`).
     fn has_file(&self) -> bool;
@@ -89,12 +89,12 @@ impl ReadSock for TracepointRecord {
     #[inline(always)]
     fn has_file(&self) -> bool {
         let offset = setting!(sock.sk_socket);
-        // Without type information that cannot be told.
+        // Without type information this is unknown.
         offset == 0 || peek::<u64>(self.sock(), offset) != 0
     }
 }
 
-/// A socket that is only known by its address: all of it is read as raw memory.
+/// A socket that is only known by its address: everything is read as raw memory.
 pub struct RawSock(pub *const u8);
 
 impl RawSock {
@@ -158,7 +158,7 @@ impl ReadSock for RawSock {
     }
 }
 
-/// The cookie if somebody has asked for it already; only then does the socket have one.
+/// The cookie if something has already requested it; only then does the socket have one.
 #[inline(always)]
 fn given_cookie(sock: *const u8) -> u64 {
     match setting!(sock.skc_cookie) {

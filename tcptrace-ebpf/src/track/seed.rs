@@ -1,4 +1,4 @@
-//! Sockets from before the start: an iterator over descriptors puts each into the table, under a
+//! Sockets from before the start: an iterator over descriptors adds each one to the table, with a
 //! process that has it open.
 
 use aya_ebpf::cty::c_void;
@@ -38,7 +38,7 @@ fn hold(sock: &RawSock, holder: &OwnerRecord) {
     let table = table::table!();
     if let Some(entry) = table::get(table, sock.0) {
         let [first, second] = &entry.owners;
-        // Of several holders the one that has run longest: after a fork, the parent.
+        // The longest-running of several holders: after a fork, the parent.
         let nobody = entry.handed_over == 0 && first.known_by == OwnerRecord::UNKNOWN;
         let younger = entry.handed_over != 0
             && second.known_by == OwnerRecord::FD

@@ -1,5 +1,5 @@
 //! Sockets by the address of their `struct sock`, from their first transition until the kernel
-//! destroys them: a socket may be used again after CLOSE.
+//! destroys them: a socket may be reused after CLOSE.
 
 use core::ptr::write_volatile;
 
@@ -23,12 +23,12 @@ pub type Table = HashMap<u64, TrackedSocket>;
 #[map]
 static TRACKED: Table = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
-/// The same with all of its memory taken at the start: up to 6.0 the kernel warns (once, in its
-/// log) about a program on a classic tracepoint with any other kind.
+/// The same, preallocated: up to 6.0 the kernel warns (once, in its log) about a program on a
+/// classic tracepoint with any other kind of map.
 #[map]
 static TRACKED_PREALLOCATED: Table = HashMap::with_max_entries(1, 0);
 
-/// What an entry begins as. It would take half of a program's stack.
+/// The initial value of an entry. On the stack it would take half of a program's stack.
 // SAFETY: all zeros is a value of these integers.
 static EMPTY: TrackedSocket = unsafe { core::mem::zeroed() };
 
@@ -59,10 +59,10 @@ macro_rules! table {
 }
 pub(super) use table;
 
-/// An empty entry in place of whatever was there. It is counted when there is no room.
+/// Replaces the entry with an empty one. If there is no room, this is counted.
 #[inline(always)]
 pub fn insert(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
-    // By reference, for a copy would be on the stack.
+    // By reference, because a copy would be on the stack.
     let empty: &TrackedSocket = &EMPTY;
     if table.insert(sock as u64, empty, BPF_ANY.into()).is_err() {
         count_untracked(sock);
@@ -71,7 +71,7 @@ pub fn insert(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSock
     get(table, sock)
 }
 
-/// Adds an empty entry unless there is one; `None` when there is, or no room, which is counted.
+/// Adds an empty entry; `None` if there already is one, or if there is no room, which is counted.
 #[inline(always)]
 pub fn add(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
     let empty: &TrackedSocket = &EMPTY;
@@ -89,9 +89,9 @@ pub fn add(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket>
 #[inline(always)]
 pub fn get(table: &Table, sock: *const u8) -> Option<&'static mut TrackedSocket> {
     let entry = table.get_ptr_mut(sock as u64)?;
-    // SAFETY: the entry stays in place until the socket is destroyed, which is not while one of its
-    // transitions runs; what an accepting process writes meanwhile is read in the order in which it
-    // is written.
+    // SAFETY: the entry stays in place until the socket is destroyed, which does not happen during
+    // one of its transitions; concurrent writes of an accepting process are read in the order in
+    // which they are made.
     Some(unsafe { &mut *entry })
 }
 
@@ -104,7 +104,7 @@ pub fn known(table: &Table, sock: &impl ReadSock) -> Option<&'static mut Tracked
     if other { None } else { Some(entry) }
 }
 
-/// Fills in the entry of a socket that is in its state already.
+/// Fills in the entry of a socket that is already in its state.
 #[inline(always)]
 pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
     sock.describe_place(&mut entry.socket);
@@ -115,8 +115,8 @@ pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
     entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
 }
 
-/// Makes `owner` the socket's owner, for whoever reads the entry meanwhile all at once: volatile
-/// writes stay in order.
+/// Makes `owner` the socket's owner. For a concurrent reader the change is atomic: volatile writes
+/// stay in order.
 #[inline(always)]
 pub fn hand_over(entry: &mut TrackedSocket, owner: &OwnerRecord) {
     // SAFETY: a reference is valid for writes.

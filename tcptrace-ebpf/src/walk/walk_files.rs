@@ -1,4 +1,4 @@
-//! An iterator that the kernel runs once a process, whose descriptor table it walks.
+//! An iterator that the kernel runs once per process; it walks the process's descriptor table.
 
 use aya_ebpf::{
     bindings::{BPF_F_NO_PREALLOC, seq_file},
@@ -18,7 +18,7 @@ use crate::{
     sock::is_ip,
 };
 
-/// How the walk stands.
+/// The progress of the walk.
 #[map]
 static WALK: Array<WalkState> = Array::with_max_entries(1, 0);
 
@@ -26,7 +26,7 @@ static WALK: Array<WalkState> = Array::with_max_entries(1, 0);
 #[map]
 static WALK_RESUME: HashMap<u32, u32> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
 
-/// Descriptors of one process in one pass, so that no CPU is held up: about 1 ms.
+/// Descriptors of one process in one pass: about 1 ms, so that no CPU is blocked.
 const PASS_DESCRIPTORS: u32 = 8192;
 /// Records of one process in one pass: the kernel gives an iterator a buffer of 8 pages, and what
 /// one call writes must fit in it.
@@ -41,7 +41,7 @@ struct Walk {
     comm: [u64; 2],
 }
 
-/// What the loop's callback returns to go on, or to stop.
+/// The callback's results to continue or stop the loop.
 const NEXT: c_long = 0;
 const STOP: c_long = 1;
 
@@ -60,8 +60,8 @@ pub extern "C" fn walk_files(ctx: *mut c_void) -> i32 {
     0
 }
 
-/// The members are read as raw memory, which keeps the verifier from searching the kernel's types
-/// for each step.
+/// The members are read as raw memory, so that the verifier does not search the kernel's types for
+/// each step.
 #[inline(always)]
 fn walk_task(context: &IteratorContext, task: TypedPtr, state: *mut WalkState) {
     let task = task.0;
@@ -72,7 +72,7 @@ fn walk_task(context: &IteratorContext, task: TypedPtr, state: *mut WalkState) {
     let pid: u32 = peek(task, setting!(task.task_tgid));
     let thread: u32 = peek(task, setting!(task.task_pid));
     let leader = peek::<u64>(task, setting!(task.task_group_leader)) as *const u8;
-    // A thread has the same table as its leader, unless it went its own way.
+    // A thread has the same table as its leader, unless it has unshared it.
     if thread != pid && peek::<u64>(leader, setting!(task.task_files)) == files {
         return;
     }
@@ -116,12 +116,12 @@ fn walk_task(context: &IteratorContext, task: TypedPtr, state: *mut WalkState) {
             }
         }
     } else if !first_pass {
-        // It may have been removed meanwhile; gone is what is wanted.
+        // It may already have been removed, which is the desired result.
         let _ = WALK_RESUME.remove(thread);
     }
 }
 
-/// Stands in [`WalkState::written`] for: the buffer was full.
+/// The value of [`WalkState::written`] that means: the buffer was full.
 const OVERFLOWN: u32 = u32::MAX;
 
 /// One descriptor: a callback of `bpf_loop`, `long (*callback_fn)(u64 index, void *ctx)`
@@ -141,7 +141,7 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     let (family, state) = family_and_state(sock);
     // SAFETY: `state` points into the map.
     let in_doubt = unsafe { (*walk.state).mptcp } != 0;
-    // The protocol lies on another cache line than the state, so it is asked for last.
+    // The protocol is on another cache line than the state, so it is checked last.
     if !is_ip(family)
         || !(of_interest(state) || in_doubt)
         || !is_told(state, peek(sock, setting!(sock.sk_protocol)))
@@ -166,7 +166,7 @@ unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     if *count < PASS_RECORDS { NEXT } else { STOP }
 }
 
-/// `sk->skc_family` and `sk->skc_state`, which are neighbours on every kernel so far.
+/// `sk->skc_family` and `sk->skc_state`, which are adjacent on every kernel so far.
 #[inline(always)]
 fn family_and_state(sock: *const u8) -> (u16, u8) {
     let (family, state) = (setting!(sock.skc_family), setting!(sock.skc_state));

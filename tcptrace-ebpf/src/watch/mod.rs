@@ -1,4 +1,5 @@
-//! Following the watched state: in on the way in, out on the way out, nothing else.
+//! Follows the watched state: adds a socket when it enters, removes it when it leaves, and ignores
+//! other transitions.
 
 use aya_ebpf::{
     EbpfContext,
@@ -26,7 +27,7 @@ static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_ent
 #[map]
 static WATCH_COUNTERS: PerCpuArray<WatchCounters> = PerCpuArray::with_max_entries(1, 0);
 
-/// The cheap hook: typed loads, no record building.
+/// The hook that costs less: typed loads, and the kernel builds no record.
 ///
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 /// (`inet_sock_set_state`, `include/trace/events/sock.h`).
@@ -43,7 +44,7 @@ pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The hook for kernels without BTF: the same tracepoint's record, whose layout moves between
+/// The hook for kernels without BTF: the same tracepoint's record, whose layout differs between
 /// kernels. See [`TracepointRecord`].
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn set_state_tracepoint(ctx: TracePointContext) -> u32 {
@@ -97,10 +98,10 @@ fn enter(
 
 #[inline(always)]
 fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedSocket>, sock: *const u8) {
-    // Not in the map: it was there before us or did not pass the filter.
+    // Not in the map: it entered the state before the start or did not pass the filter.
     if sockets.remove(sock as u64).is_ok() {
         count(|counters| counters.left += 1);
-        // Its address must not be told: the verifier lets no pointer be taken apart.
+        // Its address cannot be logged: the verifier does not allow a pointer to be split up.
         debug!(ctx, "out");
     }
 }

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{memory::peek, settings::setting};
 
-/// A new socket, made for a connection that came in at a listener. Its addresses are filled in
-/// only afterwards (up to 6.12), and its cookie is the listener's until then: the transition is
-/// told with the next one, which follows at once.
+/// A new socket, created for a connection that came in at a listener. The kernel fills in its
+/// addresses only afterwards (up to 6.12), and its cookie is the listener's until then. So the
+/// transition is reported together with the next one, which follows at once.
 #[inline(always)]
 pub fn came_in(table: &Table, sock: &impl ReadSock, now_ns: u64) {
     if let Some(entry) = table::insert(table, sock.address()) {
@@ -25,11 +25,11 @@ pub fn came_in(table: &Table, sock: &impl ReadSock, now_ns: u64) {
     }
 }
 
-/// Finds the owner of the listener that a new socket was made for.
+/// Finds the owner of the listener that a new socket comes from.
 ///
-/// The new socket is a copy of the listener, of which `inet_csk_clone_lock` has reset only some
-/// members yet. An empty list in the listener, whose head points to itself, still does so in the
-/// copy: `tsq_node` of `struct tcp_sock`, which `tcp_create_openreq_child` resets later.
+/// The new socket is a copy of the listener, in which `inet_csk_clone_lock` has only reset some
+/// members so far. The head of an empty list points to itself, and in the copy it still points into
+/// the listener: `tsq_node` of `struct tcp_sock`, which `tcp_create_openreq_child` resets later.
 #[inline(always)]
 fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut OwnerRecord) {
     let offset = setting!(sock.tsq_node);
@@ -48,10 +48,11 @@ fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut OwnerReco
     if entry.state != LISTEN || listens.known_by == OwnerRecord::UNKNOWN {
         return;
     }
-    // SAFETY: two entries of the map do not overlap, which the compiler would allow for by a call.
+    // SAFETY: two entries of the map do not overlap. For an assignment the compiler would allow for
+    // an overlap with a function call.
     unsafe { core::ptr::copy_nonoverlapping(listens, owner, 1) };
     owner.known_by = OwnerRecord::LISTENER;
-    // A listener that went away in between may have left its place to another socket.
+    // If the listener is gone by now, another socket may have its address.
     let cookie = entry.socket.cookie;
     if u32::from(peek::<u8>(sock, setting!(sock.skc_state))) != LISTEN
         || (cookie != 0 && cookie != peek::<u64>(sock, setting!(sock.skc_cookie)))

@@ -1,4 +1,4 @@
-//! Durations counted in histograms, for `tcptrace hist`: nothing of a transition reaches user space.
+//! Durations counted in histograms, for `tcptrace hist`: the transitions do not reach user space.
 
 use core::hint::black_box;
 
@@ -18,31 +18,31 @@ use tcptrace_common::{
 use super::super::counters;
 use crate::settings::setting;
 
-/// A number for each key that is counted by. All memory of these maps is taken at the start: what
-/// comes in bursts finds it there, and classic tracepoints allow nothing else up to 6.0.
+/// A number for each key. These maps are preallocated, so that bursts find memory, and because
+/// classic tracepoints allow nothing else up to 6.0.
 #[map]
 static KEYS: HashMap<HistKey, u32> = HashMap::with_max_entries(1, 0);
 
-/// What is counted under a key.
+/// The counts of a key.
 #[map]
 static DECADES: PerCpuHashMap<DecadeKey, Decade> = PerCpuHashMap::with_max_entries(1, 0);
 
-/// What has no key, or none that found room: see `unkeyed_index`.
+/// The counts of durations without a key, or whose key found no room: see `unkeyed_index`.
 #[map]
 static UNKEYED_DECADES: PerCpuArray<Decade> = PerCpuArray::with_max_entries(1, 0);
 
-/// Where each program makes a key: on the stack there is no room for one.
+/// Memory in which each program builds a key: the stack has no room for one.
 #[map]
 static SCRATCH: PerCpuArray<HistKey> = PerCpuArray::with_max_entries(COUNTING_PROGRAMS, 0);
 
-/// What a decade begins as.
+/// The initial value of a decade.
 // SAFETY: all zeros is a value of these integers.
 static EMPTY: Decade = unsafe { core::mem::zeroed() };
 
 /// `-E2BIG` of `include/uapi/asm-generic/errno-base.h`.
 const E2BIG: i32 = -7;
 
-/// Numbers of keys that one program may give on one CPU.
+/// How many keys one program may number on one CPU.
 const NUMBERS: u32 = 1 << 18;
 
 /// A state that a socket has left.
@@ -53,11 +53,12 @@ pub struct FinishedState {
     pub ns: u64,
     /// Whether the socket's owner is known.
     pub owner_known: bool,
-    /// Which program counts: each has its own decades and keys, for one may interrupt the other.
+    /// Which program counts: each has its own decades and keys, because one may interrupt the
+    /// other.
     pub program: u32,
 }
 
-/// Counts it. A function of its own, for it is long and called from several places.
+/// Counts the duration. A separate function, because it is long and called from several places.
 #[inline(never)]
 pub fn count(entry: &mut TrackedSocket, duration: &FinishedState) {
     let bucket = Bucket::of(duration.ns);
@@ -69,7 +70,7 @@ pub fn count(entry: &mut TrackedSocket, duration: &FinishedState) {
             unkeyed(duration, bucket)
         })
     };
-    // As one value that is compared and then used: else the verifier sees two.
+    // One value that is compared and then used: otherwise the verifier sees two.
     let slot = black_box(usize::from(bucket.slot));
     if let Some(decade) = decade
         && slot < BUCKETS_PER_DECADE
@@ -111,7 +112,7 @@ fn keyed(
             add(TrackCounters::NO_DECADES, || {
                 DECADES.insert(key, empty, BPF_NOEXIST.into())
             });
-            // It may be there without us: another CPU was quicker.
+            // Another CPU may have added it first.
             DECADES.get_ptr_mut(key)?
         }
     };
@@ -119,8 +120,9 @@ fn keyed(
     Some(unsafe { &mut *decade })
 }
 
-/// The number of the socket's key, which is kept with the socket: neither its owner nor its ends
-/// change but where that is forgotten, or an accepting process comes in between.
+/// The number of the socket's key, which is kept with the socket. It stays valid: where the owner or
+/// the addresses change, the number is cleared, and the upper half shows when an accepting process
+/// has become the owner.
 #[inline(always)]
 fn known_number(entry: &mut TrackedSocket, duration: &FinishedState) -> Option<u32> {
     let handed_over = entry.handed_over & 1;
@@ -146,11 +148,11 @@ fn known_number(entry: &mut TrackedSocket, duration: &FinishedState) -> Option<u
 /// In `TrackedSocket::key`: the lower half is a number.
 const KNOWN: u64 = 1 << 63;
 
-/// The key's number, which it gets when there is room for one more.
+/// The key's number. A new key gets one if there is room.
 #[inline(always)]
 fn number(key: &HistKey, program: u32) -> Option<u32> {
     if let Some(number) = KEYS.get_ptr(key) {
-        // SAFETY: keys are never removed, and their numbers duration.
+        // SAFETY: keys are never removed, and their numbers never change.
         return Some(unsafe { *number });
     }
     // SAFETY: the helper takes nothing.
@@ -164,12 +166,12 @@ fn number(key: &HistKey, program: u32) -> Option<u32> {
     }) {
         counters::count(|counters| counters.numbered[program as usize] += 1);
     }
-    // SAFETY: as above. It may be there without us: another CPU was quicker.
+    // SAFETY: as above. Another CPU may have added it first.
     KEYS.get_ptr(key).map(|number| unsafe { *number })
 }
 
-/// Adds to a map from which nothing is removed; whether that was done. It is not tried again once
-/// the map is full, for then the kernel looks for room on every CPU.
+/// Adds to a map from which nothing is removed; returns whether it was added. Once the map is full,
+/// this does not try again, because the kernel would search for room on every CPU.
 #[inline(always)]
 fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
     let mut known = false;
@@ -184,7 +186,7 @@ fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
     result.is_ok()
 }
 
-/// What it is counted by.
+/// The key of the socket.
 #[inline(always)]
 fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) {
     let by = setting!(hist.by);
@@ -193,7 +195,7 @@ fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&OwnerRe
         key.owner_known = u32::from(owner.is_some());
     }
     if asked(HistKey::COMM | HistKey::PID) {
-        // Word by word: as a whole it costs a call.
+        // Word by word: an assignment as a whole costs a function call.
         key.comm[0] = owner.map_or(0, |owner| owner.comm[0]);
         key.comm[1] = owner.map_or(0, |owner| owner.comm[1]);
     }
@@ -232,11 +234,11 @@ fn is_server(socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) ->
     }
 }
 
-/// The bucket of its argument, by which a test sees how this kernel computes it; never attached. By
-/// hand, for the macro drops what a program returns.
+/// The bucket of its argument. A test uses it to check how this kernel computes buckets; it is
+/// never attached. It is declared by hand, because the macro drops the return value of a program.
 ///
-/// Run as one of `TP_PROTO(struct pt_regs *regs, long id)` (`sys_enter`,
-/// `include/trace/events/syscalls.h`), with any number in place of the first.
+/// It runs as a program on `TP_PROTO(struct pt_regs *regs, long id)` (`sys_enter`,
+/// `include/trace/events/syscalls.h`), with any number as the first argument.
 #[unsafe(link_section = "raw_tp/sys_enter")]
 #[unsafe(no_mangle)]
 pub extern "C" fn bucket_of(ctx: *mut c_void) -> i32 {

@@ -37,8 +37,8 @@ pub fn transition_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The same once more, attached when the kernel is seen to skip runs of the other: it does so while
-/// that one is interrupted on the same CPU, but then it runs this one.
+/// A second copy, attached when the kernel has skipped runs of the first. The kernel skips a
+/// program while the same program is interrupted on the same CPU, but then it runs this one.
 ///
 /// `TP_PROTO(const struct sock *sk, const int oldstate, const int newstate)`
 /// (`inet_sock_set_state`, `include/trace/events/sock.h`).
@@ -48,7 +48,8 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     let (from, to) = (ctx.arg::<i32>(1) as u32, ctx.arg::<i32>(2) as u32);
     let told = match table::get(table, sock.address()) {
         Some(entry) => entry.state == to,
-        // What has just been closed may have no entry any more, some never have one, and for some there was no room.
+        // A socket that has just been closed may have no entry any more, some sockets never have
+        // one, and some did not fit.
         None => {
             to == CLOSE || without_owners::leaves_out(to) || counters::was_untracked(sock.address())
         }
@@ -59,7 +60,7 @@ pub fn transition_again_btf(ctx: BtfTracePointContext) -> i32 {
     0
 }
 
-/// The same tracepoint's record, whose layout moves between kernels: see [`TracepointRecord`].
+/// The same tracepoint's record, whose layout differs between kernels: see [`TracepointRecord`].
 #[tracepoint(category = "sock", name = "inet_sock_set_state")]
 pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
     let record = TracepointRecord::new(&ctx);
@@ -68,14 +69,14 @@ pub fn transition_tracepoint(ctx: TracePointContext) -> u32 {
     0
 }
 
-/// Takes a transition in; whether it was any of our business.
+/// Handles a transition; returns whether it was relevant.
 #[inline(always)]
 fn take_in(table: &Table, sock: &impl ReadSock, from: u32, to: u32, program: u32) -> bool {
     if without_owners::leaves_out(from) && without_owners::leaves_out(to) {
         return false;
     }
     let protocol = sock.protocol();
-    // Closing what was shut down before sets the state that the socket is in already.
+    // Closing a socket that was shut down before sets the state that it is already in.
     if from == to || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return false;
     }
@@ -96,7 +97,7 @@ fn take_in(table: &Table, sock: &impl ReadSock, from: u32, to: u32, program: u32
     } else {
         with_owners::take_in(table, sock, &transition);
     }
-    // No one tells when an MPTCP connection as a whole is destroyed.
+    // No tracepoint reports when an MPTCP connection as a whole is destroyed.
     if protocol == IPPROTO_MPTCP && to == CLOSE {
         let _ = table.remove(sock.address() as u64);
     }

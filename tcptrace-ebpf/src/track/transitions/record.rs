@@ -1,4 +1,4 @@
-//! Handing transitions to user space.
+//! Sending transitions to user space.
 
 use core::ptr::{copy_nonoverlapping, write_volatile};
 
@@ -12,7 +12,7 @@ use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
 use super::super::counters::count;
 use crate::settings::setting;
 
-/// How many records a CPU writes until it asks how many wait: the answer lies in memory that all
+/// How many records a CPU writes before it checks how many wait: the check reads memory that all
 /// CPUs and the reader write to.
 const ASK_EVERY: u64 = 64;
 
@@ -20,7 +20,7 @@ const ASK_EVERY: u64 = 64;
 #[map]
 static TRANSITIONS: RingBuf = RingBuf::with_byte_size(4096, 0);
 
-/// What a record says: [`TransitionRecord`] without copies.
+/// The content of a record: [`TransitionRecord`] without copies.
 pub struct Contents<'a> {
     /// When, in ns of `CLOCK_MONOTONIC`.
     pub time_ns: u64,
@@ -33,28 +33,27 @@ pub struct Contents<'a> {
     pub flags: u16,
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
-    /// `None` for nobody that is known.
+    /// `None` if unknown.
     pub owner: Option<&'a OwnerRecord>,
-    /// The process that brought it about by a call, if one did.
+    /// The process whose system call caused it, if one did.
     pub caller: Option<&'a OwnerRecord>,
 }
 
-/// Makes it nobody, word by word: what the compiler makes of an assignment is a call to a loop over
-/// bytes.
+/// Clears it word by word: for an assignment the compiler would call a loop over bytes.
 #[inline(always)]
 unsafe fn clear(owner: *mut OwnerRecord) {
     const WORDS: usize = size_of::<OwnerRecord>() / 8;
     let words = owner.cast::<u64>();
     let mut index = 0;
     while index < WORDS {
-        // SAFETY: the caller gives a valid one, and it is as many words long.
+        // SAFETY: the caller passes a valid one, and it is this many words long.
         unsafe { write_volatile(words.add(index), 0) };
         index += 1;
     }
 }
 
-/// Writes a record. The reader is not woken for each: it comes by itself, and is called when much
-/// waits.
+/// Writes a record. The reader is not woken for each one: it polls, and is woken when many bytes
+/// wait.
 #[inline(always)]
 pub fn write(contents: &Contents<'_>) {
     let Some(mut entry) = TRANSITIONS.reserve::<TransitionRecord>(0) else {
@@ -62,8 +61,8 @@ pub fn write(contents: &Contents<'_>) {
         return;
     };
     let record = entry.as_mut_ptr();
-    // SAFETY: the reserved memory has the record's size and alignment, and is ours until it is
-    // submitted; every field is written.
+    // SAFETY: the reserved memory has the record's size and alignment, and belongs to this program
+    // until it is submitted; every field is written.
     unsafe {
         (*record).time_ns = contents.time_ns;
         (*record).socket = *contents.socket;
@@ -74,14 +73,14 @@ pub fn write(contents: &Contents<'_>) {
         (*record).protocol = contents.protocol;
         (*record).reserved = 0;
         match contents.owner {
-            // An assignment might overlap for all the compiler knows, and becomes a call to a loop
-            // over bytes.
+            // The compiler cannot exclude an overlap in an assignment, and would call a loop over
+            // bytes.
             Some(owner) => copy_nonoverlapping(owner, &raw mut (*record).owner, 1),
             None => clear(&raw mut (*record).owner),
         }
         if let Some(caller) = contents.caller {
             ((*record).caller_pid, (*record).caller_tid) = (caller.pid, caller.tid);
-            // For the same reason not as a whole.
+            // Not as a whole, for the same reason.
             (*record).caller_comm[0] = caller.comm[0];
             (*record).caller_comm[1] = caller.comm[1];
         } else {

@@ -1,4 +1,4 @@
-//! What a transition is, what it says about its socket, and whether it is wanted.
+//! A transition, what it shows about its socket, and whether it is wanted.
 
 use tcptrace_common::{TcpState, WatchedSocket};
 
@@ -12,12 +12,12 @@ pub const SYN_RECV: u32 = TcpState::SynRecv as u32;
 const FIN_WAIT1: u32 = TcpState::FinWait1 as u32;
 const LAST_ACK: u32 = TcpState::LastAck as u32;
 
-/// The program that tells transitions.
+/// The program that reports transitions.
 pub const FIRST: u32 = 0;
-/// The one that stands in for it.
+/// The second program, which runs when the kernel skips the first.
 pub const STAND_IN: u32 = 1;
 
-/// A transition, and the program that takes it in.
+/// A transition, and the program that handles it.
 #[derive(Clone, Copy)]
 pub struct Transition {
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
@@ -31,14 +31,14 @@ pub struct Transition {
 }
 
 impl Transition {
-    /// Whether a process connects or listens by a call: the current task is the one that calls. In
-    /// other transitions it is whoever was running.
+    /// Whether a process connects or listens by a system call: then the current task is the caller.
+    /// In other transitions it is the task that happened to run.
     #[inline(always)]
     pub fn opens(&self) -> bool {
         self.from == CLOSE && (self.to == SYN_SENT || self.to == LISTEN)
     }
 
-    /// Whether a process closes or shuts down by a call, likewise.
+    /// Whether a process closes or shuts down by a system call, likewise.
     #[inline(always)]
     pub fn closes(&self) -> bool {
         self.to == FIN_WAIT1 || self.to == LAST_ACK || (self.from == LISTEN && self.to == CLOSE)
@@ -50,7 +50,7 @@ impl Transition {
         let Self { from, to, .. } = *self;
         let counted = setting!(hist.states);
         let wanted = if counted != 0 {
-            // A socket that comes in at a listener was never in that one's state.
+            // A socket that comes from a listener was never in the listener's state.
             counted & (1 << (from & 31)) != 0 && !(from == LISTEN && to == SYN_RECV)
         } else {
             let states = setting!(track.states);
@@ -60,7 +60,7 @@ impl Transition {
     }
 }
 
-/// Everything about the socket but the time.
+/// Everything about the socket except the time.
 #[inline(always)]
 pub fn describe(sock: &impl ReadSock, to: u32, again: bool, socket: &mut WatchedSocket) {
     sock.describe_place(socket);
@@ -68,8 +68,9 @@ pub fn describe(sock: &impl ReadSock, to: u32, again: bool, socket: &mut Watched
     complete_port(sock, to, again, socket);
 }
 
-/// A socket that is closed has no port any more (`skc_num`), but what it was stays in `inet_sport`
-/// until it gets another one. Hence that says nothing of a socket that is about to connect `again`.
+/// A closed socket no longer has a port (`skc_num`), but `inet_sport` keeps the old port until the
+/// socket gets another one. So `inet_sport` says nothing about a socket that is about to connect
+/// `again`.
 #[inline(always)]
 pub fn complete_port(sock: &impl ReadSock, to: u32, again: bool, socket: &mut WatchedSocket) {
     let address = sock.address();

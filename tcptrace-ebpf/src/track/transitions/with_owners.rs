@@ -1,4 +1,4 @@
-//! Every socket under its owner.
+//! Every socket with its owner.
 
 use core::mem::MaybeUninit;
 
@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{filter, settings::setting};
 
-/// Takes a transition in, in three steps: who brought it about, what the socket is now, and handing
-/// that on.
+/// Handles a transition in three steps: who caused it, what the socket is now, and reporting it.
 #[inline(always)]
 pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) {
     let Some(entry) = known(table, sock).or_else(|| table::insert(table, sock.address())) else {
@@ -29,7 +28,8 @@ pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) {
     hand_on(entry, sock, transition, caller);
 }
 
-/// Who: the process that opens or closes the socket by a call, which it may get by that.
+/// Who: the process that opens or closes the socket by a system call, and may become its owner by
+/// that.
 #[inline(always)]
 fn find_who<'a>(
     entry: &mut TrackedSocket,
@@ -43,7 +43,7 @@ fn find_who<'a>(
         Some(opener)
     } else if transition.closes() && (setting!(hist.states) == 0 || entry.handed_over == 0) {
         let closer = space.write(owner::caller(entry.owner()));
-        // Whoever closes a socket that nobody is known to have has it.
+        // A process that closes a socket without a known owner is its owner.
         if entry.handed_over == 0
             && closer.known_by == OwnerRecord::FD
             && ownership(entry, sock) != Ownership::Known
@@ -56,11 +56,11 @@ fn find_who<'a>(
     }
 }
 
-/// What: the socket's addresses, which are known from the second transition on, and forgotten in
-/// part at the last.
+/// What: the socket's addresses. They are known from the second transition on, and the kernel
+/// clears some of them at the last.
 #[inline(always)]
 fn describe_what(entry: &mut TrackedSocket, sock: &impl ReadSock, transition: &Transition) {
-    // So is one that came in, until its next transition, whichever that is.
+    // So is a socket that came in, until its next transition, whatever that is.
     let new = entry.socket.family == 0;
     if new || transition.opens() || transition.from == SYN_RECV {
         let since_ns = entry.socket.since_ns;
@@ -75,7 +75,8 @@ fn describe_what(entry: &mut TrackedSocket, sock: &impl ReadSock, transition: &T
     }
 }
 
-/// Hands on: tells what was held back, and then tells this one, counts it, or holds it back.
+/// Reporting: reports a transition that was held back, and then reports this one, counts it, or
+/// holds it back.
 #[inline(always)]
 fn hand_on(
     entry: &mut TrackedSocket,
@@ -101,7 +102,7 @@ fn hand_on(
         start,
         caller,
     };
-    // Not from within, for both together would take too much of the stack.
+    // Not called from within the other function, because both together would take too much stack.
     if write_unless_counted(entry, &details, ownership) {
         let duration = FinishedState {
             state: transition.from,
@@ -113,7 +114,7 @@ fn hand_on(
     }
 }
 
-/// The transition that was held back until this next one.
+/// The transition that was held back until this one.
 #[inline(always)]
 fn held_back(entry: &TrackedSocket, next: &Transition) -> RecordDetails<'static> {
     RecordDetails {
@@ -131,14 +132,14 @@ fn held_back(entry: &TrackedSocket, next: &Transition) -> RecordDetails<'static>
     }
 }
 
-/// What a record says of a transition beside the socket.
+/// What a record says about a transition apart from the socket.
 struct RecordDetails<'a> {
     transition: Transition,
     start: StateStart,
     caller: Option<&'a OwnerRecord>,
 }
 
-/// A transition of a socket for which there is no room: what it says by itself.
+/// A transition of a socket that did not fit: only what the transition itself shows.
 #[inline(always)]
 fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
     let owner = if transition.opens() {
@@ -174,19 +175,20 @@ fn opener(to: u32) -> OwnerRecord {
     })
 }
 
-/// What is known of a socket's owner.
+/// What is known about a socket's owner.
 #[derive(Clone, Copy, PartialEq)]
 #[repr(u32)]
 enum Ownership {
-    /// It is the entry's.
+    /// It is the entry's owner.
     Known,
-    /// Some process has a descriptor, it is not known which.
+    /// Some process has a descriptor, but it is not known which one.
     Unknown,
-    /// No process has one.
+    /// No process has a descriptor.
     Unaccepted,
 }
 
-/// Whether the entry's owner holds: not that of the listener once somebody has accepted unseen.
+/// Whether the entry's owner is valid: the listener's owner is not, once a process has accepted the
+/// socket unseen.
 #[inline(always)]
 fn ownership(entry: &TrackedSocket, sock: &impl ReadSock) -> Ownership {
     let owner = entry.owner();
@@ -200,8 +202,8 @@ fn ownership(entry: &TrackedSocket, sock: &impl ReadSock) -> Ownership {
     }
 }
 
-/// Writes the record, if the filter lets it through; or gives true when the duration is to be
-/// counted instead. A function of its own, for it is long and called from several places.
+/// Writes the record if it passes the filter, or returns true if the duration is to be counted
+/// instead. A separate function, because it is long and called from several places.
 #[inline(never)]
 fn write_unless_counted(
     entry: &TrackedSocket,
@@ -229,8 +231,9 @@ fn write_unless_counted(
     } else {
         0
     };
-    // What began before the start is told for user space to judge, and what came in before and waits
-    // to be accepted, for it knows where: both are rare.
+    // User space decides about durations that began before the start, and about sockets that came
+    // in before and wait to be accepted, because it knows their listeners. Both are rare, so they
+    // are reported.
     let waits = ownership == Ownership::Unaccepted && entry.held_from != LISTEN;
     if setting!(hist.states) != 0 && start.since_ns != 0 && before == 0 && !waits {
         return true;

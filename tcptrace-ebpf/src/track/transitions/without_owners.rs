@@ -1,5 +1,5 @@
-//! Histograms in which nothing depends on owners: only sockets in the states asked about are kept,
-//! and most transitions are none of our business.
+//! Histograms in which nothing depends on owners: only sockets in the requested states are kept,
+//! and most transitions are irrelevant.
 
 use tcptrace_common::WatchedSocket;
 
@@ -20,7 +20,7 @@ pub fn leaves_out(state: u32) -> bool {
     setting!(hist.without_owners) != 0 && setting!(hist.states) & (1 << (state & 31)) == 0
 }
 
-/// Takes a transition in; whether it was of a socket that is asked about.
+/// Handles a transition; returns whether it was of a wanted socket.
 #[inline(always)]
 pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> bool {
     let (leaves, enters) = (!leaves_out(transition.from), !leaves_out(transition.to));
@@ -28,7 +28,7 @@ pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> 
     match entry {
         Some(entry) if entry.state == transition.from => {
             let start = entry.step(transition.from, transition.to, transition.now_ns);
-            // Only now its addresses are known.
+            // Its addresses are only known now.
             if transition.from == SYN_SENT || transition.from == SYN_RECV {
                 describe(sock, transition.to, true, &mut entry.socket);
             }
@@ -59,8 +59,8 @@ pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> 
     }
 }
 
-/// Writes the record, if the filter wants it. Since when is not known here: user space may know, for
-/// sockets that it listed at the start.
+/// Writes the record if the filter wants it. The time of entry is not known here; user space may
+/// know it for sockets that it listed at the start.
 #[inline(never)]
 fn write_without_start(sock: &impl ReadSock, transition: &Transition) -> bool {
     let mut socket = WatchedSocket::default();
@@ -85,7 +85,7 @@ fn write_without_start(sock: &impl ReadSock, transition: &Transition) -> bool {
 #[inline(always)]
 fn enter(table: &Table, sock: &impl ReadSock, transition: &Transition) -> bool {
     let mut socket = WatchedSocket::default();
-    // What has just come in does not even have a cookie of its own.
+    // A socket that has just come in does not even have its own cookie.
     if transition.to != SYN_RECV {
         describe(sock, transition.to, false, &mut socket);
     }
