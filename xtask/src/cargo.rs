@@ -1,4 +1,4 @@
-//! Calling cargo, and reading what it says.
+//! Calling cargo, and reading its messages.
 
 use crate::{process, workspace::Workspace};
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ pub fn command(workspace: &Workspace) -> Command {
     command
 }
 
-/// A package of the workspace, as `cargo metadata` tells it.
+/// A package of the workspace, as `cargo metadata` reports it.
 #[derive(Debug, Deserialize)]
 pub struct Package {
     /// The package's name.
@@ -44,11 +44,11 @@ pub fn packages(workspace: &Workspace) -> Result<Vec<Package>> {
     command.args(["metadata", "--no-deps", "--format-version", "1"]);
     let text = process::capture(&mut command, "list the packages of the workspace")?;
     let metadata: Metadata =
-        serde_json::from_str(&text).context("cannot read what cargo metadata says")?;
+        serde_json::from_str(&text).context("cannot read the output of cargo metadata")?;
     Ok(metadata.packages)
 }
 
-/// Runs a cargo command that builds target `target` and gives the path of its executable. `args` start with the
+/// Runs a cargo command that builds target `target` and returns the path of its executable. `args` start with the
 /// subcommand.
 pub fn build_executable(workspace: &Workspace, args: &[&str], target: &str) -> Result<PathBuf> {
     let mut command = command(workspace);

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM as something to look at, for a subcommand that has to end in good order.
+//! Ctrl-C and SIGTERM as a flag, for a subcommand that has to end cleanly.
 
 use anyhow::{Result, bail};
 use std::{
@@ -13,7 +13,7 @@ extern "C" fn note(_signal: libc::c_int) {
     ASKED.store(true, Ordering::Relaxed);
 }
 
-/// From now on these signals do not end this process. Programs that it starts begin with the usual ways again.
+/// From now on these signals do not end this process. Programs that it starts have the default handlers again.
 pub fn watch() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         // SAFETY: the handler only stores to an atomic, which is async-signal-safe, and has the type that the kernel
@@ -22,12 +22,12 @@ pub fn watch() {
     }
 }
 
-/// Whether one has come.
+/// Whether a signal has arrived.
 pub fn asked() -> bool {
     ASKED.load(Ordering::Relaxed)
 }
 
-/// Fails when one has come.
+/// Fails if a signal has arrived.
 pub fn check() -> Result<()> {
     if asked() {
         bail!("interrupted");
@@ -35,7 +35,7 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Waits, and fails when one of them comes.
+/// Waits, and fails if a signal arrives.
 pub fn sleep(length: Duration) -> Result<()> {
     let end = Instant::now() + length;
     while let Some(left) = end.checked_duration_since(Instant::now()) {

@@ -1,4 +1,4 @@
-//! What a developer of tcptrace runs. `cargo xtask --help` lists it.
+//! The tasks of a developer of tcptrace. `cargo xtask --help` lists them.
 //!
 //! A library, so that tests and other tools can use the parts; the command is `main.rs`.
 

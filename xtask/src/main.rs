@@ -9,7 +9,7 @@ use xtask::{
     workspace::Workspace,
 };
 
-/// What a developer of tcptrace runs.
+/// Tasks for developers of tcptrace.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
 struct Cli {
@@ -28,12 +28,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // The processes of the demo and of the benchmarks are this very program, run again.
+    // The processes of the demo and of the benchmarks are this program, run again.
     if let Some(code) = part::main(std::env::args_os().skip(1)) {
         return code;
     }
     run().unwrap_or_else(|error| {
-        // One line, not anyhow's backtrace: the messages say what to do.
+        // One line without anyhow's backtrace: the messages say what to do.
         eprintln!("error: {error:#}");
         ExitCode::FAILURE
     })

@@ -1,4 +1,4 @@
-//! Running other programs, with errors that say what was being done.
+//! Runs other programs, with errors that say what was attempted.
 
 use anyhow::{Context, Result, bail};
 use std::{
@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Runs `command` to its end, its output shown; an error unless it succeeds. `doing` completes "cannot …".
+/// Runs `command` to its end and shows its output; an error unless it succeeds. `doing` completes "cannot …".
 pub fn run(command: &mut Command, doing: &str) -> Result<()> {
     let status = status(command, doing)?;
     if !status.success() {
@@ -16,14 +16,14 @@ pub fn run(command: &mut Command, doing: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs `command` to its end, its output shown, and gives its status.
+/// Runs `command` to its end, shows its output, and returns its status.
 pub fn status(command: &mut Command, doing: &str) -> Result<ExitStatus> {
     command
         .status()
         .with_context(|| format!("cannot {doing}: cannot start {}", name(command)))
 }
 
-/// Runs `command` to its end and gives what it wrote to its standard output; its errors are shown.
+/// Runs `command` to its end and returns its standard output; its standard error is shown.
 pub fn capture(command: &mut Command, doing: &str) -> Result<String> {
     let output = command
         .stderr(Stdio::inherit())
@@ -36,8 +36,12 @@ pub fn capture(command: &mut Command, doing: &str) -> Result<String> {
             output.status
         );
     }
-    String::from_utf8(output.stdout)
-        .with_context(|| format!("cannot {doing}: {} wrote no UTF-8", name(command)))
+    String::from_utf8(output.stdout).with_context(|| {
+        format!(
+            "cannot {doing}: the output of {} is not UTF-8",
+            name(command)
+        )
+    })
 }
 
 /// Like [`run`], but kills the program when it takes longer than `limit`.
@@ -66,8 +70,8 @@ pub fn run_within(command: &mut Command, limit: Duration, doing: &str) -> Result
     Ok(())
 }
 
-/// The exit code to pass on for a program that ended with `status`: its own, or 128 and the signal's number as
-/// a shell gives.
+/// The exit code to pass on for a program that ended with `status`: its own, or 128 plus the signal's number, like a
+/// shell.
 pub fn exit_code(status: ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt;
     let code = status

@@ -1,4 +1,4 @@
-//! Subcommands that need root themselves: built as the user, run again as root.
+//! Subcommands that need root themselves: the user builds, and root runs them again.
 
 use crate::{cargo, process, root, workspace::Workspace};
 use anyhow::{Context, Result};
@@ -14,7 +14,7 @@ pub fn program(workspace: &Workspace, given: Option<&Path>) -> Result<PathBuf> {
     match given {
         Some(path) => path
             .canonicalize()
-            .with_context(|| format!("{} is not there", path.display())),
+            .with_context(|| format!("{} does not exist", path.display())),
         None => cargo::build_executable(
             workspace,
             &[
@@ -30,15 +30,15 @@ pub fn program(workspace: &Workspace, given: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
-/// Runs the same subcommand as root, with what was built by the user (unless `given`), so that root leaves nothing
-/// in the target folder. `None` when this is root already.
+/// Runs the same subcommand as root, with the user's build (unless `given`), so that root leaves nothing in the target
+/// folder. `None` if this process already is root.
 pub fn as_root(program: &Path, given: Option<&Path>) -> Result<Option<ExitCode>> {
     if root::is_root()? {
         return Ok(None);
     }
-    let this = env::current_exe().context("cannot tell where this program is")?;
+    let this = env::current_exe().context("cannot find the path of this program")?;
     let mut command = match env::var("NO_COLOR") {
-        // sudo drops the environment; this much is asked for on purpose.
+        // sudo drops the environment; this variable is passed on purpose.
         Ok(value) => {
             let mut command = root::command(Path::new("/usr/bin/env"))?;
             command.arg(format!("NO_COLOR={value}")).arg(this);

@@ -5,10 +5,10 @@ use std::{env, ffi::OsStr, os::unix::fs::MetadataExt, path::Path, process::Comma
 
 /// Whether this process runs as root.
 pub fn is_root() -> Result<bool> {
-    // A process owns its own folder in /proc: the effective user without an unsafe call.
+    // A process owns its own folder in /proc: this gives the effective user without an unsafe call.
     let owner = Path::new("/proc/self")
         .metadata()
-        .context("cannot tell the user: /proc is not mounted")?
+        .context("cannot find out the user: /proc is not mounted")?
         .uid();
     Ok(owner == 0)
 }
@@ -20,7 +20,7 @@ pub fn command(program: &Path) -> Result<Command> {
     }
     if !is_on_path("sudo", env::var_os("PATH").as_deref()) {
         bail!(
-            "{} needs root and there is no sudo here: run the same command as root, or install sudo",
+            "{} needs root, and sudo is not installed: run the same command as root, or install sudo",
             program.display()
         );
     }

@@ -1,4 +1,4 @@
-//! Where things are in a checkout.
+//! The paths in a checkout.
 
 use anyhow::{Context, Result};
 use std::{
@@ -15,8 +15,8 @@ pub struct Workspace {
 impl Workspace {
     /// The checkout that this program was started from.
     ///
-    /// Cargo says at run time where the package is; the path from build time is only for a binary that is
-    /// started by hand, because a checkout may have been moved since.
+    /// Cargo passes the package's path at run time. The path from build time is only used for a binary that is started
+    /// by hand, because the checkout may have been moved since.
     pub fn current() -> Result<Self> {
         let package = env::var_os("CARGO_MANIFEST_DIR")
             .map(PathBuf::from)
@@ -30,10 +30,10 @@ impl Workspace {
 
     /// The checkout in `root`.
     pub fn at(root: &Path) -> Result<Self> {
-        // The compiler sees resolved paths, so what is remapped must be resolved too.
+        // The compiler sees resolved paths, so the remapped paths must be resolved too.
         let root = fs::canonicalize(root).with_context(|| {
             format!(
-                "{} is not there: run this by `cargo xtask` in a checkout",
+                "{} does not exist: run this by `cargo xtask` in a checkout",
                 root.display()
             )
         })?;
@@ -45,8 +45,8 @@ impl Workspace {
         &self.root
     }
 
-    /// Target folder of BPF builds: their own, so that they never wait for the lock of another cargo, and
-    /// always at this place, whatever `CARGO_TARGET_DIR` says.
+    /// The target folder of BPF builds. It is separate, so that they never wait for the lock of another cargo, and does
+    /// not depend on `CARGO_TARGET_DIR`.
     pub fn bpf_target(&self) -> PathBuf {
         self.root.join("target/bpf")
     }
@@ -62,8 +62,8 @@ impl Workspace {
             .join("tcptrace/src/source/bpf/tcptrace.bpf.digest")
     }
 
-    /// Copies what cargo needs to build any package of this workspace into `to`: the files at the top, cargo's
-    /// settings, and every folder that is a package.
+    /// Copies everything that cargo needs to build any package of this workspace into `to`: the files at the top,
+    /// cargo's settings, and every folder that is a package.
     pub fn copy_to(&self, to: &Path) -> Result<Self> {
         fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
         for entry in read_dir(&self.root)? {

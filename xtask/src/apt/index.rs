@@ -11,7 +11,7 @@ pub struct Package {
     pub depends: Vec<String>,
 }
 
-/// Reads stanzas of `Field: value` lines that empty lines part. Stanzas without name or version are skipped.
+/// Reads stanzas of `Field: value` lines, separated by empty lines. Stanzas without name or version are skipped.
 pub fn parse(text: &str) -> Vec<Package> {
     text.split("\n\n").filter_map(stanza).collect()
 }

@@ -1,10 +1,10 @@
-//! Where the machine gets Debian's packages from, asked of its own apt.
+//! The machine's mirror of Debian's packages, according to its own apt.
 
 use crate::process;
 use anyhow::{Context, Result};
 use std::{env, path::Path, process::Command};
 
-/// Debian's keys, from its package `debian-archive-keyring`. Without it apt falls back on all keys it trusts.
+/// Debian's keys, from its package `debian-archive-keyring`. Without them apt accepts all keys that it trusts.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// For machines whose apt has no entry for Debian: the address of a mirror, and of one of the security archive.
@@ -13,7 +13,7 @@ const OVERRIDES: [(Archive, &str); 2] = [
     (Archive::Security, "TCPTRACE_DEBIAN_SECURITY_MIRROR"),
 ];
 
-/// Debian's releases and their other names. Other systems with apt use none of them.
+/// Debian's releases and their aliases. Other systems with apt use none of these names.
 const RELEASES: [&str; 10] = [
     "bullseye",
     "bookworm",
@@ -27,7 +27,7 @@ const RELEASES: [&str; 10] = [
     "unstable",
 ];
 
-/// Security updates live in an archive of their own, often on another host or path.
+/// Security updates are in a separate archive, often on another host or path.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Archive {
     Main,
@@ -68,7 +68,7 @@ pub fn entry(suite: &str, architecture: &str) -> Result<String> {
 }
 
 fn configured(archive: Archive) -> Result<Option<String>> {
-    // apt reads its own configuration, in whichever of its formats.
+    // apt reads its own configuration, in any of its formats.
     let mut command = Command::new("apt-get");
     command.args([
         "indextargets",
@@ -99,7 +99,7 @@ fn choose(targets: &str, archive: Archive) -> Option<String> {
             .map(|(_, uri)| uri.to_owned())
     };
     of(archive).or_else(|| {
-        // Mirrors that carry both name them alike.
+        // Mirrors of both archives use the same names.
         let main = of(Archive::Main)?;
         (archive == Archive::Security).then(|| format!("{}-security/", main.trim_end_matches('/')))
     })

@@ -1,7 +1,7 @@
 //! Packages of any Debian suite, through the machine's own mirror and without root.
 //!
-//! apt itself fetches and checks everything, with lists and cache of its own kept apart from the machine's:
-//! nothing is installed, and what the machine's apt knows is left alone.
+//! apt itself fetches and checks everything, with lists and a cache that are separate from the machine's. Nothing is
+//! installed, and the machine's apt data does not change.
 
 mod index;
 mod mirror;
@@ -20,7 +20,7 @@ use std::{
 };
 use tempfile::TempDir;
 
-/// The package lists of one suite for one architecture. They are gone when this is dropped.
+/// The package lists of one suite for one architecture. Dropping this deletes them.
 pub struct Lists {
     dir: TempDir,
     suite: String,
@@ -28,8 +28,8 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Fetches the lists of `suite`, such as `trixie-backports` or `bullseye-security`. `architecture` is
-    /// Debian's name of it, such as `amd64`.
+    /// Fetches the lists of `suite`, such as `trixie-backports` or `bullseye-security`. `architecture` is Debian's
+    /// name, such as `amd64`.
     pub fn fetch(suite: &str, architecture: &str) -> Result<Self> {
         let dir = tempfile::Builder::new()
             .prefix("apt-")
@@ -62,15 +62,14 @@ impl Lists {
         Ok(text.lines().map(str::to_owned).collect())
     }
 
-    /// Every version of the packages with these names, in no order that one may rely on.
+    /// Every version of the packages with these names, in no particular order.
     pub fn show<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<Vec<Package>> {
         let mut names = names.into_iter().peekable();
         if names.peek().is_none() {
             return Ok(Vec::new());
         }
         let mut command = self.command("apt-cache");
-        // apt-cache fails when one name is unknown, and yet shows the others: what is missing is the caller's
-        // to see.
+        // apt-cache fails if one name is unknown, but still shows the others. The caller checks what is missing.
         let output = command
             .arg("show")
             .args(names)
@@ -80,7 +79,7 @@ impl Lists {
         Ok(index::parse(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// Downloads `package` into `to` and gives the path of the `.deb`. apt checks it against the signed lists.
+    /// Downloads `package` into `to` and returns the path of the `.deb`. apt checks it against the signed lists.
     pub fn download(&self, package: &Package, to: &Path) -> Result<PathBuf> {
         let into = tempfile::tempdir_in(to)
             .with_context(|| format!("cannot write in {}", to.display()))?;
@@ -101,7 +100,7 @@ impl Lists {
         Ok(deb)
     }
 
-    /// One of apt's programs, told to know nothing but these lists.
+    /// One of apt's programs, configured to use only these lists.
     fn command(&self, program: &str) -> Command {
         let dir = self.dir.path();
         let mut command = Command::new(program);
@@ -119,15 +118,15 @@ impl Lists {
             ("Dir::Cache", dir.join("cache").into_os_string()),
             ("APT::Architecture", self.architecture.as_str().into()),
             ("APT::Architectures", self.architecture.as_str().into()),
-            // Whatever the machine allows elsewhere: this must be signed, and a failed fetch must be an error.
+            // Regardless of the machine's settings: the lists must be signed, and a failed fetch must be an error.
             ("Acquire::AllowInsecureRepositories", "false".into()),
             ("APT::Get::AllowUnauthenticated", "false".into()),
             ("APT::Update::Error-Mode", "any".into()),
-            // As root, apt would drop to a user who may not write here.
+            // As root, apt would switch to a user who may not write here.
             ("APT::Sandbox::User", "root".into()),
             ("Acquire::Languages", "none".into()),
             ("Acquire::Retries", "3".into()),
-            // Icons and descriptions for software centres: megabytes of no use.
+            // Icons and descriptions for software centres are megabytes that are not needed.
             (
                 "Acquire::IndexTargets::deb::DEP-11::DefaultEnabled",
                 "false".into(),
@@ -148,7 +147,7 @@ impl Lists {
     }
 }
 
-/// Unpacks the files of a `.deb` into the folder `to`; none of its scripts is run.
+/// Unpacks the files of a `.deb` into the folder `to`, without running its scripts.
 pub fn unpack(deb: &Path, to: &Path) -> Result<()> {
     process::run(
         Command::new("dpkg-deb").arg("--extract").arg(deb).arg(to),

@@ -1,11 +1,11 @@
-//! The order of Debian's version numbers: dpkg's own, which is there wherever apt is.
+//! The order of Debian's version numbers, from dpkg, which is installed wherever apt is.
 
 use super::Package;
 use crate::process;
 use anyhow::{Result, bail};
 use std::process::Command;
 
-/// The newest of these packages; of versions that are equal, the first.
+/// The newest of these packages; the first one of equal versions.
 pub fn newest<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Result<Option<&'a Package>> {
     let mut packages = packages.into_iter();
     let Some(first) = packages.next() else {

@@ -1,8 +1,8 @@
-//! Benchmarks: what tcptrace costs the machine, and how fast it answers.
+//! Benchmarks: how much tcptrace costs the machine, and how fast it answers.
 //!
-//! Other things go on on any machine, and what they take changes from second to second. So nothing is measured
-//! alone: whatever is compared takes turns, each turn gives one ratio, and the median of the ratios is the result,
-//! with the quartiles to tell how sure it is. Before each turn a quiet moment is waited for.
+//! Every machine also runs other programs, and their load changes from second to second. So nothing is measured alone:
+//! the compared subjects take turns, each turn gives one ratio, and the median of the ratios is the result, with the
+//! quartiles as a measure of its certainty. Each turn waits for a quiet moment first.
 
 mod gauge;
 mod load;
@@ -21,9 +21,9 @@ use std::{path::PathBuf, time::Duration};
 #[derive(Debug)]
 pub struct Plan {
     measurements: Vec<Measurement>,
-    /// Whether fewer and shorter turns are enough.
+    /// Whether to run fewer and shorter turns.
     quick: bool,
-    /// The tcptrace.
+    /// The tcptrace to measure.
     program: PathBuf,
     patience: Patience,
 }
@@ -32,7 +32,7 @@ pub struct Plan {
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
 impl Plan {
-    /// To take these measurements (all when there are none) of `program`.
+    /// A plan for these measurements (all if there are none) of `program`.
     pub fn new(measurements: Vec<Measurement>, quick: bool, program: PathBuf) -> Self {
         let patience = if quick { Duration::ZERO } else { PATIENCE };
         Self {
@@ -43,18 +43,18 @@ impl Plan {
         }
     }
 
-    /// How many turns: `full`, or a few.
+    /// The number of turns: `full`, or a few.
     fn rounds(&self, full: usize) -> usize {
         if self.quick { full.min(3) } else { full }
     }
 }
 
-/// Measures, prints a table for each measurement, and writes them all down when nothing was left out.
+/// Measures, prints a table for each measurement, and writes the results into the document if nothing was left out.
 pub fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
     let wanted = |measurement: &Measurement| {
         plan.measurements.is_empty() || plan.measurements.contains(measurement)
     };
-    // So that namespaces and files are gone in the end, too, when it is interrupted.
+    // So that namespaces and files are also removed when the program is interrupted.
     interrupt::watch();
     let mut machine = Machine::look()?;
     let mut sections = Vec::new();
@@ -70,13 +70,10 @@ pub fn run(workspace: &Workspace, plan: &Plan) -> Result<()> {
     println!("{}", report::figures(&sections));
     let path = workspace.root().join("docs/performance.md");
     if plan.quick || sections.len() < Measurement::ALL.len() {
-        eprintln!(
-            "{} is not touched: only a full run is written down",
-            path.display()
-        );
+        eprintln!("{} is unchanged: only a full run writes it", path.display());
         return Ok(());
     }
     report::write(&path, &machine, &sections)?;
-    eprintln!("{} is written", path.display());
+    eprintln!("wrote {}", path.display());
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::{fmt::Write, fs, path::Path};
 const BEGIN: &str = "<!-- begin: written by cargo xtask bench -->\n";
 const END: &str = "<!-- end: written by cargo xtask bench -->";
 
-/// What a part found.
+/// The results of a measurement.
 #[derive(Debug, Default)]
 pub struct Section {
     title: &'static str,
@@ -53,12 +53,12 @@ impl Section {
         self.body.push('\n');
     }
 
-    /// A figure to reach: at most `most`.
+    /// A target: at most `most`.
     pub fn at_most(&mut self, what: &str, found: f64, most: f64, unit: &str) {
         self.figure(what, format!("≤ {most}{unit}"), found, unit, found <= most);
     }
 
-    /// A figure to reach: at least `least`.
+    /// A target: at least `least`.
     pub fn at_least(&mut self, what: &str, found: f64, least: f64, unit: &str) {
         self.figure(
             what,
@@ -71,9 +71,9 @@ impl Section {
 
     fn figure(&mut self, what: &str, wanted: String, found: f64, unit: &str, reached: bool) {
         let decimals = match unit {
-            // A count.
+            // It is a count.
             "" => 0,
-            // Of what is nearly all, the difference counts.
+            // Values close to 100 % need more digits.
             " %" => 3,
             _ if found < 10.0 => 3,
             _ => 1,
@@ -92,7 +92,7 @@ impl Section {
     }
 }
 
-/// The figures to reach and whether they were.
+/// The targets, and whether they were reached.
 pub fn figures(sections: &[Section]) -> String {
     let mut text =
         String::from("| figure | to reach | measured | |\n| --- | ---: | ---: | --- |\n");
@@ -109,7 +109,7 @@ pub fn figures(sections: &[Section]) -> String {
     text
 }
 
-/// Puts the results in the place that is marked for them.
+/// Puts the results between the marks in the document.
 pub fn write(path: &Path, machine: &Machine, sections: &[Section]) -> Result<()> {
     let old =
         fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
@@ -119,7 +119,7 @@ pub fn write(path: &Path, machine: &Machine, sections: &[Section]) -> Result<()>
     }
     let new = replace(&old, &text).with_context(|| {
         format!(
-            "{} has no place for the results: the lines {BEGIN}and {END}",
+            "{} has no place for the results: it needs the lines {BEGIN}and {END}",
             path.display()
         )
     })?;

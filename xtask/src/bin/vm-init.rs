@@ -1,6 +1,6 @@
-//! The init of a test guest: makes the machine ready, runs the live tests, tells how they ended, and switches off.
+//! The init of a test guest: prepares the machine, runs the live tests, reports the result, and powers off.
 //!
-//! If it cannot go on it ends; the kernel panics at that, and the host sees it.
+//! If it cannot continue, it exits. The kernel then panics, and the host sees it.
 
 use anyhow::{Context, Result};
 use rustix::{
@@ -24,7 +24,7 @@ use xtask::vm::{
     outcome::console::TESTS_BEGIN,
 };
 
-/// Kinds of file systems and where to mount them, in order.
+/// Types of file systems and their mount points, in order.
 const MOUNTS: [(&str, &str); 8] = [
     ("proc", "/proc"),
     ("sysfs", "/sys"),
@@ -36,10 +36,10 @@ const MOUNTS: [(&str, &str); 8] = [
     ("tmpfs", "/run"),
 ];
 
-/// What systemd lets services have, soft and hard. With the kernel's own limits no one runs a server.
+/// systemd's limits for services, soft and hard. Servers do not run with the kernel's default limits.
 const OPEN_FILES: (u64, u64) = (1024, 524_288);
 
-/// Tells the kernel to decompress a module itself (`MODULE_INIT_COMPRESSED_FILE`, 5.17).
+/// Makes the kernel decompress a module itself (`MODULE_INIT_COMPRESSED_FILE`, 5.17).
 const COMPRESSED: i32 = 4;
 
 fn main() -> Result<()> {
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
     rustix::system::reboot(RebootCommand::PowerOff).context("cannot switch off")
 }
 
-/// Makes the machine what the tests expect, as far as possible; gives what was not.
+/// Prepares the machine for the tests, as far as possible; returns what failed.
 fn prepare() -> Vec<String> {
     let mounts = MOUNTS.iter().map(|(kind, at)| mount(kind, at));
     let modules = match modules() {
@@ -129,13 +129,13 @@ fn load(path: &Path) -> Result<()> {
         .with_context(|| format!("cannot load {}", path.display()))
 }
 
-/// Runs the tests to their end and gives their exit code.
+/// Runs the tests to their end and returns their exit code.
 fn run(job: &Job) -> Result<i32> {
     let (program, arguments) = job
         .command
         .split_first()
         .context("the job names no program")?;
-    // Opened anew for each: what one program sets on it is not for the others.
+    // Opened separately for each, so that settings by one program do not affect the others.
     let port = || {
         File::options()
             .write(true)
@@ -154,7 +154,7 @@ fn run(job: &Job) -> Result<i32> {
         .stderr(port()?)
         .spawn()
         .with_context(|| format!("cannot start {program}"))?;
-    // Whatever loses its parent becomes init's child, and has to be waited for.
+    // A process that loses its parent becomes init's child, and init must wait for it.
     loop {
         let ended =
             rustix::process::wait(WaitOptions::empty()).context("cannot wait for the tests")?;

@@ -15,9 +15,9 @@ use std::{
     process::Command,
 };
 
-/// The profile of the workspace that it is built with, and the folder that cargo puts it into.
+/// The workspace's profile for the build, which is also the name of cargo's output folder.
 const PROFILE: &str = "bpf";
-/// Settings of the caller's that would change the build.
+/// Settings in the caller's environment that would change the build.
 const OVERRIDES: [&str; 4] = [
     "RUSTFLAGS",
     "RUSTC_WRAPPER",
@@ -25,7 +25,7 @@ const OVERRIDES: [&str; 4] = [
     "CARGO_INCREMENTAL",
 ];
 
-/// Builds the kernel side of `workspace` and gives the object's bytes, stripped to what the kernel needs.
+/// Builds the kernel side of `workspace` and returns the object's bytes, stripped to what the kernel needs.
 pub fn object(workspace: &Workspace) -> Result<Vec<u8>> {
     let mut command = command(workspace, "build")?;
     process::run(&mut command, "build the BPF object")?;
@@ -48,7 +48,7 @@ fn command(workspace: &Workspace, subcommand: &str) -> Result<Command> {
     let toolchain = Toolchain::prepare(workspace)?;
     fetch(workspace)?;
     let mut sysroots = vec![toolchain.real_sysroot.clone(), toolchain.sysroot.clone()];
-    // Cargo calls the compiler with relative paths for all that is in the workspace, as our sysroot is.
+    // Cargo calls the compiler with relative paths for everything in the workspace, which includes the sysroot.
     sysroots.extend(
         toolchain
             .sysroot
@@ -69,9 +69,9 @@ fn command(workspace: &Workspace, subcommand: &str) -> Result<Command> {
         .arg(workspace.bpf_target())
         .env("CARGO_ENCODED_RUSTFLAGS", flags)
         .env("RUSTC", &toolchain.rustc)
-        // Clippy takes the compiler's place and asks this for its sysroot.
+        // Clippy replaces the compiler and reads its sysroot from this variable.
         .env("SYSROOT", &toolchain.sysroot)
-        // `-Zbuild-std` is for nightly compilers unless told otherwise.
+        // Allows `-Zbuild-std` with a stable compiler.
         .env("RUSTC_BOOTSTRAP", "1")
         .env("LD_LIBRARY_PATH", library_path(&toolchain)?);
     for (name, _) in env::vars_os() {
@@ -86,15 +86,15 @@ fn command(workspace: &Workspace, subcommand: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Downloads the dependencies, so that the folders they go to are there to be remapped.
+/// Downloads the dependencies, so that their folders exist and can be remapped.
 fn fetch(workspace: &Workspace) -> Result<()> {
     let mut command = cargo::command(workspace);
     command.args(["fetch", "--locked", "--quiet"]);
     process::run(&mut command, "download the dependencies")
 }
 
-/// The folders of unpacked dependencies. Their names hold a hash of the registry's address, and a mirror has
-/// another address than crates.io: so each of them is remapped.
+/// The folders of unpacked dependencies. Their names contain a hash of the registry's address, and a mirror has another
+/// address than crates.io, so each of them is remapped.
 fn registries() -> Result<Vec<PathBuf>> {
     let home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -112,7 +112,7 @@ fn registries() -> Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-/// Where bpf-linker looks for the compiler's LLVM, which it uses.
+/// The path on which bpf-linker finds the compiler's LLVM.
 fn library_path(toolchain: &Toolchain) -> Result<OsString> {
     let old = env::var_os("LD_LIBRARY_PATH").unwrap_or_default();
     let folders = std::iter::once(toolchain.real_sysroot.join("lib"))

@@ -1,10 +1,11 @@
-//! Calls that nobody wrote: where the compiler cannot tell that a copy's ends are apart it calls `memmove`, which on
-//! BPF is a loop over single bytes. In a path that every transition takes, one such call costs a tenth of all.
+//! Finds calls that the compiler inserts: if it cannot exclude that source and destination of a copy overlap, it calls
+//! `memmove`, which on BPF is a loop over single bytes. In the path of every transition, one such call costs a tenth of
+//! the total time.
 
 use anyhow::{Context, Result, ensure};
 use object::build::elf::{Builder, SectionData};
 
-/// What the compiler may call.
+/// The functions that the compiler may call.
 const LOOPS: [&[u8]; 5] = [b"memcpy", b"memmove", b"memset", b"memcmp", b"bcmp"];
 
 /// Fails if a program of the ELF object `data` calls one.
@@ -41,7 +42,7 @@ mod tests {
         let workspace = Workspace::current().expect("the tests run in one");
         let data = fs::read(workspace.bpf_object()).expect("it is committed");
         refuse(&data).expect("it calls none");
-        // What a program refers to now, under another name.
+        // Gives a symbol that a program refers to another name.
         let mut builder = Builder::read(&*data).expect("it is an object");
         let referred = (builder.sections.iter())
             .find_map(|section| match &section.data {

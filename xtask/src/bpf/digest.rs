@@ -1,4 +1,4 @@
-//! A digest of the sources, committed with the object: a plain test tells when the object is out of date, without
+//! A digest of the sources, committed with the object: a unit test detects that the object is out of date, without
 //! building it.
 
 use crate::workspace::Workspace;
@@ -9,9 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// What the object is made from, relative to the workspace; folders with all that is in them.
+/// The object's sources, relative to the workspace; folders include everything in them.
 ///
-/// The lock file is not among them: most of its changes do not reach the object. `--check` sees those that do.
+/// The lock file is not included, because most of its changes do not affect the object. `--check` detects those that
+/// do.
 const SOURCES: [&str; 5] = [
     "rust-toolchain.toml",
     "tcptrace-common/Cargo.toml",
@@ -26,13 +27,13 @@ pub fn of_sources(workspace: &Workspace) -> Result<String> {
     for source in SOURCES {
         list(workspace.root(), Path::new(source), &mut files)?;
     }
-    // By bytes, so that no locale has a say.
+    // By bytes, so that the order does not depend on the locale.
     files.sort();
     let mut digest = Sha256::new();
     for file in files {
         let path = workspace.root().join(&file);
         let content = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        // With lengths, so that no two trees give the same bytes.
+        // With lengths, so that different trees never give the same bytes.
         for part in [file.as_os_str().as_encoded_bytes(), &content] {
             digest.update(u64::try_from(part.len())?.to_le_bytes());
             digest.update(part);

@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-/// Paths that depend on the machine: none of them may show in the object.
+/// Paths that depend on the machine: none of them may appear in the object.
 #[derive(Debug)]
 pub struct Paths {
     /// The checkout.
     pub workspace: PathBuf,
-    /// Folders with the sources of dependencies: one for each registry, all of them with the same crates.
+    /// Folders with the sources of dependencies: one per registry, all with the same crates.
     pub registries: Vec<PathBuf>,
     /// Folders where the compiler finds the standard library.
     pub sysroots: Vec<PathBuf>,
@@ -19,15 +19,16 @@ pub struct Paths {
 pub fn encoded(paths: &Paths) -> String {
     let mut flags = vec![
         format!("-Clinker={}", paths.linker.display()),
-        // The linker makes BTF of debug information; the rest of that is stripped from the object later.
+        // The linker makes BTF from debug information; the rest of it is stripped from the object later.
         "-Cdebuginfo=2".into(),
         "-Clink-arg=--btf".into(),
-        // aya-ebpf has a build for each architecture, chosen by the host's unless told. They differ in the layout
-        // of registers only, which tracing programs without kprobes never touch: one object serves all little-endian
-        // machines, and this keeps it the same whatever it is built on.
+        // aya-ebpf has a build for each architecture and chooses the host's by default. They only differ in the layout
+        // of registers, which tracing programs without kprobes never use. So one object works on all little-endian
+        // machines, and this flag makes it the same on every build machine.
         r#"--cfg=bpf_target_arch="x86_64""#.into(),
     ];
-    // The compiler takes the last prefix that matches: the workspace, which holds our own sysroot, goes first.
+    // The compiler uses the last matching prefix, so the workspace, which contains the sysroot of this build, comes
+    // first.
     flags.push(remap(&paths.workspace, "/tcptrace"));
     flags.extend(paths.registries.iter().map(|dir| remap(dir, "/cargo")));
     flags.extend(paths.sysroots.iter().map(|dir| remap(dir, "/rust")));

@@ -1,6 +1,6 @@
-//! Making the BPF object.
+//! Building the BPF object.
 //!
-//! The object is committed, so it must be the same bytes wherever it is built: see [`build`] for what that takes.
+//! The object is committed, so every build must give the same bytes: see [`build`] for how.
 
 pub mod build;
 mod byte_loops;

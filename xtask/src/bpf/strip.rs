@@ -1,7 +1,7 @@
-//! Taking the debug information out of the object.
+//! Removes the debug information from the object.
 //!
-//! It is four fifths of the file and the loader has no use for it; BTF, which was made of it, stays. Done here and
-//! not by LLVM's or GNU's tools, because the first may be missing (and of any version) and the second refuse BPF.
+//! It is four fifths of the file and the loader does not need it; BTF, which was made from it, stays. LLVM's and GNU's
+//! tools are not used, because the first may be missing (or of any version) and the second refuse BPF.
 
 use anyhow::{Context, Result, bail};
 use object::{
@@ -9,7 +9,7 @@ use object::{
     elf,
 };
 
-/// The ELF object `data` without DWARF sections and what refers to them.
+/// The ELF object `data` without DWARF sections and references to them.
 pub fn strip_debug(data: &[u8]) -> Result<Vec<u8>> {
     let mut builder = Builder::read(data).context("not an ELF object")?;
     if builder.header.e_machine != elf::EM_BPF {
@@ -18,11 +18,11 @@ pub fn strip_debug(data: &[u8]) -> Result<Vec<u8>> {
     for section in &mut builder.sections {
         section.delete = is_debug(&section.name);
     }
-    // The compiler's name of its own input file says nothing.
+    // The compiler's name of its own input file is not useful.
     for symbol in &mut builder.symbols {
         symbol.delete |= symbol.st_type() == elf::STT_FILE;
     }
-    // LLVM keeps the sections' names with the symbols'; the writer wants them apart.
+    // LLVM keeps the names of sections and symbols together; the writer needs them in separate sections.
     let names = builder.sections.add();
     names.name = b".shstrtab".as_slice().into();
     names.sh_type = elf::SHT_STRTAB;

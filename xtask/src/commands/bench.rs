@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: what tcptrace costs, measured.
+//! `cargo xtask bench`: measures the cost of tcptrace.
 
 use crate::{
     bench::{self, Measurement, Plan},
@@ -8,21 +8,21 @@ use crate::{
 use anyhow::Result;
 use std::{path::PathBuf, process::ExitCode};
 
-/// Measure what tcptrace costs (needs root, or sudo); a run of all parts goes into docs/performance.md
+/// Measure the cost of tcptrace (needs root, or sudo); a full run updates docs/performance.md
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Measure only these
     #[arg(value_enum)]
     parts: Vec<Measurement>,
-    /// Shorter and less exact; nothing is written
+    /// Run shorter and less exact measurements; does not update the document
     #[arg(long)]
     quick: bool,
-    /// The tcptrace to measure, in place of a release build of this checkout
+    /// The tcptrace to measure, instead of a release build of this checkout
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
 }
 
-/// Builds, becomes root where needed, and measures.
+/// Builds, becomes root if needed, and measures.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let given = args.program.as_deref();
     let program = rerun::program(workspace, given)?;

@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: what tcptrace shows, on sockets that leak before your eyes.
+//! `cargo xtask demo`: shows tcptrace on sockets that leak while you watch.
 
 use crate::{demo, rerun, workspace::Workspace};
 use anyhow::Result;
@@ -7,12 +7,12 @@ use std::{path::PathBuf, process::ExitCode};
 /// Show tcptrace on a leaking HTTP client pool and a server that does not accept (needs root, or sudo)
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// The tcptrace to show, in place of a release build of this checkout
+    /// The tcptrace to show, instead of a release build of this checkout
     #[arg(long, value_name = "PATH")]
     program: Option<PathBuf>,
 }
 
-/// Builds, becomes root where needed, and tells the story.
+/// Builds, becomes root if needed, and runs the demo.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let given = args.program.as_deref();
     let program = rerun::program(workspace, given)?;

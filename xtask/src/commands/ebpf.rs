@@ -1,4 +1,4 @@
-//! `cargo xtask ebpf`: builds the BPF object that is committed.
+//! `cargo xtask ebpf`: builds the committed BPF object.
 
 use crate::{
     bpf::{build, digest},
@@ -7,10 +7,10 @@ use crate::{
 use anyhow::{Context, Result, bail};
 use std::{fs, path::Path, process::ExitCode};
 
-/// Build the BPF object beside the loader, to be committed
+/// Build the BPF object, and write it where it is committed
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Change nothing: fail unless a build elsewhere gives the committed bytes
+    /// Change nothing: fail unless a build in another folder gives the committed bytes
     #[arg(long)]
     check: bool,
     /// Change nothing: run clippy on the kernel side
@@ -18,7 +18,7 @@ pub struct Args {
     clippy: bool,
 }
 
-/// Does what `args` say.
+/// Runs the command with these arguments.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     if args.clippy {
         build::clippy(workspace)?;
@@ -31,7 +31,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 }
 
 fn write(workspace: &Workspace) -> Result<()> {
-    // Before the build: an edit made meanwhile must not count as built.
+    // Before the build: an edit during the build must not count as built.
     let digest = digest::of_sources(workspace)?;
     let object = build::object(workspace)?;
     save(&workspace.bpf_object(), &object)?;
@@ -52,7 +52,7 @@ fn save(path: &Path, content: &[u8]) -> Result<()> {
     fs::write(path, content).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Builds a copy in another place from nothing: that also proves that no path gets into the object.
+/// Builds a copy in another folder from scratch. This also proves that no path gets into the object.
 fn check(workspace: &Workspace) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let copy = workspace.copy_to(&folder.path().join("another place/tcptrace"))?;
@@ -66,7 +66,7 @@ fn check(workspace: &Workspace) -> Result<()> {
     })?;
     if let Some(difference) = difference(&committed, &built) {
         bail!(
-            "{} is not what the sources make: {difference}; run `cargo xtask ebpf` and commit",
+            "{} differs from a build of the sources: {difference}; run `cargo xtask ebpf` and commit",
             path.display()
         );
     }
@@ -78,7 +78,7 @@ fn check(workspace: &Workspace) -> Result<()> {
         );
     }
     println!(
-        "{}: the sources make the same {} bytes",
+        "{}: a build of the sources gives the same {} bytes",
         path.display(),
         built.len()
     );

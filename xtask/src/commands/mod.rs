@@ -1,4 +1,4 @@
-//! The subcommands, one file each: arguments, then what to do.
+//! The subcommands, one file each: the arguments, then the action.
 
 pub mod bench;
 pub mod demo;

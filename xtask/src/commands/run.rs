@@ -12,7 +12,7 @@ pub struct Args {
     args: Vec<String>,
 }
 
-/// Becomes tcptrace, so that signals and the exit code are its own; returns only when that fails.
+/// Replaces this process by tcptrace, so that signals and the exit code are tcptrace's; returns only if that fails.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let program = rerun::program(workspace, None)?;
     let mut command = root::command(&program)?;

@@ -1,4 +1,4 @@
-//! Who is in the story, and what they do when.
+//! The processes of the demo, and what they do when.
 
 use anyhow::{Result, bail};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,7 +10,7 @@ use testbed::{
 const API_PORT: u16 = 8080;
 const QUEUE_PORT: u16 = 9090;
 
-/// The processes, in a namespace of their own.
+/// The processes, in a separate namespace.
 pub struct Cast {
     _api: Player,
     checkout: Player,
@@ -46,7 +46,7 @@ impl Cast {
         self.netns.inode()
     }
 
-    /// What is stuck before tcptrace starts: 200 connections of a pool, 30 that wait to be accepted.
+    /// Leaks sockets before tcptrace starts: 200 connections of a pool, and 30 that wait to be accepted.
     pub fn leak_before(&mut self) -> Result<()> {
         self.workers.tell("call 30 200")?;
         self.checkout.tell("fetch 200 5")?;
@@ -54,14 +54,14 @@ impl Cast {
         done(&mut self.checkout)
     }
 
-    /// Starts what happens while tcptrace looks: another pool leaks 60 connections within 3 s, and 10 of those that
-    /// wait are accepted at last.
+    /// Starts the changes while tcptrace looks: another pool leaks 60 connections within 3 s, and then 10 of the
+    /// waiting connections are accepted.
     pub fn leak_meanwhile(&mut self) -> Result<()> {
         self.basket.tell("after 500 fetch 60 50")?;
         self.queue.tell("after 5000 accept 10")
     }
 
-    /// Whether all of that went as it should.
+    /// Checks that all of this worked.
     pub fn finish(&mut self) -> Result<()> {
         done(&mut self.basket)?;
         done(&mut self.queue)

@@ -1,7 +1,7 @@
-//! The demo: a story of processes that leak, told with what tcptrace says of them.
+//! The demo: processes that leak sockets, and the output of tcptrace about them.
 //!
-//! All of it happens in a network namespace of its own, and ends with this process, however that ends: the kernel
-//! kills the parts with it, and a namespace that nobody is in is gone.
+//! Everything happens in a separate network namespace and always ends with this process: the kernel kills the parts
+//! with it, and removes a namespace without processes.
 
 mod captions;
 mod cast;
@@ -12,10 +12,10 @@ use anyhow::Result;
 use cast::Cast;
 use std::{path::Path, process::ExitCode, time::Duration};
 
-/// Exit code of a program that was ended by Ctrl-C, as shells give it.
+/// Exit code of a program that was ended by Ctrl-C, like in a shell.
 const INTERRUPTED: u8 = 130;
 
-/// Tells the story; ends early, but in good order, on Ctrl-C or SIGTERM.
+/// Runs the demo; ends early, but cleanly, on Ctrl-C or SIGTERM.
 pub fn tell(program: &Path) -> Result<ExitCode> {
     interrupt::watch();
     let told = story(program);

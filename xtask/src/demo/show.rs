@@ -1,4 +1,4 @@
-//! Captions, and tcptrace between them.
+//! Shows captions, and runs tcptrace between them.
 
 use crate::{interrupt, process::exit_code};
 use anyhow::{Context, Result, bail};
@@ -11,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-/// Shows a caption, set off from what tcptrace writes.
+/// Shows a caption, separated from tcptrace's output.
 pub fn caption(text: &str) {
     let mut out = stdout().lock();
-    // A reader that went away shows soon enough: tcptrace then ends, too.
+    // If the reader is gone, tcptrace also ends soon.
     let _ = writeln!(out);
     for line in text.lines() {
         let _ = writeln!(out, "{}", format!("# {line}").trim_end());
@@ -22,7 +22,7 @@ pub fn caption(text: &str) {
     let _ = out.flush();
 }
 
-/// Waits where somebody reads along.
+/// Waits if the output is a terminal.
 pub fn time_to_read(length: Duration) -> Result<()> {
     if stdout().is_terminal() {
         interrupt::sleep(length)
@@ -47,7 +47,8 @@ pub fn run(program: &Path, arguments: &[&str]) -> Result<()> {
             return Ok(());
         }
         if interrupt::asked() && !told {
-            // On a terminal it knows already; being told twice is no harm. It still says its summary.
+            // On a terminal tcptrace has already received the signal; a second one does no harm. It still prints its
+            // summary.
             told = true;
             if let Ok(pid) = i32::try_from(child.id()) {
                 let _ = Pid::from_raw(pid).map(|pid| kill_process(pid, Signal::INT));

@@ -1,7 +1,7 @@
 //! Debian's package of the standard library's source.
 //!
-//! Debian's compiler is not the one in use, but the source of a release is the same: what differs is in parts
-//! that no BPF program uses.
+//! Debian's compiler is not the one in use, but the source of a release is the same: the differences are in parts that
+//! no BPF program uses.
 
 use crate::apt::{self, Lists, Package, unpack};
 use anyhow::{Context, Result};
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 /// The suite with the widest choice of Rust versions.
 const SUITE: &str = "trixie-backports";
 
-/// The package is the same for all architectures: any will do to look it up.
+/// The package is the same for all architectures, so any of them works for the lookup.
 const ARCHITECTURE: &str = "amd64";
 
-/// Fetches the source of Rust `release` into `scratch` and gives its folder `library`.
+/// Fetches the source of Rust `release` into `scratch` and returns its folder `library`.
 pub fn fetch(release: &str, scratch: &Path) -> Result<PathBuf> {
     let lists = Lists::fetch(SUITE, ARCHITECTURE)?;
     let packages = lists.show(["rust-src"])?;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The last version that uses rustc's own LLVM; later ones need LLVM's development packages.
 const VERSION: &str = "0.10.4";
 
-/// The path of bpf-linker, installed in the cache folder (about a minute) unless it is there.
+/// The path of bpf-linker. Installs it in the cache folder (about a minute) if it is not there.
 pub fn prepare(workspace: &Workspace) -> Result<PathBuf> {
     let root = cache::dir()?.join(format!("bpf-linker-{VERSION}"));
     let program = root.join("bin/bpf-linker");

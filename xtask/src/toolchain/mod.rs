@@ -1,4 +1,4 @@
-//! What building for the BPF target needs beyond a stable Rust: a linker, and the standard library's source.
+//! The requirements of a BPF build beyond a stable Rust: a linker, and the standard library's source.
 
 mod debian;
 mod linker;
@@ -13,19 +13,19 @@ use std::path::PathBuf;
 /// Everything that a BPF build needs, found or fetched.
 #[derive(Debug)]
 pub struct Toolchain {
-    /// The compiler to call: it takes the standard library's source from `sysroot`.
+    /// The compiler to call: it uses the standard library's source in `sysroot`.
     pub rustc: PathBuf,
-    /// The folder that `rustc` calls its sysroot; not the user's own.
+    /// The folder that `rustc` uses as its sysroot; not the user's own.
     pub sysroot: PathBuf,
-    /// The user's own sysroot, which holds the compiler itself.
+    /// The user's own sysroot, which contains the compiler itself.
     pub real_sysroot: PathBuf,
     /// The BPF linker.
     pub linker: PathBuf,
 }
 
 impl Toolchain {
-    /// Finds or fetches the parts. What is fetched goes to the cache folder and the workspace's target folder: the
-    /// user's own toolchain is left as it is.
+    /// Finds or fetches the parts. Fetched parts go to the cache folder and the workspace's target folder; the user's
+    /// own toolchain does not change.
     pub fn prepare(workspace: &Workspace) -> Result<Self> {
         let rustc = rustc::Rustc::pinned(workspace)?;
         let linker = linker::prepare(workspace)?;

@@ -16,12 +16,14 @@ pub struct Rustc {
 }
 
 impl Rustc {
-    /// The compiler, after a check that it is the version in `rust-toolchain.toml`: another one makes another BPF
+    /// The compiler, after a check that it is the version in `rust-toolchain.toml`: another version makes another BPF
     /// object from the same source.
     pub fn pinned(workspace: &Workspace) -> Result<Self> {
         let verbose = capture(workspace, &["--version", "--verbose"])?;
-        let field =
-            |name| field(&verbose, name).with_context(|| format!("`rustc -vV` says no {name}"));
+        let field = |name| {
+            field(&verbose, name)
+                .with_context(|| format!("the output of `rustc -vV` has no {name}"))
+        };
         let rustc = Self {
             release: field("release")?,
             host: field("host")?,

@@ -1,9 +1,9 @@
-//! A sysroot of our own: the user's compiler with the standard library's source.
+//! A separate sysroot: the user's compiler with the standard library's source.
 //!
-//! `-Zbuild-std` wants the source inside the sysroot. That is where cargo must find it for a second reason: cargo
-//! names each crate by its path, and only for what is inside the sysroot by the relative one. The names are in the
-//! symbols of the object, so with the source anywhere else the object would differ from machine to machine.
-//! A toolchain that has the component `rust-src` gives the same bytes.
+//! `-Zbuild-std` needs the source inside the sysroot. There is a second reason: cargo names each crate by its path, and
+//! only uses a relative path inside the sysroot. The names are in the symbols of the object, so with the source
+//! anywhere else the object would differ between machines. A toolchain with the component `rust-src` gives the same
+//! bytes.
 
 use super::rustc::Rustc;
 use anyhow::{Context, Result};
@@ -16,7 +16,7 @@ use std::{
 /// The compiler's sysroot, and the compiler that uses it.
 #[derive(Debug)]
 pub struct Shim {
-    /// What the compiler says its sysroot is.
+    /// The sysroot that the compiler reports.
     pub sysroot: PathBuf,
     /// The compiler to call.
     pub rustc: PathBuf,
@@ -38,7 +38,7 @@ pub fn write(sysroot: &Path, rustc: &Rustc, library: &Path) -> Result<Shim> {
         quote(sysroot)?
     );
     let program = sysroot.join("rustc");
-    // Left alone when it is right: a newer compiler makes cargo build everything again.
+    // A correct script is not rewritten: a newer compiler would make cargo build everything again.
     if fs::read_to_string(&program).is_ok_and(|old| old == script) {
         return Ok(Shim {
             sysroot: sysroot.into(),
@@ -54,7 +54,7 @@ pub fn write(sysroot: &Path, rustc: &Rustc, library: &Path) -> Result<Shim> {
     })
 }
 
-/// Makes `at` a symbolic link to `to`, in place of any link that is there.
+/// Makes `at` a symbolic link to `to`, and replaces an existing link.
 fn link(to: &Path, at: &Path) -> Result<()> {
     if fs::read_link(at).is_ok_and(|old| old == to) {
         return Ok(());

@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
-/// How long rustup may take to fetch a toolchain: on a network that lets nothing through it must not hang.
+/// How long rustup may take to fetch a toolchain, so that it does not hang on a network that drops everything.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(300);
 
 /// The folder `library` of the source: the toolchain's own, or the cache's, filled on first use.
 ///
-/// Debian's package is tried before rustup: it is a tenth of what rustup would fetch (which wants a whole
-/// toolchain with it), and apt checks its signature.
+/// Debian's package is tried before rustup: it is a tenth of the download of rustup, which fetches a whole toolchain,
+/// and apt checks its signature.
 pub fn prepare(rustc: &Rustc) -> Result<PathBuf> {
     let own = rustc.sysroot.join("lib/rustlib/src/rust/library");
     if is_library(&own) {
@@ -31,18 +31,18 @@ pub fn prepare(rustc: &Rustc) -> Result<PathBuf> {
         "fetching the source of Rust {}'s standard library",
         rustc.release
     );
-    // Beside the place it goes to, so that it can be moved there: never half of it is seen.
+    // Beside its destination, so that it can be moved there at once and is never visible in part.
     let scratch = tempfile::tempdir_in(&cache).context("cannot make a folder in the cache")?;
     let fetched = debian::fetch(&rustc.release, scratch.path()).or_else(|debian| {
         from_rustup(&rustc.release, scratch.path()).map_err(|rustup| {
             anyhow!(
-                "the source of Rust {}'s standard library is needed and cannot be fetched: run \
+                "cannot fetch the source of Rust {}'s standard library, which the BPF build needs: run \
                  `rustup component add rust-src`\n- from Debian: {debian:#}\n- from rustup: {rustup:#}",
                 rustc.release
             )
         })
     })?;
-    // Another run may have been faster: its copy is as good.
+    // Another run may have been faster: its copy is the same.
     match fs::rename(&fetched, &cached) {
         Err(_) if is_library(&cached) => Ok(cached),
         result => result
@@ -56,7 +56,7 @@ fn is_library(dir: &Path) -> bool {
     dir.join("core/src/lib.rs").is_file() && dir.join("Cargo.lock").is_file()
 }
 
-/// Lets rustup fetch the source into a home of its own: the user's toolchains are left as they are.
+/// Makes rustup fetch the source into a separate home, so that the user's toolchains do not change.
 fn from_rustup(release: &str, scratch: &Path) -> Result<PathBuf> {
     let home = scratch.join("rustup");
     let mut command = Command::new("rustup");

@@ -1,4 +1,4 @@
-//! What the kernel counts of the BPF programs that a process has loaded.
+//! The kernel's statistics of the BPF programs that a process has loaded.
 
 use anyhow::{Context, Result};
 use std::{
@@ -7,14 +7,14 @@ use std::{
     os::fd::{FromRawFd, OwnedFd},
 };
 
-/// Has the kernel time every BPF program while the result lives.
+/// Makes the kernel time every BPF program until the result is dropped.
 ///
-/// A descriptor and not the sysctl `kernel.bpf_stats_enabled`: it ends with this process, however that ends.
+/// A descriptor instead of the sysctl `kernel.bpf_stats_enabled`, because it ends with this process in any case.
 pub fn time_programs() -> Result<OwnedFd> {
     /// `BPF_ENABLE_STATS` and, all zeros, `BPF_STATS_RUN_TIME` (`include/uapi/linux/bpf.h`, Linux 5.8).
     const BPF_ENABLE_STATS: libc::c_int = 32;
     let what = [0u32; 4];
-    // SAFETY: the kernel reads as many bytes as it is told there are.
+    // SAFETY: the kernel reads as many bytes as the call says.
     let fd = unsafe {
         libc::syscall(
             libc::SYS_bpf,
@@ -26,7 +26,7 @@ pub fn time_programs() -> Result<OwnedFd> {
     if fd < 0 {
         return Err(io::Error::last_os_error()).context("the kernel does not time BPF programs");
     }
-    // SAFETY: the call gave a new descriptor that nobody else has; descriptors fit into an int.
+    // SAFETY: the call returned a new descriptor with no other owner; descriptors fit into an int.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
@@ -46,7 +46,7 @@ impl Runs {
     }
 }
 
-/// The programs of a process, by their identities.
+/// The programs of a process, by id.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Programs(BTreeMap<u64, Runs>);
 
@@ -59,8 +59,8 @@ impl Programs {
         Self(runs.collect())
     }
 
-    /// How many transitions there were: the program that follows them runs most often, for others see a connection
-    /// once or an end of it once.
+    /// The number of transitions: the program that follows them runs most often, because other programs only run once
+    /// per connection or per end of it.
     pub fn transitions(&self) -> u64 {
         self.0.values().map(|runs| runs.count).max().unwrap_or(0)
     }
@@ -77,14 +77,14 @@ pub fn of(pid: u32) -> Result<Option<Programs>> {
     let folder = format!("/proc/{pid}/fdinfo");
     let mut programs = BTreeMap::new();
     for entry in fs::read_dir(&folder).with_context(|| format!("cannot list {folder}"))? {
-        // A descriptor may be closed before it is looked at.
+        // A descriptor may be closed before it is read.
         let text = fs::read_to_string(entry?.path()).unwrap_or_default();
         programs.extend(parse(&text));
     }
     Ok((!programs.is_empty()).then_some(Programs(programs)))
 }
 
-/// A program's identity (two descriptors may be of one program) and counts, where `fdinfo` is one's.
+/// A program's id (two descriptors may belong to one program) and counts, if `fdinfo` is that of a program.
 fn parse(fdinfo: &str) -> Option<(u64, Runs)> {
     let field = |name: &str| {
         fdinfo
@@ -128,7 +128,7 @@ mod tests {
             Programs(runs.collect())
         };
         let before = programs(&[(1, 5, 500), (2, 1, 10)]);
-        // The third has been loaded meanwhile.
+        // The third was loaded in between.
         let after = programs(&[(1, 15, 2500), (2, 2, 110), (3, 1, 100)]);
         let ran = after.since(&before);
         assert_eq!(ran, programs(&[(1, 10, 2000), (2, 1, 100), (3, 1, 100)]));

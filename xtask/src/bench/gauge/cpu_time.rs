@@ -1,10 +1,10 @@
-//! Time that a process took on the CPUs.
+//! The CPU time of a process.
 
 use anyhow::{Context, Result};
 use rustix::param::clock_ticks_per_second;
 use std::{fs, io};
 
-/// In seconds, as the kernel tells it: in ticks, of which there are 100 a second.
+/// In seconds. The kernel reports it in ticks, 100 per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CpuTime {
     /// In its own code.
@@ -14,7 +14,7 @@ pub struct CpuTime {
 }
 
 impl CpuTime {
-    /// Of a child that has ended and was not waited for yet, all of its threads; `None` while it runs.
+    /// The time of a child that has ended and was not waited for yet, with all its threads; `None` while it runs.
     pub fn of_ended(pid: u32) -> Result<Option<Self>> {
         let path = format!("/proc/{pid}/stat");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
@@ -31,10 +31,10 @@ impl CpuTime {
     }
 }
 
-/// Seconds of a process until now (also of one that has ended and was not waited for), all of its threads, in its own
-/// code and in the kernel together: these the kernel knows to the nanosecond.
+/// The CPU time of a process until now, in seconds (also of one that has ended and was not waited for), with all its
+/// threads, in its own code and in the kernel together. The kernel reports this sum to the nanosecond.
 pub fn so_far(pid: u32) -> Result<f64> {
-    let what = || format!("the kernel does not say what process {pid} took");
+    let what = || format!("the kernel does not report the CPU time of process {pid}");
     let mut clock = 0;
     // SAFETY: the clock's number is written into a variable of its type.
     let error = unsafe { libc::clock_getcpuclockid(i32::try_from(pid)?, &raw mut clock) };
@@ -52,7 +52,7 @@ pub fn so_far(pid: u32) -> Result<f64> {
     Ok(time.tv_sec as f64 + time.tv_nsec as f64 / 1e9)
 }
 
-/// State and times. The name, in parentheses, may have anything in it.
+/// State and times. The name, in parentheses, may contain anything.
 fn parse(stat: &str, ticks: f64) -> Option<(&str, CpuTime)> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let words: Vec<_> = rest.split(' ').collect();

@@ -1,4 +1,4 @@
-//! What machine it was, and how busy.
+//! The machine and its load.
 
 use crate::process;
 use anyhow::{Context, Result};
@@ -15,7 +15,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// As it is now.
+    /// The machine as it is now.
     pub fn look() -> Result<Self> {
         let kernel =
             fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot tell the kernel")?;
@@ -36,7 +36,7 @@ impl Machine {
         })
     }
 
-    /// Notes how busy it was in the end: the benchmarks themselves keep it busy, too.
+    /// Records the load at the end, which includes the load of the benchmarks themselves.
     pub fn finish(&mut self) -> Result<()> {
         self.load[1] = load()?;
         Ok(())
@@ -64,7 +64,7 @@ impl fmt::Display for Machine {
         )?;
         writeln!(
             f,
-            "Where two numbers follow in brackets they are the quartiles around the median before them."
+            "Two numbers in brackets are the quartiles around the median before them."
         )
     }
 }

@@ -1,4 +1,4 @@
-//! What is read off: clocks and counters of the kernel, the machine itself, and the statistics of what was read.
+//! What is read: clocks and counters of the kernel, the machine itself, and the statistics of the values.
 
 pub mod bpf_runs;
 pub mod cpu_time;

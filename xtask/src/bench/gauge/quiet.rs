@@ -1,26 +1,26 @@
-//! Waiting for a moment in which the machine does nothing else.
+//! Waits for a moment in which the machine does nothing else.
 
 use crate::interrupt;
 use anyhow::{Context, Result};
 use std::{cell::Cell, fs, time::Duration};
 
-/// How long one glance at the machine takes.
+/// How long one check of the machine takes.
 const GLANCE: Duration = Duration::from_millis(200);
-/// Part of the processors' time that may go elsewhere.
+/// The fraction of the processors' time that others may use.
 const QUIET: f64 = 0.1;
 
-/// Patience, of which each wait takes a part.
+/// The remaining patience; each wait uses some of it.
 #[derive(Debug)]
 pub struct Patience(Cell<Duration>);
 
 impl Patience {
-    /// So much of it, for all waits together.
+    /// This much patience for all waits together.
     pub fn new(length: Duration) -> Self {
         Self(Cell::new(length))
     }
 
-    /// Waits until others leave the processors alone, or patience is at its end: then it is measured all the same,
-    /// and the quartiles show it. Fails on Ctrl-C.
+    /// Waits until other programs use little of the processors, or until the patience is used up. Then the measurement
+    /// runs anyway, and the quartiles show the noise. Fails on Ctrl-C.
     pub fn wait(&self) -> Result<()> {
         interrupt::check()?;
         let mut before = Ticks::now()?;
@@ -37,7 +37,7 @@ impl Patience {
     }
 }
 
-/// What the processors did since boot.
+/// The processors' time since boot.
 #[derive(Debug, PartialEq, Eq)]
 struct Ticks {
     busy: u64,
@@ -46,7 +46,8 @@ struct Ticks {
 
 impl Ticks {
     fn now() -> Result<Self> {
-        let text = fs::read_to_string("/proc/stat").context("cannot tell how busy it is")?;
+        let text =
+            fs::read_to_string("/proc/stat").context("cannot read how busy the machine is")?;
         Self::parse(&text).context("cannot read /proc/stat")
     }
 

@@ -3,7 +3,7 @@
 use anyhow::{Result, bail};
 use std::fmt;
 
-/// The middle of some values, and how far the middle half of them spreads.
+/// The median of some values, and the spread of the middle half of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     pub lower: f64,
@@ -12,7 +12,7 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// Of these values; there must be some, and all must be numbers.
+    /// The spread of these values; there must be at least one, and all must be numbers.
     pub fn of(values: impl IntoIterator<Item = f64>) -> Result<Self> {
         let mut sorted: Vec<_> = values.into_iter().collect();
         if sorted.is_empty() || sorted.iter().any(|value| !value.is_finite()) {
@@ -26,7 +26,7 @@ impl Spread {
         })
     }
 
-    /// With so many decimals.
+    /// With this many decimals.
     pub fn show(&self, decimals: usize) -> String {
         let Self {
             lower,
@@ -43,7 +43,7 @@ impl fmt::Display for Spread {
     }
 }
 
-/// Between two values of `sorted`, where it falls between them.
+/// A quantile, interpolated between two values of `sorted`.
 fn quantile(sorted: &[f64], part: f64) -> f64 {
     let place = part * (sorted.len() - 1) as f64;
     let (below, above) = (place.floor() as usize, place.ceil() as usize);

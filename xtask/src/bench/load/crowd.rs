@@ -1,4 +1,4 @@
-//! Many sockets in a namespace: some that are stuck, and any number that are well.
+//! Many sockets in a namespace: some stuck ones, and any number of healthy ones.
 
 use anyhow::{Context, Result, bail};
 use rustix::process::Resource;
@@ -8,12 +8,12 @@ use testbed::{
     part::{Part, Player},
 };
 
-/// Descriptors that a process needs beside those of its sockets, generously.
+/// A generous number of descriptors that a process needs beside those of its sockets.
 const OTHER_DESCRIPTORS: u64 = 500;
-/// Sockets that one process holds: its connections (half as many) need ports, of which there are 28 000.
+/// Sockets that one process holds: its connections (half as many) need ports, and there are 28 000 ports.
 const MOST_SOCKETS: u64 = 40_000;
 
-/// The sockets, held by as many processes as their number needs.
+/// The sockets, held by as many processes as needed.
 pub struct Crowd {
     holders: Vec<Player>,
     established: usize,
@@ -22,7 +22,7 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// So many connections with one end in CLOSE_WAIT, held by a process of its own.
+    /// This many connections with one end in CLOSE_WAIT, held by a separate process.
     pub fn new(stuck: usize) -> Result<Self> {
         let netns = Netns::new()?;
         let mut crowd = Self {
@@ -39,7 +39,7 @@ impl Crowd {
         &self.netns
     }
 
-    /// Opens connections until so many sockets (both ends count) are ESTABLISHED.
+    /// Opens connections until this many sockets (both ends count) are ESTABLISHED.
     pub fn grow(&mut self, established: usize) -> Result<()> {
         let limit = rustix::process::getrlimit(Resource::Nofile)
             .maximum
@@ -48,7 +48,7 @@ impl Crowd {
         while self.established < established {
             let more = (established - self.established).min(most) / 2 * 2;
             if more == 0 {
-                bail!("{limit} descriptors for a process are too few");
+                bail!("{limit} descriptors per process are not enough");
             }
             self.add("holder", more, 0)?;
             self.established += more;
@@ -69,7 +69,7 @@ impl Crowd {
         Ok(())
     }
 
-    /// Whether the kernel counts what was meant to be there.
+    /// Checks that the kernel counts the intended number of sockets.
     fn check(&self) -> Result<()> {
         let text = self
             .netns
@@ -86,7 +86,7 @@ impl Crowd {
             .context("cannot read the kernel's count of sockets")?;
         let meant = self.established + 2 * self.stuck + self.holders.len();
         if found != meant {
-            bail!("{found} TCP sockets in the namespace, not {meant}");
+            bail!("the namespace has {found} TCP sockets instead of {meant}");
         }
         Ok(())
     }

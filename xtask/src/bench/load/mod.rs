@@ -1,4 +1,4 @@
-//! What is put on the machine while something is measured.
+//! The load on the machine while something is measured.
 
 pub mod crowd;
 pub mod track;

@@ -1,4 +1,4 @@
-//! Where the churn runs: some workers in a namespace of their own.
+//! The place where the churn runs: some workers in a separate namespace.
 
 use anyhow::{Context, Result};
 use std::fs;
@@ -14,21 +14,21 @@ pub struct Track {
     netns: Netns,
 }
 
-/// What a lap cost.
+/// The cost of a lap.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
     /// Connections of all workers.
     pub connections: u64,
-    /// Nanoseconds that pass for one connection.
+    /// Elapsed nanoseconds per connection.
     pub wall_ns: f64,
-    /// Nanoseconds on a CPU, in the workers, for one connection.
+    /// Nanoseconds of CPU time in the workers per connection.
     pub cpu_ns: f64,
 }
 
 impl Track {
     pub fn new(workers: usize) -> Result<Self> {
         let netns = Netns::new()?;
-        // The loop closes 25 000 connections a second; that many TIME_WAITs would use all ports up.
+        // The loop closes 25 000 connections per second; that many in TIME_WAIT would use up all ports.
         netns
             .run(|| fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", "0"))?
             .context("cannot switch TIME_WAIT off in the namespace")?;
@@ -38,12 +38,12 @@ impl Track {
         Ok(Self { workers, netns })
     }
 
-    /// The namespace that nothing else is in.
+    /// The namespace, which nothing else uses.
     pub fn netns(&self) -> &Netns {
         &self.netns
     }
 
-    /// All workers at once, for so many milliseconds; `close` is `orderly` or `reset`.
+    /// Runs all workers at once, for this many milliseconds; `close` is `orderly` or `reset`.
     pub fn lap(&mut self, close: &str, milliseconds: u64) -> Result<Cost> {
         for worker in &mut self.workers {
             worker.tell(&format!("{close} {milliseconds}"))?;

@@ -1,4 +1,4 @@
-//! How much slower connections come and go while something watches.
+//! How much tracing slows down opening and closing connections.
 
 use crate::bench::{
     Plan,
@@ -9,17 +9,17 @@ use crate::bench::{
 };
 use anyhow::{Context, Result};
 
-/// A lap is long enough that a live session looks at least once in it.
+/// A lap is long enough for at least one look of a live session.
 const LAP_MS: u64 = 2100;
-/// With those that see to each transition when it comes every moment is like the other.
+/// For subjects that handle each transition immediately, a shorter lap is representative.
 const STEADY_LAP_MS: u64 = 1000;
 const QUICK_LAP_MS: u64 = 500;
-/// Ratios to reach.
+/// The largest acceptable ratios.
 const MOST_OF_STUCK: f64 = 1.05;
 const MOST_OF_LOG: f64 = 1.20;
 const MOST_OF_HIST: f64 = 1.15;
 
-/// What is compared with nothing, and how.
+/// A subject to compare with no tracing, and how.
 struct Contest {
     subject: Subject,
     lap_ms: u64,
@@ -52,10 +52,10 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Connection churn");
     section.say(
         "A loop opens a connection over the loopback, exchanges a byte each way and closes it, as fast as it can: 10 \
-         transitions a connection. Each turn runs it without and with the program attached, in alternating order; \
-         the result is the ratio of the times for one connection. `tcptrace stuck` is a live session that looks \
-         every 2 s. `tcptrace hist` counts in the kernel: how long sockets were in CLOSE_WAIT, or in each state by \
-         program, which is the dearest of its usual ways. All others tell every transition, and write it into a file.",
+         transitions per connection. Each turn runs the loop without and with the program attached, in alternating \
+         order; the result is the ratio of the times per connection. `tcptrace stuck` is a live session that looks \
+         every 2 s. `tcptrace hist` counts in the kernel how long sockets were in CLOSE_WAIT, or in each state by \
+         program, which costs most of its usual modes. All others report every transition, and write it into a file.",
     );
     let (others, missing) = Subject::others();
     let contests = Contest::all(plan, others);
@@ -97,7 +97,7 @@ struct Found {
     without: Spread,
 }
 
-/// Runs the turns of all subjects by turns, too, so that all see the same noise.
+/// Also alternates between the subjects, so that all see the same noise.
 fn compare(plan: &Plan, workers: usize, contests: &[Contest]) -> Result<Vec<Found>> {
     let mut track = Track::new(workers)?;
     track.lap("orderly", 200).context("cannot run the churn")?;

@@ -1,4 +1,4 @@
-//! Whether `tcptrace hist` counts every duration, and what user space takes for it.
+//! Whether `tcptrace hist` counts every duration, and the CPU time that it needs in user space.
 
 use crate::{
     bench::{
@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 const LAP_MS: u64 = 5000;
 const QUICK_LAP_MS: u64 = 1000;
 const WORKERS: usize = 2;
-/// Part of the elapsed time that counting may take in user space, in percent.
+/// The CPU time that counting may take, in percent of the elapsed time.
 const MOST_CPU: f64 = 1.0;
 
-/// Durations that end in one connection of the loop, by state.
+/// Durations that end during one connection of the loop, by state.
 const OF_CLOSE_WAIT: &[(&str, u64)] = &[("CLOSE_WAIT", 1)];
 const OF_ALL: &[(&str, u64)] = &[
     ("CLOSE_WAIT", 1),
@@ -37,7 +37,7 @@ const COMM: &str = "churn";
 /// A way to count.
 struct Way {
     subject: Subject,
-    /// What a connection adds.
+    /// The durations that a connection adds.
     adds: &'static [(&'static str, u64)],
 }
 
@@ -45,13 +45,14 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Histograms");
     let lap_ms = if plan.quick { QUICK_LAP_MS } else { LAP_MS };
     section.say(&format!(
-        "The same loop in {WORKERS} workers, for {} s at once, while the durations in its network namespace are \
-         counted (`--netns`: nothing else is in it); then Ctrl-C, and the last report in JSON. What that has of each \
-         state, by program what it has under the loop's name, is held against what the loop went through. Each turn \
-         has a session as long in which nothing happens, too. CPU time is that of the tcptrace process, in its own \
-         code and in the kernel, in three parts: until everything is attached, while it counts, and for the last \
-         report. Only the second could grow with the rate, and user CPU is at most that. In the user CPU of all of it \
-         start and last report are included; that alone the kernel tells by samples.",
+        "The same loop in {WORKERS} workers, for {} s without a break, while `tcptrace hist` counts the durations in \
+         its network namespace (`--netns`: nothing else is in it); then Ctrl-C, and the last report in JSON. The \
+         counts of each state in the report (by program: those under the loop's name) are compared with the durations \
+         that the loop produced. Each turn also has a session of the same length in which nothing happens. CPU time is \
+         that of the tcptrace process, in its own code and in the kernel, in three parts: until everything is \
+         attached, while it counts, and for the last report. Only the second part could grow with the rate, and it is \
+         an upper bound of the user CPU time while counting. The user CPU time of the whole session includes start and \
+         last report; the kernel measures this figure by sampling.",
         lap_ms / 1000
     ));
     let mut track = Track::new(WORKERS)?;
@@ -90,7 +91,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         "durations/s",
         "counted",
         "missing or too many",
-        "said to be missing",
+        "reported as missing",
     ];
     section.table(&head, &counts);
     let head = [
@@ -99,13 +100,13 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         "start, CPU ms",
         "counting, CPU %",
         "last report, CPU ms",
-        "all of it, user CPU ms",
+        "whole session, user CPU ms",
     ];
     section.table(&head, &costs);
     Ok(section)
 }
 
-/// Durations of all turns: made, counted, wrong.
+/// Durations of all turns: produced, counted, wrong.
 fn count_row(name: &str, turns: &[Turn], section: &mut Section) -> Result<Vec<String>> {
     let sum = |count: fn(&Turn) -> u64| turns.iter().map(count).sum::<u64>();
     let wrong = sum(|turn| turn.wrong);
@@ -137,7 +138,7 @@ fn costs_row<'a>(
     ])
 }
 
-/// What a session with the loop and one without it came to.
+/// The results of a session with the loop and of one without it.
 struct Turn {
     made: u64,
     rate: f64,
@@ -148,13 +149,13 @@ struct Turn {
     idle: Cost,
 }
 
-/// Time on the CPUs.
+/// CPU time.
 struct Cost {
     start_ms: f64,
     /// Percent of the elapsed time.
     counting: f64,
     end_ms: f64,
-    /// In the process's own code only, from its start to its end.
+    /// Only in the process's own code, from its start to its end.
     user_ms: f64,
 }
 
@@ -181,7 +182,7 @@ impl Turn {
     }
 }
 
-/// Attaches it, does something, and ends it.
+/// Attaches the subject, does something, and ends it.
 fn session<T>(
     subject: &Subject,
     meanwhile: impl FnOnce() -> Result<T>,
@@ -200,7 +201,7 @@ fn session<T>(
     Ok((cost, result, ended))
 }
 
-/// What is needed of the schema `tcptrace.hist/1`.
+/// The needed part of the schema `tcptrace.hist/1`.
 #[derive(Deserialize)]
 struct Report {
     by: Vec<String>,
@@ -234,13 +235,13 @@ impl Tracing {
 }
 
 impl Report {
-    /// The last one.
+    /// The last report.
     fn parse(text: &str) -> Result<Self> {
         let line = text.lines().last().context("there is no report")?;
         serde_json::from_str(line).context("cannot read the report")
     }
 
-    /// Durations in that state; the loop's only, where programs are told apart.
+    /// Durations in that state; only those of the loop, if the report is by program.
     fn counted(&self, state: &str) -> u64 {
         let by_comm = self.by.iter().any(|part| part == "comm");
         let is_loop = |histogram: &&Histogram| {
@@ -255,7 +256,8 @@ impl Report {
             .sum()
     }
 
-    /// Missing or too many: each state for itself, for one that has too many must not hide another's loss.
+    /// The number missing or too many. Each state counts separately, so that too many in one state do not hide a loss
+    /// in another.
     fn wrong(&self, connections: u64, adds: &[(&str, u64)]) -> u64 {
         adds.iter()
             .map(|(state, adds)| (connections * adds).abs_diff(self.counted(state)))

@@ -1,4 +1,4 @@
-//! Time in the kernel for a transition, as the kernel itself takes it.
+//! Time in the kernel per transition, as the kernel itself measures it.
 
 use crate::bench::{
     Plan,
@@ -11,24 +11,25 @@ use anyhow::{Context, Result};
 
 /// Long enough for 100 000 transitions.
 const LAP_MS: u64 = 500;
-/// Nanoseconds for a transition to reach.
+/// The largest acceptable time per transition, in nanoseconds.
 const MOST_OF_STUCK: f64 = 150.0;
 const MOST_OF_LOG: f64 = 450.0;
 const MOST_OF_HIST: f64 = 350.0;
 
 pub fn measure(plan: &Plan) -> Result<Section> {
-    let mut section = Section::new("Time in the kernel for a transition");
+    let mut section = Section::new("Time in the kernel per transition");
     section.say(
-        "The kernel's own count of runs and of the time in them (`BPF_ENABLE_STATS`), over the same loop: the time in \
-         all programs of the one that is attached, for each transition of the loop. Closed in an orderly way, each \
-         connection goes into CLOSE_WAIT once and out of it once, which `tcptrace stuck` follows, beside 8 \
-         transitions that it lets pass; closed by a reset, none is of interest to it. So it is with `tcptrace hist`; of \
-         every state and by program, it counts a duration at 8 of 10 transitions (4 of 6), under its owner. `tcptrace log` tells every \
-         transition, and has programs beside for who accepts a connection and for the end of a socket, as that has. The counting \
-         itself is in it: an empty program counts as about 50 ns.",
+        "The kernel's own statistics of runs and run time (`BPF_ENABLE_STATS`), over the same loop: the time in all \
+         BPF programs of the attached tool, per transition of the loop. After an orderly close, each connection enters \
+         and leaves CLOSE_WAIT once. `tcptrace stuck` follows these two transitions and ignores the other 8; after a \
+         reset, it ignores all. The same holds for `tcptrace hist`. For every state and by program, `tcptrace hist` \
+         counts a duration at 8 of 10 transitions (4 of 6 after a reset), with its owner. `tcptrace log` reports every \
+         transition. These two also have programs that run at accepts and at the end of a socket. The figures include \
+         the cost of the measurement itself: an empty program counts as about 50 ns.",
     );
     let (others, _) = Subject::others();
-    // No look disturbs the laps: it would run the iterators, which are programs of the same process.
+    // The interval is so long that no look runs during the laps: it would run the iterators, which are programs of the
+    // same process.
     let subjects: Vec<_> = [
         (Subject::stuck(plan, "10min"), Some(MOST_OF_STUCK)),
         (Subject::hist(plan), Some(MOST_OF_HIST)),
@@ -52,7 +53,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
             ]);
             if let Some(most) = *most {
                 let what = format!(
-                    "in-kernel time for a transition with {}, closed {how}",
+                    "in-kernel time per transition with {}, closed {how}",
                     subject.name
                 );
                 section.at_most(&what, mean.median, most, " ns");
@@ -64,15 +65,15 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         &[
             "attached",
             "closed",
-            "transitions a connection",
-            "mean ns for a transition",
+            "transitions per connection",
+            "mean ns per transition",
         ],
         &rows,
     );
     Ok(section)
 }
 
-/// Mean time in all programs for a transition, and transitions for a connection.
+/// Mean time in all programs per transition, and transitions per connection.
 fn laps(
     plan: &Plan,
     subject: &Subject,

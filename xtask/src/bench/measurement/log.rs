@@ -1,4 +1,4 @@
-//! Whether a log of every transition keeps up with the loop, and what user space takes for it.
+//! Whether a log of every transition keeps up with the loop, and the CPU time that it needs in user space.
 
 use crate::{
     bench::{
@@ -13,18 +13,18 @@ use crate::{
 use anyhow::{Context, Result};
 use std::time::Duration;
 
-/// Long enough that whoever falls behind has no buffer left.
+/// Long enough that the buffer of a program that falls behind is full.
 const LAP_MS: u64 = 5000;
 const QUICK_LAP_MS: u64 = 1000;
 const WORKERS: usize = 2;
-/// Transitions of a connection that is closed in an orderly way.
+/// Transitions of a connection with an orderly close.
 const TRANSITIONS: u64 = 10;
-/// Seconds in user space for a million events to reach.
+/// The largest acceptable CPU time in user space for a million events, in seconds.
 const MOST_USER: f64 = 0.5;
-/// Part of the transitions whose owner is to be known, in percent.
+/// The smallest acceptable share of transitions with a known owner, in percent.
 const LEAST_KNOWN: f64 = 99.9;
 
-/// A way to log, and what is to be reached with it.
+/// A way to log, and its targets.
 struct Way {
     subject: Subject,
     is_tcptrace: bool,
@@ -56,10 +56,10 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("A log of every transition");
     let lap_ms = if plan.quick { QUICK_LAP_MS } else { LAP_MS };
     section.say(&format!(
-        "The same loop in {WORKERS} workers, for {} s at once, all of it written into a file. The events are what the \
-         loop went through, {TRANSITIONS} a connection; lost is what was not written of them. CPU time is the \
-         logging process's own for a million lines, without that of a session as long in which nothing happens; the \
-         workers leave it no core of its own on a machine with {WORKERS}.",
+        "The same loop in {WORKERS} workers, for {} s without a break, with every transition written into a file. The \
+         events are the transitions of the loop, {TRANSITIONS} per connection; lost events are those that were not \
+         written. CPU time is that of the logging process for a million lines, minus that of a session of the same \
+         length in which nothing happens. On a machine with {WORKERS} cores the workers leave it no core of its own.",
         lap_ms / 1000
     ));
     let (others, missing) = Subject::others();
@@ -96,15 +96,15 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     Ok(section)
 }
 
-/// What one session came to.
+/// The result of one session.
 struct Log {
     events: u64,
     rate: f64,
     lines: u64,
     lost: u64,
-    /// What tcptrace says.
+    /// The summary of tcptrace.
     summary: Option<Summary>,
-    /// Beyond that of an idle session.
+    /// CPU time beyond that of an idle session.
     cpu: CpuTime,
 }
 
@@ -132,14 +132,14 @@ impl Log {
             events,
             rate: TRANSITIONS as f64 * 1e9 / wall_ns,
             lines,
-            // Lines of other traffic on the machine may hide some; what is said to be missing does not depend on it.
+            // Lines of other traffic on the machine may hide a loss; the reported losses do not depend on it.
             lost: summary.map_or(not_written, |summary| summary.missing.max(not_written)),
             summary,
             cpu: ended.cpu.since(idle.cpu),
         })
     }
 
-    /// Transitions that are neither in the log nor said to be missing from it.
+    /// Transitions that are neither in the log nor reported as lost.
     fn untold(&self) -> u64 {
         self.summary.map_or(0, |summary| {
             self.events
@@ -147,13 +147,13 @@ impl Log {
         })
     }
 
-    /// For a million lines.
+    /// Per million lines.
     fn per_million(&self, seconds: f64) -> f64 {
         seconds * 1e6 / self.lines.max(1) as f64
     }
 }
 
-/// Its row in the table; figures to reach go into the section.
+/// Its row in the table; the targets go into the section.
 fn row(way: &Way, logs: &[Log], section: &mut Section) -> Result<Vec<String>> {
     let name = way.subject.name;
     let sum = |count: fn(&Log) -> u64| logs.iter().map(count).sum::<u64>();
@@ -165,7 +165,7 @@ fn row(way: &Way, logs: &[Log], section: &mut Section) -> Result<Vec<String>> {
     if way.is_tcptrace {
         section.at_most(&format!("transitions lost, {name}"), lost as f64, 0.0, "");
         section.at_most(
-            &format!("transitions neither written nor said to be lost, {name}"),
+            &format!("transitions neither written nor reported as lost, {name}"),
             sum(Log::untold) as f64,
             0.0,
             "",
@@ -218,7 +218,7 @@ mod tests {
         };
         assert_eq!(log(990, 10).untold(), 0);
         assert_eq!(log(990, 3).untold(), 7);
-        // Somebody else's are in it.
+        // It also has transitions of other programs.
         assert_eq!(log(1010, 0).untold(), 0);
         assert_eq!(log(1000, 0).per_million(0.5), 1000.0);
     }

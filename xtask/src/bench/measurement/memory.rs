@@ -4,7 +4,7 @@ use crate::bench::{
     Plan,
     load::crowd::Crowd,
     report::Section,
-    subject::{DEAREST, background::Background},
+    subject::{COSTLIEST, background::Background},
 };
 use anyhow::{Context, Result};
 use std::{fs, process::Command};
@@ -17,17 +17,17 @@ const MOST: f64 = 20.0;
 pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Memory");
     section.say(&format!(
-        "Of a live session with {STUCK} sockets stuck, after {LOOKS} looks (`VmRSS`), and the most that it ever had \
-         (`VmHWM`, reached at start); for `tcptrace hist --all-states --by comm`, after as many reports. What the \
-         kernel takes for the BPF maps is not in it.",
+        "Memory of a live session with {STUCK} sockets stuck, after {LOOKS} looks (`VmRSS`), and its maximum (`VmHWM`, \
+         reached at start); for `tcptrace hist --all-states --by comm`, after as many reports. The kernel's memory for \
+         the BPF maps is not included.",
     ));
     let crowd = Crowd::new(STUCK)?;
     let stuck = ["stuck", "--older-than", "0s", "--all"];
     let stuck_json = [&stuck[..], &["--json"]].concat();
-    let hist_json = [&DEAREST[..], &["--json"]].concat();
+    let hist_json = [&COSTLIEST[..], &["--json"]].concat();
     let mut rows = Vec::new();
     for (name, arguments, lines) in [
-        // A look in text is a line for each socket and some more.
+        // A look in text has a line for each socket, and some more.
         ("text", &stuck[..], STUCK),
         ("JSON", &stuck_json, 1),
         ("`hist`, JSON", &hist_json, 1),
@@ -41,7 +41,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     Ok(section)
 }
 
-/// MiB after some looks of so many lines each, and at most.
+/// MiB after some looks of this many lines each, and the maximum.
 fn session(
     plan: &Plan,
     crowd: &Crowd,
@@ -70,5 +70,5 @@ fn mib(status: &str, name: &str) -> Result<f64> {
             .parse()
             .ok()
     });
-    Ok(kib.with_context(|| format!("the kernel does not say {name}"))? / 1024.0)
+    Ok(kib.with_context(|| format!("the kernel does not report {name}"))? / 1024.0)
 }

@@ -1,4 +1,4 @@
-//! The measurements, one file each: each makes a section of the report.
+//! The measurements, one file each. Each produces a section of the report.
 
 mod churn;
 mod hist;
@@ -14,24 +14,24 @@ use anyhow::Result;
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Measurement {
-    /// How much slower connections come and go while it watches
+    /// How much tracing slows down opening and closing connections
     Churn,
-    /// Time in the kernel for a transition
+    /// Time in the kernel per transition
     Kernel,
-    /// Whether a log of every transition keeps up, and what it takes
+    /// Whether a log of every transition keeps up, and its CPU time
     Log,
-    /// Whether histograms miss nothing, and what user space takes for them
+    /// Whether histograms are complete, and their CPU time in user space
     Hist,
-    /// One look beside many other sockets, against ss
+    /// One look beside many other sockets, compared with ss
     Once,
-    /// From start to first report
+    /// Time from start to first report
     Start,
     /// Memory of a live session
     Memory,
 }
 
 impl Measurement {
-    /// In the order that they are taken in.
+    /// All measurements, in their order.
     pub(super) const ALL: [Self; 7] = [
         Self::Churn,
         Self::Kernel,
@@ -42,7 +42,7 @@ impl Measurement {
         Self::Memory,
     ];
 
-    /// Takes it.
+    /// Runs the measurement.
     pub(super) fn take(self, plan: &Plan) -> Result<Section> {
         match self {
             Self::Churn => churn::measure(plan),

@@ -1,4 +1,4 @@
-//! One look beside many other sockets: tcptrace against ss.
+//! One look beside many other sockets: tcptrace compared with ss.
 
 use crate::bench::{Plan, gauge::stats::Spread, load::crowd::Crowd, report::Section, subject};
 use anyhow::{Context, Result, bail};
@@ -12,7 +12,7 @@ const STUCK: usize = 1000;
 const ESTABLISHED: [usize; 4] = [0, 10_000, 50_000, 100_000];
 const QUICK_ESTABLISHED: [usize; 2] = [0, 10_000];
 
-/// Ways to look, in the order of the table's columns.
+/// Ways to list sockets, in the order of the table's columns.
 struct Ways {
     ss: Option<PathBuf>,
     program: PathBuf,
@@ -22,9 +22,9 @@ struct Ways {
 pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("One look beside many sockets");
     section.say(&format!(
-        "{STUCK} sockets in CLOSE_WAIT beside so many ESTABLISHED ones in one network namespace. Times from start to \
-         end, in ms; both list all {STUCK}, with their processes. `ss` looks at its own namespace only; `tcptrace \
-         --once --older-than 0s --all` at every one of the machine, or with `--netns` at that one.",
+        "{STUCK} sockets in CLOSE_WAIT beside a number of ESTABLISHED ones in one network namespace. Times from start \
+         to end, in ms; both list all {STUCK}, with their processes. `ss` only looks at its own namespace; `tcptrace \
+         --once --older-than 0s --all` looks at all namespaces of the machine, or with `--netns` at that one.",
     ));
     let mut crowd = Crowd::new(STUCK)?;
     let ways = Ways {
@@ -33,7 +33,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         netns: crowd.netns().inode().to_string(),
     };
     if ways.ss.is_none() {
-        section.say("`ss` is not installed and so not compared.");
+        section.say("`ss` is not installed, so it is not compared.");
     }
     let sizes: &[usize] = if plan.quick {
         &QUICK_ESTABLISHED
@@ -137,7 +137,7 @@ impl Ways {
     }
 }
 
-/// Milliseconds from start to end; fails unless all that are stuck were listed.
+/// Milliseconds from start to end; fails unless all stuck sockets were listed.
 fn time(mut command: Command) -> Result<f64> {
     let start = Instant::now();
     let output = command

@@ -1,11 +1,11 @@
-//! From start to first report, and to when everything is counted.
+//! The time from start to first report, and to the beginning of counting.
 
 use crate::bench::{
     Plan,
     gauge::stats::Spread,
     load::crowd::Crowd,
     report::Section,
-    subject::{COUNTING, DEAREST, background::Background},
+    subject::{COSTLIEST, COUNTING, background::Background},
 };
 use anyhow::Result;
 use std::{process::Command, sync::mpsc::Receiver, time::Instant};
@@ -15,8 +15,8 @@ const FEW: usize = 5;
 pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Start to first report");
     section.say(&format!(
-        "From starting the process to the first whole line of `tcptrace --json --older-than 0s`, {FEW} sockets being \
-         in CLOSE_WAIT; and to when `tcptrace hist --all-states --by comm` says that it counts.",
+        "The time from the start of the process to the first whole line of `tcptrace --json --older-than 0s`, with \
+         {FEW} sockets in CLOSE_WAIT, and to the message of `tcptrace hist --all-states --by comm` that it counts.",
     ));
     let _crowd = Crowd::new(FEW)?;
     let report = times(
@@ -24,7 +24,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         &["stuck", "--json", "--older-than", "0s"],
         Background::start_timed,
     )?;
-    let counting = times(plan, &DEAREST, |command| {
+    let counting = times(plan, &COSTLIEST, |command| {
         Background::start_saying(command, COUNTING)
     })?;
     section.table(
@@ -55,6 +55,6 @@ fn times(
         times.push(first.duration_since(started).as_secs_f64() * 1000.0);
         tcptrace.stop()?;
     }
-    // The first one reads the program from the disk.
+    // The first run reads the program from the disk.
     Spread::of(times.split_off(1))
 }

@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a program may take to say something, or to end when told.
+/// How long a program may take to write something, or to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A program, gone when this is dropped, and when this process is killed.
+/// A running program. It ends when this is dropped, or when this process is killed.
 #[derive(Debug)]
 pub struct Background {
     name: String,
@@ -23,7 +23,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Starts one whose output goes where the command says.
+    /// Starts a program whose output goes where the command says.
     pub fn start(mut command: Command) -> Result<Self> {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::null());
@@ -42,7 +42,7 @@ impl Background {
         Ok(Self { name, child })
     }
 
-    /// Starts one and gives the time of each line that it writes.
+    /// Starts a program and returns the time of each line that it writes.
     pub fn start_timed(mut command: Command) -> Result<(Self, Receiver<Instant>)> {
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut background = Self::start(command)?;
@@ -50,7 +50,7 @@ impl Background {
         Ok((background, time_lines(out, "")))
     }
 
-    /// Starts one and gives the time of each message that begins like that.
+    /// Starts a program and returns the time of each message that begins with this text.
     pub fn start_saying(
         mut command: Command,
         wanted: &'static str,
@@ -65,7 +65,7 @@ impl Background {
         self.child.id()
     }
 
-    /// Fails when it has ended.
+    /// Fails if the program has ended.
     pub fn check(&mut self) -> Result<()> {
         match self.child.try_wait()? {
             Some(status) => bail!("{} ended with {status}", self.name),
@@ -77,11 +77,10 @@ impl Background {
     pub fn line(&self, times: &Receiver<Instant>) -> Result<Instant> {
         times
             .recv_timeout(PATIENCE)
-            .with_context(|| format!("{} says nothing", self.name))
+            .with_context(|| format!("{} wrote nothing", self.name))
     }
 
-    /// Ends it as Ctrl-C would, waits for it, and gives the time that it took on the CPUs, and the seconds of that
-    /// exactly.
+    /// Ends the program like Ctrl-C, waits for it, and returns its CPU time, split and as an exact sum in seconds.
     pub fn stop(mut self) -> Result<(CpuTime, f64)> {
         self.check()?;
         let pid = i32::try_from(self.pid())
@@ -90,13 +89,13 @@ impl Background {
             .context("it has no PID")?;
         kill_process(pid, Signal::INT)?;
         let start = Instant::now();
-        // What it took is told until it is waited for.
+        // The kernel reports the CPU time until the program is waited for.
         let cpu = loop {
             if let Some(cpu) = CpuTime::of_ended(self.pid())? {
                 break cpu;
             }
             if start.elapsed() > PATIENCE {
-                bail!("{} does not end", self.name);
+                bail!("{} did not end", self.name);
             }
             thread::sleep(Duration::from_millis(5));
         };
@@ -106,7 +105,7 @@ impl Background {
     }
 }
 
-/// The times of lines that begin like that.
+/// The times of lines that begin with this text.
 fn time_lines(from: impl Read + Send + 'static, wanted: &'static str) -> Receiver<Instant> {
     let (times, receiver) = channel();
     thread::spawn(move || {
@@ -117,7 +116,7 @@ fn time_lines(from: impl Read + Send + 'static, wanted: &'static str) -> Receive
             .is_ok_and(|length| length > 0)
         {
             if line.starts_with(wanted.as_bytes()) {
-                // Read on when nobody wants to know any more: a full pipe would hold the program up.
+                // Keep reading after the receiver is gone: a full pipe would block the program.
                 let _ = times.send(Instant::now());
             }
             line.clear();
@@ -128,7 +127,7 @@ fn time_lines(from: impl Read + Send + 'static, wanted: &'static str) -> Receive
 
 impl Drop for Background {
     fn drop(&mut self) {
-        // It fails only for a process that has been waited for: what was wanted.
+        // It only fails for a process that has already been waited for, which is the desired result.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! What is attached while the churn runs: tcptrace, and what else is installed that watches TCP states.
+//! The programs that are attached while the churn runs: tcptrace, and other installed programs that watch TCP states.
 
 pub mod background;
 pub mod session;
@@ -15,7 +15,7 @@ use std::{
 };
 use testbed::Netns;
 
-/// What tcpstates does, for bpftrace: a line for each transition, with the time since the one before.
+/// The function of tcpstates as a bpftrace script: a line for each transition, with the time since the previous one.
 const BPFTRACE: &str = "tracepoint:sock:inet_sock_set_state {
     $old = @since[args->skaddr];
     printf(\"%d %s %d %d %d %d %d\\n\", pid, comm, args->sport, args->dport, args->oldstate, args->newstate,
@@ -23,17 +23,17 @@ const BPFTRACE: &str = "tracepoint:sock:inet_sock_set_state {
     if (args->newstate == 7) { delete(@since[args->skaddr]); } else { @since[args->skaddr] = nsecs; }
 }";
 
-/// A program must have loaded its BPF programs by then; bcc compiles them first.
+/// A program must have loaded its BPF programs within this time; bcc compiles them first.
 const LOADED_WITHIN: Duration = Duration::from_secs(30);
-/// From loaded to attached.
+/// The time from loading to attaching.
 const ATTACHED_WITHIN: Duration = Duration::from_millis(500);
 
-/// What `tcptrace log` says once it sees everything.
+/// The message of `tcptrace log` once it sees everything.
 const TRACING: &str = "tcptrace: tracing";
-/// What `tcptrace hist` says then.
+/// The same message of `tcptrace hist`.
 pub const COUNTING: &str = "tcptrace: counting";
-/// The usual way to count that has most to do: nearly every transition ends a duration, under an owner and a key.
-pub const DEAREST: [&str; 4] = ["hist", "--all-states", "--by", "comm"];
+/// The usual way to count that costs most: nearly every transition ends a duration with an owner and a key.
+pub const COSTLIEST: [&str; 4] = ["hist", "--all-states", "--by", "comm"];
 
 /// Something to attach.
 #[derive(Debug)]
@@ -41,14 +41,14 @@ pub struct Subject {
     pub name: &'static str,
     program: Option<PathBuf>,
     arguments: Vec<String>,
-    /// Its option for where to write, when it is not to be its standard output.
+    /// Its option for the output file, if it should not write to standard output.
     output: Option<&'static str>,
-    /// What it says on its standard error when it is attached, where it does.
+    /// Its message on standard error when it is attached, if it has one.
     ready: Option<&'static str>,
 }
 
 impl Subject {
-    /// Nothing: what the noise is.
+    /// Nothing: this measures the noise.
     pub fn nothing() -> Self {
         Self {
             name: "nothing (the noise)",
@@ -59,7 +59,7 @@ impl Subject {
         }
     }
 
-    /// `tcptrace stuck`, looking at such intervals.
+    /// `tcptrace stuck` with this interval.
     pub fn stuck(plan: &Plan, interval: &str) -> Self {
         Self {
             name: "`tcptrace stuck`",
@@ -101,7 +101,7 @@ impl Subject {
         }
     }
 
-    /// `tcptrace hist`: durations in CLOSE_WAIT, whoever's they are.
+    /// `tcptrace hist`: durations in CLOSE_WAIT, without owners.
     pub fn hist(plan: &Plan) -> Self {
         Self {
             name: "`tcptrace hist`",
@@ -116,12 +116,12 @@ impl Subject {
     pub fn dearest_hist(plan: &Plan) -> Self {
         Self {
             name: "`tcptrace hist --all-states --by comm`",
-            arguments: DEAREST.map(String::from).to_vec(),
+            arguments: COSTLIEST.map(String::from).to_vec(),
             ..Self::hist(plan)
         }
     }
 
-    /// The same, of one network namespace, with what it prints in JSON.
+    /// The same for one network namespace, with JSON output.
     pub fn of_netns_in_json(mut self, netns: &Netns) -> Self {
         let netns = netns.inode().to_string();
         self.arguments
@@ -129,13 +129,13 @@ impl Subject {
         self
     }
 
-    /// The others that work here, and what to say of those that do not.
+    /// The other programs that work here, and the reasons why the rest do not.
     pub fn others() -> (Vec<Self>, Vec<String>) {
         let peers = [
             ("libbpf-tools `tcpstates`", "tcpstates", vec![]),
             ("bcc `tcpstates`", "tcpstates-bpfcc", vec![]),
             (
-                "`bpftrace`, the same as a script",
+                "`bpftrace` script of the same function",
                 "bpftrace",
                 vec!["-e".to_owned(), BPFTRACE.to_owned()],
             ),
@@ -178,7 +178,7 @@ impl Subject {
         while !self.is_ready(&session)? {
             session.check()?;
             if start.elapsed() > LOADED_WITHIN {
-                bail!("{} loads no BPF program", program.display());
+                bail!("{} did not load a BPF program", program.display());
             }
             thread::sleep(Duration::from_millis(20));
         }
@@ -194,7 +194,7 @@ impl Subject {
     }
 }
 
-/// A program on the path, or where programs for root are.
+/// A program on the path, or in the folders for root's programs.
 pub fn find(program: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)

@@ -1,4 +1,4 @@
-//! A program at work that writes into files, and what they hold in the end.
+//! A running program that writes into files, and the content of the files at the end.
 
 use super::background::Background;
 use crate::bench::gauge::cpu_time::{self, CpuTime};
@@ -13,10 +13,10 @@ use tempfile::TempDir;
 
 const STDOUT: &str = "stdout";
 const STDERR: &str = "stderr";
-/// File or folder of a program that is told where to write.
+/// The output file or folder of a program that has an option for it.
 const OUTPUT: &str = "output";
 
-/// A program that runs. It and its files are gone when this is dropped.
+/// A running program. Dropping this ends it and deletes its files.
 #[derive(Debug)]
 pub struct Session {
     // First, so that it ends before its files go.
@@ -25,7 +25,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Starts it. `output` is its option for where to write, for one that has such an option.
+    /// Starts the program. `output` is its option for the output file, if it has one.
     pub fn start(program: &Path, arguments: &[String], output: Option<&str>) -> Result<Self> {
         let files = Files::new()?;
         let mut command = Command::new(program);
@@ -46,22 +46,22 @@ impl Session {
         self.background.pid()
     }
 
-    /// Fails when it has ended.
+    /// Fails if the program has ended.
     pub fn check(&mut self) -> Result<()> {
         self.background.check()
     }
 
-    /// Whether a text is in what it wrote to its standard error so far.
+    /// Whether its standard error so far contains a text.
     pub fn has_said(&self, text: &str) -> Result<bool> {
         Ok(self.files.stderr()?.contains(text))
     }
 
-    /// Seconds that it has taken on the CPUs so far.
+    /// Its CPU time so far, in seconds.
     pub fn seconds(&self) -> Result<f64> {
         cpu_time::so_far(self.pid())
     }
 
-    /// Ends it as Ctrl-C would: by then it has written everything.
+    /// Ends it like Ctrl-C: then it has written everything.
     pub fn stop(self) -> Result<Ended> {
         let (cpu, seconds) = self.background.stop()?;
         Ok(Ended {
@@ -72,11 +72,11 @@ impl Session {
     }
 }
 
-/// What is left of one. Its files are gone when this is dropped.
+/// The result of a program that has ended. Dropping this deletes its files.
 #[derive(Debug)]
 pub struct Ended {
     pub cpu: CpuTime,
-    /// All of that, exactly.
+    /// The exact sum.
     pub seconds: f64,
     files: Files,
 }
@@ -92,7 +92,7 @@ impl Ended {
         self.files.read(STDOUT)
     }
 
-    /// Lines that tell a transition.
+    /// Lines with a transition.
     pub fn lines(&self) -> Result<u64> {
         let mut paths = vec![self.files.path(STDOUT)];
         let output = self.files.path(OUTPUT);
@@ -148,8 +148,8 @@ fn count(path: &Path) -> Result<u64> {
     Ok(count)
 }
 
-/// Lines of tcptrace begin with the time or, in JSON, with the schema; those of `tcpstates` with an address in small
-/// hexadecimal digits, those of the bpftrace script with a PID. Headings and messages do not.
+/// Lines of tcptrace begin with the time or, in JSON, with the schema; those of `tcpstates` begin with an address in
+/// lower-case hexadecimal digits, those of the bpftrace script with a PID. Headings and messages do not.
 fn is_transition(line: &[u8]) -> bool {
     matches!(line.first(), Some(b'0'..=b'9' | b'a'..=b'f'))
         || line.starts_with(b"{\"schema\":\"tcptrace.transition/")

@@ -1,13 +1,13 @@
-//! What `tcptrace log` says when it ends.
+//! The summary of `tcptrace log`.
 
 use anyhow::{Context, Result};
 
-/// Its numbers; those that are not told are 0.
+/// Its numbers; absent ones are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Summary {
     pub transitions: u64,
     pub without_owner: u64,
-    /// Transitions that are missing, for the buffer was full or the kernel skipped the program.
+    /// Transitions that are missing because the buffer was full or the kernel skipped the program.
     pub missing: u64,
 }
 
@@ -39,7 +39,7 @@ impl Summary {
 fn first_number(text: &str) -> Result<u64> {
     let word = text.split(' ').next().unwrap_or_default();
     word.parse()
-        .with_context(|| format!("{word:?} is no number in the summary"))
+        .with_context(|| format!("{word:?} in the summary is not a number"))
 }
 
 #[cfg(test)]
