@@ -1,4 +1,4 @@
-//! The clock that truths are told in, and how patient to be.
+//! The clock of all recorded times, and time limits.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ pub fn monotonic_ns() -> u64 {
 
 /// How many times slower than a real machine this one is (`TCPTRACE_TEST_SLOWNESS`, 1 unless set).
 ///
-/// Under an emulator everything takes several times as long; limits that are there to end a hang, not to measure
-/// something, are multiplied by it.
+/// Under an emulator everything takes several times as long. Limits that only end a hang, and do not measure anything,
+/// are multiplied by this factor.
 pub fn slowness() -> u32 {
     let told = std::env::var("TCPTRACE_TEST_SLOWNESS")
         .ok()
@@ -22,7 +22,7 @@ pub fn slowness() -> u32 {
     told.unwrap_or(1).max(1)
 }
 
-/// How long to wait for something that should take no time before calling it a failure.
+/// How long to wait for something that should be immediate before it counts as a failure.
 pub fn patience() -> Duration {
     Duration::from_secs(10) * slowness()
 }

@@ -1,16 +1,16 @@
-//! Real sockets and processes of which the truth is known: what the live tests, the demo and the benchmarks run on.
+//! Real sockets and processes whose true state is known, for the live tests, the demo and the benchmarks.
 //!
-//! A [`Netns`] is a private network with only a loopback in it. [`Actor`]s are processes that live in it: this very
-//! executable, run again, that does one thing at a time as told. A [`Stage`] is a server and a client in one
-//! namespace, and brings sockets into CLOSE_WAIT while it notes, for each, everything a tracer should find out
-//! about it: a [`Truth`], or a [`History`] of a socket from first to last.
+//! A [`Netns`] is a private network that only has a loopback. [`Actor`]s are processes in it: this executable, run
+//! again, which executes one order at a time. A [`Stage`] is a server and a client in one namespace. It brings sockets
+//! into CLOSE_WAIT and records, for each one, everything that a tracer should find out about it: a [`Truth`], or a
+//! [`History`] of a socket from its first to its last transition.
 //!
-//! [`part`]s are for the demo and the benchmarks: processes that run by themselves as a real program would.
+//! [`part`]s are for the demo and the benchmarks: processes that run by themselves like a real program.
 //!
-//! Nothing outlives its owner. Every actor asks the kernel to be killed with the thread that started it, and that
-//! thread ends when the namespace is dropped, on a panic too; an actor also ends when its orders do.
+//! Nothing outlives its owner. Every actor asks the kernel to kill it when the thread that started it ends, and that
+//! thread ends when the namespace is dropped, also after a panic. An actor also ends when its input ends.
 //!
-//! No other program is needed (no `ip`, no shell), so all of it also runs in a bare initramfs.
+//! It needs no other program (no `ip`, no shell), so it also runs in a bare initramfs.
 
 pub mod actor;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! What an actor does with an order.
+//! How an actor executes an order.
 
 use std::collections::BTreeMap;
 use std::ffi::CString;
@@ -16,7 +16,7 @@ use super::{Actor, Order, Reply, children::Children, dial, inherit, mailboxes::M
 use crate::clock;
 use crate::network::{netns, sockets, state::FIN_WAIT2};
 
-/// An actor: what it has open and whom it started.
+/// An actor: its sockets, and the processes that it has started.
 #[derive(Default)]
 pub struct Act {
     sockets: BTreeMap<i32, OwnedFd>,
@@ -26,7 +26,7 @@ pub struct Act {
 }
 
 impl Act {
-    /// One that begins with these sockets.
+    /// An actor that begins with these sockets.
     pub fn new(inherited: Vec<OwnedFd>) -> Self {
         let numbered = inherited.into_iter().map(|fd| (fd.as_raw_fd(), fd));
         Self {
@@ -35,7 +35,7 @@ impl Act {
         }
     }
 
-    /// Carries an order out.
+    /// Executes an order.
     pub fn perform(&mut self, order: Order) -> Result<Reply> {
         match order {
             Order::Listen { address, backlog } => self.listen(address, backlog),
@@ -103,7 +103,7 @@ impl Act {
             Order::Relay { pid, order } => {
                 let worker = self.workers.get_mut(&pid);
                 worker
-                    .with_context(|| format!("{pid} is not my worker"))?
+                    .with_context(|| format!("{pid} is not a worker of this actor"))?
                     .tell(&order)
             }
             Order::Thread { order } => self.in_thread(*order),
@@ -183,7 +183,7 @@ impl Act {
         self.keep(fds)
     }
 
-    /// In a thread of another name, which tells the thread's from the process's.
+    /// In a thread of another name, to distinguish the name of the thread from that of the process.
     fn in_thread(&mut self, order: Order) -> Result<Reply> {
         std::thread::scope(|scope| {
             let work = || -> Result<Reply> {
@@ -200,7 +200,7 @@ impl Act {
     fn send(&self, fd: i32, bytes: usize) -> Result<Reply> {
         let sent = rustix::net::send(self.get(fd)?, &vec![b'x'; bytes], SendFlags::NOSIGNAL)?;
         if sent != bytes {
-            bail!("only {sent} bytes went out");
+            bail!("only {sent} bytes were sent");
         }
         Ok(Reply::Done)
     }
@@ -250,20 +250,20 @@ impl Act {
     }
 }
 
-/// Has children that are started from now on live in a PID namespace of their own.
+/// Makes children that are started from now on run in a separate PID namespace.
 fn unshare_pids() -> Result<()> {
-    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the namespace
-    // of future children changes.
+    // SAFETY: unshare without CLONE_FILES or CLONE_VM does not affect memory or descriptors; only the namespace of
+    // future children changes.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWPID) }
         .context("cannot make a PID namespace")
 }
 
-/// Accepts one connection, and does not wait for ever for it.
+/// Accepts one connection, with a time limit.
 fn accept_one(listener: &OwnedFd) -> Result<OwnedFd> {
     let mut poll = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
     let patience = Timespec::try_from(clock::patience()).context("too patient")?;
     if rustix::event::poll(&mut poll, Some(&patience))? == 0 {
-        bail!("nobody came");
+        bail!("no connection came");
     }
     Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
 }
@@ -276,7 +276,7 @@ fn churn(count: usize, mut one: impl FnMut() -> Result<()>) -> Result<Reply> {
     Ok(Reply::Time(u64::try_from(start.elapsed().as_nanos())?))
 }
 
-/// One connection of a churn: asks a byte, gets one, closes.
+/// One connection of a churn: sends a byte, receives one, closes.
 fn visit(address: &SocketAddr) -> Result<()> {
     let fd = sockets::tcp(address)?;
     rustix::net::connect(&fd, address)?;
@@ -284,7 +284,7 @@ fn visit(address: &SocketAddr) -> Result<()> {
     read_byte(&fd)
 }
 
-/// The other side of it: it closes when the visitor has.
+/// The other side of it: it closes after the client.
 fn serve(listener: &OwnedFd) -> Result<()> {
     let fd = accept_one(listener)?;
     read_byte(&fd)?;

@@ -8,15 +8,15 @@ use anyhow::{Context, Result};
 
 use super::inherit;
 
-/// The name under which a child runs, which also says that it is one.
+/// The name of a child process, which also identifies it as one.
 pub const CHILD: &str = "leaky-child";
 
-/// The children of an actor, that do nothing but hold what they inherited.
+/// The children of an actor, which only hold the descriptors that they inherited.
 #[derive(Default)]
 pub struct Children(HashMap<u32, Child>);
 
 impl Children {
-    /// Starts a child that has these descriptors under the same numbers, and nothing else of ours.
+    /// Starts a child that has these descriptors under the same numbers, and no others of this process.
     pub fn start(&mut self, fds: Vec<i32>) -> Result<u32> {
         let mut command = Command::new("/proc/self/exe");
         command
@@ -39,16 +39,16 @@ impl Children {
         let mut child = self
             .0
             .remove(&pid)
-            .with_context(|| format!("{pid} is not my child"))?;
+            .with_context(|| format!("{pid} is not a child of this actor"))?;
         child.kill()?;
         child.wait()?;
         Ok(())
     }
 }
 
-/// What a child does: nothing, until the pipe from its parent breaks.
+/// A child does nothing until the pipe from its parent breaks.
 pub fn wait_for_end() -> Result<()> {
-    // Says that it goes by its own name now.
+    // Reports that it now has its own name.
     stdout().write_all(b"\n")?;
     stdout().flush()?;
     stdin().read_to_end(&mut Vec::new())?;

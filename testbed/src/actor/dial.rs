@@ -10,7 +10,7 @@ use rustix::net::sockopt;
 
 use crate::{clock, network::sockets};
 
-/// A socket of the family of `local`, bound to it or not.
+/// A socket of the family of `local`, optionally bound to it.
 pub fn open(local: &SocketAddr, bind: bool) -> Result<OwnedFd> {
     let fd = sockets::tcp(local)?;
     if bind {
@@ -19,7 +19,7 @@ pub fn open(local: &SocketAddr, bind: bool) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-/// Connects a socket, and says how that ended.
+/// Connects a socket, and returns the result.
 pub fn dial(fd: &OwnedFd, address: &SocketAddr, blocking: bool) -> Result<Result<(), Errno>> {
     rustix::io::ioctl_fionbio(fd, !blocking)?;
     match rustix::net::connect(fd, address) {
@@ -27,7 +27,7 @@ pub fn dial(fd: &OwnedFd, address: &SocketAddr, blocking: bool) -> Result<Result
             let mut poll = [PollFd::from_borrowed_fd(fd.as_fd(), PollFlags::OUT)];
             let patience = Timespec::try_from(clock::patience()).context("too patient")?;
             if rustix::event::poll(&mut poll, Some(&patience))? == 0 {
-                bail!("nothing becomes of it");
+                bail!("the connection did not complete in time");
             }
             Ok(sockopt::socket_error(fd)?)
         }
@@ -35,7 +35,7 @@ pub fn dial(fd: &OwnedFd, address: &SocketAddr, blocking: bool) -> Result<Result
     }
 }
 
-/// Takes the connection of a socket back.
+/// Dissolves the connection of a socket.
 pub fn disconnect(fd: &OwnedFd) -> Result<()> {
     let nowhere = libc::sockaddr {
         sa_family: libc::AF_UNSPEC as libc::sa_family_t,

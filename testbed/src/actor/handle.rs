@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::{Order, Reply, Socket, inherit};
 use crate::Netns;
 
-/// A process in a namespace that does as it is told. It is gone when this is dropped.
+/// A process in a namespace that executes orders. Dropping this ends it.
 #[derive(Debug)]
 pub struct Actor {
     comm: String,
@@ -18,7 +18,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Starts one, under a name of at most 15 bytes.
+    /// Starts an actor with a name of at most 15 bytes.
     pub fn start(netns: &Netns, comm: &str) -> Result<Self> {
         let mut command = command(comm, &[]);
         let child = netns
@@ -27,12 +27,12 @@ impl Actor {
         Self::greet(comm, child)
     }
 
-    /// Starts one that gets a PID which was another process's before. `None` where that cannot be had: the kernel
-    /// lacks the means, or others start processes all the time.
+    /// Starts an actor with a PID that another process had before. `None` if this is not possible: the kernel does not
+    /// support it, or other programs constantly start processes.
     pub fn start_as(netns: &Netns, comm: &str, pid: u32) -> Result<Option<Self>> {
         const TRIES: usize = 100;
         for _ in 0..TRIES {
-            // The next process gets the number after the last.
+            // The next process gets the number after the last one.
             if std::fs::write("/proc/sys/kernel/ns_last_pid", (pid - 1).to_string()).is_err() {
                 return Ok(None);
             }
@@ -44,7 +44,7 @@ impl Actor {
         Ok(None)
     }
 
-    /// Starts one as a child of this process, that has these descriptors of it.
+    /// Starts an actor as a child of this process, which inherits these descriptors.
     pub(super) fn inherit(comm: &str, fds: &[i32]) -> Result<Self> {
         let child = command(comm, fds)
             .spawn()
@@ -72,7 +72,7 @@ impl Actor {
         self.child.id()
     }
 
-    /// The name it was started under.
+    /// Its name at the start.
     pub fn comm(&self) -> &str {
         &self.comm
     }
@@ -83,7 +83,7 @@ impl Actor {
         self.finish().with_context(|| format!("{order:?}"))
     }
 
-    /// Gives an order that takes its time. Before the next one, [`Actor::finish`] must be called.
+    /// Gives an order that takes a while. Call [`Actor::finish`] before the next order.
     pub fn begin(&mut self, order: &Order) -> Result<()> {
         let mut line = serde_json::to_vec(order)?;
         line.push(b'\n');
@@ -91,7 +91,7 @@ impl Actor {
         sent.with_context(|| format!("actor {} is gone before {order:?}", self.comm))
     }
 
-    /// Waits for the answer to an order that was begun; "failed" is an error.
+    /// Waits for the answer to such an order; "failed" is an error.
     pub fn finish(&mut self) -> Result<Reply> {
         match self
             .reply()
@@ -125,7 +125,7 @@ impl Actor {
             .context("no socket in the answer")
     }
 
-    /// Starts a child of the actor that inherits descriptors, and says its PID.
+    /// Starts a child of the actor that inherits descriptors, and returns its PID.
     pub fn fork(&mut self, fds: &[i32]) -> Result<u32> {
         match self.tell(&Order::Fork { fds: fds.to_vec() })? {
             Reply::Pid(pid) => Ok(pid),
@@ -133,7 +133,7 @@ impl Actor {
         }
     }
 
-    /// Starts another actor as its child, and says its PID.
+    /// Starts another actor as its child, and returns its PID.
     pub fn worker(&mut self, comm: &str, fds: &[i32]) -> Result<u32> {
         let (comm, fds) = (comm.into(), fds.to_vec());
         match self.tell(&Order::Worker { comm, fds })? {
@@ -142,7 +142,7 @@ impl Actor {
         }
     }
 
-    /// Has a thread of the actor do something that is answered with one socket; also says its thread ID.
+    /// Makes a thread of the actor execute an order that is answered with one socket; also returns its thread ID.
     pub fn thread(&mut self, order: Order) -> Result<(u32, Socket)> {
         let order = Box::new(order);
         match self.tell(&Order::Thread { order })? {
@@ -162,15 +162,15 @@ impl Actor {
         Ok(serde_json::from_str(&line)?)
     }
 
-    /// Ends it at once, whatever it was doing, as SIGKILL does.
+    /// Ends it at once with SIGKILL, whatever it is doing.
     pub fn kill(&mut self) {
-        // It fails only for a process that has been waited for: what was wanted.
+        // It only fails for a process that has already been waited for, which is the desired result.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// This program again, as an actor that has these descriptors, if they are ours.
+/// This program, run again as an actor with these descriptors.
 fn command(comm: &str, fds: &[i32]) -> Command {
     let mut command = Command::new("/proc/self/exe");
     command

@@ -1,4 +1,4 @@
-//! Descriptors that outlive an `exec`: in a child, or in what the process itself becomes.
+//! Descriptors that survive an `exec`: in a child, or in the process itself.
 
 use std::ffi::OsString;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -7,14 +7,14 @@ use std::process::Command;
 
 use anyhow::{Context, Error, Result, ensure};
 
-/// Has a command keep these descriptors open, under the same numbers.
+/// Makes a command keep these descriptors open, under the same numbers.
 pub fn keep_open(command: &mut Command, fds: Vec<i32>) {
     if fds.is_empty() {
         return;
     }
     let keep = move || {
         for fd in &fds {
-            // SAFETY: fcntl has no bearing on memory; a descriptor that is not open is an error.
+            // SAFETY: fcntl does not affect memory; a descriptor that is not open is an error.
             if unsafe { libc::fcntl(*fd, libc::F_SETFD, 0) } == -1 {
                 return Err(std::io::Error::last_os_error());
             }
@@ -25,17 +25,18 @@ pub fn keep_open(command: &mut Command, fds: Vec<i32>) {
     unsafe { command.pre_exec(keep) };
 }
 
-/// The descriptors that the arguments of an actor name, which whoever started it left open for it.
+/// The descriptors in the arguments of an actor, which its parent left open for it.
 pub fn adopt(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<OwnedFd>> {
     let adopt = |argument: OsString| {
         let fd: i32 = argument
             .to_string_lossy()
             .parse()
-            .with_context(|| format!("{argument:?} is no descriptor"))?;
-        // SAFETY: fcntl has no bearing on memory; a descriptor that is not open is an error.
+            .with_context(|| format!("{argument:?} is not a descriptor"))?;
+        // SAFETY: fcntl does not affect memory; a descriptor that is not open is an error.
         let flags = unsafe { libc::fcntl(fd, libc::F_SETFD, libc::FD_CLOEXEC) };
         ensure!(flags != -1 && fd > 2, "descriptor {fd} was not inherited");
-        // SAFETY: it is open, as was just seen, and nothing in this program, which has just begun, owns it.
+        // SAFETY: it is open, as just checked, and nothing in this program owns it, because the program has just
+        // started.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     };
     arguments.into_iter().map(adopt).collect()

@@ -14,12 +14,13 @@ use rustix::net::{
 
 use crate::clock;
 
-/// Unix sockets to be passed descriptors on. They stay open, for what was passed and not taken is dropped with them.
+/// Unix sockets that receive descriptors. They stay open, because closing one drops the passed descriptors that were
+/// not taken.
 #[derive(Default)]
 pub struct Mailboxes(Vec<UnixDatagram>);
 
 impl Mailboxes {
-    /// Opens one under an abstract name, which belongs to the network namespace and needs no file.
+    /// Opens a mailbox with an abstract name, which belongs to the network namespace and needs no file.
     pub fn open(&mut self, name: &str) -> Result<()> {
         let socket = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?)?;
         socket.set_read_timeout(Some(clock::patience()))?;
@@ -44,7 +45,7 @@ impl Mailboxes {
         Ok(())
     }
 
-    /// Takes the next descriptor out of the one opened last.
+    /// Takes the next descriptor out of the mailbox that was opened last.
     pub fn take(&self) -> Result<OwnedFd> {
         let socket = self.0.last().context("no mailbox")?;
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];

@@ -1,4 +1,5 @@
-//! Actors: processes that take an order a line and answer a line; and [`Actor`], the side that gives the orders.
+//! Actors: processes that read one order per line and answer with one line; and [`Actor`], the side that gives the
+//! orders.
 
 mod act;
 mod children;
@@ -20,12 +21,12 @@ use rustix::process::{Resource, Rlimit, Signal};
 
 use act::Act;
 
-/// The name of an actor's other threads, which is not the actor's own.
+/// The name of an actor's other threads, which differs from the actor's own.
 pub const THREAD: &str = "leaky-thread";
 
-/// Is an actor when the arguments (without the program's name) say so, and returns when its orders end.
+/// Runs an actor if the arguments (without the program's name) say so, and returns when its orders end.
 ///
-/// An executable that starts actors must call this before anything else: actors are that executable again.
+/// An executable that starts actors must call this before anything else, because actors are that executable, run again.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
     if arguments.next()? != "actor" {
@@ -42,7 +43,8 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
 }
 
 fn play(comm: &str, inherited: impl Iterator<Item = OsString>) -> Result<()> {
-    // With whoever started us; if it is gone already then so are our orders, and reading them ends us.
+    // Ends with the thread that started this process. If that is already gone, the orders are at their end too, and the
+    // actor ends.
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_name(&CString::new(comm)?)?;
     if comm == children::CHILD {
@@ -73,7 +75,7 @@ fn answer(reply: &Reply) -> Result<()> {
     Ok(out.flush()?)
 }
 
-/// Allows as many descriptors as may be had without asking: a thousand sockets are more than the usual limit.
+/// Raises the limit of descriptors to the hard limit: a thousand sockets are more than the usual limit.
 fn many_descriptors() -> Result<()> {
     let limit = rustix::process::getrlimit(Resource::Nofile);
     rustix::process::setrlimit(

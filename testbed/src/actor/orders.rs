@@ -1,10 +1,10 @@
-//! What an actor can be told to do, and what it answers: one JSON line each.
+//! The orders for an actor, and its answers: one JSON line each.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// An open TCP socket of an actor, as that process itself sees it.
+/// An open TCP socket of an actor, as the actor sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Socket {
     /// Its number in the actor.
@@ -30,7 +30,7 @@ pub enum Order {
         /// How many connections may wait to be accepted.
         backlog: i32,
     },
-    /// Connect so many times. Answers the sockets.
+    /// Connect this many times. Answers the sockets.
     Connect {
         /// Where to.
         address: SocketAddr,
@@ -44,41 +44,41 @@ pub enum Order {
         /// How many.
         count: usize,
     },
-    /// Accept so many connections that have come in or will. Answers the sockets.
+    /// Accept this many connections, and wait for them if necessary. Answers the sockets.
     Accept {
         /// The listener.
         fd: i32,
         /// How many.
         count: usize,
     },
-    /// Make a socket that is not connected, of the family of an address; bind it to that if told to. Answers the
-    /// socket.
+    /// Make a socket that is not connected, of the family of an address, and bind it to the address if requested.
+    /// Answers the socket.
     Open {
         /// The address.
         local: SocketAddr,
         /// Whether to bind.
         bind: bool,
     },
-    /// Connect a socket that is open already. Answers the socket, or the error's number.
+    /// Connect a socket that is already open. Answers the socket, or the error's number.
     Dial {
         /// The socket.
         fd: i32,
         /// Where to.
         address: SocketAddr,
-        /// Whether the call itself waits for the answer; else the socket is made non-blocking and polled.
+        /// Whether the call itself waits for the answer; otherwise the socket is made non-blocking and polled.
         blocking: bool,
     },
-    /// Take a connection back, so that the socket can be connected again (`connect` to `AF_UNSPEC`).
+    /// Dissolve a connection, so that the socket can be connected again (`connect` to `AF_UNSPEC`).
     Disconnect {
         /// The socket.
         fd: i32,
     },
-    /// Connect, and end as soon as that is answered. Answers the socket.
+    /// Connect, and end as soon as this order is answered. Answers the socket.
     ConnectAndEnd {
         /// Where to.
         address: SocketAddr,
     },
-    /// Send so many bytes.
+    /// Send this many bytes.
     Send {
         /// The socket.
         fd: i32,
@@ -99,11 +99,11 @@ pub enum Order {
     ShutdownToo {
         /// The socket.
         fd: i32,
-        /// Both sides, not only the receiving one.
+        /// Whether to shut down both sides, not only the receiving one.
         both: bool,
     },
-    /// Shut many down at once and wait until the other side has acknowledged it, which it can only do after its
-    /// own state changed. Answers two times for each: just before, and when the acknowledgement was seen.
+    /// Shut many down at once and wait until the other side has acknowledged it, which it only does after its own state
+    /// has changed. Answers two times for each: just before, and when the acknowledgement was seen.
     ShutdownAll {
         /// The sockets.
         fds: Vec<i32>,
@@ -141,38 +141,38 @@ pub enum Order {
         /// The socket.
         fd: i32,
     },
-    /// Hear again after [`Order::Deafen`].
+    /// Receive again after [`Order::Deafen`].
     Hear {
         /// The socket.
         fd: i32,
     },
-    /// Start another actor as a child, that inherits these descriptors as its own sockets. Answers its PID.
+    /// Start another actor as a child, which inherits these descriptors as its own sockets. Answers its PID.
     Worker {
         /// Its name.
         comm: String,
         /// The descriptors.
         fds: Vec<i32>,
     },
-    /// Have a worker do something. Answers what it answers.
+    /// Pass an order to a worker. Answers the worker's answer.
     Relay {
         /// Its PID.
         pid: u32,
         /// What to do.
         order: Box<Order>,
     },
-    /// Do something in a new thread, which has a name of its own. Answers that in [`Reply::Thread`].
+    /// Execute an order in a new thread, which has a name of its own. Answers the thread's answer in [`Reply::Thread`].
     Thread {
         /// What to do.
         order: Box<Order>,
     },
-    /// Be replaced by an actor of another name (`execve`), that keeps these descriptors.
+    /// Replace this process by an actor of another name (`execve`), which keeps these descriptors.
     Become {
         /// Its name.
         comm: String,
         /// The descriptors.
         fds: Vec<i32>,
     },
-    /// Have all workers that are started from now on live in a new PID namespace.
+    /// Make all workers that are started from now on run in a new PID namespace.
     UnsharePids,
     /// Start a child that inherits these descriptors under the same numbers. Answers its PID.
     Fork {
@@ -184,35 +184,35 @@ pub enum Order {
         /// Its PID.
         pid: u32,
     },
-    /// Be ready to be passed descriptors under this name (an abstract Unix socket).
+    /// Open a mailbox for descriptors with this name (an abstract Unix socket).
     Mailbox {
         /// The name, unique in the network namespace.
         name: String,
     },
-    /// Pass a descriptor to the mailbox of this name; the own copy stays open.
+    /// Pass a descriptor to the mailbox with this name; the actor's own copy stays open.
     Pass {
         /// The descriptor.
         fd: i32,
         /// The mailbox.
         name: String,
     },
-    /// Take a passed descriptor out of the mailbox that was opened last. Answers the socket.
+    /// Take a descriptor out of the mailbox that was opened last. Answers the socket.
     Take,
-    /// Go and live in a network namespace of its own; the sockets stay where they are.
+    /// Move to a new network namespace; the sockets stay in the old one.
     LeaveNamespace,
     /// Take this name (`PR_SET_NAME`), any bytes but NUL.
     Rename {
         /// The name.
         comm: Vec<u8>,
     },
-    /// Connect, exchange a byte, close: so many times in a row, ten transitions each. Answers the time it took.
+    /// Connect, exchange a byte, close: this many times in a row, ten transitions each. Answers the time it took.
     Churn {
         /// Where to.
         address: SocketAddr,
         /// How many.
         count: usize,
     },
-    /// Be the other side of that, so many times in a row. Answers the time it took.
+    /// Be the other side of this, this many times in a row. Answers the time it took.
     ChurnServe {
         /// The listener.
         fd: i32,
@@ -222,7 +222,7 @@ pub enum Order {
 }
 
 impl Order {
-    /// The same, to be done by a worker of the actor that gets the order.
+    /// The same order for a worker of the actor that gets the order.
     pub fn by(self, pid: u32) -> Self {
         Self::Relay {
             pid,
@@ -231,24 +231,24 @@ impl Order {
     }
 }
 
-/// What an actor answers.
+/// The answer of an actor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reply {
-    /// It is done.
+    /// The order is done.
     Done,
     /// Sockets, in the order they were made.
     Sockets(Vec<Socket>),
     /// A moment, or a span, in nanoseconds.
     Time(u64),
-    /// For each socket the moments before and after.
+    /// For each socket, the moments before and after.
     Brackets(Vec<(u64, u64)>),
     /// A process.
     Pid(u32),
-    /// What a thread of this number answered.
+    /// The answer of the thread with this number.
     Thread(u32, Box<Reply>),
     /// The number of the error that a call ended with.
     Error(i32),
-    /// It could not be done.
+    /// The order failed.
     Failed(String),
 }

@@ -1,4 +1,4 @@
-//! Network namespaces, and what there is to know and to do about the sockets in them.
+//! Network namespaces, and functions for the sockets in them.
 
 pub mod netns;
 pub mod sockets;

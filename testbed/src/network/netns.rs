@@ -10,8 +10,8 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A network namespace with its loopback up.
 ///
-/// A thread of its own lives in it and does what must be done inside: whatever is started there inherits the
-/// namespace. The rest of the process stays where it is.
+/// A separate thread runs in it and executes jobs inside: processes that are started there inherit the namespace. The
+/// rest of the process stays in its own namespace.
 #[derive(Debug)]
 pub struct Netns {
     inode: u64,
@@ -20,7 +20,7 @@ pub struct Netns {
 }
 
 impl Netns {
-    /// Makes one. Needs CAP_SYS_ADMIN.
+    /// Creates a namespace. Needs CAP_SYS_ADMIN.
     pub fn new() -> Result<Self> {
         let (jobs, inbox) = channel::<Job>();
         let (ready, made) = channel();
@@ -49,18 +49,18 @@ impl Netns {
         self.inode
     }
 
-    /// Sets one of the namespace's own settings, such as `ipv4/tcp_max_tw_buckets`.
+    /// Sets one of the namespace's own sysctls, such as `ipv4/tcp_max_tw_buckets`.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         let (path, value) = (format!("/proc/sys/net/{name}"), value.to_owned());
         let written = self.run({
             let path = path.clone();
-            // Who opens it decides whose setting it is.
+            // The thread that opens the file determines the namespace of the setting.
             move || std::fs::write(path, value)
         })?;
         written.with_context(|| format!("cannot write {path}"))
     }
 
-    /// Does something inside the namespace, and waits for it.
+    /// Runs a job inside the namespace, and waits for it.
     pub fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T> {
         let (done, result) = channel();
         let jobs = self
@@ -68,7 +68,7 @@ impl Netns {
             .as_ref()
             .ok_or_else(|| anyhow!("the namespace is gone"))?;
         let job = Box::new(move || {
-            // The receiver waits below; if it is gone nobody wants the result.
+            // The receiver waits below; if it is gone, the result is not needed.
             let _ = done.send(job());
         });
         jobs.send(job)
@@ -83,7 +83,7 @@ impl Drop for Netns {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // A panic in a job was already seen by whoever waited for it.
+            // The caller that waited for a job has already seen its panic.
             let _ = thread.join();
         }
     }
@@ -98,10 +98,10 @@ fn enter_new() -> Result<u64> {
     Ok(inode)
 }
 
-/// Moves the calling thread into a new namespace, in which nothing is up.
+/// Moves the calling thread into a new namespace, in which no interface is up.
 pub fn leave() -> Result<()> {
-    // SAFETY: unshare without CLONE_FILES or CLONE_VM has no bearing on memory or on descriptors; only the network
-    // namespace of this thread changes.
+    // SAFETY: unshare without CLONE_FILES or CLONE_VM does not affect memory or descriptors; only the network namespace
+    // of this thread changes.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNET) }
         .context("cannot make a network namespace")
 }

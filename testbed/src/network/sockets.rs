@@ -1,4 +1,4 @@
-//! The few things about sockets that have no safe wrapper, and those that say what a socket is.
+//! Socket functions that have no safe wrapper, and functions that describe a socket.
 
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -19,13 +19,13 @@ pub fn tcp(address: &SocketAddr) -> Result<OwnedFd> {
     };
     let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     if address.is_ipv6() {
-        // A v4-mapped address needs a socket that speaks both.
+        // A v4-mapped address needs a socket for both families.
         sockopt::set_ipv6_v6only(&fd, false)?;
     }
     Ok(fd)
 }
 
-/// What there is to know about an own socket.
+/// The description of an own socket.
 pub fn describe(fd: &OwnedFd) -> Result<Socket> {
     let local = rustix::net::getsockname(fd)?
         .try_into()
@@ -64,11 +64,10 @@ pub fn state_of(fd: impl AsFd) -> Result<u8> {
     Ok(info[0])
 }
 
-/// Waits until the socket is in a state and says when that was seen.
+/// Waits until the socket is in a state, and returns the time at which that was seen.
 ///
-/// Soon after something was done the state follows within microseconds, and the time should be told as closely; what
-/// takes longer is a matter of timers, and asking too often would disturb those (they are put off while the socket
-/// is locked by whoever asks).
+/// Usually the state changes within microseconds, and the time should be as precise. Longer waits depend on timers, and
+/// checking too often would disturb these (the kernel delays them while a check holds the socket's lock).
 pub fn await_state(fd: impl AsFd, wanted: u8) -> Result<u64> {
     let start = Instant::now();
     loop {
@@ -88,7 +87,7 @@ pub fn await_state(fd: impl AsFd, wanted: u8) -> Result<u64> {
     }
 }
 
-/// Makes the socket drop whatever arrives, unseen and unanswered, by a filter that accepts nothing.
+/// Makes the socket drop every packet without an answer, by a filter that accepts nothing.
 pub fn deafen(fd: impl AsFd) -> Result<()> {
     // One instruction: return 0, "keep no byte of the packet".
     let mut nothing = libc::sock_filter {
@@ -117,10 +116,10 @@ pub fn deafen(fd: impl AsFd) -> Result<()> {
     Ok(())
 }
 
-/// Has the socket hear again.
+/// Makes the socket receive again.
 pub fn hear(fd: impl AsFd) -> Result<()> {
     let nothing = 0i32;
-    // SAFETY: SO_DETACH_FILTER takes no value; the kernel may read as many bytes of `nothing` as it is told it has.
+    // SAFETY: SO_DETACH_FILTER takes no value; the kernel may read as many bytes of `nothing` as the call says.
     let result = unsafe {
         libc::setsockopt(
             fd.as_fd().as_raw_fd(),

@@ -2,7 +2,7 @@
 
 /// Open in both directions.
 pub const ESTABLISHED: u8 = 1;
-/// Asked to connect, no answer yet.
+/// Connecting, no answer yet.
 pub const SYN_SENT: u8 = 2;
 /// Closed on this side, not acknowledged yet.
 pub const FIN_WAIT1: u8 = 4;

@@ -1,7 +1,8 @@
-//! A loop that opens, uses and closes connections as fast as one thread can: the load that tracing slows down.
+//! A loop that opens, uses and closes connections as fast as one thread can: the load for measuring the cost of
+//! tracing.
 //!
-//! Both ends are in one thread, so that a round is always the same sequence of transitions and no scheduler's
-//! decision is part of what is measured.
+//! Both ends are in one thread, so that a round is always the same sequence of transitions, and the scheduler does not
+//! influence the measurement.
 
 use super::{begin, number, obey, say};
 use anyhow::{Result, bail};
@@ -20,11 +21,11 @@ use std::{
 enum Close {
     /// By a FIN from each side: 10 transitions, one of them into CLOSE_WAIT and one out of it.
     Orderly,
-    /// By a reset: nothing ever is in CLOSE_WAIT.
+    /// By a reset: no socket is ever in CLOSE_WAIT.
     Reset,
 }
 
-/// Is the loop. An order is `orderly MILLISECONDS` or `reset MILLISECONDS`, its answer a [`Lap`].
+/// Runs the loop. An order is `orderly MILLISECONDS` or `reset MILLISECONDS`, its answer a [`Lap`].
 pub fn run() -> Result<()> {
     begin("churn")?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
@@ -34,7 +35,7 @@ pub fn run() -> Result<()> {
         let close = match words.first() {
             Some(&"orderly") => Close::Orderly,
             Some(&"reset") => Close::Reset,
-            _ => bail!("orderly or reset?"),
+            _ => bail!("an order must be `orderly` or `reset`"),
         };
         let length = Duration::from_millis(number(words, 1)?);
         Ok(lap(&listener, address, close, length)?.to_line())
@@ -45,7 +46,7 @@ fn lap(listener: &TcpListener, address: SocketAddr, close: Close, length: Durati
     let (start, cpu) = (Instant::now(), cpu_time());
     let mut connections = 0;
     while start.elapsed() < length {
-        // Asking the clock is cheap beside a connection, but not free.
+        // Reading the clock costs little compared with a connection, but not nothing.
         for _ in 0..8 {
             one(listener, address, close)?;
             connections += 1;
@@ -73,7 +74,7 @@ fn one(listener: &TcpListener, address: SocketAddr, close: Close) -> Result<()> 
     }
     drop(client);
     if server.read(&mut byte)? != 0 {
-        bail!("more came than was sent");
+        bail!("received more than was sent");
     }
     Ok(())
 }
@@ -83,14 +84,14 @@ fn cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// What a lap came to.
+/// The result of a lap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lap {
     /// Connections opened and closed.
     pub connections: u64,
-    /// Time that passed.
+    /// Elapsed time.
     pub wall: Duration,
-    /// Time on a CPU.
+    /// CPU time.
     pub cpu: Duration,
 }
 

@@ -1,11 +1,11 @@
-//! A process that holds many connections: both their ends, to be the machine's other sockets.
+//! A process that holds both ends of many connections, as the other sockets of the machine.
 
 use super::{begin, obey, say};
 use anyhow::{Context, Result};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 
-/// Opens `established` sockets (two a connection) and `stuck` connections of which one end is in CLOSE_WAIT, on
-/// `address`, and holds them until its orders end.
+/// Opens `established` sockets (two per connection) and `stuck` connections with one end in CLOSE_WAIT, on `address`,
+/// and holds them until its orders end.
 pub fn run(comm: &str, address: IpAddr, established: usize, stuck: usize) -> Result<()> {
     begin(comm)?;
     let listener = TcpListener::bind(SocketAddr::new(address, 0))?;

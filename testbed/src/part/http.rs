@@ -1,5 +1,5 @@
-//! The demo's story: an HTTP server that is out of order, and a client pool that forgets to give back connections
-//! whose answer is not 200.
+//! The first part of the demo: an HTTP server that is out of order, and a client pool that does not give back
+//! connections whose answer is not 200.
 
 use super::{begin, number, obey, say};
 use anyhow::{Result, bail};
@@ -18,12 +18,12 @@ pub fn serve(address: SocketAddr) -> Result<()> {
     let listener = TcpListener::bind(address)?;
     thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            // A client that went away is the client's business.
+            // A client that has gone away is not an error.
             let _ = answer(connection);
         }
     });
     say("ready")?;
-    obey(|_| bail!("it takes no orders"))
+    obey(|_| bail!("the server takes no orders"))
 }
 
 fn answer(mut connection: TcpStream) -> Result<()> {
@@ -50,7 +50,7 @@ pub fn pool(comm: &str, server: SocketAddr) -> Result<()> {
     })
 }
 
-/// Connections: those free to be used again, and those that are in use.
+/// Connections: the free ones, and those in use.
 #[derive(Default)]
 struct Pool {
     free: Vec<TcpStream>,
@@ -69,8 +69,8 @@ impl Pool {
         if status.ends_with(b"200") {
             self.free.push(connection);
         } else {
-            // The mistake that is shown: an error is reported to the caller, and the connection stays leased,
-            // with the rest of the answer unread and the server's FIN unheeded.
+            // The bug that the demo shows: the client reports an error to the caller, but the connection stays leased,
+            // with the rest of the answer unread and the server's FIN ignored.
             self.leased.push(connection);
         }
         Ok(())

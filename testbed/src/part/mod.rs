@@ -1,7 +1,7 @@
-//! The parts that processes of the demo and of the benchmarks play: this very executable, run again.
+//! The parts that processes of the demo and of the benchmarks play: this executable, run again.
 //!
-//! They are not [actors](crate::actor): those do one thing at a time as told, so that what is true of each socket can
-//! be noted; these run by themselves as a real program would, as fast or as many as can be.
+//! They are not [actors](crate::actor). Actors execute one order at a time, so that the true state of each socket can
+//! be recorded; parts run by themselves like a real program, as fast or as many as possible.
 
 mod churn;
 mod hold;
@@ -25,7 +25,7 @@ use std::{
 /// The first argument of a program that plays a part; the second is the [`Part`].
 const PLAY: &str = "part";
 
-/// What a process can play. It takes orders, of a few words each, on its standard input.
+/// The parts that a process can play. It takes orders, of a few words each, on its standard input.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
@@ -60,15 +60,15 @@ pub enum Part {
         comm: String,
         /// The address of both ends.
         address: IpAddr,
-        /// How many sockets to have that are well: two for each connection.
+        /// How many healthy sockets to hold: two for each connection.
         established: usize,
-        /// How many sockets to have in CLOSE_WAIT.
+        /// How many sockets to hold in CLOSE_WAIT.
         stuck: usize,
     },
 }
 
 impl Part {
-    /// Plays it until the orders end.
+    /// Plays the part until the orders end.
     fn play(&self) -> Result<()> {
         match self {
             Self::HttpServer { address } => http::serve(*address),
@@ -88,7 +88,8 @@ impl Part {
 
 /// Plays a part when the arguments (without the program's name) say so, and returns when its orders end.
 ///
-/// An executable that starts [players](Player) must call this before anything else: they are that executable again.
+/// An executable that starts [players](Player) must call this before anything else, because they are that executable,
+/// run again.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter();
     if arguments.next()? != PLAY {
@@ -105,6 +106,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
 }
 
 fn play(part: &str) -> Result<()> {
-    let part: Part = serde_json::from_str(part).with_context(|| format!("{part:?} is no part"))?;
+    let part: Part =
+        serde_json::from_str(part).with_context(|| format!("{part:?} is not a part"))?;
     part.play()
 }

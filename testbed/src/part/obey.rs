@@ -1,4 +1,4 @@
-//! What every part does: it goes by a name of its own, obeys a line at a time, and ends in time.
+//! The common behaviour of all parts: a part has its own name, executes one line at a time, and ends in time.
 
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};
@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-/// No part is ever needed for longer; one that is left over for a reason nobody thought of ends.
+/// No part is ever needed for longer. The limit ends a part that is left over for an unforeseen reason.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
-/// What every part does first: it goes by a name of its own, and never outlives who started it.
+/// The start of every part: it takes its own name, and never outlives the process that started it.
 pub fn begin(comm: &str) -> Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_name(&CString::new(comm)?)?;
@@ -29,15 +29,15 @@ pub fn begin(comm: &str) -> Result<()> {
     Ok(())
 }
 
-/// Says a line to who started this part.
+/// Sends a line to the process that started this part.
 pub fn say(line: &str) -> Result<()> {
     let mut out = stdout().lock();
     writeln!(out, "{line}")?;
     Ok(out.flush()?)
 }
 
-/// Does `work` for each line that comes in, and answers with what it gives, until the lines end. Any order may
-/// begin with `after MILLISECONDS`.
+/// Does `work` for each line of input and answers with its result, until the input ends. Any order may begin with
+/// `after MILLISECONDS`.
 pub fn obey(mut work: impl FnMut(&[&str]) -> Result<String>) -> Result<()> {
     for line in stdin().lock().lines() {
         let line = line?;
@@ -59,5 +59,5 @@ where
 {
     let word = words.get(index).context("a number is missing")?;
     word.parse()
-        .with_context(|| format!("{word:?} is no number"))
+        .with_context(|| format!("{word:?} is not a number"))
 }

@@ -8,7 +8,7 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-/// A part that runs in a namespace. It is gone when this is dropped.
+/// A part that runs in a namespace. Dropping this ends it.
 #[derive(Debug)]
 pub struct Player {
     name: String,
@@ -18,7 +18,7 @@ pub struct Player {
 }
 
 impl Player {
-    /// Starts one that plays this part, and waits until it is ready.
+    /// Starts a process that plays this part, and waits until it is ready.
     pub fn start(netns: &Netns, part: &Part) -> Result<Self> {
         let name = serde_json::to_string(part)?;
         let mut command = Command::new("/proc/self/exe");
@@ -67,7 +67,7 @@ impl Player {
 
 impl Drop for Player {
     fn drop(&mut self) {
-        // It fails only for a process that has been waited for: what was wanted.
+        // It only fails for a process that has already been waited for, which is the desired result.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! The demo's other story: a server that accepts late or never, and clients that do not wait for it.
+//! The second part of the demo: a server that accepts late or never, and clients that do not wait for it.
 
 use super::{begin, number, obey, say};
 use anyhow::Result;
@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// The server. An order is `accept COUNT`: serve so many that wait, properly.
+/// The server. An order is `accept COUNT`: serve this many waiting connections properly.
 pub fn serve(address: SocketAddr) -> Result<()> {
     begin("job-queue")?;
     let listener = TcpListener::bind(address)?;
@@ -23,7 +23,7 @@ pub fn serve(address: SocketAddr) -> Result<()> {
     })
 }
 
-/// The clients. An order is `call COUNT PATIENCE_MILLISECONDS`: connect, ask, wait for so long, give up.
+/// The clients. An order is `call COUNT PATIENCE_MILLISECONDS`: connect, send a request, wait for this long, give up.
 pub fn call(server: SocketAddr) -> Result<()> {
     begin("worker")?;
     say("ready")?;

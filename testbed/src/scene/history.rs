@@ -1,4 +1,4 @@
-//! What is true of a socket from its first transition to its last, for a log to be held against.
+//! The true history of a socket from its first transition to its last, to compare a log with.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use super::Role;
 use crate::{Socket, clock::monotonic_ns};
 
-/// How a process came by a socket.
+/// How a process got a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
     /// It connected.
@@ -16,34 +16,34 @@ pub enum How {
     Accept,
     /// It listens on it.
     Listen,
-    /// It listens where the socket came in, and nobody has accepted it yet.
+    /// It listens where the socket came in, and no process has accepted the socket yet.
     Listener,
 }
 
-/// Whose a socket is.
+/// The owner of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Whose {
-    /// The process, in the PID namespace of whoever asked.
+    /// The process, in the PID namespace of the caller.
     pub pid: u32,
-    /// The thread that did it.
+    /// The thread that got the socket.
     pub tid: u32,
-    /// The process's name then.
+    /// The process's name at that time.
     pub comm: String,
-    /// When the process began, in ns since boot, rounded down to [`Whose::TICK_NS`].
+    /// When the process started, in ns since boot, rounded down to [`Whose::TICK_NS`].
     pub started_ns: u64,
-    /// How it came by it.
+    /// How it got the socket.
     pub how: How,
 }
 
 impl Whose {
-    /// The grain of times in `/proc`.
+    /// The resolution of times in `/proc`.
     pub const TICK_NS: u64 = 10_000_000;
 
-    /// A process that is there now, by its main thread.
+    /// A process that exists now, with its main thread.
     pub fn of(pid: u32, how: How) -> Result<Self> {
         let stat = std::fs::read(format!("/proc/{pid}/stat"));
         let stat = stat.with_context(|| format!("no process {pid}"))?;
-        // A name may be any bytes.
+        // A name may consist of any bytes.
         let stat = String::from_utf8_lossy(&stat);
         let fields = || -> Option<(String, u64)> {
             let (comm, rest) = stat.split_once('(')?.1.rsplit_once(") ")?;
@@ -61,34 +61,34 @@ impl Whose {
         })
     }
 
-    /// The same by another thread.
+    /// The same with another thread.
     pub fn thread(self, tid: u32) -> Self {
         Self { tid, ..self }
     }
 }
 
-/// Who brought a transition about by a call.
+/// The process whose system call caused a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Caller {
-    /// Nobody: a packet or a timer.
+    /// None: a packet or a timer.
     Nobody,
     /// This process.
     Process(u32),
-    /// This process or nobody: it depends on whether a packet was in time, or on how one sees it.
+    /// This process or none: it depends on whether a packet arrived in time, or on the interpretation.
     Perhaps(u32),
 }
 
-/// A moment lies within this, of `CLOCK_MONOTONIC`.
+/// A range of `CLOCK_MONOTONIC` that contains a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
-    /// Not before.
+    /// The lower bound.
     pub before_ns: u64,
-    /// Not after.
+    /// The upper bound.
     pub after_ns: u64,
 }
 
 impl Span {
-    /// From the beginning of this one to the end of that.
+    /// From the beginning of this span to the end of the other one.
     pub fn to(self, later: Self) -> Self {
         Self {
             after_ns: later.after_ns,
@@ -97,7 +97,7 @@ impl Span {
     }
 }
 
-/// Does something and says when.
+/// Does something and returns when.
 pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, Span)> {
     let before_ns = monotonic_ns();
     let done = work()?;
@@ -118,13 +118,13 @@ pub struct Step {
     pub to: &'static str,
     /// When.
     pub span: Span,
-    /// Whose it was.
+    /// The owner at that time.
     pub owner: Whose,
-    /// Whether a tracer may not know that.
+    /// Whether a tracer need not know the owner.
     pub doubtful: bool,
     /// Who called.
     pub caller: Caller,
-    /// Its own end then; where it has not been given a port yet, the one that it gets.
+    /// Its own end at that time; if it has no port yet, the port that it gets later.
     pub local: SocketAddr,
     /// The other end; a listener has none.
     pub remote: Option<SocketAddr>,
@@ -135,17 +135,17 @@ pub struct Step {
 /// All that happens to a socket.
 #[derive(Debug, Clone)]
 pub struct History {
-    /// What it is an example of.
+    /// The case that it is an example of.
     pub case: String,
-    /// The kernel's cookie; `None` for one that nobody ever had.
+    /// The kernel's cookie; `None` for a socket that no process ever had.
     pub cookie: Option<u64>,
     /// Who opened the connection.
     pub role: Role,
-    /// Who listens where it came in.
+    /// The listener where it came in.
     pub listener: Option<Whose>,
-    /// The state it began in.
+    /// Its first state.
     pub from: &'static str,
-    /// What happened, in this order.
+    /// Its transitions, in order.
     pub steps: Vec<Step>,
     owner: Whose,
     doubtful: bool,
@@ -169,17 +169,17 @@ impl History {
         }
     }
 
-    /// A socket that somebody connects.
+    /// A socket that a process connects.
     pub fn client(case: &str, socket: &Socket, owner: &Whose) -> Self {
         Self::new(case, Role::Client, "CLOSE", socket, owner.clone())
     }
 
-    /// A socket on which somebody listens.
+    /// A socket on which a process listens.
     pub fn listener(case: &str, socket: &Socket, owner: &Whose) -> Self {
         Self::new(case, Role::Server, "CLOSE", socket, owner.clone())
     }
 
-    /// A socket that comes out of a listener, at first its listener's.
+    /// A socket that comes from a listener, and first belongs to the listener's process.
     pub fn server(case: &str, socket: &Socket, listener: &Whose) -> Self {
         let owner = Whose {
             how: How::Listener,
@@ -190,7 +190,7 @@ impl History {
         history
     }
 
-    /// The server's end of a connection of which only the client's is known: nobody ever has it.
+    /// The server's end of a connection of which only the client's end is known: no process ever has it.
     pub fn unaccepted(case: &str, client: &Socket, at: SocketAddr, listener: &Whose) -> Self {
         let mut history = Self::server(case, client, listener);
         history.cookie = None;
@@ -198,19 +198,19 @@ impl History {
         history
     }
 
-    /// From here on it is this process's.
+    /// From here on it belongs to this process.
     pub fn owned(mut self, owner: &Whose) -> Self {
         (self.owner, self.doubtful) = (owner.clone(), false);
         self
     }
 
-    /// A tracer may not know whose it is, until somebody else owns it.
+    /// A tracer need not know the owner, until another process owns it.
     pub fn doubtful(mut self) -> Self {
         self.doubtful = true;
         self
     }
 
-    /// From here on it has the addresses that it has now.
+    /// From here on it has its current addresses.
     pub fn moved(mut self, socket: &Socket) -> Self {
         (self.local, self.remote) = (socket.local, socket.remote);
         self
@@ -224,17 +224,17 @@ impl History {
         self
     }
 
-    /// It enters a state, by the network or a timer.
+    /// It enters a state, because of the network or a timer.
     pub fn then(self, to: &'static str, span: Span) -> Self {
         self.step(to, span, Caller::Nobody)
     }
 
-    /// A process's call has it enter a state.
+    /// It enters a state because of a process's system call.
     pub fn called(self, to: &'static str, span: Span, pid: u32) -> Self {
         self.step(to, span, Caller::Process(pid))
     }
 
-    /// A process's call may have it enter a state.
+    /// It may enter a state because of a process's system call.
     pub fn perhaps(self, to: &'static str, span: Span, pid: u32) -> Self {
         self.step(to, span, Caller::Perhaps(pid))
     }
@@ -253,7 +253,7 @@ impl History {
         self
     }
 
-    /// It connects, without a port of its own before, and is answered.
+    /// It connects, without a port of its own before, and gets an answer.
     pub fn connected(self, span: Span) -> Self {
         let pid = self.owner.pid;
         self.called("SYN_SENT", span, pid)
@@ -261,7 +261,7 @@ impl History {
             .then("ESTABLISHED", span)
     }
 
-    /// It is over by then.
+    /// It has ended by then.
     pub fn end_ns(&self) -> u64 {
         self.steps.last().map_or(0, |step| step.span.after_ns)
     }

@@ -1,4 +1,4 @@
-//! Scenes of sockets, and all that is true of them.
+//! Scenes of sockets, and the truth about them.
 
 mod history;
 mod stage;

@@ -1,4 +1,4 @@
-//! A server and a client in one namespace, and the ways they leave sockets behind.
+//! A server and a client in one namespace, and the ways in which they leave sockets behind.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use super::{Role, Side, Truth};
 use crate::{Actor, Netns, Order, Reply, Socket, state::CLOSE_WAIT};
 
-/// The three ways an address of a TCP socket can be.
+/// The three forms of an address of a TCP socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Family {
     /// `127.0.0.1` on an IPv4 socket.
@@ -65,7 +65,7 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets one up: a new namespace, and a server that listens for every family.
+    /// Creates a stage: a new namespace, and a server that listens for every family.
     pub fn new() -> Result<Self> {
         let netns = Netns::new()?;
         let (mut server, client) = (
@@ -98,7 +98,7 @@ impl Stage {
 
     /// The listening socket for a family.
     pub fn listener(&self, family: Family) -> &Socket {
-        // `new` made one for each.
+        // `new` created one for each.
         &self.listeners[&family]
     }
 
@@ -139,7 +139,7 @@ impl Stage {
         self.server.sockets(&Order::Accept { fd, count })
     }
 
-    /// Has the peer close its direction, so that the ends on `side` are in CLOSE_WAIT.
+    /// Makes the peer close its direction, so that the ends on `side` are in CLOSE_WAIT.
     pub fn leak(&mut self, pairs: &[Pair], side: Side) -> Result<Vec<Truth>> {
         pairs.iter().map(|pair| self.leak_one(pair, side)).collect()
     }
@@ -184,10 +184,10 @@ impl Stage {
         self.leak(&pairs, Side::Client)
     }
 
-    /// Connections that nobody accepts and whose client is done.
+    /// Connections that no process accepts and whose client has closed.
     ///
-    /// The bracket is wider than that of other sockets, up to the 40 ms by which an acknowledgement may be
-    /// delayed: nobody has the socket, so the only sign that the FIN arrived is its acknowledgement at the peer.
+    /// The bracket is wider than that of other sockets, by up to 40 ms, the possible delay of an acknowledgement. No
+    /// process has the socket, so the only sign that the FIN has arrived is its acknowledgement at the peer.
     pub fn never_accepted(&mut self, family: Family, count: usize) -> Result<Vec<Truth>> {
         let clients = self.queue(family, count)?;
         let fds = clients.iter().map(|socket| socket.fd).collect();

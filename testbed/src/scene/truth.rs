@@ -1,4 +1,4 @@
-//! What is true of a socket, for a tracer to be held against.
+//! The truth about a socket, to compare a tracer's result with.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 pub enum Role {
     /// This end connected.
     Client,
-    /// This end was connected to.
+    /// The other end connected.
     Server,
 }
 
@@ -31,12 +31,13 @@ impl Side {
     }
 }
 
-/// Everything that is known of a socket that is stuck.
+/// Everything that is known about a stuck socket.
 #[derive(Debug, Clone)]
 pub struct Truth {
-    /// The kernel's cookie. Of a socket that nobody accepted yet it is not known: only its holder may ask.
+    /// The kernel's cookie. It is unknown for a socket that no process has accepted yet, because only its holder can
+    /// read it.
     pub cookie: Option<u64>,
-    /// The inode, 0 while nobody accepted it.
+    /// The inode, 0 until a process has accepted it.
     pub inode: u64,
     /// Its own end.
     pub local: SocketAddr,
@@ -44,11 +45,11 @@ pub struct Truth {
     pub remote: SocketAddr,
     /// Who opened the connection.
     pub role: Role,
-    /// Whether a process has it, or ever had.
+    /// Whether a process has it or ever had it.
     pub accepted: bool,
     /// Every (PID, descriptor) that has it open.
     pub holders: BTreeSet<(u32, i32)>,
-    /// The PID that listens, where nobody accepted.
+    /// The PID of the listener's process, if no process has accepted it.
     pub listener: Option<u32>,
     /// It cannot have entered its state before this (CLOCK_MONOTONIC).
     pub before_ns: u64,
