@@ -120,9 +120,9 @@ fn keyed(
     Some(unsafe { &mut *decade })
 }
 
-/// The number of the socket's key, which is kept with the socket. It stays valid: where the owner or
-/// the addresses change, the number is cleared, and the upper half shows when an accepting process
-/// has become the owner.
+/// The number of the socket's key, which is kept with the socket. It stays valid: where the owner
+/// or the addresses change, the number is cleared, and the upper half shows when an accepting
+/// process has become the owner.
 #[inline(always)]
 fn known_number(entry: &mut TrackedSocket, duration: &FinishedState) -> Option<u32> {
     let handed_over = entry.handed_over & 1;
