@@ -49,7 +49,7 @@ enum Command {
     /// Shows a recording (a log in JSON) the way `stuck`, `log` or `hist` would have
     #[command(after_help = replay::EXAMPLES)]
     Replay(Box<replay::Replay>),
-    /// Checks what works with this kernel and these privileges, and how to get the rest
+    /// Shows what works with this kernel and these privileges, and how to get the rest
     Doctor(doctor::Doctor),
 }
 

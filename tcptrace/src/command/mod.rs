@@ -30,7 +30,7 @@ pub fn run(request: Request) -> anyhow::Result<()> {
     match result {
         Err(error) if is_closed_pipe(&error) => Ok(()),
         Err(error) if error.is::<StartError>() => {
-            let more = "for details, run: tcptrace doctor (checks what works on this machine)";
+            let more = "for details, run: tcptrace doctor (shows what works on this machine)";
             Err(anyhow::anyhow!("{error}\n  {more}"))
         }
         result => result,

@@ -1,4 +1,4 @@
-//! What is tried after what, and what is said in the end, without a kernel.
+//! Tests the order of attempts and the final error, without a kernel.
 
 use aya::EbpfError;
 
@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// All that there may be, in the order in which tracking lists them.
+/// All possible candidates, in the order in which tracking lists them.
 fn all() -> Vec<Candidate> {
     let programs = [
         (Btf, true, true),
@@ -34,7 +34,7 @@ fn all() -> Vec<Candidate> {
     programs.into_iter().flat_map(with).collect()
 }
 
-/// As when one way to accept is asked for.
+/// The candidates for one requested way to detect accepts.
 fn by_fexit() -> Vec<Candidate> {
     let mut all = all();
     all.retain(|candidate| candidate.accept == Accept::Fexit);
@@ -59,7 +59,7 @@ fn not_set_up() -> StartError {
     StartError::Setup(EbpfError::MapError(aya::maps::MapError::ElementNotFound))
 }
 
-/// What is tried of the candidates, where attaching goes as `attach` says, and how it ends.
+/// The candidates that are tried if `attach` decides about each attempt, and the result.
 fn run(
     candidates: &[Candidate],
     mut attach: impl FnMut(&Candidate) -> Result<(), StartError>,
@@ -94,7 +94,7 @@ fn a_refused_program_is_not_tried_with_another_way_to_accept() {
     let (tried, outcome) = run(&all(), |_| Err(refused()));
     assert_eq!(tried, by_fexit());
     assert!(matches!(outcome, Err(StartError::Refused { .. })));
-    // Nor when the first way to accept was refused before the program was tried.
+    // Nor if the first way to detect accepts was refused before the program was tried.
     let (tried, _) = run(&all(), |candidate| match candidate.accept {
         Accept::Fexit => Err(not_accepting(candidate)),
         _ => Err(refused()),
@@ -112,7 +112,7 @@ fn where_the_way_to_accept_that_is_asked_for_fails_no_other_hook_is_tried() {
         outcome,
         Err(StartError::Accept { way: "fexit", .. })
     ));
-    // Nor the tracepoint with less.
+    // Nor is the tracepoint tried with fewer features.
     let (tried, outcome) = run(&by_fexit(), |candidate| match candidate.hook {
         Btf => Err(refused()),
         Tracepoint => Err(not_accepting(candidate)),
@@ -154,7 +154,7 @@ fn without_tracefs_it_is_said_why_the_btf_hook_is_not_used() {
     };
     assert_eq!(btf_problem, Some(refused().to_string()));
 
-    // Without type information; unless the tracepoint is what was asked for.
+    // Without type information, except if the tracepoint is requested.
     let reason = "no type information".to_owned();
     for (choice, expected) in [
         (HookChoice::Auto, Some(reason.clone())),

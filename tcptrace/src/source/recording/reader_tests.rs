@@ -1,4 +1,4 @@
-//! Whole recordings: damage, compression, bounds.
+//! Tests whole recordings: damage, compression, limits.
 
 use std::io::{self, Cursor, Read};
 
@@ -73,7 +73,7 @@ fn compressed_streams_are_known_by_how_they_begin() {
 
 #[test]
 fn a_compressed_stream_is_read_as_far_as_it_goes() {
-    // Lines that differ, so that there is more than one block.
+    // The lines differ, so that there is more than one block.
     let line = |n: u32| LOST.replace(":9}", &format!(":{}}}\n", n.wrapping_mul(2_654_435_761)));
     let whole = compressed(&(0..50_000).map(line).collect::<String>());
     let (items, account) = read(Cursor::new(whole.clone()));
