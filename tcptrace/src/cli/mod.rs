@@ -1,5 +1,5 @@
-//! The command line. Only this module reads it, and turns it into a plain
-//! [`Request`](crate::model::request::Request) without looking at the machine.
+//! The command line. Only this module reads it, and turns it into a plain [`Request`] without looking
+//! at the machine.
 
 mod choices;
 mod doctor;
