@@ -125,7 +125,7 @@ struct HistSession {
     /// The durations of that report.
     last: Durations,
     progress: Progress,
-    /// What could not be found out at the start: every report says it.
+    /// What could not be found out at the start; every report shows it.
     caveats: Vec<Caveat>,
 }
 
