@@ -241,6 +241,36 @@ fn circles(files: &[(PathBuf, String)]) -> Vec<String> {
     imported.into_keys().collect()
 }
 
+/// Imports that do not stand in the order std, other crates, this crate, with a blank line between the groups.
+fn unordered(text: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    // The group of the last import, and whether a blank line stands behind it.
+    let mut before: Option<(usize, bool)> = None;
+    let mut open = false;
+    for line in text.lines() {
+        let root = line.strip_prefix("use ").filter(|_| !open);
+        let inside = open || root.is_some();
+        if let Some(root) = root {
+            let root = root.split("::").next().unwrap_or_default();
+            let group = match root {
+                "std" | "core" | "alloc" => 0,
+                "crate" | "super" | "self" => 2,
+                _ => 1,
+            };
+            if before.is_some_and(|(last, blank)| group < last || (group > last) != blank) {
+                found.push(line);
+            }
+            before = Some((group, false));
+        } else if line.is_empty() {
+            before = before.map(|(group, _)| (group, true));
+        } else if !inside {
+            before = None;
+        }
+        open = inside && !line.ends_with(';');
+    }
+    found
+}
+
 fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).expect("a folder of the sources") {
@@ -291,17 +321,34 @@ fn no_files_import_each_other() {
     }
 }
 
+/// Everything that is kept small and tidy.
+const ALL: [&str; 6] = [
+    "tcptrace/src",
+    "tcptrace/tests",
+    "tcptrace-common",
+    "tcptrace-ebpf",
+    "testbed",
+    "xtask",
+];
+
+#[test]
+fn imports_are_in_order() {
+    let mut found = Vec::new();
+    for file in ALL
+        .iter()
+        .flat_map(|package| files_below(&workspace().join(package)))
+    {
+        let text = fs::read_to_string(&file).expect("a source file");
+        let lines = unordered(&text).into_iter();
+        found.extend(lines.map(|line| format!("{}: {line}", file.display())));
+    }
+    assert!(found.is_empty(), "\n{}", found.join("\n"));
+}
+
 #[test]
 fn files_and_folders_stay_small() {
     let mut found = Vec::new();
-    for package in [
-        "tcptrace/src",
-        "tcptrace/tests",
-        "tcptrace-common",
-        "tcptrace-ebpf",
-        "testbed",
-        "xtask",
-    ] {
+    for package in ALL {
         let mut in_folder = std::collections::BTreeMap::new();
         for file in files_below(&workspace().join(package)) {
             let lines = fs::read_to_string(&file)
@@ -355,6 +402,19 @@ fn planted_breaches_are_found() {
     ));
     assert!(breach("model/x.rs", &"\n".repeat(MOST_LINES + 1)));
     assert!(breach("elsewhere/x.rs", ""));
+
+    assert!(
+        unordered("use std::{\n    fs,\n    io,\n};\n\nuse anyhow::Result;\n\nuse crate::a;\n")
+            .is_empty()
+    );
+    for text in [
+        "use anyhow::Result;\n\nuse std::fs;\n",
+        "use std::fs;\nuse anyhow::Result;\n",
+        "use std::fs;\n\nuse std::io;\n",
+        "use super::a;\n\nuse std::io;\n",
+    ] {
+        assert_eq!(unordered(text).len(), 1, "{text}");
+    }
 
     let circle = |one: &str, other: &str| {
         let file = |name: &str, text: &str| (PathBuf::from(name), text.to_owned());

@@ -1,7 +1,8 @@
 //! The private folder for downloaded tools, so that the user's own set-up does not change.
 
-use anyhow::{Context, Result};
 use std::{env, fs, path::PathBuf};
+
+use anyhow::{Context, Result};
 
 /// `$XDG_CACHE_HOME/tcptrace-xtask`, or the same in `~/.cache`; creates it if necessary.
 pub fn dir() -> Result<PathBuf> {

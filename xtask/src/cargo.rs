@@ -1,13 +1,15 @@
 //! Calling cargo, and reading its messages.
 
-use crate::{process, workspace::Workspace};
-use anyhow::{Context, Result};
-use serde::Deserialize;
 use std::{
     env,
     path::PathBuf,
     process::{Command, Stdio},
 };
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::{process, workspace::Workspace};
 
 /// A cargo command in `workspace`: the same cargo that started this program.
 pub fn command(workspace: &Workspace) -> Command {
@@ -79,8 +81,9 @@ fn executable(messages: &str, target: &str) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::executable;
     use std::path::PathBuf;
+
+    use super::executable;
 
     #[test]
     fn finds_the_executable_of_one_target() {

@@ -1,11 +1,12 @@
 //! Ctrl-C and SIGTERM as a flag, for a subcommand that has to end cleanly.
 
-use anyhow::{Result, bail};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
+
+use anyhow::{Result, bail};
 
 static ASKED: AtomicBool = AtomicBool::new(false);
 

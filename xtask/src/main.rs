@@ -1,8 +1,9 @@
 //! `cargo xtask`: see the library for what each subcommand does.
 
+use std::process::ExitCode;
+
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use std::process::ExitCode;
 use testbed::part;
 use xtask::{
     commands::{bench, demo, ebpf, run, test, vm},

@@ -1,11 +1,12 @@
 //! Runs other programs, with errors that say what was attempted.
 
-use anyhow::{Context, Result, bail};
 use std::{
     process::{Command, ExitCode, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
+
+use anyhow::{Context, Result, bail};
 
 /// Runs `command` to its end and shows its output; an error unless it succeeds. `doing` completes "cannot …".
 pub fn run(command: &mut Command, doing: &str) -> Result<()> {
@@ -87,11 +88,12 @@ fn name(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{capture, run, run_within};
     use std::{
         process::Command,
         time::{Duration, Instant},
     };
+
+    use super::{capture, run, run_within};
 
     #[test]
     fn a_missing_program_is_named_with_what_it_was_for() {

@@ -1,13 +1,15 @@
 //! Subcommands that need root themselves: the user builds, and root runs them again.
 
-use crate::{cargo, process, root, workspace::Workspace};
-use anyhow::{Context, Result};
 use std::{
     env,
     ffi::OsStr,
     path::{Path, PathBuf},
     process::ExitCode,
 };
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, process, root, workspace::Workspace};
 
 /// The tcptrace to run: the given one, or a release build of this checkout.
 pub fn program(workspace: &Workspace, given: Option<&Path>) -> Result<PathBuf> {

@@ -1,7 +1,8 @@
 //! Being root, or becoming it.
 
-use anyhow::{Context, Result, bail};
 use std::{env, ffi::OsStr, os::unix::fs::MetadataExt, path::Path, process::Command};
+
+use anyhow::{Context, Result, bail};
 
 /// Whether this process runs as root.
 pub fn is_root() -> Result<bool> {
@@ -36,8 +37,9 @@ fn is_on_path(program: &str, path: Option<&OsStr>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_on_path;
     use std::ffi::OsStr;
+
+    use super::is_on_path;
 
     #[test]
     fn looks_in_every_folder_of_the_path() {

@@ -1,10 +1,11 @@
 //! The paths in a checkout.
 
-use anyhow::{Context, Result};
 use std::{
     env, fs,
     path::{Path, PathBuf},
 };
+
+use anyhow::{Context, Result};
 
 /// A checkout of this project.
 #[derive(Clone, Debug)]

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-
 use tcptrace_common::TcpState;
 
 use crate::model::{

@@ -16,10 +16,9 @@ use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};
 use std::process::ExitCode;
 
+use act::Act;
 use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};
-
-use act::Act;
 
 /// The name of an actor's other threads, which differs from the actor's own.
 pub const THREAD: &str = "leaky-thread";

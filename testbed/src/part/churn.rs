@@ -4,17 +4,19 @@
 //! Both ends are in one thread, so that a round is always the same sequence of transitions, and the scheduler does not
 //! influence the measurement.
 
-use super::{begin, number, obey, say};
-use anyhow::{Result, bail};
-use rustix::{
-    net::sockopt,
-    time::{ClockId, clock_gettime},
-};
 use std::{
     io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     time::{Duration, Instant},
 };
+
+use anyhow::{Result, bail};
+use rustix::{
+    net::sockopt,
+    time::{ClockId, clock_gettime},
+};
+
+use super::{begin, number, obey, say};
 
 /// How a connection ends.
 #[derive(Clone, Copy)]
@@ -118,8 +120,9 @@ impl Lap {
 
 #[cfg(test)]
 mod tests {
-    use super::Lap;
     use std::time::Duration;
+
+    use super::Lap;
 
     #[test]
     fn an_answer_is_read_as_it_was_written() {

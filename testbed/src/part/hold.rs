@@ -1,8 +1,10 @@
 //! A process that holds both ends of many connections, as the other sockets of the machine.
 
-use super::{begin, obey, say};
-use anyhow::{Context, Result};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
+
+use anyhow::{Context, Result};
+
+use super::{begin, obey, say};
 
 /// Opens `established` sockets (two per connection) and `stuck` connections with one end in CLOSE_WAIT, on `address`,
 /// and holds them until its orders end.

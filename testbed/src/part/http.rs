@@ -1,14 +1,16 @@
 //! The first part of the demo: an HTTP server that is out of order, and a client pool that does not give back
 //! connections whose answer is not 200.
 
-use super::{begin, number, obey, say};
-use anyhow::{Result, bail};
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
+
+use anyhow::{Result, bail};
+
+use super::{begin, number, obey, say};
 
 const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 16\r\n\r\ntry again later\n";
 

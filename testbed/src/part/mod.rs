@@ -13,14 +13,15 @@ mod queue;
 pub use churn::Lap;
 pub use player::Player;
 
-use anyhow::{Context, Result};
-use obey::{begin, number, obey, say};
-use serde::{Deserialize, Serialize};
 use std::{
     ffi::OsString,
     net::{IpAddr, SocketAddr},
     process::ExitCode,
 };
+
+use anyhow::{Context, Result};
+use obey::{begin, number, obey, say};
+use serde::{Deserialize, Serialize};
 
 /// The first argument of a program that plays a part; the second is the [`Part`].
 const PLAY: &str = "part";

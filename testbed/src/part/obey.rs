@@ -1,13 +1,14 @@
 //! The common behaviour of all parts: a part has its own name, executes one line at a time, and ends in time.
 
-use anyhow::{Context, Result};
-use rustix::process::{Resource, Rlimit, Signal};
 use std::{
     ffi::CString,
     io::{BufRead, Write, stdin, stdout},
     process, thread,
     time::Duration,
 };
+
+use anyhow::{Context, Result};
+use rustix::process::{Resource, Rlimit, Signal};
 
 /// No part is ever needed for longer. The limit ends a part that is left over for an unforeseen reason.
 const LIFETIME: Duration = Duration::from_secs(30 * 60);

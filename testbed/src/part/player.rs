@@ -1,12 +1,14 @@
 //! The side that starts a part and talks to it.
 
-use super::{PLAY, Part};
-use crate::Netns;
-use anyhow::{Context, Result, bail};
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
+
+use anyhow::{Context, Result, bail};
+
+use super::{PLAY, Part};
+use crate::Netns;
 
 /// A part that runs in a namespace. Dropping this ends it.
 #[derive(Debug)]

@@ -1,13 +1,15 @@
 //! The second part of the demo: a server that accepts late or never, and clients that do not wait for it.
 
-use super::{begin, number, obey, say};
-use anyhow::Result;
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
     thread,
     time::Duration,
 };
+
+use anyhow::Result;
+
+use super::{begin, number, obey, say};
 
 /// The server. An order is `accept COUNT`: serve this many waiting connections properly.
 pub fn serve(address: SocketAddr) -> Result<()> {

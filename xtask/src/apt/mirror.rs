@@ -1,8 +1,10 @@
 //! The machine's mirror of Debian's packages, according to its own apt.
 
-use crate::process;
-use anyhow::{Context, Result};
 use std::{env, path::Path, process::Command};
+
+use anyhow::{Context, Result};
+
+use crate::process;
 
 /// Debian's keys, from its package `debian-archive-keyring`. Without them apt accepts all keys that it trusts.
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";

@@ -10,15 +10,17 @@ mod version;
 pub use index::Package;
 pub use version::newest;
 
-use crate::{cache, process};
-use anyhow::{Context, Result, bail};
 use std::{
     ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+use anyhow::{Context, Result, bail};
 use tempfile::TempDir;
+
+use crate::{cache, process};
 
 /// The package lists of one suite for one architecture. Dropping this deletes them.
 pub struct Lists {

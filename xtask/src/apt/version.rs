@@ -1,9 +1,11 @@
 //! The order of Debian's version numbers, from dpkg, which is installed wherever apt is.
 
+use std::process::Command;
+
+use anyhow::{Result, bail};
+
 use super::Package;
 use crate::process;
-use anyhow::{Result, bail};
-use std::process::Command;
 
 /// The newest of these packages; the first one of equal versions.
 pub fn newest<'a>(packages: impl IntoIterator<Item = &'a Package>) -> Result<Option<&'a Package>> {

@@ -12,10 +12,12 @@ mod subject;
 
 pub use measurement::Measurement;
 
-use crate::{interrupt, workspace::Workspace};
+use std::{path::PathBuf, time::Duration};
+
 use anyhow::{Context, Result};
 use gauge::{machine::Machine, quiet::Patience};
-use std::{path::PathBuf, time::Duration};
+
+use crate::{interrupt, workspace::Workspace};
 
 /// What to measure.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! Results as markdown, on the screen and in docs/performance.md.
 
-use super::gauge::machine::Machine;
-use anyhow::{Context, Result};
 use std::{fmt::Write, fs, path::Path};
+
+use anyhow::{Context, Result};
+
+use super::gauge::machine::Machine;
 
 const BEGIN: &str = "<!-- begin: written by cargo xtask bench -->\n";
 const END: &str = "<!-- end: written by cargo xtask bench -->";

@@ -2,12 +2,6 @@
 //!
 //! If it cannot continue, it exits. The kernel then panics, and the host sees it.
 
-use anyhow::{Context, Result};
-use rustix::{
-    mount::MountFlags,
-    process::{Resource, Rlimit, WaitOptions, WaitStatus},
-    system::RebootCommand,
-};
 use std::{
     ffi::CString,
     fs::{self, File},
@@ -18,6 +12,13 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+use rustix::{
+    mount::MountFlags,
+    process::{Resource, Rlimit, WaitOptions, WaitStatus},
+    system::RebootCommand,
 };
 use xtask::vm::{
     job::{JOB, Job, MODULES, Notice, PROGRAMS},

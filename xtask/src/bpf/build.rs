@@ -4,9 +4,6 @@
 //! dependencies; every path that depends on the machine remapped; and the standard library's source inside the
 //! sysroot, so that cargo hashes no absolute path of it.
 
-use super::{PACKAGE, TARGET, byte_loops, flags, strip};
-use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
-use anyhow::{Context, Result};
 use std::{
     env,
     ffi::OsString,
@@ -14,6 +11,11 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
 };
+
+use anyhow::{Context, Result};
+
+use super::{PACKAGE, TARGET, byte_loops, flags, strip};
+use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
 
 /// The workspace's profile for the build, which is also the name of cargo's output folder.
 const PROFILE: &str = "bpf";

@@ -32,10 +32,12 @@ pub fn refuse(data: &[u8]) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use object::build::elf::{Builder, SectionData};
+
     use super::refuse;
     use crate::workspace::Workspace;
-    use object::build::elf::{Builder, SectionData};
-    use std::fs;
 
     #[test]
     fn a_call_is_told_by_its_name() {

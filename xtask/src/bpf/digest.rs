@@ -1,13 +1,15 @@
 //! A digest of the sources, committed with the object: a unit test detects that the object is out of date, without
 //! building it.
 
-use crate::workspace::Workspace;
-use anyhow::{Context, Result};
-use sha2::{Digest, Sha256};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use crate::workspace::Workspace;
 
 /// The object's sources, relative to the workspace; folders include everything in them.
 ///
@@ -62,9 +64,10 @@ fn list(root: &Path, path: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, path::Path};
+
     use super::of_sources;
     use crate::workspace::Workspace;
-    use std::{fs, path::Path};
 
     #[test]
     fn the_committed_object_is_of_these_sources() {

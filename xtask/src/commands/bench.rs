@@ -1,12 +1,14 @@
 //! `cargo xtask bench`: measures the cost of tcptrace.
 
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+
 use crate::{
     bench::{self, Measurement, Plan},
     rerun,
     workspace::Workspace,
 };
-use anyhow::Result;
-use std::{path::PathBuf, process::ExitCode};
 
 /// Measure the cost of tcptrace (needs root, or sudo); a full run updates docs/performance.md
 #[derive(Debug, clap::Args)]

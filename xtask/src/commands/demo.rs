@@ -1,8 +1,10 @@
 //! `cargo xtask demo`: shows tcptrace on sockets that leak while you watch.
 
-use crate::{demo, rerun, workspace::Workspace};
-use anyhow::Result;
 use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+
+use crate::{demo, rerun, workspace::Workspace};
 
 /// Show tcptrace on a leaking HTTP client pool and a server that does not accept (needs root, or sudo)
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,13 @@
 //! `cargo xtask ebpf`: builds the committed BPF object.
 
+use std::{fs, path::Path, process::ExitCode};
+
+use anyhow::{Context, Result, bail};
+
 use crate::{
     bpf::{build, digest},
     workspace::Workspace,
 };
-use anyhow::{Context, Result, bail};
-use std::{fs, path::Path, process::ExitCode};
 
 /// Build the BPF object, and write it where it is committed
 #[derive(Debug, clap::Args)]

@@ -1,8 +1,10 @@
 //! `cargo xtask run`: builds tcptrace and runs it as root.
 
-use crate::{rerun, root, workspace::Workspace};
-use anyhow::{Context, Result};
 use std::{os::unix::process::CommandExt, process::ExitCode};
+
+use anyhow::{Context, Result};
+
+use crate::{rerun, root, workspace::Workspace};
 
 /// Build tcptrace and run it as root (through sudo when needed)
 #[derive(Debug, clap::Args)]

@@ -1,14 +1,16 @@
 //! `cargo xtask test`: all tests; those that load BPF programs run as root.
 
+use std::{
+    process::{Command, ExitCode, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Result, bail};
+
 use crate::{
     cargo::{self, Package},
     process, root,
     workspace::Workspace,
-};
-use anyhow::{Result, bail};
-use std::{
-    process::{Command, ExitCode, Stdio},
-    time::Instant,
 };
 
 /// The package that only builds for the BPF target and so cannot be tested on the host.

@@ -1,5 +1,15 @@
 //! `cargo xtask vm`: on other kernels, the live tests that depend on the kernel.
 
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    process::{Command, ExitCode, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+
 use crate::{
     vm::{
         arch::Arch,
@@ -9,13 +19,6 @@ use crate::{
         table::Table,
     },
     workspace::Workspace,
-};
-use anyhow::{Result, bail};
-use std::{
-    collections::BTreeSet,
-    path::PathBuf,
-    process::{Command, ExitCode, Stdio},
-    time::{Duration, Instant},
 };
 
 /// Run the live tests that depend on the kernel on other kernels, emulated (needs no root)
@@ -27,8 +30,8 @@ pub struct Args {
     /// Processor architecture of the guests
     #[arg(long, value_enum, default_value_t = Arch::Amd64)]
     arch: Arch,
-    /// Guests at a time
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u8).range(1..))]
+    /// Guests at a time; a guest sleeps for a third of its time
+    #[arg(long, default_value_t = one_more_than_cores(), value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
     /// Seconds that a guest may take
     #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
@@ -85,6 +88,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     println!("total: {:.1} s", start.elapsed().as_secs_f64());
     let ok = verdicts.iter().all(|verdict| verdict.end == End::Ok);
     Ok(ExitCode::from(u8::from(!ok)))
+}
+
+fn one_more_than_cores() -> u8 {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    u8::try_from(cores + 1).unwrap_or(u8::MAX)
 }
 
 /// Asked first: it would be a pity to learn it after all is built and fetched.

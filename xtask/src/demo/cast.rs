@@ -1,7 +1,8 @@
 //! The processes of the demo, and what they do when.
 
-use anyhow::{Result, bail};
 use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Result, bail};
 use testbed::{
     Netns,
     part::{Part, Player},

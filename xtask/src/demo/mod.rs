@@ -7,10 +7,12 @@ mod captions;
 mod cast;
 mod show;
 
-use crate::interrupt;
+use std::{path::Path, process::ExitCode, time::Duration};
+
 use anyhow::Result;
 use cast::Cast;
-use std::{path::Path, process::ExitCode, time::Duration};
+
+use crate::interrupt;
 
 /// Exit code of a program that was ended by Ctrl-C, like in a shell.
 const INTERRUPTED: u8 = 130;

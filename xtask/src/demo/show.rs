@@ -1,8 +1,5 @@
 //! Shows captions, and runs tcptrace between them.
 
-use crate::{interrupt, process::exit_code};
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{IsTerminal, Write, stdout},
     path::Path,
@@ -10,6 +7,11 @@ use std::{
     thread,
     time::Duration,
 };
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{interrupt, process::exit_code};
 
 /// Shows a caption, separated from tcptrace's output.
 pub fn caption(text: &str) {

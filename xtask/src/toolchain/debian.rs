@@ -3,9 +3,11 @@
 //! Debian's compiler is not the one in use, but the source of a release is the same: the differences are in parts that
 //! no BPF program uses.
 
-use crate::apt::{self, Lists, Package, unpack};
-use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::apt::{self, Lists, Package, unpack};
 
 /// The suite with the widest choice of Rust versions.
 const SUITE: &str = "trixie-backports";

@@ -1,8 +1,10 @@
 //! bpf-linker.
 
-use crate::{cache, cargo, process, workspace::Workspace};
-use anyhow::Result;
 use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::{cache, cargo, process, workspace::Workspace};
 
 /// The last version that uses rustc's own LLVM; later ones need LLVM's development packages.
 const VERSION: &str = "0.10.4";

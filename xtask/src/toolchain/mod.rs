@@ -6,9 +6,11 @@ mod rustc;
 mod shim;
 mod std_source;
 
-use crate::workspace::Workspace;
-use anyhow::Result;
 use std::path::PathBuf;
+
+use anyhow::Result;
+
+use crate::workspace::Workspace;
 
 /// Everything that a BPF build needs, found or fetched.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! The compiler in use.
 
-use crate::{process, workspace::Workspace};
-use anyhow::{Context, Result, bail};
 use std::{env, ffi::OsString, fs, path::PathBuf, process::Command};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{process, workspace::Workspace};
 
 /// The compiler that cargo uses in this workspace.
 #[derive(Debug)]

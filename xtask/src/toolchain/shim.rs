@@ -5,13 +5,15 @@
 //! anywhere else the object would differ between machines. A toolchain with the component `rust-src` gives the same
 //! bytes.
 
-use super::rustc::Rustc;
-use anyhow::{Context, Result};
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
     path::{Path, PathBuf},
 };
+
+use anyhow::{Context, Result};
+
+use super::rustc::Rustc;
 
 /// The compiler's sysroot, and the compiler that uses it.
 #[derive(Debug)]
@@ -80,8 +82,9 @@ fn quote(path: &Path) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{link, quote};
     use std::path::Path;
+
+    use super::{link, quote};
 
     #[test]
     fn paths_are_quoted_for_the_shell() {

@@ -1,14 +1,16 @@
 //! The standard library's source, of exactly the compiler's version.
 
-use super::{debian, rustc::Rustc};
-use crate::{cache, process};
-use anyhow::{Context, Result, anyhow};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
+
+use anyhow::{Context, Result, anyhow};
+
+use super::{debian, rustc::Rustc};
+use crate::{cache, process};
 
 /// How long rustup may take to fetch a toolchain, so that it does not hang on a network that drops everything.
 const RUSTUP_LIMIT: Duration = Duration::from_secs(300);

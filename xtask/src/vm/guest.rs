@@ -1,12 +1,5 @@
 //! One guest: QEMU from start to end.
 
-use super::{
-    arch::Arch,
-    outcome::{console, report::Report},
-    store::Boot,
-};
-use anyhow::{Context, Result};
-use rustix::process::Signal;
 use std::{
     fs,
     io::{BufRead, BufReader, Read},
@@ -16,6 +9,15 @@ use std::{
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+use rustix::process::Signal;
+
+use super::{
+    arch::Arch,
+    outcome::{console, report::Report},
+    store::Boot,
 };
 
 /// How long a guest may take to switch itself off.

@@ -1,17 +1,19 @@
 //! A guest's initramfs: a cpio archive of the kind "newc", as the kernel's documentation
 //! (driver-api/early-userspace/buffer-format) describes it.
 
-use super::{
-    job::{JOB, Job, MODULES, PROGRAMS},
-    programs::Programs,
-    store::Boot,
-};
-use anyhow::{Context, Result};
-use cpio::NewcBuilder;
 use std::{
     fs::{self, File},
     io::{BufWriter, Cursor, Write},
     path::Path,
+};
+
+use anyhow::{Context, Result};
+use cpio::NewcBuilder;
+
+use super::{
+    job::{JOB, Job, MODULES, PROGRAMS},
+    programs::Programs,
+    store::Boot,
 };
 
 /// Folders that programs expect, and that init mounts on.
@@ -79,8 +81,9 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-    use super::{device, directory, file};
     use cpio::NewcReader;
+
+    use super::{device, directory, file};
 
     #[test]
     fn an_archive_is_what_the_kernel_expects() {

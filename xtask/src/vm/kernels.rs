@@ -1,9 +1,11 @@
 //! The kernels of the matrix and where Debian has them: the one place to change when the matrix does.
 
+use std::collections::HashMap;
+
+use anyhow::{Context, Result, bail};
+
 use super::arch::Arch;
 use crate::apt::{self, Lists, Package};
-use anyhow::{Context, Result, bail};
-use std::collections::HashMap;
 
 /// A kernel series, and the suites to look in, in order.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,5 +1,17 @@
 //! The matrix: every test that depends on the kernel, on every kernel.
 
+use std::{
+    cmp::Reverse,
+    collections::VecDeque,
+    fs,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, anyhow};
+
 use super::{
     arch::Arch,
     guest::{Ended, Guest},
@@ -12,16 +24,6 @@ use super::{
     store::{self, Boot},
 };
 use crate::workspace::Workspace;
-use anyhow::{Context, Result, anyhow};
-use std::{
-    cmp::Reverse,
-    collections::VecDeque,
-    fs,
-    path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
-    thread,
-    time::Duration,
-};
 
 /// Emulated CPUs are this much slower, for the tests' limits.
 const SLOWNESS: &str = "10";

@@ -1,10 +1,12 @@
 //! The static programs that run in guests.
 
-use super::arch::Arch;
-use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context, Result};
 use serde::Deserialize;
-use std::path::{Path, PathBuf};
+
+use super::arch::Arch;
+use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
 
 /// The programs of a guest.
 #[derive(Debug)]
@@ -127,8 +129,9 @@ fn executables(messages: &str) -> Vec<(String, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{executables, find};
     use std::path::PathBuf;
+
+    use super::{executables, find};
 
     #[test]
     fn executables_are_found_by_target() {

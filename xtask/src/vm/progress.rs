@@ -1,12 +1,13 @@
 //! How far the guests are, for whoever waits for them.
 
-use super::outcome::report::Report;
 use std::{
     collections::BTreeMap,
     sync::{Mutex, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
+
+use super::outcome::report::Report;
 
 /// How often it is said.
 const EVERY: Duration = Duration::from_secs(30);
@@ -80,9 +81,10 @@ fn so_far(report: &Report) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{Progress, so_far};
     use crate::vm::outcome::report::Report;
-    use std::time::Duration;
 
     #[test]
     fn says_where_each_guest_is() {

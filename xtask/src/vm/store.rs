@@ -3,17 +3,19 @@
 //! apt has checked the packages against Debian's signed lists. What is kept of them is checked against sums made
 //! right then, each time before it is used.
 
-use super::{
-    arch::Arch,
-    kernels::{Kernel, Suites},
-};
-use crate::{apt, cache, process};
-use anyhow::{Context, Result, bail};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
+
+use anyhow::{Context, Result, bail};
+
+use super::{
+    arch::Arch,
+    kernels::{Kernel, Suites},
+};
+use crate::{apt, cache, process};
 
 /// Modules that the tests need, each after those that it needs itself. Some kernels have some built in, or not at
 /// all (MPTCP came after 5.10).
@@ -168,8 +170,9 @@ fn is_whole(dir: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Boot, collect, is_whole, write_sums};
     use std::fs;
+
+    use super::{Boot, collect, is_whole, write_sums};
 
     #[test]
     fn takes_image_and_modules_in_loading_order() {

@@ -6,6 +6,7 @@ use std::{
     time::UNIX_EPOCH,
 };
 
+use TcpState::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent};
 use proptest::prelude::*;
 use tcptrace_common::{
     AF_INET, IPPROTO_TCP, StateStart, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
@@ -19,8 +20,6 @@ use crate::{
         processes::Processes,
     },
 };
-
-use TcpState::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent};
 
 /// The states of a client's socket, repeated: the socket may be connected again.
 const BY_US: [TcpState; 5] = [SynSent, Established, FinWait1, FinWait2, Close];

@@ -65,10 +65,10 @@ fn summarize(
 
 #[cfg(test)]
 mod tests {
-    use crate::model::socket::Since;
     use tcptrace_common::TcpState;
 
     use super::*;
+    use crate::model::socket::Since;
     use crate::{
         diagnosis::stuck::tracker::Tracker,
         fixtures::{NOW_NS, SECOND, busy_look},

@@ -30,12 +30,13 @@ pub fn entered_by_segment(state: TcpState) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tcptrace_common::TcpState;
+
     use super::at_latest_ns;
     use crate::{
         fixtures::{end, listed},
         model::stuck::look::Listed,
     };
-    use tcptrace_common::TcpState;
 
     fn socket(state: TcpState, last_ack_ns: Option<u64>) -> Listed {
         Listed {

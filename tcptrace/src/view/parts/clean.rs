@@ -33,8 +33,9 @@ pub fn append(out: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{append, clean};
     use proptest::prelude::*;
+
+    use super::{append, clean};
 
     #[test]
     fn escapes_what_a_terminal_acts_on() {

@@ -1,11 +1,12 @@
 //! The kernel's statistics of the BPF programs that a process has loaded.
 
-use anyhow::{Context, Result};
 use std::{
     collections::BTreeMap,
     fs, io,
     os::fd::{FromRawFd, OwnedFd},
 };
+
+use anyhow::{Context, Result};
 
 /// Makes the kernel time every BPF program until the result is dropped.
 ///

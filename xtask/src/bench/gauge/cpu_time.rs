@@ -1,8 +1,9 @@
 //! The CPU time of a process.
 
+use std::{fs, io};
+
 use anyhow::{Context, Result};
 use rustix::param::clock_ticks_per_second;
-use std::{fs, io};
 
 /// In seconds. The kernel reports it in ticks, 100 per second.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -69,11 +70,12 @@ fn parse(stat: &str, ticks: f64) -> Option<(&str, CpuTime)> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CpuTime, parse, so_far};
     use std::{
         process,
         time::{Duration, Instant},
     };
+
+    use super::{CpuTime, parse, so_far};
 
     #[test]
     fn a_process_that_computes_takes_time() {

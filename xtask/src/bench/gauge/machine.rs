@@ -1,8 +1,10 @@
 //! The machine and its load.
 
-use crate::process;
-use anyhow::{Context, Result};
 use std::{fmt, fs, process::Command, thread};
+
+use anyhow::{Context, Result};
+
+use crate::process;
 
 /// The machine during a run.
 #[derive(Debug)]

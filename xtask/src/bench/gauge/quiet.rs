@@ -1,8 +1,10 @@
 //! Waits for a moment in which the machine does nothing else.
 
-use crate::interrupt;
-use anyhow::{Context, Result};
 use std::{cell::Cell, fs, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::interrupt;
 
 /// How long one check of the machine takes.
 const GLANCE: Duration = Duration::from_millis(200);

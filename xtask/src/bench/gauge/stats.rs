@@ -1,7 +1,8 @@
 //! Medians and quartiles.
 
-use anyhow::{Result, bail};
 use std::fmt;
+
+use anyhow::{Result, bail};
 
 /// The median of some values, and the spread of the middle half of them.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,8 +1,9 @@
 //! Many sockets in a namespace: some stuck ones, and any number of healthy ones.
 
+use std::{fs, net::Ipv4Addr};
+
 use anyhow::{Context, Result, bail};
 use rustix::process::Resource;
-use std::{fs, net::Ipv4Addr};
 use testbed::{
     Netns,
     part::{Part, Player},

@@ -1,7 +1,8 @@
 //! The place where the churn runs: some workers in a separate namespace.
 
-use anyhow::{Context, Result};
 use std::fs;
+
+use anyhow::{Context, Result};
 use testbed::{
     Netns,
     part::{Lap, Part, Player},

@@ -1,5 +1,7 @@
 //! How much tracing slows down opening and closing connections.
 
+use anyhow::{Context, Result};
+
 use crate::bench::{
     Plan,
     gauge::stats::Spread,
@@ -7,7 +9,6 @@ use crate::bench::{
     report::Section,
     subject::{Subject, session::Session},
 };
-use anyhow::{Context, Result};
 
 /// A lap is long enough for at least one look of a live session.
 const LAP_MS: u64 = 2100;

@@ -1,5 +1,10 @@
 //! Whether `tcptrace hist` counts every duration, and the CPU time that it needs in user space.
 
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
 use crate::{
     bench::{
         Plan,
@@ -10,9 +15,6 @@ use crate::{
     },
     interrupt,
 };
-use anyhow::{Context, Result};
-use serde::Deserialize;
-use std::time::{Duration, Instant};
 
 const LAP_MS: u64 = 5000;
 const QUICK_LAP_MS: u64 = 1000;

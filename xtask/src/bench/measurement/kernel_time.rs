@@ -1,5 +1,7 @@
 //! Time in the kernel per transition, as the kernel itself measures it.
 
+use anyhow::{Context, Result};
+
 use crate::bench::{
     Plan,
     gauge::{bpf_runs, stats::Spread},
@@ -7,7 +9,6 @@ use crate::bench::{
     report::Section,
     subject::Subject,
 };
-use anyhow::{Context, Result};
 
 /// Long enough for 100 000 transitions.
 const LAP_MS: u64 = 500;

@@ -1,5 +1,9 @@
 //! Whether a log of every transition keeps up with the loop, and the CPU time that it needs in user space.
 
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
 use crate::{
     bench::{
         Plan,
@@ -10,8 +14,6 @@ use crate::{
     },
     interrupt,
 };
-use anyhow::{Context, Result};
-use std::time::Duration;
 
 /// Long enough that the buffer of a program that falls behind is full.
 const LAP_MS: u64 = 5000;

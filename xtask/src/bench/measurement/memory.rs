@@ -1,13 +1,15 @@
 //! Memory of a live session.
 
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result};
+
 use crate::bench::{
     Plan,
     load::crowd::Crowd,
     report::Section,
     subject::{COSTLIEST, background::Background},
 };
-use anyhow::{Context, Result};
-use std::{fs, process::Command};
 
 const STUCK: usize = 1000;
 const LOOKS: usize = 3;

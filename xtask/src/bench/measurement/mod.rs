@@ -8,8 +8,9 @@ mod memory;
 mod once;
 mod start;
 
-use super::{Plan, report::Section};
 use anyhow::Result;
+
+use super::{Plan, report::Section};
 
 /// One thing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]

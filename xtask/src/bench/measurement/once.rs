@@ -1,12 +1,14 @@
 //! One look beside many other sockets: tcptrace compared with ss.
 
-use crate::bench::{Plan, gauge::stats::Spread, load::crowd::Crowd, report::Section, subject};
-use anyhow::{Context, Result, bail};
 use std::{
     path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
+
+use anyhow::{Context, Result, bail};
+
+use crate::bench::{Plan, gauge::stats::Spread, load::crowd::Crowd, report::Section, subject};
 
 const STUCK: usize = 1000;
 const ESTABLISHED: [usize; 4] = [0, 10_000, 50_000, 100_000];

@@ -1,5 +1,9 @@
 //! The time from start to first report, and to the beginning of counting.
 
+use std::{process::Command, sync::mpsc::Receiver, time::Instant};
+
+use anyhow::Result;
+
 use crate::bench::{
     Plan,
     gauge::stats::Spread,
@@ -7,8 +11,6 @@ use crate::bench::{
     report::Section,
     subject::{COSTLIEST, COUNTING, background::Background},
 };
-use anyhow::Result;
-use std::{process::Command, sync::mpsc::Receiver, time::Instant};
 
 const FEW: usize = 5;
 

@@ -1,8 +1,5 @@
 //! A program that runs while something else is measured.
 
-use crate::bench::gauge::cpu_time::{self, CpuTime};
-use anyhow::{Context, Result, bail};
-use rustix::process::{Pid, Signal, kill_process};
 use std::{
     io::{BufRead, BufReader, Read},
     os::unix::process::CommandExt,
@@ -11,6 +8,11 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::bench::gauge::cpu_time::{self, CpuTime};
 
 /// How long a program may take to write something, or to end after a signal.
 const PATIENCE: Duration = Duration::from_secs(30);

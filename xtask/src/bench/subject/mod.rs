@@ -4,16 +4,18 @@ pub mod background;
 pub mod session;
 pub mod summary;
 
-use super::{Plan, gauge::bpf_runs};
-use anyhow::{Result, bail};
-use session::Session;
 use std::{
     env,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
+
+use anyhow::{Result, bail};
+use session::Session;
 use testbed::Netns;
+
+use super::{Plan, gauge::bpf_runs};
 
 /// The function of tcpstates as a bpftrace script: a line for each transition, with the time since the previous one.
 const BPFTRACE: &str = "tracepoint:sock:inet_sock_set_state {

@@ -1,15 +1,17 @@
 //! A running program that writes into files, and the content of the files at the end.
 
-use super::background::Background;
-use crate::bench::gauge::cpu_time::{self, CpuTime};
-use anyhow::{Context, Result};
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::Command,
 };
+
+use anyhow::{Context, Result};
 use tempfile::TempDir;
+
+use super::background::Background;
+use crate::bench::gauge::cpu_time::{self, CpuTime};
 
 const STDOUT: &str = "stdout";
 const STDERR: &str = "stderr";

@@ -1,7 +1,8 @@
 //! Reading what a guest reports: init's notices, and the results that the test program prints.
 
-use crate::vm::job::Notice;
 use std::{collections::BTreeMap, time::Duration};
+
+use crate::vm::job::Notice;
 
 /// How a test ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,8 +140,9 @@ fn between(line: &str, before: &str, after: &str) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Outcome, Report};
     use std::time::Duration;
+
+    use super::{Outcome, Report};
 
     /// A line each second.
     fn report(text: &str) -> Report {

@@ -1,9 +1,11 @@
 //! What a guest's end means.
 
+use std::time::Duration;
+
+use anyhow::Result;
+
 use super::report::{Outcome, REPEATED, Report};
 use crate::vm::guest::Ended;
-use anyhow::Result;
-use std::time::Duration;
 
 /// Lines of a console or an output shown where its end matters.
 const TAIL: usize = 30;
@@ -213,12 +215,13 @@ fn tail(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::{End, Verdict};
     use crate::vm::{
         guest::Ended,
         outcome::{console::health, report::Report},
     };
-    use std::time::Duration;
 
     const PANIC: &str = "[ 9.0] Kernel panic - not syncing: Fatal exception\n";
     const CUT: &str = "[ 9.0] ------------[ cut here ]------------\n";
