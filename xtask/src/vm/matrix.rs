@@ -66,8 +66,9 @@ impl Matrix<'_> {
             (programs, boots.join().unwrap_or_default())
         });
         let programs = programs?;
-        let queue: Mutex<VecDeque<_>> =
-            Mutex::new(self.kernels.iter().zip(boots).enumerate().collect());
+        // The newest first: they take longest, and none should run alone at the end.
+        let queue: VecDeque<_> = self.kernels.iter().zip(boots).enumerate().rev().collect();
+        let queue = Mutex::new(queue);
         let verdicts = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for _ in 0..self.jobs {

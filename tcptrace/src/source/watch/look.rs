@@ -83,7 +83,12 @@ impl Live {
             (answers, ahead) = self.dump(&namespaces);
             self.dumped_at = Some(tracing);
             // Sockets that entered between the two reads were also seen to enter.
-            entered = merge(entered, self.entered(&self.kernel.tracing()?)?);
+            let now = self.kernel.tracing()?;
+            entered = merge(entered, self.entered(&now)?);
+            // The walk may have passed the descriptors of these before they entered.
+            if entered_since(&tracing, &now) {
+                ahead = None;
+            }
         } else {
             let all = entered.len();
             entered.retain(|socket| {
@@ -164,7 +169,7 @@ impl Live {
         }
         let mptcp = look.listed.iter().any(|socket| socket.details.mptcp);
         let found = match ahead {
-            Some(found) if !mptcp => found,
+            Some(Ok(found)) if !mptcp && has_all(&found, look) => Ok(found),
             _ => self.kernel.holders(&inodes, mptcp),
         };
         match found {
@@ -185,6 +190,20 @@ impl Live {
             .filter_map(|socket| socket.details.cgroup_id);
         look.cgroups = self.cgroups.paths(ids);
     }
+}
+
+/// Whether sockets may have entered the state between these.
+fn entered_since(earlier: &Tracing, later: &Tracing) -> bool {
+    let unseen = |tracing: &Tracing| (tracing.lost, tracing.recursion_misses);
+    earlier.entered != later.entered || unseen(earlier) != unseen(later)
+}
+
+/// Whether a descriptor was found of each listed socket that was ever accepted. One that was not
+/// found may have entered the state behind the walk.
+fn has_all(found: &Found, look: &Look) -> bool {
+    let held: HashSet<u64> = found.held.iter().map(|held| held.inode).collect();
+    let mut inodes = look.listed.iter().map(|socket| socket.details.inode);
+    inodes.all(|inode| inode == 0 || held.contains(&u64::from(inode)))
 }
 
 /// Adds the sockets that only the later read has. Sockets that only the earlier read has either

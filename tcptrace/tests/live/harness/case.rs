@@ -53,8 +53,9 @@ impl Added<'_> {
     }
 
     /// No other test runs meanwhile.
-    pub fn alone(self) {
+    pub fn alone(self) -> Self {
         self.0.iter_mut().for_each(|case| case.alone = true);
+        self
     }
 }
 

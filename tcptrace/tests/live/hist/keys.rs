@@ -24,10 +24,14 @@ pub fn add(cases: &mut Cases) {
     cases
         .add_in(BOTH, "hist_by_each_part", each_part)
         .here_in(Place::Tracepoint);
-    cases.add_in(BOTH, "hist_by_pid_tells_lives_apart", lives);
+    cases
+        .add_in(BOTH, "hist_by_pid_tells_lives_apart", lives)
+        .here_in(Place::Tracepoint);
     cases.add("hist_by_cgroup", by_cgroup);
     cases.add("hist_by_netns", by_netns);
-    cases.add_in(BOTH, "hist_of_more_keys_than_there_is_room_for", max_keys);
+    cases
+        .add_in(BOTH, "hist_of_more_keys_than_there_is_room_for", max_keys)
+        .here_in(Place::Tracepoint);
 }
 
 /// As many under each key as there are, and each duration where it belongs.

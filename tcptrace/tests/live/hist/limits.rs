@@ -15,7 +15,9 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add_in(BOTH, "hist_of_more_than_max_sockets", many_sockets);
+    cases
+        .add_in(BOTH, "hist_of_more_than_max_sockets", many_sockets)
+        .here_in(Place::Tracepoint);
 }
 
 const COUNT: usize = 50;

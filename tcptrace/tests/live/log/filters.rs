@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("log_filters", filters);
+    cases.add("log_filters", filters).here();
     cases.add("log_filter_cgroup", cgroup);
     cases.add("log_without_a_filter", all_namespaces);
 }

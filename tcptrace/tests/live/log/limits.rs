@@ -30,7 +30,8 @@ pub fn add(cases: &mut Cases) {
     let many = |place| of_churn(place, &["--max-sockets", "3"]);
     cases
         .add_in(BOTH, "log_of_a_churn_of_more_than_max_sockets", many)
-        .alone();
+        .alone()
+        .here_in(Place::Tracepoint);
 }
 
 /// Transitions of a connection of a churn, both ends', as the kernel reports them.

@@ -14,7 +14,48 @@ use crate::{
 
 pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "more_than_max_sockets", more_than_max_sockets);
+    cases
+        .add("holders_of_what_enters_during_a_look", enters_during_a_look)
+        .here();
 }
+
+/// Where there is no room for them, every look lists all sockets. One that enters the state while the descriptors are
+/// walked has its holder all the same: it never looks as if nobody had it.
+fn enters_during_a_look() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let netns = stage.netns().inode();
+    let words = format!(
+        "stuck --json --older-than 0s --interval 10ms --max-sockets 4 --hook btf --netns {netns}"
+    );
+    let words: Vec<_> = words.split(' ').collect();
+    let mut tool = Tool::start(Place::Btf, &words)?;
+    tool.fresh()?;
+    let server = stage.server.pid();
+    let mut truths = Vec::new();
+    for _ in 0..BATCHES {
+        truths.extend(stage.server_leak(Family::Ipv4, COUNT)?);
+    }
+    let mut looks = Vec::new();
+    tool.until("all of them", |snapshot| {
+        looks.push(snapshot.clone());
+        snapshot.sockets.len() == truths.len()
+    })?;
+    let during = looks.iter().filter(|look| {
+        let (first, last) = (&truths[0], &truths[truths.len() - 1]);
+        (first.before_ns..last.after_ns).contains(&look.monotonic_ns)
+    });
+    ensure!(during.count() > 3, "no look while they entered");
+    for socket in looks.iter().flat_map(|look| &look.sockets) {
+        let held = socket.holders.iter().flatten().map(|holder| holder.pid);
+        ensure!(held.eq([server]), "not held by {server}: {socket:#?}");
+    }
+    tool.end()?;
+    Ok(())
+}
+
+/// Enough that some enter between the two parts of a look.
+const BATCHES: usize = 12;
+const COUNT: usize = 100;
 
 /// The loss is counted, and still every socket is reported: the kernel's own tables know them all.
 fn more_than_max_sockets(place: Place) -> Result<()> {

@@ -64,7 +64,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     };
     let ways = [
         way(Subject::hist(plan), OF_CLOSE_WAIT),
-        way(Subject::dearest_hist(plan), OF_ALL),
+        way(Subject::costliest_hist(plan), OF_ALL),
     ];
     track.lap("orderly", 200).context("cannot run the churn")?;
     let mut turns: Vec<_> = ways.iter().map(|_| Vec::new()).collect();

@@ -34,7 +34,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     let subjects: Vec<_> = [
         (Subject::stuck(plan, "10min"), Some(MOST_OF_STUCK)),
         (Subject::hist(plan), Some(MOST_OF_HIST)),
-        (Subject::dearest_hist(plan), Some(MOST_OF_HIST)),
+        (Subject::costliest_hist(plan), Some(MOST_OF_HIST)),
         (Subject::log(plan), Some(MOST_OF_LOG)),
     ]
     .into_iter()

@@ -114,8 +114,17 @@ impl Subject {
         }
     }
 
+    /// `tcptrace hist` by program: with owners.
+    pub fn hist_by_comm(plan: &Plan) -> Self {
+        Self {
+            name: "`tcptrace hist --by comm`",
+            arguments: ["hist", "--by", "comm"].map(String::from).to_vec(),
+            ..Self::hist(plan)
+        }
+    }
+
     /// `tcptrace hist` of every state, by program.
-    pub fn dearest_hist(plan: &Plan) -> Self {
+    pub fn costliest_hist(plan: &Plan) -> Self {
         Self {
             name: "`tcptrace hist --all-states --by comm`",
             arguments: COSTLIEST.map(String::from).to_vec(),
