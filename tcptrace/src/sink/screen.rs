@@ -34,22 +34,31 @@ impl<T: ?Sized> Screen<T> {
         for warning in self.view.warnings(item) {
             writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
         }
-        let for_people = !self.view.is_for_programs();
-        let redrawn = self.live && for_people && io::stdout().is_terminal();
+        let redrawn = self.live && !self.view.is_for_programs() && io::stdout().is_terminal();
         let size = terminal_size::terminal_size();
         let page = Page {
             width: size.map(|(width, _)| width.0.into()),
             height: size.filter(|_| redrawn).map(|(_, height)| height.0.into()),
         };
+        let text = self.text(item, &page, redrawn);
+        self.write(&text)
+    }
+
+    /// The item with what separates it from the one before.
+    fn text(&mut self, item: &T, page: &Page, redrawn: bool) -> Vec<u8> {
+        let first = std::mem::replace(&mut self.first, false);
         let mut text = Vec::new();
         if redrawn {
             text.extend_from_slice(REDRAW);
-        } else if for_people && !self.first {
+        } else if !self.view.is_for_programs() && !first {
             text.push(b'\n');
         }
-        self.first = false;
-        self.view.show(item, &page, &mut text);
-        self.write(&text)
+        if let Some(heading) = self.view.heading().filter(|_| first || redrawn) {
+            text.extend_from_slice(heading.as_bytes());
+            text.push(b'\n');
+        }
+        self.view.show(item, page, &mut text);
+        text
     }
 
     /// Prints the summary at the end: below the output, or on standard error if the output is for
@@ -74,5 +83,44 @@ impl<T: ?Sized> Screen<T> {
         let mut out = anstream::stdout().lock();
         out.write_all(text)?;
         out.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Page, REDRAW, Screen, View};
+
+    struct Numbers {
+        for_programs: bool,
+    }
+
+    impl View<u8> for Numbers {
+        fn show(&mut self, item: &u8, _: &Page, out: &mut Vec<u8>) {
+            out.extend_from_slice(format!("{item}\n").as_bytes());
+        }
+
+        fn heading(&self) -> Option<&str> {
+            Some("NUMBER")
+        }
+
+        fn is_for_programs(&self) -> bool {
+            self.for_programs
+        }
+    }
+
+    fn shown(for_programs: bool, redrawn: bool) -> String {
+        let mut screen = Screen::new(Box::new(Numbers { for_programs }), true);
+        let texts = [1, 2].map(|item| screen.text(&item, &Page::UNLIMITED, redrawn));
+        let redraw = str::from_utf8(REDRAW).expect("ASCII");
+        String::from_utf8(texts.concat())
+            .expect("ASCII")
+            .replace(redraw, "^")
+    }
+
+    #[test]
+    fn the_heading_comes_first_at_every_beginning() {
+        assert_eq!(shown(false, false), "NUMBER\n1\n\n2\n");
+        assert_eq!(shown(true, false), "NUMBER\n1\n2\n");
+        assert_eq!(shown(false, true), "^NUMBER\n1\n^NUMBER\n2\n");
     }
 }

@@ -13,7 +13,8 @@ pub trait View<T: ?Sized> {
     /// Appends the output for `item`: whole lines, each with its line end.
     fn show(&mut self, item: &T, page: &Page, out: &mut Vec<u8>);
 
-    /// A line that comes first at every beginning of the output, without its line end.
+    /// A line that comes first at every beginning of the output, without its line end. It is the
+    /// sink that writes it.
     fn heading(&self) -> Option<&str> {
         None
     }
@@ -24,7 +25,8 @@ pub trait View<T: ?Sized> {
         false
     }
 
-    /// Warnings about `item` that the output does not contain: not yet fit for a terminal.
+    /// Warnings about `item` that the output itself does not contain, for standard error: not yet
+    /// fit for a terminal. An output for programs without a place for caveats returns them here.
     fn warnings(&self, item: &T) -> Vec<String> {
         let _ = item;
         Vec::new()
