@@ -66,7 +66,36 @@ fn each_told(log: &Log, moves: &[(&str, &str)], count: usize) -> Result<()> {
         ensure!(found <= count, "{one:?} {found} times: {counts:?}");
         missing += count - found;
     }
-    verdict::missing(u64::try_from(missing)?, || format!("{counts:?}"))
+    verdict::missing(u64::try_from(missing)?, || {
+        let ends = unfinished(log);
+        format!("{counts:?}, lost {:?}, cut short {ends:#?}", log.lost)
+    })
+}
+
+/// The last lines of the first sockets that are not told to close, with how long after the first line of the log and
+/// before its last they are, in us.
+fn unfinished(log: &Log) -> Vec<(u64, u64, &Transition)> {
+    let mut last: BTreeMap<_, &Transition> = BTreeMap::new();
+    for line in log.transitions.iter().filter(|line| line.to != "LISTEN") {
+        let ports = (line.subject.local.port, line.subject.remote.port);
+        last.insert(ports, line);
+    }
+    let moment = |line: Option<&Transition>| line.map_or(0, |line| line.monotonic_ns);
+    let (begin, end) = (
+        moment(log.transitions.first()),
+        moment(log.transitions.last()),
+    );
+    let cut = last.into_values().filter(|line| line.to != "CLOSE");
+    let us = |from: u64, to: u64| to.saturating_sub(from) / 1000;
+    cut.take(4)
+        .map(|line| {
+            (
+                us(begin, line.monotonic_ns),
+                us(line.monotonic_ns, end),
+                line,
+            )
+        })
+        .collect()
 }
 
 fn sigterm(place: Place) -> Result<()> {
