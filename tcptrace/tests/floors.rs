@@ -1,5 +1,5 @@
-//! The floors of the house, as `docs/architecture.md` draws them: which module may import which, and
-//! how long a file may be. A breach is named with its file and the path that it imports.
+//! Checks the structure that `docs/architecture.md` draws: which module may import which, and how long a
+//! file may be. An error names the file and the path that it imports.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,10 +11,10 @@ use syn::{Attribute, File, ItemMod, ItemUse, UseTree, visit::Visit};
 
 /// A longer file holds more than its name says.
 const MOST_LINES: usize = 450;
-/// More files than this in a folder, and nobody finds his room.
+/// With more files than this, a folder is hard to search.
 const MOST_FILES: usize = 14;
 
-/// What each module may import beside itself, the most particular name first. `*` is everything.
+/// What each module may import besides itself, the most specific name first. `*` is everything.
 const MAY_IMPORT: [(&str, &[&str]); 26] = [
     ("command", &["*"]),
     ("cli", &["model"]),
@@ -74,8 +74,8 @@ const BELOW_TRACERS: &[&str] = &[
     "source::machine",
 ];
 
-/// Libraries that are at home in one place alone: outside of it, a module would look at the machine, or
-/// know where its words come from or go to.
+/// Libraries that only these modules may use. Another module that uses one of them inspects the machine, or
+/// knows where its input comes from or where its output goes.
 const AT_HOME: [(&str, &[&str]); 11] = [
     ("clap", &["cli", "main"]),
     ("aya", &["source"]),
@@ -96,8 +96,7 @@ fn is_in(module: &str, room: &str) -> bool {
     room == "*" || rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
-/// Whether the path is of something that stands in the first file of the module's own floor, as
-/// `view::View` does.
+/// Whether the path names an item in the top file of the module's own floor, such as `view::View`.
 fn is_of_own_floor(path: &str, module: &str) -> bool {
     let floor = module.split("::").next().unwrap_or_default();
     let item = path
@@ -106,7 +105,7 @@ fn is_of_own_floor(path: &str, module: &str) -> bool {
     item.is_some_and(|item| item.starts_with(char::is_uppercase))
 }
 
-/// The paths that a file imports or names, tests left out.
+/// The paths that a file imports or names, except in tests.
 #[derive(Default)]
 struct Imports(Vec<String>);
 
@@ -152,7 +151,7 @@ impl<'ast> Visit<'ast> for Imports {
                 self.visit_path(&derived.path);
                 Ok(())
             });
-            derived.expect("a list of what is derived");
+            derived.expect("a list of derives");
         }
     }
 
@@ -180,13 +179,13 @@ fn imports_of(file: &Path, text: &str) -> Vec<String> {
     imports.0
 }
 
-/// What is wrong with a file of the crate, by its path from `src`.
+/// What is wrong with a file of the crate, given its path from `src`.
 fn breaches(file: &Path, text: &str) -> Vec<String> {
     let module = module_of(file);
     let name = file.display();
     let rules = MAY_IMPORT.iter().find(|(room, _)| is_in(&module, room));
     let Some((own, allowed)) = rules else {
-        return vec![format!("{name}: no floor is known of {module}")];
+        return vec![format!("{name}: MAY_IMPORT has no entry for {module}")];
     };
     let mut found = Vec::new();
     for path in imports_of(file, text) {
@@ -194,7 +193,7 @@ fn breaches(file: &Path, text: &str) -> Vec<String> {
             let mut allowed = allowed.iter().chain([own]);
             !allowed.any(|room| is_in(path, room)) && !is_of_own_floor(path, &module)
         } else if path.starts_with("super::super") {
-            true // where that leads is not seen at a glance
+            true // a reader does not see at a glance where this leads
         } else {
             let home = AT_HOME.iter().find(|(library, _)| is_in(&path, library));
             home.is_some_and(|(_, rooms)| !rooms.iter().any(|room| is_in(&module, room)))
@@ -210,7 +209,7 @@ fn breaches(file: &Path, text: &str) -> Vec<String> {
     found
 }
 
-/// Modules that import each other in a circle, however long, and those between two circles.
+/// Modules in import cycles of any length, and the modules between two cycles.
 fn circles(files: &[(PathBuf, String)]) -> Vec<String> {
     let modules: HashSet<_> = files.iter().map(|(file, _)| module_of(file)).collect();
     let owner_of = |path: String| {
@@ -227,7 +226,7 @@ fn circles(files: &[(PathBuf, String)]) -> Vec<String> {
         (module, others)
     });
     let mut imported: HashMap<_, _> = imported.collect();
-    // What imports nothing that is left is in no circle, and neither is what nothing left imports.
+    // A module is in no cycle if it imports none of the modules that are left, or if none of them imports it.
     loop {
         let left: HashSet<_> = imported.keys().cloned().collect();
         let wanted: HashSet<_> = imported.values().flatten().cloned().collect();
@@ -241,10 +240,10 @@ fn circles(files: &[(PathBuf, String)]) -> Vec<String> {
     imported.into_keys().collect()
 }
 
-/// Imports that do not stand in the order std, other crates, this crate, with a blank line between the groups.
+/// Imports that are not in the order std, other crates, this crate, with a blank line between the groups.
 fn unordered(text: &str) -> Vec<&str> {
     let mut found = Vec::new();
-    // The group of the last import, and whether a blank line stands behind it.
+    // The group of the last import, and whether a blank line follows it.
     let mut before: Option<(usize, bool)> = None;
     let mut open = false;
     for line in text.lines() {
@@ -289,7 +288,7 @@ fn workspace() -> &'static Path {
     package.parent().expect("the workspace")
 }
 
-/// The files of a crate but for its tests, by their paths from `source`, with their texts.
+/// The files of a crate except its tests: their paths from `source`, and their texts.
 fn sources(source: &str) -> Vec<(PathBuf, String)> {
     let source = workspace().join(source);
     let all = files_below(&source).into_iter().filter(|file| {
@@ -317,11 +316,11 @@ fn no_module_imports_upward_or_sideways() {
 fn no_files_import_each_other() {
     for package in ["tcptrace", "tcptrace-ebpf", "testbed", "xtask"] {
         let found = circles(&sources(&format!("{package}/src")));
-        assert!(found.is_empty(), "{package}: a circle of {found:?}");
+        assert!(found.is_empty(), "{package}: import cycle: {found:?}");
     }
 }
 
-/// Everything that is kept small and tidy.
+/// The folders to check for the size of files and folders, and for the order of imports.
 const ALL: [&str; 6] = [
     "tcptrace/src",
     "tcptrace/tests",
@@ -369,7 +368,7 @@ fn files_and_folders_stay_small() {
     assert!(found.is_empty(), "\n{}", found.join("\n"));
 }
 
-/// A breach of each kind is planted; that it is found shows that the tests above can fail.
+/// Gives the checks one error of each kind. They find it, so the tests above can fail.
 #[test]
 fn planted_breaches_are_found() {
     let breach = |file: &str, text: &str| !breaches(Path::new(file), text).is_empty();

@@ -1,7 +1,7 @@
-//! The tool against real sockets of which the truth is known.
+//! Tests the tool against real sockets whose truth is known.
 //!
-//! Every test makes network namespaces of its own and points the tool at them, so that tests run side by side and
-//! leave the machine alone. They need root; `cargo xtask test` runs them. Without root they are reported as ignored.
+//! Every test makes its own network namespaces and points the tool at them. So tests can run at the same time and do
+//! not change the machine. They need root; `cargo xtask test` runs them. Without root they are reported as ignored.
 //!
 //! `TCPTRACE_BIN` names another binary to test. `TCPTRACE_TEST_SLOWNESS` multiplies limits on a slow machine, such
 //! as an emulated one. `TCPTRACE_TEST_KERNEL_ONLY` leaves out the tests that do not depend on the kernel.
@@ -22,7 +22,7 @@ use testbed::{Netns, actor};
 use crate::harness::case::{self, Cases};
 
 fn main() -> ExitCode {
-    // The actors of the testbed are this very program, run again.
+    // The actors of the testbed are this program, started again.
     if let Some(code) = actor::main(std::env::args_os().skip(1)) {
         return code;
     }

@@ -1,10 +1,10 @@
-//! What a recording says of itself in its first line.
+//! Tests the first line of a recording, which describes the recording.
 
 use serde_json::{Value, json};
 
 use crate::{SECOND, err, file, good, out, ports, replay, stuck, time, waiting};
 
-/// The first line of a recording, begun at so many seconds.
+/// The first line of a recording that begins at this number of seconds.
 fn header(at: u64, filters: &Value, netns: &[(u32, &str)]) -> String {
     let named = |(inode, name): &(u32, &str)| json!({"inode": inode, "name": name});
     let netns: Vec<_> = netns.iter().map(named).collect();
@@ -29,7 +29,7 @@ fn a_name_of_a_namespace_is_the_recordings() {
     assert_eq!(shown("4026531833"), both);
     assert!(shown("green").0.is_empty());
     let log = replay(&path, &["log", "--json", "--netns", "blue"]);
-    // The first line too, which then says so.
+    // The output includes the first line, which then names the filter.
     assert_eq!(out(&log).lines().count(), 8);
     assert!(out(&log).contains(r#""filters":{"netns":"blue"}"#));
     let hist = stuck(&replay(&path, &["hist", "--json", "--netns", "blue"]));
@@ -87,7 +87,7 @@ fn a_recording_tells_its_filters() {
         log.contains(r#""filters":{"comm":["java"],"state":["CLOSE_WAIT"]}"#),
         "{log}"
     );
-    // Another recording behind it, in which nothing was left out.
+    // A second recording follows, in which nothing was left out.
     let text = text + &header(101, &json!({}), &[]) + &waiting(102, 8, "perl");
     let path = file("told", "two.jsonl", text.as_bytes());
     let line = stuck(&replay(&path, &["stuck", "--json", "--older-than", "0s"]));

@@ -1,4 +1,4 @@
-//! `tcptrace replay` as it is called: files, exit codes, what is said where.
+//! Tests calls of `tcptrace replay`: files, exit codes, standard output and standard error.
 
 #![allow(missing_docs)]
 
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A folder of its own for the test, and a file in it.
+/// Makes a folder for the test and a file in it.
 fn file(test: &str, name: &str, content: &[u8]) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"))
         .join("replay")
@@ -40,7 +40,7 @@ fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).expect("it writes UTF-8")
 }
 
-/// The only line, of a run that succeeded.
+/// The only line of a run that succeeded.
 fn stuck(output: &Output) -> Value {
     assert!(output.status.success(), "{}", err(output));
     let text = out(output);
@@ -58,7 +58,7 @@ fn time(at: u64) -> String {
     format!("2026-11-23T01:{:02}:{:02}Z", at / 60, at % 60)
 }
 
-/// A transition at so many seconds, of the socket with this port.
+/// A transition of the socket with this port, at this number of seconds.
 fn seen(at: u64, port: u16, from: &str, to: &str, comm: &str) -> String {
     json!({
         "schema": "tcptrace.transition/1", "time": time(at), "monotonic_ns": at * SECOND,
@@ -216,7 +216,7 @@ fn damage_is_named_and_what_it_may_have_hidden_is_not_claimed() {
     assert!(err(&log).contains("lines 8 and 9 are damaged"));
     assert_eq!(out(&log).lines().count(), 8);
 
-    // What comes last is cut off: nothing is hidden by that.
+    // The last line is cut off. That hides nothing.
     let path = file(
         "damaged",
         "cut.jsonl",

@@ -1,4 +1,4 @@
-//! Tests as a list.
+//! The list of tests.
 
 use std::sync::{Mutex, PoisonError, RwLock};
 
@@ -10,14 +10,14 @@ use crate::harness::{
     verdict::{Ignored, Skipped},
 };
 
-/// Held for writing by a test that runs alone. What keeps the processors busy must: meanwhile the kernel skips other
-/// tests' programs, above all those on the classic tracepoint, which then have nothing to compare.
+/// A test that runs alone holds this for writing. A test that keeps the processors busy must run alone: the kernel then
+/// skips the programs of other tests, mostly those on the classic tracepoint, and these have nothing to compare.
 static ALONE: RwLock<()> = RwLock::new(());
 
-/// What was ignored or done again, a line each, for the end of the run.
+/// Which tests were ignored or repeated, one line each. Printed at the end of the run.
 static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// How often a test is tried where the kernel skips runs of the program each time.
+/// How often a test is tried if the kernel skips runs of the program each time.
 const TIMES: usize = 4;
 
 type Test = Box<dyn Fn() -> Result<()> + Send>;
@@ -33,16 +33,16 @@ struct Case {
     test: Test,
 }
 
-/// What was just added, to say more of it.
+/// The tests that were just added, to set their options.
 pub struct Added<'a>(&'a mut [Case]);
 
 impl Added<'_> {
-    /// It does not depend on the kernel: it runs on this machine, and not on every kernel of the matrix.
+    /// They do not depend on the kernel: they run on this machine, not on the kernels of the matrix.
     pub fn here(self) {
         self.0.iter_mut().for_each(|case| case.here = true);
     }
 
-    /// The same of one of its places only.
+    /// The same for one place only.
     pub fn here_in(self, place: Place) {
         let ending = format!("::{}", place.name());
         let of_place = |case: &&mut Case| case.name.ends_with(&ending);
@@ -52,7 +52,7 @@ impl Added<'_> {
             .for_each(|case| case.here = true);
     }
 
-    /// No other test runs meanwhile.
+    /// No other test runs at the same time.
     pub fn alone(self) -> Self {
         self.0.iter_mut().for_each(|case| case.alone = true);
         self
@@ -90,14 +90,14 @@ impl Cases {
         Added(&mut self.0[from..])
     }
 
-    /// Leaves out the tests that do not depend on the kernel; says how many those are.
+    /// Leaves out the tests that do not depend on the kernel, and returns their number.
     pub fn leave_out_here(&mut self) -> usize {
         let all = self.0.len();
         self.0.retain(|case| !case.here);
         all - self.0.len()
     }
 
-    /// For the test runner, which ignores them all where they cannot run.
+    /// The tests for the test runner. `ignored`: it ignores all of them, because they cannot run here.
     pub fn into_trials(self, ignored: bool) -> Vec<Trial> {
         let trial = |case: Case| {
             Trial::ignorable_test(case.name.clone(), move || case.run()).with_ignored_flag(ignored)
@@ -120,7 +120,7 @@ impl Case {
                 self.name,
                 skipped.short()
             ));
-            // Alone: what is skipped now was not skipped for another test's sockets.
+            // Alone, so that the sockets of another test cannot make the kernel skip runs.
             done = self.once(true);
         }
         match done {
@@ -136,14 +136,14 @@ impl Case {
     }
 
     fn once(&self, alone: bool) -> Result<()> {
-        // A test that has panicked has failed already.
+        // A panic poisons the lock. The test that panicked has failed already.
         let _alone = alone.then(|| ALONE.write().unwrap_or_else(PoisonError::into_inner));
         let _beside = (!alone).then(|| ALONE.read().unwrap_or_else(PoisonError::into_inner));
         (self.test)()
     }
 }
 
-/// Without a backtrace: what is true and what was shown is what matters.
+/// Without a backtrace: the truth and the output are enough.
 fn failed(error: &Error) -> Failed {
     let chain: Vec<_> = error.chain().map(ToString::to_string).collect();
     Failed::from(chain.join("\nbecause "))
@@ -154,7 +154,7 @@ fn note(line: String) {
     notes.push(line);
 }
 
-/// What was ignored or done again, and why, a line each.
+/// Which tests were ignored or repeated, and why, one line each.
 pub fn notes() -> Vec<String> {
     let notes = NOTES.lock().unwrap_or_else(PoisonError::into_inner);
     notes.clone()

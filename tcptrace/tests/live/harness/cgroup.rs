@@ -10,15 +10,15 @@ use std::{
 use anyhow::{Context, Result};
 use testbed::clock::patience;
 
-/// A control group, removed when dropped. Whoever is in it must have ended.
+/// A control group, removed when dropped. All its processes must have ended by then.
 pub struct Cgroup {
     folder: PathBuf,
-    /// From the root of all groups.
+    /// The path from the root of all groups.
     pub path: String,
 }
 
 impl Cgroup {
-    /// A new one, or why there can be none. Its name is its own in this run.
+    /// Makes one with a name that is unique in this run.
     pub fn new(name: &str) -> Result<Self> {
         let mounts = fs::read_to_string("/proc/self/mounts")?;
         let mount = mounts.lines().find_map(|line| {
@@ -33,17 +33,17 @@ impl Cgroup {
         Ok(Self { folder, path })
     }
 
-    /// Has a process live in it.
+    /// Moves a process into it.
     pub fn take(&self, pid: u32) -> Result<()> {
         let procs = self.folder.join("cgroup.procs");
-        fs::write(procs, pid.to_string()).context("cannot enter a control group")
+        fs::write(procs, pid.to_string()).context("cannot move a process into a control group")
     }
 }
 
 impl Drop for Cgroup {
     fn drop(&mut self) {
         let start = Instant::now();
-        // A killed process is in it until it is gone for good.
+        // A killed process stays in the group until the kernel has removed it.
         while fs::remove_dir(&self.folder).is_err() && start.elapsed() < patience() {
             thread::sleep(Duration::from_millis(1));
         }

@@ -1,22 +1,23 @@
-//! What this kernel cannot do, where that excuses the tool.
+//! What this kernel cannot do. Tests accept less from the tool then.
 
 use std::sync::OnceLock;
 
-/// Whether the tool can learn how long a queue the listener had that a socket came from, which tells a server's socket
-/// from a client's: it reads that where it finds the holders, in the kernel, if that can be done (from 5.11).
+/// Whether the tool can read the backlog of the listener that a socket came from. The backlog distinguishes a server's
+/// socket from a client's. The tool reads it in the kernel, where it finds the holders, if possible (from 5.11).
 pub fn tells_backlogs() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| has("bpf_sock_from_file"))
 }
 
-/// Whether a program on a transition can ask for the socket's cookie (from 5.12). Without it, a socket is known by its
-/// addresses alone.
+/// Whether a program on a transition can read the socket's cookie (from 5.12). Otherwise a socket is identified by
+/// its addresses only.
 pub fn tells_cookies() -> bool {
     static ANSWER: OnceLock<bool> = OnceLock::new();
     *ANSWER.get_or_init(|| has("bpf_get_socket_ptr_cookie"))
 }
 
-/// Whether the kernel has a function of this name. One that does not list its functions excuses nothing.
+/// Whether the kernel has a function with this name. If the kernel does not list its functions, tests
+/// expect all of them.
 fn has(function: &str) -> bool {
     let Ok(functions) = std::fs::read_to_string("/proc/kallsyms") else {
         return true;

@@ -1,5 +1,5 @@
-//! What every test stands on: the list of tests, what a check may find, the circumstances that the tool is run in, what
-//! this kernel cannot do, how far what is told may lie from the truth.
+//! What all tests use: the list of tests, the results of checks, the environments that the tool runs in, what this
+//! kernel cannot do, and how much the output may differ from the truth.
 
 pub mod case;
 pub mod cgroup;

@@ -1,4 +1,4 @@
-//! The circumstances the tool is run in: what of the kernel's interfaces it finds.
+//! The environments that the tool runs in: which kernel interfaces it finds.
 
 use std::{ffi::CStr, io::Result, os::unix::process::CommandExt, process::Command};
 
@@ -9,16 +9,16 @@ use rustix::{
     thread::UnshareFlags,
 };
 
-/// Circumstances.
+/// An environment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
-    /// With BTF, and told to use it.
+    /// With BTF, and with the option to use it.
     Btf,
-    /// With tracefs, and told to use the classic tracepoint.
+    /// With tracefs, and with the option to use the classic tracepoint.
     Tracepoint,
-    /// With tracefs, without BTF, and told nothing.
+    /// With tracefs, without BTF, and with no option.
     NoBtf,
-    /// As the machine is, and told nothing.
+    /// The machine as it is, and no option.
     AsIs,
 }
 
@@ -26,7 +26,7 @@ pub enum Place {
 pub const BOTH: &[Place] = &[Place::Btf, Place::Tracepoint];
 
 impl Place {
-    /// For a test's name.
+    /// Its part of a test's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Btf => "btf",
@@ -36,7 +36,7 @@ impl Place {
         }
     }
 
-    /// What to tell the tool.
+    /// The options for the tool.
     pub fn arguments(self) -> &'static [&'static str] {
         match self {
             Self::Btf => &["--hook", "btf"],
@@ -45,7 +45,7 @@ impl Place {
         }
     }
 
-    /// The hook it must say it uses.
+    /// The hook that the tool must report.
     pub fn hook(self) -> &'static str {
         match self {
             Self::Btf | Self::AsIs => "btf",
@@ -53,12 +53,12 @@ impl Place {
         }
     }
 
-    /// Has `command` start in these circumstances, and die with the thread that starts it.
+    /// Makes `command` start in this environment, and end with the thread that starts it.
     ///
-    /// Mounts are made in a mount namespace of its own, so that nothing of them remains on the machine.
+    /// It mounts in its own mount namespace, so that no mount remains on the machine.
     pub fn prepare(self, command: &mut Command) {
-        // SAFETY: between fork and exec only system calls are made, on constant strings; nothing is allocated and no
-        // lock is taken.
+        // SAFETY: between fork and exec, the closure only makes system calls, on constant strings. It allocates
+        // nothing and takes no lock.
         unsafe { command.pre_exec(move || self.enter()) };
     }
 
@@ -75,9 +75,9 @@ impl Place {
     }
 }
 
-/// Leaves the machine's mounts: what this process mounts from here on is its own.
+/// Leaves the mount namespace of the machine: from now on, mounts of this process are its own.
 pub fn private_mounts() -> Result<()> {
-    // SAFETY: this process has one thread, and shares neither memory nor descriptors by this flag.
+    // SAFETY: this process has one thread, and this flag affects neither memory nor descriptors.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }?;
     Ok(mount_change(
         c"/",
@@ -87,7 +87,7 @@ pub fn private_mounts() -> Result<()> {
 
 fn mount_new(kind: &CStr, at: &CStr) -> Result<()> {
     match mount(kind, at, kind, MountFlags::empty(), None::<&CStr>) {
-        // The machine has the very same there already.
+        // The machine has the same mount there already.
         Err(Errno::BUSY) => Ok(()),
         result => Ok(result?),
     }

@@ -27,7 +27,7 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // Nothing depends on its being gone.
+        // Nothing depends on the removal.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }

@@ -1,8 +1,8 @@
-//! What a check found, where that is more than right or wrong.
+//! Results of checks that are more than right or wrong.
 //!
-//! The kernel does not run a program again on a CPU where it runs already, and counts that. What happens meanwhile the
-//! tool cannot know, so a test in which something is missing proves nothing then: it is done again. That excuses what
-//! is missing, one for each skipped run and no more. It never excuses what is told wrongly.
+//! The kernel does not run a program on a CPU where the program is already running, and counts the skipped runs.
+//! The tool cannot know what happens during that time. If something is missing then, the test proves nothing and is
+//! repeated. This excuses one missing item for each skipped run, no more. It never excuses wrong output.
 
 use std::{error::Error, fmt};
 
@@ -18,7 +18,7 @@ impl Ignored {
         Self(why.to_string()).into()
     }
 
-    /// The same, for an error that keeps the test from running.
+    /// The same for an error that prevents the test from running.
     pub fn because_of(error: anyhow::Error) -> anyhow::Error {
         Self(format!("{error:#}")).into()
     }
@@ -32,7 +32,7 @@ impl fmt::Display for Ignored {
 
 impl Error for Ignored {}
 
-/// So many things that a test made are not told, or as unknown. All that is told is true.
+/// The output lacks this many things that a test made, or shows them as unknown. Everything else is right.
 #[derive(Debug)]
 pub struct Missing {
     count: u64,
@@ -68,7 +68,7 @@ pub struct Skipped {
 }
 
 impl Skipped {
-    /// Without what is missing.
+    /// The numbers, without the list of what is missing.
     pub fn short(&self) -> String {
         format!("{} missing, {} runs skipped", self.missing, self.runs)
     }
@@ -82,7 +82,7 @@ impl fmt::Display for Skipped {
 
 impl Error for Skipped {}
 
-/// What a check means where the kernel skipped so many runs of the program that is checked.
+/// The meaning of a check's result if the kernel skipped this many runs of the checked program.
 pub fn judge(runs: u64, checked: Result<()>) -> Result<()> {
     checked.map_err(|error| match error.downcast_ref::<Missing>() {
         Some(missing) if missing.count <= runs => Skipped {
@@ -95,7 +95,7 @@ pub fn judge(runs: u64, checked: Result<()>) -> Result<()> {
     })
 }
 
-/// Several checks as one, so that all that is wrong is shown at once: it may have one cause.
+/// Joins several checks, so that all errors are shown together: they may have one cause.
 #[derive(Debug, Default)]
 pub struct Findings {
     missing: u64,
@@ -104,7 +104,7 @@ pub struct Findings {
 }
 
 impl Findings {
-    /// Takes what a check found.
+    /// Adds the result of a check.
     pub fn take(&mut self, checked: Result<()>) {
         let Err(error) = checked else { return };
         match error.downcast_ref::<Missing>() {
@@ -114,7 +114,7 @@ impl Findings {
         self.all.push(format!("{error:#}"));
     }
 
-    /// What all of them found together.
+    /// The result of all checks.
     pub fn done(self) -> Result<()> {
         let all = self.all.join("\n");
         if self.wrong {

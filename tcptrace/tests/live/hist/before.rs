@@ -1,4 +1,4 @@
-//! Sockets from before the start, and sockets that stay.
+//! Sockets from before the start, and sockets that stay open.
 
 use std::time::Duration;
 
@@ -27,13 +27,13 @@ pub fn add(cases: &mut Cases) {
         .here_in(Place::Tracepoint);
 }
 
-/// How much shorter the least may be than the truth: the kernel keeps that time in ticks of its timer, and the tool
-/// may be kept from asking at once on a machine with other work.
+/// How much a lower bound may be below the truth: the kernel keeps this time in ticks of its timer, and on a
+/// machine with other work the tool may ask late.
 const SHORT_NS: u64 = 200_000_000;
-/// What passes before the start: without it, a bound would be that much too low.
+/// How long the sockets exist before the start. A bound that ignores this time is too low by as much.
 const EARLIER: Duration = Duration::from_millis(700);
 
-/// What is told as the least of these stays is close below them, and never above.
+/// Checks that the lower bounds of these stays are close below them, and never above.
 fn at_least(found: &Durations, stays: &[Stay]) -> Result<()> {
     let slowness = u64::from(slowness());
     let bounds = |stay: &Stay| Stay {
@@ -47,8 +47,8 @@ fn until(truth: &Truth, end: (u64, u64)) -> Stay {
     Stay::between((truth.before_ns, truth.after_ns), end)
 }
 
-/// Of each process some that are closed while it counts, some that are not, one that is accepted only then, one that
-/// never is; and one that was only connected before.
+/// For each process, some sockets that it closes while the tool counts and some that it does not close. One that is
+/// accepted only then, one that is never accepted, and one that was only connected before.
 fn from_before(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let servers = stage.server_leak(Family::Ipv4, 3)?;
@@ -64,7 +64,7 @@ fn from_before(place: Place) -> Result<()> {
         let before = stage.actor(side).time(&Order::Close { fds: vec![fd] })?;
         closed.push((side, until(truth, (before, monotonic_ns()))));
     }
-    // The one that waits longest.
+    // The socket that has waited longest.
     let accepted = stage.accept(Family::Mapped, 1)?;
     let truth = waiting
         .iter()
@@ -72,8 +72,8 @@ fn from_before(place: Place) -> Result<()> {
     let fds = vec![accepted[0].fd];
     let before = stage.server.time(&Order::Close { fds })?;
     let end = (before, monotonic_ns());
-    closed.push((Side::Server, until(truth.context("a stranger")?, end)));
-    // One that enters CLOSE_WAIT now is known exactly.
+    closed.push((Side::Server, until(truth.context("unknown socket")?, end)));
+    // The duration of a socket that enters CLOSE_WAIT now is exact.
     let leak = &stage.leak(&idle, Side::Client)?[0];
     let (_, fd) = *leak.holders.first().context("no holder")?;
     let before = stage.client.time(&Order::Close { fds: vec![fd] })?;
@@ -121,7 +121,7 @@ fn from_before(place: Place) -> Result<()> {
                         Vec::new()
                     };
                     let none = found.so_far.exact.count == 0;
-                    ensure!(none, "none of those that are open entered it since");
+                    ensure!(none, "no open socket entered the state since the start");
                     if stays.is_empty() {
                         ensure!(found.finished.count == 0, "not exact");
                         return Ok(());
@@ -135,7 +135,7 @@ fn from_before(place: Place) -> Result<()> {
             let found = report.of("CLOSE_WAIT").count();
             ensure!(found == keys, "not {keys}: {report:#?}");
         }
-        // Listeners from before are there still, and so is the one connection of which nothing ended.
+        // Listeners from before the start are still there.
         let listening = reports[2].only("LISTEN")?;
         ensure!(
             listening.so_far.at_least.count == Family::ALL.len() as u64,
@@ -145,7 +145,7 @@ fn from_before(place: Place) -> Result<()> {
     })
 }
 
-/// What stays is told beside what has ended, and is in the quantiles only when that is wanted.
+/// Open sockets are shown besides what has ended, and count in the quantiles only if the user asks for that.
 fn leak(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -158,7 +158,7 @@ fn leak(place: Place) -> Result<()> {
     leaked.extend(stage.never_accepted(Family::Ipv6, 1)?);
     let finished = stays(&mut stage, Family::Ipv4, Side::Server, 10)?;
     let finished: Vec<_> = finished.iter().map(|one| one.stay).collect();
-    // Longer than those took, so that it makes a difference.
+    // Longer than the longest of them, so that the quantiles differ.
     let longest = finished.iter().map(|stay| stay.most_ns).max().unwrap_or(0);
     std::thread::sleep(Duration::from_millis(300) + Duration::from_nanos(longest));
     let asked = monotonic_ns();

@@ -1,4 +1,4 @@
-//! Buckets as the running kernel computes them, beside those of user space.
+//! Compares the buckets that the running kernel computes with those of user space.
 
 use anyhow::{Context as _, Result, ensure};
 use aya::{
@@ -33,11 +33,11 @@ fn the_same() -> Result<()> {
         let [.., in_decade, in_slot] = result.return_value.to_be_bytes();
         ensure!(
             (in_decade, in_slot) == (decade, slot),
-            "{ns} ns are in {decade}/{slot}, for the kernel in {in_decade}/{in_slot}"
+            "{ns} ns are in bucket {decade}/{slot}, but the kernel uses {in_decade}/{in_slot}"
         );
         Ok(())
     };
-    // Every border, with what is on either side of it.
+    // Every border, with the values on both sides of it.
     let first = Bucket { decade: 0, slot: 0 };
     let all = std::iter::successors(Some(first), |bucket| {
         Some(bucket.next()).filter(|next| next != bucket)
@@ -51,7 +51,7 @@ fn the_same() -> Result<()> {
         failure_persistence: None, // it would look for a source file by name
         ..Config::default()
     };
-    // A machine that has just been started in an emulator may wait for chance for ever.
+    // A machine that has just started in an emulator may wait for random numbers forever.
     let rng = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, rng);
     runner.run(&durations, |ns| {

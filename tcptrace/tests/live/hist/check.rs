@@ -1,4 +1,4 @@
-//! Durations that are known, and holding histograms against them.
+//! Checks histograms against known durations.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::{
     run::hist::{Durations, Quantile, Report},
 };
 
-/// How long something lasted.
+/// How long a socket was in a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stay {
     /// At least.
@@ -26,7 +26,7 @@ pub struct Stay {
 }
 
 impl Stay {
-    /// From a moment between two others to a moment between two others.
+    /// From a time within the bounds `begin` to a time within the bounds `end`.
     pub fn between(begin: (u64, u64), end: (u64, u64)) -> Self {
         Self {
             least_ns: end.0.saturating_sub(begin.1),
@@ -34,7 +34,7 @@ impl Stay {
         }
     }
 
-    /// It may have been so much shorter or longer.
+    /// The same, but it may have been this much shorter or longer.
     pub fn give_or_take(self, ns: u64) -> Self {
         Self {
             least_ns: self.least_ns.saturating_sub(ns),
@@ -43,7 +43,7 @@ impl Stay {
     }
 }
 
-/// By how much two programs read the clock apart, as a rule.
+/// How far apart two programs usually read the clock.
 pub fn apart_ns() -> u64 {
     20_000 * u64::from(slowness())
 }
@@ -68,8 +68,8 @@ pub fn agrees(found: &Durations, stays: &[Stay]) -> Result<()> {
     Ok(())
 }
 
-/// Checks that every duration but so many is in its bucket. At the bounds of each bucket, as many are shorter as
-/// there are that must be, and no more than there are that may be.
+/// Checks that every duration is in its bucket, except for this number of outliers. At each bound of a bucket, the
+/// number of shorter durations must be between those that are certainly shorter and those that may be shorter.
 pub fn agrees_but_for(found: &Durations, stays: &[Stay], outliers: usize) -> Result<()> {
     let count = stays.len() as u64;
     missing(count.saturating_sub(found.count), || {
@@ -97,7 +97,7 @@ pub fn agrees_but_for(found: &Durations, stays: &[Stay], outliers: usize) -> Res
     Ok(())
 }
 
-/// Checks that quantiles are as close to the truth as they say, and by 6.25 % at least.
+/// Checks that quantiles are as close to the truth as they say, and within 6.25 % of it.
 pub fn quantiles_agree(found: &[Quantile], stays: &[Stay]) -> Result<()> {
     let sorted = |of: fn(&Stay) -> u64| {
         let mut all: Vec<_> = stays.iter().map(of).collect();
@@ -113,13 +113,13 @@ pub fn quantiles_agree(found: &[Quantile], stays: &[Stay]) -> Result<()> {
         let close = quantile.ns <= most + most / 16 + 1 && quantile.ns + least / 16 + 1 >= least;
         ensure!(
             bounds && close,
-            "{quantile:?}, and truly {least} to {most} ns"
+            "{quantile:?}, but the truth is {least} to {most} ns"
         );
     }
     Ok(())
 }
 
-/// A stay in CLOSE_WAIT, and what is true of the socket.
+/// A stay in CLOSE_WAIT, and the truth about the socket.
 #[derive(Debug, Clone)]
 pub struct Stayed {
     /// The process, as it was when the socket became its own.
@@ -135,13 +135,13 @@ impl Stayed {
         json!({ "comm": self.whose.comm })
     }
 
-    /// That by the remote address.
+    /// The key by the remote address.
     pub fn remote(&self) -> Value {
         let remote = self.socket.remote.map(|remote| remote.ip().to_canonical());
         json!({ "remote": { "address": remote } })
     }
 
-    /// That by the port that was connected to.
+    /// The key by the port that the client connected to.
     pub fn port(&self) -> Value {
         let port = match self.side {
             Side::Server => Some(self.socket.local.port()),
@@ -150,14 +150,14 @@ impl Stayed {
         json!({ "port": port })
     }
 
-    /// That by the family of the socket.
+    /// The key by the family of the socket.
     pub fn family(&self) -> Value {
         let v4 = self.socket.local.is_ipv4();
         json!({ "family": if v4 { "ipv4" } else { "ipv6" } })
     }
 }
 
-/// The peer closes, and the end that an actor has is in CLOSE_WAIT until it closes it.
+/// The peer shuts down, and the actor's end is in CLOSE_WAIT until the actor closes it.
 pub fn stay(peer: &mut Actor, its: i32, actor: &mut Actor, fd: i32) -> Result<Stay> {
     let before = peer.time(&Order::Shutdown { fd: its })?;
     let state = CLOSE_WAIT;
@@ -168,7 +168,7 @@ pub fn stay(peer: &mut Actor, its: i32, actor: &mut Actor, fd: i32) -> Result<St
     Ok(stay.give_or_take(exact_ns()))
 }
 
-/// So many connections of a stage, of which the end on one side was in CLOSE_WAIT for a while.
+/// Makes `count` connections of a stage, whose ends on one side are in CLOSE_WAIT for a while.
 pub fn stays(stage: &mut Stage, family: Family, side: Side, count: usize) -> Result<Vec<Stayed>> {
     let pairs = stage.connect(family, count)?;
     let how = match side {
@@ -193,7 +193,7 @@ pub fn stays(stage: &mut Stage, family: Family, side: Side, count: usize) -> Res
     Ok(all)
 }
 
-/// So many stays in CLOSE_WAIT of another actor than the stage's, which connects to its server.
+/// Makes `count` stays in CLOSE_WAIT of an extra actor, which connects to the stage's server.
 pub fn stays_of(stage: &mut Stage, actor: &mut Actor, count: usize) -> Result<Vec<Stayed>> {
     let address = stage.listener(Family::Ipv4).local;
     let whose = Whose::of(actor.pid(), How::Connect)?;
@@ -201,7 +201,7 @@ pub fn stays_of(stage: &mut Stage, actor: &mut Actor, count: usize) -> Result<Ve
     for _ in 0..count {
         let socket = actor.socket(&Order::Connect { address, count: 1 })?;
         let mut servers = stage.accept(Family::Ipv4, 1)?;
-        let server = servers.pop().context("nobody came")?;
+        let server = servers.pop().context("nothing was accepted")?;
         all.push(Stayed {
             whose: whose.clone(),
             side: Side::Client,
@@ -212,7 +212,7 @@ pub fn stays_of(stage: &mut Stage, actor: &mut Actor, count: usize) -> Result<Ve
     Ok(all)
 }
 
-/// Checks that a report has these stays in CLOSE_WAIT under these keys, every one, and nothing else.
+/// Checks that a report has all of these stays in CLOSE_WAIT under these keys, and nothing else.
 pub fn exactly(report: &Report, stays: &[Stayed], key: impl Fn(&Stayed) -> Value) -> Result<()> {
     let mut keys: Vec<Value> = Vec::new();
     for one in stays {

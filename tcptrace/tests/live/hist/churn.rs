@@ -1,4 +1,4 @@
-//! Many connections at once, of which none may be missing.
+//! Many connections at once. None may be missing.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -19,7 +19,7 @@ pub fn add(cases: &mut Cases) {
         .alone();
 }
 
-/// Stays of a connection of a churn, both ends'.
+/// How many stays each connection of a churn has in each state, at both ends.
 const EACH: [(&str, u64); 9] = [
     ("CLOSE_WAIT", 1),
     ("ESTABLISHED", 2),
@@ -33,7 +33,7 @@ const EACH: [(&str, u64); 9] = [
 ];
 
 fn churn(place: Place) -> Result<()> {
-    // An emulated machine takes half a minute for as many as a real one does in a second.
+    // An emulated machine needs half a minute for what a real one does in a second.
     let count = match place {
         _ if slowness() > 1 => 1_000,
         Place::Btf => 50_000,
@@ -53,15 +53,15 @@ fn churn(place: Place) -> Result<()> {
     by_name(&reports[2], count)
 }
 
-/// Every stay is counted, and none is invented. A skipped run hides the end of one stay, which is missing, and the
-/// beginning of the next, of which the report then says that it does not know it.
+/// Every stay is counted, and none is invented. A skipped run hides the end of one stay, which is then missing. It
+/// also hides the beginning of the next, whose duration the report then calls unknown.
 fn all_accounted_for(report: &Report, connections: u64) -> Result<()> {
     let (mut absent, mut doubtful) = (0, 0);
     for (state, each) in EACH {
         let asked = report.states.iter().any(|asked| asked == state);
         let expected = if asked { each * connections } else { 0 };
         let finished = report.sum(state, |one| one.finished.count);
-        // Whoever accepts a socket whose coming in was skipped knows only since when it is his.
+        // If the run for a new connection was skipped, the tool knows the socket only since the accept.
         let unknown = report.sum(state, |one| one.unknown + one.at_least.count);
         let told = finished + unknown;
         ensure!(
@@ -81,9 +81,9 @@ fn all_accounted_for(report: &Report, connections: u64) -> Result<()> {
     Ok(())
 }
 
-/// What each process did is counted as its own.
+/// Each stay counts under the process that owned the socket.
 fn by_name(report: &Report, count: u64) -> Result<()> {
-    // While a process is inside accept() the socket is the listener's no more, and not yet its own.
+    // While a process is inside accept(), the socket no longer belongs to the listener and not yet to the process.
     let unknown = |state: &str| -> Result<u64> {
         let nobody = json!({ "comm": null });
         Ok(report.keyed(state, Some(&nobody))?.finished.count)
@@ -102,7 +102,7 @@ fn by_name(report: &Report, count: u64) -> Result<()> {
             of("visit", "FIN_WAIT1")?,
             of("visit", "FIN_WAIT2")?,
         ];
-        // Those without an owner may be of either pair, and are few. A skipped run hides two stays, or an owner.
+        // The few stays without an owner may belong to either pair. A skipped run hides two stays, or an owner.
         let least = count.saturating_sub(2 * report.skipped());
         let close = |found: &u64| (least..=count + count / 100).contains(found);
         ensure!(found.iter().all(close), "not {count} of each: {found:?}");

@@ -1,4 +1,4 @@
-//! Durations over four decades, of several processes, each held against what the kernel itself writes of them.
+//! Durations over four decades, of several processes. Checks each against what the kernel itself writes about it.
 
 use std::{
     collections::BTreeMap,
@@ -28,7 +28,7 @@ pub fn add(cases: &mut Cases) {
         .here_in(Place::Tracepoint);
 }
 
-/// How long, how many of the first process; the second has one more of each, and so on.
+/// A duration, and how many sockets of the first process have it. The second process has one more of each, and so on.
 const LENGTHS: [(Duration, usize); 4] = [
     (Duration::ZERO, 30),
     (Duration::from_millis(10), 12),
@@ -41,7 +41,7 @@ struct Own {
     actor: Actor,
     whose: Whose,
     port: u16,
-    /// Descriptors of both ends, the client's first, by how long the server's is to be in CLOSE_WAIT.
+    /// Descriptors of both ends, the client's first, by how long the server's end will be in CLOSE_WAIT.
     pairs: [Vec<(i32, i32)>; 4],
     count: usize,
 }
@@ -105,8 +105,8 @@ impl Own {
     }
 }
 
-/// Has the server's end of a connection enter CLOSE_WAIT. The FIN may be late on a busy machine: closed before it comes,
-/// the server's end would never be in that state.
+/// Makes the server's end of a connection enter CLOSE_WAIT, and waits for that. The FIN may be late on a busy
+/// machine, and an end that is closed before its FIN arrives is never in that state.
 fn enter(actor: &mut Actor, (client, server): (i32, i32)) -> Result<()> {
     actor.tell(&Order::Shutdown { fd: client })?;
     let (fd, state) = (server, CLOSE_WAIT);
@@ -114,7 +114,7 @@ fn enter(actor: &mut Actor, (client, server): (i32, i32)) -> Result<()> {
 }
 
 fn decades(place: Place) -> Result<()> {
-    // A thread of its own, which may change its mounts.
+    // A separate thread, because it changes its mounts.
     let thread = std::thread::spawn(move || run(place));
     thread
         .join()
@@ -129,7 +129,7 @@ fn run(place: Place) -> Result<()> {
     let netns = Netns::new()?;
     let range = format!("{} {}", ports.start(), ports.end());
     netns.set("ipv4/ip_local_port_range", &range)?;
-    // Whoever comes first is called first: one before the tools, one behind them.
+    // The kernel calls programs in the order in which they were attached: one witness before the tools, one after.
     let before = Witness::new(&ports).map_err(Ignored::because_of)?;
     let tools = watch_all(place, netns.inode(), &["--by pid", "--by comm", ""])?;
     let after = Witness::new(&ports).map_err(Ignored::because_of)?;
@@ -180,7 +180,7 @@ fn check(place: Place, reports: &[Report], processes: &[Own], truths: &Truths) -
         let truth = of_port(process.port);
         ensure!(
             truth.len() == process.count,
-            "the witness knows {} of {}",
+            "the witness has seen {} of {}",
             truth.len(),
             process.count
         );
@@ -217,7 +217,7 @@ fn check(place: Place, reports: &[Report], processes: &[Own], truths: &Truths) -
     Ok(())
 }
 
-/// Sleeping is never too short: the truth itself has the decades that are asked for.
+/// Checks that the truth has the wanted decades. Sleeping never ends too early.
 fn long_enough(truth: &[Stay]) -> Result<()> {
     for (length, _) in LENGTHS {
         let above = |stay: &&Stay| u128::from(stay.most_ns) >= length.as_nanos();
@@ -235,8 +235,9 @@ fn long_enough(truth: &[Stay]) -> Result<()> {
     Ok(())
 }
 
-/// Each moment lies between two that were written just before and just after it, rounded to microseconds. That is so
-/// where the tool's program is called between the witnesses; the classic hook may have a place from before.
+/// Checks that each time is between the two that the witnesses wrote just before and just after it, rounded to
+/// microseconds. This is certain if the kernel calls the tool's program between the witnesses. The classic hook may
+/// have an earlier place in that order.
 fn right(place: Place, found: &Histogram, truth: &[Stay]) -> Result<()> {
     let wider = |ns| -> Vec<_> { truth.iter().map(|stay| stay.give_or_take(ns)).collect() };
     if place.hook() == "btf" {

@@ -1,4 +1,4 @@
-//! Filters of histograms: each must leave exactly the durations that it fits, also of sockets from before.
+//! Filters of histograms: each must leave exactly the durations that match it, also those of sockets from before.
 
 use anyhow::{Context, Result, ensure};
 use testbed::{Actor, Family, How, Order, Side, Stage, Whose};
@@ -49,7 +49,7 @@ fn list(stage: &Stage) -> Vec<(String, Fits)> {
     add(format!("--port {port},{other}"), {
         Box::new(move |one| ports(one).iter().any(|has| [port, other].contains(has)))
     });
-    // Also v4-mapped ones.
+    // Also v4-mapped addresses.
     add("--remote 127.0.0.0/8".into(), {
         Box::new(move |one| remote(one).is_some_and(|remote| remote.is_ipv4()))
     });
@@ -65,7 +65,7 @@ fn list(stage: &Stage) -> Vec<(String, Fits)> {
     all
 }
 
-/// A leak from before as far as filters care.
+/// A leak from before the start, with the parts that filters use.
 fn leaks(stage: &mut Stage, family: Family, side: Side, count: usize) -> Result<Vec<Stayed>> {
     let pairs = stage.connect(family, count)?;
     let truths = stage.leak(&pairs, side)?;
@@ -114,7 +114,8 @@ fn filters() -> Result<()> {
     })
 }
 
-/// What has ended, what had begun before, and what is still open, as far as it fits.
+/// Checks that what has ended, what began before the start and what is still open is counted if it matches the
+/// filter, and only then.
 fn only(report: &Report, [all, before, open]: [&[Stayed]; 3], fits: &Fits) -> Result<()> {
     let count = |list: &[Stayed]| list.iter().filter(|one| fits(one)).count() as u64;
     let expected = [count(all), count(before), count(open)];
@@ -137,7 +138,7 @@ fn only(report: &Report, [all, before, open]: [&[Stayed]; 3], fits: &Fits) -> Re
     Ok(())
 }
 
-/// Descendants that come later are followed too.
+/// Descendants that start later are followed, too.
 fn children() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -186,13 +187,13 @@ fn children() -> Result<()> {
     })
 }
 
-/// Inside a group, below it, outside of it; before the start and after it.
+/// Sockets of processes inside and outside of a group, from before the start and after it.
 fn cgroup() -> Result<()> {
     let group = Cgroup::new("hist").map_err(Ignored::because_of)?;
     let mut stage = Stage::new()?;
     let mut inside = Actor::start(stage.netns(), "inside-group")?;
     group.take(inside.pid())?;
-    // Two of each from before: one is closed, one stays.
+    // Each process has two sockets from before the start: one is closed, one stays.
     let address = stage.listener(Family::Ipv4).local;
     let mine = inside.sockets(&Order::Connect { address, count: 2 })?;
     for server in stage.accept(Family::Ipv4, 2)? {
@@ -219,14 +220,17 @@ fn cgroup() -> Result<()> {
         missing(2u64.saturating_sub(counts.iter().sum()), || {
             format!("{report:#?}")
         })?;
-        ensure!(counts == [1, 1], "not one and one from before: {report:#?}");
+        ensure!(
+            counts == [1, 1],
+            "not one closed and one open from before: {report:#?}"
+        );
         Ok(())
     });
     drop(inside);
     right
 }
 
-/// What cannot be done is said, by its name, before anything begins.
+/// An error names what is not possible, before anything starts.
 fn usage_errors() -> Result<()> {
     for (words, names) in [
         ("hist --port 1,2,3,4,5,6,7,8,9", &["--port", "9"][..]),
@@ -252,7 +256,7 @@ fn usage_errors() -> Result<()> {
             "{words}: {outcome:?}"
         );
     }
-    // Nine may be asked of a recording: there nothing is counted in the kernel.
+    // Nine are possible for a recording, because the kernel counts nothing there.
     let words = "replay /dev/null hist --port 1,2,3,4,5,6,7,8,9 --comm sixteen-letters-";
     let arguments: Vec<_> = words.split(' ').collect();
     let outcome = Tool::start(Place::AsIs, &arguments)?.wait()?;

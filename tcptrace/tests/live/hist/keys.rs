@@ -1,4 +1,4 @@
-//! What durations are split by.
+//! The keys that split durations.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -34,7 +34,7 @@ pub fn add(cases: &mut Cases) {
         .here_in(Place::Tracepoint);
 }
 
-/// As many under each key as there are, and each duration where it belongs.
+/// Each key has the right number of durations, and each duration is under its key.
 fn each_part(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -70,9 +70,9 @@ fn each_part(place: Place) -> Result<()> {
                     joined([one.comm(), one.port(), one.family()])
                 }),
                 ["state", "pid"] => by_pid(report, &all),
-                _ => Err(anyhow::anyhow!("split by something else: {by:?}")),
+                _ => Err(anyhow::anyhow!("unexpected split: {by:?}")),
             };
-            findings.take(right.with_context(|| format!("{words}, of {pids:?}")));
+            findings.take(right.with_context(|| format!("{words}, processes {pids:?}")));
         }
         findings.done()
     })
@@ -86,7 +86,7 @@ fn joined(parts: [Value; 3]) -> Value {
     Value::Object(members.flatten().collect())
 }
 
-/// A process under one name is one key.
+/// Each process under each of its names is one key.
 fn by_pid(report: &Report, all: &[Stayed]) -> Result<()> {
     let ticks = |ns: u64| ns / Whose::TICK_NS;
     let life = |whose: &Whose| (whose.pid, whose.comm.clone(), ticks(whose.started_ns));
@@ -117,7 +117,7 @@ fn by_pid(report: &Report, all: &[Stayed]) -> Result<()> {
     Ok(())
 }
 
-/// A process that takes another name, one that becomes another program, and one that gets another's number.
+/// A process that changes its name, one that becomes another program, and one that gets another's PID.
 fn lives(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let tool = watch(place, stage.netns().inode(), "--by pid")?;
@@ -127,7 +127,7 @@ fn lives(place: Place) -> Result<()> {
     let comm = b"chrysalis".to_vec();
     actor.tell(&Order::Rename { comm })?;
     all.extend(stays_of(&mut stage, &mut actor, 2)?);
-    // It is the name at the time of connecting that counts.
+    // The name at the time of connecting counts.
     let address = stage.listener(Family::Ipv4).local;
     let socket = actor.socket(&Order::Connect { address, count: 1 })?;
     let server = stage.accept(Family::Ipv4, 1)?.pop().context("nobody")?;
@@ -144,11 +144,11 @@ fn lives(place: Place) -> Result<()> {
     all.extend(stays_of(&mut stage, &mut actor, 1)?);
     let pid = actor.pid();
     drop(actor);
-    // The truth tells starts apart only that far.
+    // The truth does not distinguish starts that are closer together.
     std::thread::sleep(Duration::from_nanos(3 * Whose::TICK_NS));
     match Actor::start_as(stage.netns(), "butterfly", pid)? {
         Some(mut second) => all.extend(stays_of(&mut stage, &mut second, 3)?),
-        None => println!("no process got the number {pid} again: only names are tested"),
+        None => println!("no process got the PID {pid} again: only names are tested"),
     }
     end(place, tool, |report| by_pid(report, &all))
 }
@@ -167,7 +167,7 @@ fn by_cgroup() -> Result<()> {
     let pid = inside.pid();
     let key =
         |one: &Stayed| json!({ "cgroup": if one.whose.pid == pid { &group.path } else { &own } });
-    // Its path is looked up at the end: the group must be there still.
+    // The tool looks up the group's path at the end: the group must still exist then.
     let right = end(Place::Btf, tool, |report| exactly(report, &all, key));
     drop(inside);
     right
@@ -198,7 +198,7 @@ fn by_netns() -> Result<()> {
     })
 }
 
-/// Two keys are kept, the others are one, and that is said.
+/// Two keys are kept. The others are one key, and the report says so.
 fn max_keys(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();

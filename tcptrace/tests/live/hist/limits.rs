@@ -1,4 +1,4 @@
-//! More sockets than there is room for: what is not known is counted, what is told is true.
+//! More sockets than there is room for: the unknown ones are counted, and what is shown is true.
 
 use anyhow::{Context, Result, ensure};
 use testbed::{Family, Order, Side, Stage, clock::monotonic_ns};
@@ -33,7 +33,7 @@ fn many_sockets(place: Place) -> Result<()> {
     let first = entered.iter().map(|truth| truth.before_ns).min();
     let last = entered.iter().map(|truth| truth.after_ns).max();
     let (first, last) = (first.context("none")?, last.context("none")?);
-    // The first to come have found room: some of them are closed, some of them stay.
+    // There was room for the first ones: some of them are closed, some stay.
     let fds = pairs[LEFT..].iter().map(|pair| pair.server.fd).collect();
     let leaving = stage.server.time(&Order::Close { fds })?;
     let left = monotonic_ns();
@@ -51,7 +51,7 @@ fn many_sockets(place: Place) -> Result<()> {
             findings.take(right.with_context(|| format!("{report:#?}")));
         }
         findings.done()?;
-        // Only what is in the state takes room there: as many as did not fit are not known.
+        // Only sockets in the state need room there: those that did not fit are unknown.
         let (ended, open) = unowned.of("CLOSE_WAIT").fold((0, 0), |(ended, open), one| {
             (ended + one.finished.count, open + one.so_far.exact.count)
         });
@@ -61,13 +61,13 @@ fn many_sockets(place: Place) -> Result<()> {
             ended + open == ROOM && unowned.tracing.unkept == COUNT as u64 - ROOM,
             "{unowned:#?}"
         );
-        // Here every socket does, in every state.
+        // Here every socket needs room, in every state.
         ensure!(owned.tracing.unkept >= COUNT as u64 - ROOM, "{owned:#?}");
         Ok(())
     })
 }
 
-/// Everybody is counted once, and no duration is a wrong one.
+/// Every socket is counted once, and no duration is wrong.
 fn right(report: &Report, finished: Stay, open: Stay) -> Result<()> {
     let sum = |number: fn(&Histogram) -> u64| report.sum("CLOSE_WAIT", number);
     let ended = sum(|one| one.finished.count + one.unknown + one.at_least.count);
@@ -87,7 +87,7 @@ fn right(report: &Report, finished: Stay, open: Stay) -> Result<()> {
             };
             ensure!(
                 truth.least_ns <= bucket.le_ns && max_ns <= truth.most_ns,
-                "{durations:?} is not {truth:?}"
+                "{durations:?} does not match {truth:?}"
             );
         }
     }

@@ -1,4 +1,4 @@
-//! `tcptrace hist`: the durations that it counts, by which keys, and when it reports them.
+//! Tests `tcptrace hist`: the durations that it counts, their keys, and when it reports them.
 
 mod before;
 mod buckets;

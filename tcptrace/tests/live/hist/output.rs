@@ -1,4 +1,4 @@
-//! When reports come, where they go, and what they must not do to a terminal.
+//! When reports appear, where they go, and what they must not do to a terminal.
 
 use std::{
     collections::BTreeMap,
@@ -29,7 +29,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("hist_as_text", text).here();
 }
 
-/// What the intervals have, together, is what all of it has.
+/// The reports of all intervals add up to the report of the whole session.
 fn intervals() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -44,7 +44,7 @@ fn intervals() -> Result<()> {
     let (_, fd) = *old[0].holders.first().context("no holder")?;
     stage.server.tell(&Order::Close { fds: vec![fd] })?;
     let done = monotonic_ns();
-    // Nothing happens any more: after the next report, the last one has nothing to add.
+    // Nothing happens any more: after the next report, the last one adds nothing.
     let mut text = String::new();
     loop {
         let line = tool.line()? + "\n";
@@ -91,7 +91,7 @@ fn add_up(all: &[Report], made: u64) -> Result<()> {
                 && sum(|part| part.finished.sum_ns) == one.finished.sum_ns
                 && sum(|part| part.at_least.count) == one.at_least.count
                 && buckets == whole,
-            "{parts:#?} are not {one:#?}"
+            "{parts:#?} do not add up to {one:#?}"
         );
     }
     let found = whole.only("CLOSE_WAIT")?;
@@ -105,7 +105,7 @@ fn add_up(all: &[Report], made: u64) -> Result<()> {
     whole.lossless()
 }
 
-/// Whatever ends it has it print what there is, as text and as JSON.
+/// It prints its report however it ends, as text and as JSON.
 fn ends() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -137,7 +137,7 @@ fn ends() -> Result<()> {
             ensure!(said && outcome.stdout.contains(&count), "{outcome:?}");
         }
     }
-    // Where there was nothing, that is said.
+    // If there was nothing, the report says so.
     let nothing = Stage::new()?;
     let words = ["hist", "--duration", "1ms", "--netns"];
     let netns = nothing.netns().inode().to_string();
@@ -150,7 +150,7 @@ fn ends() -> Result<()> {
     Ok(())
 }
 
-/// It writes into this file, until it is told to end: its exit code, and what it said.
+/// Runs it with its output in this file until a signal ends it. Returns its exit code and its standard error.
 fn into(path: &str, words: &str) -> Result<(Option<i32>, String)> {
     let mut stage = Stage::new()?;
     let mut command = Command::new(binary());
@@ -191,7 +191,7 @@ fn into_a_file() -> Result<()> {
     Ok(())
 }
 
-/// What cannot be written is a failure, and said.
+/// A failed write is an error with a message.
 fn full_disk() -> Result<()> {
     for words in ["--json", ""] {
         let (code, said) = into("/dev/full", words)?;
@@ -203,7 +203,7 @@ fn full_disk() -> Result<()> {
     Ok(())
 }
 
-/// Text cannot steer a terminal, whatever a process calls itself; and it is ASCII where that is wanted.
+/// Text cannot control a terminal, whatever the name of a process. It is ASCII if the user asks for that.
 fn text() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -220,7 +220,7 @@ fn text() -> Result<()> {
         stage.client.tell(&Order::Rename { comm })?;
         let tools = start_all(Place::AsIs, &words)?;
         stays(&mut stage, Family::Ipv4, Side::Client, 5)?;
-        // Beside what has ended, there is what has not.
+        // The report also shows what has not ended.
         stage.client_leak(Family::Mapped, 2)?;
         let outcomes = tools
             .into_iter()
@@ -228,7 +228,8 @@ fn text() -> Result<()> {
             .collect::<Result<Vec<_>>>()?;
         for outcome in &outcomes {
             for text in [&outcome.stdout, &outcome.stderr] {
-                // Bidirectional overrides, which rearrange a line, are no control characters: JSON lets them stand.
+                // Bidirectional overrides, which rearrange a line, are not control characters: JSON does
+                // not escape them.
                 let rearranges =
                     |c: char| !text.starts_with('{') && ('\u{202a}'..='\u{202e}').contains(&c);
                 let steers = |c: &char| c.is_control() && *c != '\n' || rearranges(*c);
@@ -255,7 +256,7 @@ fn text() -> Result<()> {
         }
         let pid = format!("[{}]", stage.client.pid());
         ensure!(ascii.stdout.contains(&pid), "{}", ascii.stdout);
-        // As JSON it can be read, and is one line.
+        // The JSON is valid and is one line.
         ensure!(json.stdout.lines().count() == 1, "{}", json.stdout);
         judge(&[last(json)?], |reports| {
             reports[0].lossless()?;

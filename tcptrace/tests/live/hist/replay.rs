@@ -1,4 +1,4 @@
-//! What a recording's histograms say, against those that were counted at the same time.
+//! Compares the histograms of a recording with those that were counted live at the same time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -38,7 +38,7 @@ pub fn add(cases: &mut Cases) {
         .here();
 }
 
-/// The same words live and of the recording.
+/// Options that are used both live and for the recording.
 const SPLITS: [&str; 6] = [
     "--all-states",
     "--all-states --by pid",
@@ -55,7 +55,7 @@ fn same(place: Place) -> Result<()> {
     let old = stage.server_leak(Family::Ipv4, 3)?;
     let netns = stage.netns().inode();
     let log = LogTool::watch(place, netns, &["-o", &file])?;
-    // An emulator takes many seconds to start each: there, every other one does.
+    // An emulated machine needs many seconds to start each. Every other one is enough there.
     let splits: Vec<_> = SPLITS
         .into_iter()
         .step_by(slowness().clamp(1, 2) as usize)
@@ -90,7 +90,7 @@ fn same(place: Place) -> Result<()> {
     )
 }
 
-/// Waits until nothing is on its way from one state to another: the two do not end at the same moment.
+/// Waits until no socket is between two states: the log and the histograms do not end at the same moment.
 fn settled(stage: &Stage) -> Result<()> {
     // SYN_SENT, SYN_RECV, FIN_WAIT1, LAST_ACK, CLOSING.
     const PASSING: [&str; 5] = ["02", "03", "04", "09", "0B"];
@@ -107,7 +107,10 @@ fn settled(stage: &Stage) -> Result<()> {
         if !states.any(|state| PASSING.contains(&&*state)) {
             return Ok(());
         }
-        ensure!(start.elapsed() < patience(), "on their way:\n{left}");
+        ensure!(
+            start.elapsed() < patience(),
+            "still between states:\n{left}"
+        );
     }
 }
 
@@ -131,14 +134,14 @@ fn replay(file: &str, words: &str) -> Result<Report> {
     last(&outcome)
 }
 
-/// By state and key: how many finished, from before the start, unknown.
+/// By state and key: the numbers of durations that are finished, from before the start, and unknown.
 type Counts = BTreeMap<(String, String), [u64; 3]>;
 
-/// Durations of a socket that one skipped run may have under another key, or nowhere: those of six states, each of
-/// which then differs twice.
+/// How many counts one skipped run may change. It may move a socket's durations to another key or remove them: the
+/// durations of six states, each of which then differs twice.
 const SPOILT: u64 = 12;
 
-/// Of how many sockets at least the durations are counted differently.
+/// A lower bound for the number of sockets whose durations are counted differently.
 fn differ(one: &Counts, other: &Counts) -> u64 {
     let keys: BTreeSet<_> = one.keys().chain(other.keys()).collect();
     let count = |counts: &Counts, key| counts.get(key).copied().unwrap_or_default();
@@ -152,7 +155,7 @@ fn differ(one: &Counts, other: &Counts) -> u64 {
     apart.sum::<u64>().div_ceil(SPOILT)
 }
 
-/// As many under each key of each state, of each kind.
+/// Checks that both have the same number of each kind, for each state and key.
 fn agree(live: &Report, replayed: &Report) -> Result<()> {
     let counts = |report: &Report| -> Counts {
         let numbers = report.histograms.iter().map(|one| {
@@ -160,7 +163,7 @@ fn agree(live: &Report, replayed: &Report) -> Result<()> {
             let counts = [one.finished.count, one.at_least.count, one.unknown];
             ((one.state.clone(), key), counts)
         });
-        // What is only still open is looked at below.
+        // Keys that have only open sockets are checked below.
         numbers.filter(|(_, counts)| *counts != [0; 3]).collect()
     };
     let (mine, theirs) = (counts(live), counts(replayed));
@@ -201,7 +204,7 @@ fn logged(log: &Log) -> BTreeMap<&str, Vec<Stay>> {
     all
 }
 
-/// A replay counts what the lines say, to the nanosecond.
+/// Checks that a replay counts exactly the durations of the lines, to the nanosecond.
 fn is_what_is_logged(replayed: &Report, log: &Log) -> Result<()> {
     let logged = logged(log);
     for state in &replayed.states {
@@ -217,7 +220,7 @@ fn is_what_is_logged(replayed: &Report, log: &Log) -> Result<()> {
     Ok(())
 }
 
-/// What was counted live are the durations that were logged, but for what passes between two readings of the clock.
+/// Checks that the live durations are the logged ones, except for the time between two readings of the clock.
 fn close(live: &Report, log: &Log) -> Result<()> {
     for (state, stays) in logged(log) {
         let wider = |ns| -> Vec<_> { stays.iter().map(|stay| stay.give_or_take(ns)).collect() };
@@ -233,7 +236,7 @@ fn close(live: &Report, log: &Log) -> Result<()> {
     Ok(())
 }
 
-/// The filters of a replay leave what the same filters leave of the log's lines.
+/// Filters have the same effect on the replayed histograms as on the log's lines.
 fn filters() -> Result<()> {
     let scratch = Scratch::new()?;
     let file = scratch.file("log.jsonl.zst");

@@ -1,4 +1,4 @@
-//! Sockets from before the log began, and sockets that are there when it ends.
+//! Sockets from before the log began, and sockets that are still open when it ends.
 
 use anyhow::{Context, Result, ensure};
 use testbed::{Family, How, Order, Role, Span, Stage, Truth, Whose, timed};
@@ -20,7 +20,7 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "log_from_before", from_before);
 }
 
-/// A leak from before that is closed, and one that is not; the same of the log's own time.
+/// Sockets that leaked before the log began, some of them closed during it, and sockets that leak during the log.
 fn from_before(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let mut old = stage.server_leak(Family::Ipv4, 2)?;
@@ -33,7 +33,7 @@ fn from_before(place: Place) -> Result<()> {
     let mut new = stage.client_leak(Family::Ipv4, 2)?;
     new.extend(stage.server_leak(Family::Ipv4, 1)?);
     new.extend(stage.never_accepted(Family::Ipv6, 1)?);
-    // The client has a descriptor of the third, and the server of the first: they close them.
+    // The server closes the first socket, and the client the third: they have the descriptors.
     let mut closed = Vec::new();
     for truth in [&old[0], &old[2]] {
         let (pid, fd) = *truth.holders.first().context("no holder")?;
@@ -46,7 +46,7 @@ fn from_before(place: Place) -> Result<()> {
         let ((), span) = timed(|| actor.tell(&Order::Close { fds: vec![fd] }).map(drop))?;
         closed.push((truth.clone(), whose, span));
     }
-    // One that was connected before goes all its way.
+    // A connection from before the log goes through the states of a close.
     let fd = idle[0].client.fd;
     let ((), span) = timed(|| stage.client.tell(&Order::Close { fds: vec![fd] }).map(drop))?;
     let log = tool.end()?.lossless()?;
@@ -63,7 +63,7 @@ fn from_before(place: Place) -> Result<()> {
     });
     let first = lines
         .min_by_key(|line| line.monotonic_ns)
-        .context("untold")?;
+        .context("no line")?;
     ensure!(
         (&*first.from, &*first.to) == ("ESTABLISHED", "FIN_WAIT1"),
         "{first:#?}"
@@ -72,7 +72,7 @@ fn from_before(place: Place) -> Result<()> {
     not_wrong(first, &Whose::of(stage.client.pid(), How::Connect)?)?;
 
     let left = [&old[1], &old[3], &old[4]];
-    // The peer of what has been closed above leaks now.
+    // The peer of the connection that was closed above leaks now.
     let peer = (idle[0].server.local, client.local);
     let open: Vec<_> = log
         .open
@@ -81,7 +81,7 @@ fn from_before(place: Place) -> Result<()> {
         .collect();
     ensure!(
         open.len() == left.len() + new.len() && log.open.len() == open.len() + 1,
-        "not {} and one open: {:#?}",
+        "not {} open and the peer: {:#?}",
         left.len() + new.len(),
         log.open
     );
@@ -103,7 +103,7 @@ fn ends_of(open: &Open) -> Option<(std::net::SocketAddr, std::net::SocketAddr)> 
     Some((subject.local.socket_addr()?, subject.remote.socket_addr()?))
 }
 
-/// The owner is this process, or nobody.
+/// Checks that the owner is this process or unknown.
 fn not_wrong(line: &Transition, whose: &Whose) -> Result<()> {
     let shown = &line.subject;
     if shown.owner == "unknown" {
@@ -127,7 +127,9 @@ fn was_closed(log: &Log, truth: &Truth, whose: &Whose, span: Span) -> Result<()>
             (subject.local.socket_addr(), subject.remote.socket_addr()) == ends
         })
         .collect();
-    verdict::missing(u64::from(lines.len() < 2), || format!("of two: {lines:#?}"))?;
+    verdict::missing(u64::from(lines.len() < 2), || {
+        format!("of two lines: {lines:#?}")
+    })?;
     let [first, last] = lines[..] else {
         anyhow::bail!("not two lines: {lines:#?}");
     };
@@ -137,7 +139,7 @@ fn was_closed(log: &Log, truth: &Truth, whose: &Whose, span: Span) -> Result<()>
         "{lines:#?}"
     );
     for line in [first, last] {
-        // Whoever closes it has it.
+        // The process that closes the socket has it open.
         ensure!(line.subject.owner == "fd", "unknown: {line:#?}");
         not_wrong(line, whose)?;
     }
@@ -148,9 +150,9 @@ fn was_closed(log: &Log, truth: &Truth, whose: &Whose, span: Span) -> Result<()>
     };
     match (&*first.duration, first.duration_ns) {
         ("at_least", Some(spent)) => at_least(first.monotonic_ns, spent, entered)?,
-        other => anyhow::bail!("a duration of {other:?}"),
+        other => anyhow::bail!("wrong duration: {other:?}"),
     }
-    // What began before the log noticed that something was skipped is not believed.
+    // The log calls durations unknown if they began before it noticed skipped runs.
     if last.duration == "unknown" && log.skipped_after(first.monotonic_ns) > 0 {
         return Ok(());
     }
@@ -191,7 +193,7 @@ fn still_open(open: &[&Open], truth: &Truth, age: &str) -> Result<()> {
     let owner = truth.holders.first().map(|(pid, _)| *pid);
     let pid = owner.or(truth.listener);
     ensure!(shown.pid.is_none() || shown.pid == pid, "{found:#?}");
-    // What was seen from its first transition on is known.
+    // The owner is known for a socket that was seen from its first transition on.
     let unknown = age == "exact" && truth.accepted && shown.owner == "unknown";
     verdict::missing(u64::from(unknown), || format!("the owner: {found:#?}"))?;
     if age == "exact" && truth.role == Role::Client {

@@ -1,4 +1,4 @@
-//! Holding a log against what is true.
+//! Checks a log against the truth.
 
 use std::{collections::BTreeSet, net::SocketAddr};
 
@@ -18,18 +18,18 @@ use crate::{
     },
 };
 
-/// What must be known of who accepts.
+/// How much must be known about the process that accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accepts {
-    /// All of it.
+    /// Everything.
     Known,
-    /// It may be unknown, or still count as the listener's.
+    /// The owner may be unknown, or the connection may still count as the listener's.
     Perhaps,
-    /// Nothing: a connection stays its listener's.
+    /// Nothing: a connection counts as its listener's.
     Listeners,
 }
 
-/// Checks that a log tells these histories, every one from first to last, and nothing else.
+/// Checks that a log shows all of these histories completely, and nothing else.
 pub fn exactly(log: &Log, netns: u64, histories: &[History], accepts: Accepts) -> Result<()> {
     let (told, mut findings) = found(log, netns, histories, accepts);
     let lines = log.transitions.iter().enumerate();
@@ -40,14 +40,14 @@ pub fn exactly(log: &Log, netns: u64, histories: &[History], accepts: Accepts) -
     verdict::judge(log.skipped(), findings.done())
 }
 
-/// Checks that a log tells these histories; it may tell others.
+/// Checks that a log shows these histories. It may show others.
 pub fn all(log: &Log, netns: u64, histories: &[History], accepts: Accepts) -> Result<()> {
     let (_, findings) = found(log, netns, histories, accepts);
     verdict::judge(log.skipped(), findings.done())
 }
 
-/// The lines that tell these histories, and what is wrong with them. A skipped run hides one transition, and so leaves
-/// the story of one socket without it, and perhaps without its owner.
+/// The lines of these histories, and what is wrong with them. A skipped run hides one transition of one socket, and
+/// perhaps its owner.
 fn found(
     log: &Log,
     netns: u64,
@@ -70,8 +70,8 @@ fn found(
     (told, findings)
 }
 
-/// Where the owner of a connection that came in may be unknown until it makes a call, it must not be so of all lines: 23
-/// of 53 are of connections that are closed by the process that accepted them.
+/// The owner of an incoming connection may be unknown until it makes a call, but not in all lines: 23 of 53 lines
+/// are of connections that the process that accepted them closes.
 fn most_are_known<'a>(lines: impl Iterator<Item = &'a Transition>) -> Result<()> {
     let of_servers =
         lines.filter(|line| line.subject.remote.port.is_some() && line.subject.role != "client");
@@ -85,7 +85,7 @@ fn most_are_known<'a>(lines: impl Iterator<Item = &'a Transition>) -> Result<()>
     Ok(())
 }
 
-/// Checks that these lines tell a history.
+/// Checks that these lines show a history.
 fn tells(
     log: &Log,
     lines: &[&Transition],
@@ -95,7 +95,7 @@ fn tells(
 ) -> Result<()> {
     let place = log.place;
     let found: Vec<_> = lines.iter().map(|line| (&*line.from, &*line.to)).collect();
-    // A listener's child begins as a copy of it. Whether that is a transition depends on how one sees it.
+    // A listener's child begins as a copy of the listener. Some ways of tracing see that as a transition.
     let copied = usize::from(found.first() == Some(&("LISTEN", "SYN_RECV")));
     let mut steps = history.steps.clone();
     if copied == 1 {
@@ -121,7 +121,7 @@ fn tells(
     }
     for (index, (line, step)) in lines.iter().zip(&steps).enumerate() {
         let before = index.checked_sub(1).map(|n| (lines[n], &steps[n]));
-        // Whoever makes a call on a socket has it: from then on its owner can be known.
+        // A process that makes a call on a socket has it open: from then on its owner can be known.
         let called = |step: &Step| matches!(step.caller, Caller::Process(_));
         let may_be_unknown = step.doubtful
             || history.role == Role::Server
@@ -138,7 +138,7 @@ fn tells(
     Ok(())
 }
 
-/// The lines of a socket: by its cookie, or by its addresses where that is not known.
+/// The lines of a socket, found by its cookie, or by its addresses if the cookie is not known.
 fn of(log: &Log, history: &History) -> Vec<usize> {
     let is_its = |line: &&Transition| {
         let subject = &line.subject;
@@ -146,7 +146,7 @@ fn of(log: &Log, history: &History) -> Vec<usize> {
             return subject.cookie == history.cookie;
         }
         let moment = line.monotonic_ns;
-        // Addresses are used again.
+        // Addresses are reused.
         let first = history.steps[0].span.before_ns;
         let meanwhile = first <= moment + EXACT_NS && moment <= history.end_ns() + EXACT_NS;
         let is_at = |step: &Step| {
@@ -167,12 +167,12 @@ fn of(log: &Log, history: &History) -> Vec<usize> {
 fn remote_is(shown: &Subject, remote: Option<SocketAddr>) -> bool {
     match remote {
         Some(remote) => shown.remote.socket_addr() == Some(remote),
-        // A listener's.
+        // The line must be a listener's.
         None => shown.remote.port.is_none() && shown.remote.address.is_unspecified(),
     }
 }
 
-/// The process is the true one, or, where it may be, unknown.
+/// Checks the process: it must be the true one, or unknown if that is allowed.
 fn who_right(
     place: Place,
     shown: &Subject,
@@ -183,18 +183,21 @@ fn who_right(
     let accepted = step.owner.how == How::Accept;
     if shown.owner == "unknown" {
         let nothing = shown.pid.is_none() && shown.comm.is_none() && shown.tid.is_none();
-        ensure!(nothing, "unknown, and still named");
+        ensure!(nothing, "the owner is unknown, but named");
         return Ok(());
     }
     let listener = history.listener.as_ref();
     if accepts == Accepts::Perhaps && accepted && shown.owner == "fd" {
-        // Whoever closed it had a descriptor of it, if it was not the one who accepted it.
+        // The process that closed it had a descriptor of it, if it is not the one that accepted it.
         let callers = history.steps.iter().filter_map(|step| match step.caller {
             Caller::Process(pid) | Caller::Perhaps(pid) => Some(pid),
             Caller::Nobody => None,
         });
         let mut having = callers.chain([step.owner.pid]).map(Some);
-        ensure!(having.any(|pid| shown.pid == pid), "it had no descriptor");
+        ensure!(
+            having.any(|pid| shown.pid == pid),
+            "the process had no descriptor"
+        );
         return Ok(());
     }
     let whose = match (accepts, listener) {
@@ -210,23 +213,23 @@ fn who_right(
     };
     let by_fd = step.doubtful && shown.owner == "fd";
     if !by_fd && shown.owner == "fd" && shown.pid == Some(whose.pid) {
-        return missing(1, || format!("known by its descriptor, and not by {how}"));
+        return missing(1, || format!("known by its descriptor, not by {how}"));
     }
     ensure!(by_fd || shown.owner == how, "not known by {how}");
     process_right(place, shown, whose)
 }
 
-/// A process that is named is this one.
+/// Checks that a named process is this one.
 pub fn process_right(place: Place, shown: &Subject, whose: &Whose) -> Result<()> {
     ensure!(shown.pid == Some(whose.pid), "the wrong process: {whose:?}");
-    // Without type information it may be the thread's.
+    // Without type information the name may be the thread's.
     let comm = shown.comm.as_deref();
     let of_thread = place == Place::NoBtf && whose.tid != whose.pid && comm == Some(THREAD);
     ensure!(
         of_thread || comm == Some(&*whose.comm),
         "the wrong name: {whose:?}"
     );
-    // Who has a descriptor has it with all its threads.
+    // All threads of a process share a descriptor, so the line names none of them.
     let tid = (shown.owner != "fd").then_some(whose.tid);
     ensure!(
         shown.tid == tid || shown.owner == "listener" && shown.tid.is_none(),
@@ -259,10 +262,10 @@ fn what_right(
     } else {
         "server"
     };
-    // Without type information a connection that came in may look like any other.
+    // Without type information an incoming connection may look like any other.
     let untold = place == Place::NoBtf && role == "server" && shown.role == "unknown";
     let unknown = !untold && shown.role == "unknown";
-    missing(u64::from(unknown), || format!("the role, {role}"))?;
+    missing(u64::from(unknown), || format!("the role {role}"))?;
     ensure!(untold || shown.role == role, "wrong role, not {role}");
     ensure!(
         shown.cookie.is_some() || place.hook() == "tracepoint" || !kernel::tells_cookies(),
@@ -282,7 +285,7 @@ fn caller_right(line: &Transition, step: &Step) -> Result<()> {
         Caller::Process(pid) => shown == Some(pid),
         Caller::Perhaps(pid) => shown.is_none_or(|shown| shown == pid),
     };
-    ensure!(right, "the wrong caller, not {:?}", step.caller);
+    ensure!(right, "wrong caller, not {:?}", step.caller);
     if let Some(caller) = &line.caller
         && caller.pid == step.owner.pid
         && line.subject.owner != "unknown"
@@ -293,35 +296,35 @@ fn caller_right(line: &Transition, step: &Step) -> Result<()> {
     Ok(())
 }
 
-/// The moment is right, and so is the time that was spent in the state before it.
+/// Checks the time of the transition, and how long the socket was in the state before it.
 fn time_right(
     log: &Log,
     line: &Transition,
     step: &Step,
     before: Option<(&Transition, &Step)>,
 ) -> Result<()> {
-    within(line.monotonic_ns, step.span).context("the wrong moment")?;
+    within(line.monotonic_ns, step.span).context("the wrong time")?;
     let entered = match (line.duration_ns, &*line.duration) {
         (None, "unknown") => {
-            // How long a new socket was closed nobody knows, nor how long one was that is connected again.
-            // What began before the log noticed that something was skipped is not believed.
+            // The time in CLOSE is unknown, both for a new socket and for one that is connected again.
+            // The log calls durations unknown if they began before it noticed skipped runs.
             let known = |before: &Transition| log.skipped_after(before.monotonic_ns) == 0;
             let known = before.is_some_and(|(before, _)| known(before));
             let unknown = known && line.from != "CLOSE";
             return missing(u64::from(unknown), || "the duration".into());
         }
         (Some(spent), "exact") => line.monotonic_ns.checked_sub(spent),
-        other => anyhow::bail!("a duration of {other:?}"),
+        other => anyhow::bail!("wrong duration: {other:?}"),
     };
-    let entered = entered.context("longer than the machine runs")?;
+    let entered = entered.context("the duration is longer than the uptime")?;
     let Some((previous, Step { span, .. })) = before else {
-        // That a listener's child begins need not be told for its time to be known.
-        ensure!(line.from == "SYN_RECV", "exact, and never seen to enter");
+        // The beginning of a listener's child need not be in the log. Its duration is known all the same.
+        ensure!(line.from == "SYN_RECV", "exact, but not seen to enter");
         return within(entered, step.span).context("the wrong duration");
     };
     ensure!(
         entered == previous.monotonic_ns,
-        "the duration does not begin with the line before, {}",
+        "the duration does not begin at the line before, {}",
         previous.monotonic_ns
     );
     within(entered, *span).context("the wrong duration")

@@ -1,4 +1,4 @@
-//! Where a log goes: one file for each process, one file, a terminal; and how it is read again.
+//! Where a log goes: a file for each process, one file, a terminal. How it is read again.
 
 use std::{
     collections::BTreeMap,
@@ -41,12 +41,12 @@ fn pid_of(line: &Line) -> Option<u32> {
     }
 }
 
-/// Every file has its process's lines and no others, all files together tell everything, and the index tells of them.
+/// Every file has the lines of its process and no others, all files together have every line, and the index lists them.
 fn folder() -> Result<()> {
     let scratch = Scratch::new()?;
     let dir = scratch.file("log");
     let mut stage = Stage::new()?;
-    // A name that must not lead out of the folder.
+    // The name must not make a path out of the folder.
     let comm = b"../../\x1b[2J/\n".to_vec();
     stage.client.tell(&Order::Rename { comm })?;
     let netns = stage.netns().inode();
@@ -92,7 +92,7 @@ fn folder() -> Result<()> {
         for line in &lines {
             ensure!(
                 pid_of(line).map(u64::from) == pid,
-                "in {name}, of {pid:?}: {line:#?}"
+                "in {name}, but of {pid:?}: {line:#?}"
             );
         }
         if let Some(pid) = pid {
@@ -100,19 +100,19 @@ fn folder() -> Result<()> {
         }
         ensure!(
             entry["lines"] == lines.len() && entry["bytes"] == bytes,
-            "{entry} has {} lines in {} bytes",
+            "{entry}, but there are {} lines in {} bytes",
             lines.len(),
             bytes
         );
         whole += &text;
         names.push(name.into_owned());
     }
-    ensure!(names.len() == indexed.len(), "{names:?}, and not {index}");
+    ensure!(names.len() == indexed.len(), "{names:?}, not {index}");
     let log = Log::of(Place::Btf, &whole)?;
     check::exactly(&log, netns, &told, Accepts::Known)
 }
 
-/// What a recording holds, replayed: line for line, and as a look at what is stuck.
+/// Replays a recording, both line by line and as a view of what is stuck.
 fn recording() -> Result<()> {
     let scratch = Scratch::new()?;
     let (packed, plain) = (scratch.file("log.jsonl.zst"), scratch.file("log.jsonl"));
@@ -129,7 +129,7 @@ fn recording() -> Result<()> {
     let look = Tool::look(Place::Btf, netns, &[])?;
     ensure!(look.sockets.len() == before.len(), "{look:#?}");
     tool.end()?;
-    // That one also has a leak of its own time.
+    // The second recording also has a leak that began while it ran.
     let leaks = stage.client_leak(Family::Mapped, 2)?;
     let look_later = Tool::look(Place::Btf, netns, &[])?;
     other.end()?;
@@ -139,7 +139,7 @@ fn recording() -> Result<()> {
     let text = std::fs::read_to_string(&plain)?;
     ensure!(
         replay(&plain, &["log", "--json"])? == text,
-        "it is replayed as something else"
+        "the replay differs from the recording"
     );
     let stuck = ["stuck", "--json", "--older-than", "0s"];
     agree(&replay(&packed, &stuck)?, &look, 0)?;
@@ -155,16 +155,17 @@ fn replay(file: &str, view: &[&str]) -> Result<String> {
         .stdout)
 }
 
-/// Nobody traces in a replay.
+/// A replayed snapshot. It has no state of tracing to check.
 #[derive(Debug, Deserialize)]
 struct Replayed {
     sockets: Vec<Socket>,
 }
 
-/// Both show the same sockets of the same processes; of so many only the recording knows the age.
+/// Checks that both show the same sockets of the same processes, and that the recording knows the exact ages of
+/// this many of them.
 fn agree(replayed: &str, look: &Snapshot, exact: usize) -> Result<()> {
     let replayed: Replayed = serde_json::from_str(replayed)?;
-    // What a look cannot tell on an older kernel, a log may.
+    // On an older kernel a log may know a role that a look cannot find out.
     let untold: Vec<_> = look
         .sockets
         .iter()
@@ -198,7 +199,7 @@ fn agree(replayed: &str, look: &Snapshot, exact: usize) -> Result<()> {
     Ok(())
 }
 
-/// A log that cannot be written is a failure, and said: in a file and on standard output.
+/// A failed write is an error with a message, both for a file and for standard output.
 fn full_disk() -> Result<()> {
     for file in [true, false] {
         let mut stage = Stage::new()?;
@@ -220,7 +221,7 @@ fn full_disk() -> Result<()> {
             ensure!(err.read_line(&mut text)? > 0, "it ended: {text}");
         }
         stage.connect(Family::Ipv4, 10)?;
-        // It may have ended by then, and may not have noticed before it writes the last of it.
+        // The tool may have ended by then. It may also notice the failure only when it writes the last lines.
         std::thread::sleep(Duration::from_millis(200));
         let pid = Pid::from_raw(i32::try_from(child.0.id())?).context("no PID")?;
         kill_process(pid, Signal::INT)?;
@@ -236,7 +237,7 @@ fn full_disk() -> Result<()> {
     Ok(())
 }
 
-/// Lines of text are aligned, and cannot steer a terminal, whatever a process calls itself.
+/// Lines of text are aligned and cannot control a terminal, whatever the name of a process.
 fn text() -> Result<()> {
     let mut stage = Stage::new()?;
     let comm = b"a\x1b[2J\n\r\x07\x7f\t|".to_vec();
@@ -261,7 +262,7 @@ fn text() -> Result<()> {
         "too few lines:\n{}",
         outcome.stdout
     );
-    // What is longer than its column, as that name is, pushes the rest of its line.
+    // A value that is wider than its column, like this name, moves the rest of its line.
     let arrows: Vec<_> = lines
         .iter()
         .filter(|line| !line.contains("\\u{1b}"))

@@ -1,4 +1,4 @@
-//! Filters of a log: each must leave exactly the lines of a log without it that it fits.
+//! Filters of a log: each must leave exactly the matching lines of an unfiltered log.
 
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -29,7 +29,7 @@ pub fn add(cases: &mut Cases) {
 
 type Fits = Box<dyn Fn(&Transition) -> bool>;
 
-/// Of a line: the cookie, the states, the ports, the owner, the caller.
+/// The parts of a line to compare: the cookie, the states, the ports, the owner, the caller.
 type Essence = (
     Option<u64>,
     [String; 2],
@@ -38,10 +38,10 @@ type Essence = (
     Option<u32>,
 );
 
-/// What makes a line the same in two logs; each has read the clock for itself.
+/// The parts of a line that two logs must agree on. Each log has read the clock itself, so times differ.
 fn essence(line: &Transition) -> Essence {
     let subject = &line.subject;
-    // Of a listener from before its log nobody knows which thread it was.
+    // The thread of a listener from before the log is unknown.
     let tid = subject.tid.filter(|_| subject.owner != "listener");
     (
         subject.cookie,
@@ -52,11 +52,11 @@ fn essence(line: &Transition) -> Essence {
     )
 }
 
-/// Line by line, in the order of each socket.
+/// Compares line by line, in the order of each socket.
 fn same(all: &Log, some: &Log, fits: &Fits) -> Result<()> {
     let mut expected: Vec<_> = all.transitions.iter().filter(|line| fits(line)).collect();
     let mut found: Vec<_> = some.transitions.iter().collect();
-    // Of different sockets the lines may come in another order.
+    // The order of lines of different sockets may differ.
     expected.sort_by_key(|line| line.subject.cookie);
     found.sort_by_key(|line| line.subject.cookie);
     let expected: Vec<_> = expected.into_iter().map(essence).collect();
@@ -69,12 +69,12 @@ fn same(all: &Log, some: &Log, fits: &Fits) -> Result<()> {
         lines.cloned().collect()
     };
     let (absent, others) = (without(&expected, &found), without(&found, &expected));
-    let what = format!("absent: {absent:#?}\nothers: {others:#?}");
+    let what = format!("absent: {absent:#?}\nunexpected: {others:#?}");
     ensure!(
         !absent.is_empty() || !others.is_empty(),
         "in another order: {found:#?}"
     );
-    // What is skipped in either log makes the lines of one socket differ.
+    // A run that is skipped in either log makes the lines of one socket differ.
     let sockets = absent.iter().chain(&others).map(|line| line.0);
     let sockets = sockets.collect::<BTreeSet<_>>().len() as u64;
     missing(sockets, || what)
@@ -92,7 +92,7 @@ fn list(scene: &mut Scene) -> Vec<(String, Fits)> {
     let mut all: Vec<(String, Fits)> = Vec::new();
     let mut add = |words: String, fits: Fits| all.push((words, fits));
     add(format!("--pid {client}"), Box::new(move |l| of(l, client)));
-    // Its children begin later, and go by these names.
+    // Its children start later and have this name.
     let family = move |l: &Transition| of(l, client) || named(l, "connector");
     add(format!("--pid {client} --children"), Box::new(family));
     let workers = move |l: &Transition| named(l, "worker-one") || named(l, "worker-two");
@@ -128,7 +128,7 @@ fn filters() -> Result<()> {
     for case in &openings::ALL[..4] {
         case(&mut scene)?;
     }
-    // The listener was there before the filtered logs: that it closes is left out.
+    // The first listener is older than the filtered logs. Its scene is not finished, so that no log has its close.
     let (stage, _) = (scene.stage, scene.told);
     let mut scene = Scene::new(stage, Family::Ipv6)?;
     openings::ALL[0](&mut scene)?;
@@ -140,14 +140,14 @@ fn filters() -> Result<()> {
         .map(|tool| tool.finish()?.lossless())
         .collect::<Result<Vec<_>>>()?;
     let mut all = unfiltered.end()?.lossless()?;
-    // That the first began to listen only the first log saw.
+    // Only the unfiltered log has seen the first listener begin to listen.
     let listened = all.transitions.iter().position(|line| line.to == "LISTEN");
     all.transitions.remove(listened.context("no listener")?);
     let mut findings = Findings::default();
     for ((words, fits), log) in filters.iter().zip(&logs) {
         ensure!(
             all.transitions.iter().any(fits),
-            "{words} is not put to the test"
+            "no line matches {words}: the filter is not tested"
         );
         findings.take(same(&all, log, fits).with_context(|| words.clone()));
     }
@@ -155,7 +155,7 @@ fn filters() -> Result<()> {
     verdict::judge(skipped, findings.done())
 }
 
-/// Every namespace of the machine: these two, and whatever else there is.
+/// Tests a log of every namespace of the machine: these two and all others.
 fn all_namespaces() -> Result<()> {
     let (one, two) = (Stage::new()?, Stage::new()?);
     let tool = LogTool::start(Place::AsIs, &["--json"])?;
@@ -197,7 +197,7 @@ fn cgroup() -> Result<()> {
         ensure!(shown == Some(&group.path), "not {}: {line:#?}", group.path);
     }
     let fits: Fits = Box::new(move |line| line.subject.pid == Some(pid));
-    ensure!(all.transitions.iter().any(&fits), "nobody is inside");
+    ensure!(all.transitions.iter().any(&fits), "no line of the group");
     let skipped = all.skipped() + filtered.skipped();
     verdict::judge(skipped, same(&all, &filtered, &fits))
 }

@@ -1,4 +1,4 @@
-//! What a recording says of itself, and what a replay makes of it.
+//! What a recording says about itself, and how a replay uses it.
 
 use std::{ffi::CString, io, os::unix::process::CommandExt, path::Path, process::Command};
 
@@ -44,7 +44,7 @@ fn replay(file: &str, words: &str) -> Result<Outcome> {
     Tool::start(Place::AsIs, &arguments)?.wait()
 }
 
-/// Has `command` start where the namespace of this process is called `blue`, and no other has a name.
+/// Makes `command` start where the network namespace of this process has the name `blue` and no other one has a name.
 fn where_blue(command: &mut Command, pid: u32) -> Result<()> {
     let namespace = CString::new(format!("/proc/{pid}/ns/net"))?;
     let enter = move || -> io::Result<()> {
@@ -60,13 +60,13 @@ fn where_blue(command: &mut Command, pid: u32) -> Result<()> {
         )?);
         Ok(mount_bind(&*namespace, c"/run/netns/blue")?)
     };
-    // SAFETY: between fork and exec only system calls are made, on strings made before; nothing is allocated and no
-    // lock is taken.
+    // SAFETY: between fork and exec, the closure only makes system calls, on strings made before. It allocates
+    // nothing and takes no lock.
     unsafe { command.pre_exec(enter) };
     Ok(())
 }
 
-/// A name given where it is one means the same where the recording is looked at, which has no such name.
+/// A replay understands the namespace names of the recorded machine, even if this machine does not have them.
 fn named() -> Result<()> {
     if !Path::new("/run").is_dir() {
         return Err(Ignored::because("there is no /run to mount on"));
@@ -131,7 +131,7 @@ fn named() -> Result<()> {
     Ok(())
 }
 
-/// Each file of a folder begins with what the session was, and so does what another session adds.
+/// Each file of a folder begins with the header of its session. Another session adds its own header before its lines.
 fn continued() -> Result<()> {
     let scratch = Scratch::new()?;
     let dir = scratch.file("log");

@@ -1,4 +1,4 @@
-//! The log against histories.
+//! Tests logs against known histories.
 
 use anyhow::{Result, ensure};
 use rustix::process::Signal;
@@ -41,8 +41,8 @@ pub fn add(cases: &mut Cases) {
     });
 }
 
-/// Without type information the kernel side does not tell whose network a socket is in: sockets are known by ports
-/// that no other test's have.
+/// Without type information the kernel side does not report the namespace of a socket. The test identifies its
+/// sockets by ports that no other test uses.
 fn without_types() -> Result<()> {
     let stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -57,7 +57,7 @@ fn without_types() -> Result<()> {
     check::all(&log, netns, &told, Accepts::Perhaps)
 }
 
-/// A filter that cannot be applied is not passed over in silence.
+/// A filter that cannot be applied is not ignored silently.
 fn namespace_without_types() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode().to_string();
@@ -100,7 +100,7 @@ fn openings(place: Place, arguments: &[&str], accepts: Accepts) -> Result<()> {
     check::exactly(&log, netns, &told, accepts)
 }
 
-/// How accepters are learnt, if the doctor says that it can be done here.
+/// Tests one way to detect accepts, if the doctor says that it works here.
 fn by(finding: &str, arguments: &[&str]) -> Result<()> {
     match doctor(finding)?.as_deref() {
         Some("ok") => openings(Place::Btf, arguments, Accepts::Known),
@@ -113,7 +113,7 @@ fn by(finding: &str, arguments: &[&str]) -> Result<()> {
 
 fn processes(place: Place) -> Result<()> {
     let log = run(place, openings::PROCESSES, false)?;
-    // The owner has the name it had when it connected, the caller that of now.
+    // The owner has the name from when it connected. The caller has its current name.
     let exec = log.transitions.iter().find(|line| {
         let caller = line.caller.as_ref().map(|caller| &*caller.comm);
         line.to == "FIN_WAIT1" && caller == Some("butterfly")
@@ -123,7 +123,7 @@ fn processes(place: Place) -> Result<()> {
     Ok(())
 }
 
-/// No packet and no timer ends a listener: whoever closes it did.
+/// No packet and no timer ends a listener: the caller is the process that closes it.
 fn stops_listening() -> Result<()> {
     let stage = Stage::new()?;
     let tool = LogTool::watch(Place::Btf, stage.netns().inode(), &[])?;
@@ -135,7 +135,7 @@ fn stops_listening() -> Result<()> {
     });
     verdict::judge(log.skipped(), absent)?;
     let [begin, end] = lines else {
-        anyhow::bail!("not two: {lines:#?}");
+        anyhow::bail!("not two lines: {lines:#?}");
     };
     for line in [begin, end] {
         let caller = line.caller.as_ref().map(|caller| caller.pid);

@@ -1,4 +1,5 @@
-//! More than there is room for, and the end at a bad moment: what is missing is counted, what is there is true.
+//! More sockets or lines than there is room for, and an end at a bad moment. What is missing is counted, and what
+//! is shown is true.
 
 use std::collections::BTreeMap;
 
@@ -34,10 +35,10 @@ pub fn add(cases: &mut Cases) {
         .here_in(Place::Tracepoint);
 }
 
-/// Transitions of a connection of a churn, both ends', as the kernel reports them.
+/// Transitions of both ends of a connection of a churn, as the kernel reports them.
 const EACH: usize = 10;
 
-/// So many connections one after another, of which nothing is left.
+/// Makes `count` connections one after another, and waits until none is left.
 fn churn(stage: &mut Stage, count: usize) -> Result<()> {
     let listener = stage.listener(Family::Ipv4).clone();
     let fd = listener.fd;
@@ -54,7 +55,7 @@ fn churning() -> Result<Stage> {
     Ok(stage)
 }
 
-/// Each of these is told so many times, and no more.
+/// Checks that the log has each of these transitions `count` times, not more often.
 fn each_told(log: &Log, moves: &[(&str, &str)], count: usize) -> Result<()> {
     let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
     for line in &log.transitions {
@@ -72,8 +73,8 @@ fn each_told(log: &Log, moves: &[(&str, &str)], count: usize) -> Result<()> {
     })
 }
 
-/// The last lines of the first sockets that are not told to close, with how long after the first line of the log and
-/// before its last they are, in us.
+/// The last lines of the first sockets whose close is not in the log. Each has its distance from the first and to the
+/// last line of the log, in us.
 fn unfinished(log: &Log) -> Vec<(u64, u64, &Transition)> {
     let mut last: BTreeMap<_, &Transition> = BTreeMap::new();
     for line in log.transitions.iter().filter(|line| line.to != "LISTEN") {
@@ -115,7 +116,7 @@ fn sigterm(place: Place) -> Result<()> {
     verdict::judge(log.skipped(), each_told(&log, &OF_BOTH_ENDS, COUNT))
 }
 
-/// What both ends of a connection go through.
+/// The transitions of both ends of a connection.
 const OF_BOTH_ENDS: [(&str, &str); 9] = [
     ("CLOSE", "SYN_SENT"),
     ("SYN_SENT", "ESTABLISHED"),
@@ -128,12 +129,12 @@ const OF_BOTH_ENDS: [(&str, &str); 9] = [
     ("LAST_ACK", "CLOSE"),
 ];
 
-/// With every core busy the kernel skips runs, and with too many sockets there is no room: nothing is told twice, and
-/// no more is missing than the log says was skipped. No other test runs meanwhile, so all of that is its own.
+/// The kernel skips runs if every core is busy, and too many sockets find no room. No transition may appear twice, and
+/// no more may be missing than the log says was skipped. No other test runs at the same time and causes skipped runs.
 fn of_churn(place: Place, arguments: &[&str]) -> Result<()> {
     let count = 4000 / usize::try_from(slowness())?;
     let netns = Churn::netns()?;
-    // Room for all of it, however slowly it is read.
+    // The buffer has room for everything, however slowly the tool reads it.
     let arguments = [&["--buffer", "64MiB"], arguments].concat();
     let tool = LogTool::watch(place, netns.inode(), &arguments)?;
     let mut churn = Churn::start(netns)?;
@@ -148,7 +149,8 @@ fn of_churn(place: Place, arguments: &[&str]) -> Result<()> {
     }
 }
 
-/// An exact time begins with the line before, where that is there, and never before it.
+/// Checks that an exact duration begins at the line before. If that line is missing, the duration must begin after
+/// the last line that is there.
 fn chained(log: &Log) -> Result<()> {
     type Key = (Option<u16>, Option<u16>);
     let mut last: BTreeMap<Key, &Transition> = BTreeMap::new();
@@ -156,7 +158,7 @@ fn chained(log: &Log) -> Result<()> {
         let subject = &line.subject;
         let key = (subject.local.port, subject.remote.port);
         let before = last.insert(key, line).filter(|before| {
-            // Ports are used again.
+            // Ports are reused.
             before.to != "CLOSE" && before.subject.cookie == subject.cookie
         });
         let (Some(before), "exact") = (before, &*line.duration) else {
@@ -175,7 +177,7 @@ fn chained(log: &Log) -> Result<()> {
     Ok(())
 }
 
-/// What does not fit while the tool does not read is counted, to the last one.
+/// While the tool does not read, it counts every transition that does not fit.
 fn full_buffer() -> Result<()> {
     let mut stage = churning()?;
     let arguments = ["--buffer", "64KiB"];
@@ -185,10 +187,10 @@ fn full_buffer() -> Result<()> {
     tool.tool.signal(Signal::CONT)?;
     churn(&mut stage, 20)?;
     let log = tool.end()?;
-    ensure!(!log.lost.is_empty(), "nothing is said to be lost");
+    ensure!(!log.lost.is_empty(), "the log reports nothing lost");
     let lost = log.lost_transitions();
     let counted = log.transitions.len() as u64 + lost;
-    // Where a listener's copy is not told of, each connection has one less.
+    // If the log does not show the copy of a listener, each connection has one line less.
     let copies = log.transitions.iter().any(|line| line.from == "LISTEN");
     let all = 320 * (EACH - usize::from(!copies)) as u64;
     ensure!(
@@ -212,13 +214,13 @@ fn full_buffer() -> Result<()> {
         );
     }
     chained(&log)?;
-    // While it is stopped it attaches nothing that would run where the kernel skips its program.
+    // A stopped tool cannot attach the second program, which runs where the kernel skips the first.
     let (absent, skipped) = (all - counted, log.skipped());
     ensure!(absent <= skipped, "{absent} of {all}, {skipped} skipped");
     Ok(())
 }
 
-/// Of sockets that do not fit, owner and durations are unknown. Never are they wrong.
+/// Owner and durations of sockets that do not fit are unknown, but never wrong.
 fn many_sockets(place: Place) -> Result<()> {
     const COUNT: usize = 50;
     let mut stage = Stage::new()?;
@@ -231,7 +233,7 @@ fn many_sockets(place: Place) -> Result<()> {
     let (_, closed_too) = timed(|| stage.server.tell(&Order::Close { fds }))?;
     let log = tool.end()?;
     let lost: u64 = log.lost.iter().map(|line| line.sockets).sum();
-    ensure!(lost > 0, "no socket is said to be lost: {:?}", log.lost);
+    ensure!(lost > 0, "the log reports no lost socket: {:?}", log.lost);
     ensure!(log.lost_transitions() == 0, "{:?}", log.lost);
     let (client, server) = (stage.client.pid(), stage.server.pid());
     let port = stage.listener(Family::Ipv4).local.port();
@@ -245,7 +247,7 @@ fn many_sockets(place: Place) -> Result<()> {
             let entered = match (&*line.duration, line.duration_ns) {
                 ("exact", Some(spent)) => line.monotonic_ns.checked_sub(spent),
                 ("unknown", None) => return Ok(()),
-                other => anyhow::bail!("a duration of {other:?}"),
+                other => anyhow::bail!("wrong duration: {other:?}"),
             };
             let entered = entered.context("too long")?;
             let all = Span {
@@ -260,7 +262,7 @@ fn many_sockets(place: Place) -> Result<()> {
                     all
                 },
             )?;
-            // Nothing was closed before it was.
+            // The socket cannot have entered the state before the close.
             let begun = ["FIN_WAIT1", "FIN_WAIT2", "CLOSE_WAIT", "LAST_ACK"];
             ensure!(
                 !begun.contains(&&*line.from) || entered >= closed.before_ns,

@@ -1,4 +1,4 @@
-//! `tcptrace log`: what it tells of transitions, and where its lines go.
+//! Tests `tcptrace log`: what it shows about transitions, and where its lines go.
 
 mod before;
 mod check;

@@ -1,4 +1,4 @@
-//! What the doctor says of this machine, held against what the tool does on it.
+//! Compares what the doctor says about this machine with what the tool does on it.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -22,7 +22,7 @@ fn status(findings: &[Value], name: &str) -> Result<String> {
     Ok(finding["status"].as_str().context("no status")?.to_owned())
 }
 
-/// The hook and the way to holders that the doctor calls good are the ones that `stuck -v` says it uses.
+/// `stuck -v` uses the hook and the way to find holders that the doctor reports as ok.
 fn agrees(place: Place) -> Result<()> {
     let outcome = Tool::start(place, &["doctor", "--json"])?
         .wait()?

@@ -1,4 +1,4 @@
-//! The tool on its machine: what that allows, how the tool ends, and what goes away meanwhile.
+//! Tests the tool on its machine: what the machine allows, how the tool ends, and what disappears while it runs.
 
 mod doctor;
 mod privileges;

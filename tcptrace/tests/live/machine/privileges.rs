@@ -1,4 +1,4 @@
-//! Being refused, and being told the wrong thing.
+//! Missing privileges and wrong arguments.
 
 use std::{
     os::unix::{fs::PermissionsExt, process::CommandExt},
@@ -22,7 +22,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("hist_with_fewer_privileges", with_fewer).here();
 }
 
-/// Where nobody else than root may look, a copy of the tool that everybody may run. Removed when dropped.
+/// A copy of the tool that every user may run: only root may read the folder of the original. Removed when dropped.
 struct ToolCopy(PathBuf);
 
 impl ToolCopy {
@@ -35,8 +35,8 @@ impl ToolCopy {
         let copy = Self(folder);
         let open = PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(&copy.0, open)?;
-        // A process that another test starts may keep a copy open for writing until it becomes something else, and
-        // what is written to cannot be run; a link is not written to.
+        // A process that another test starts may keep a copy open for writing until its exec, and a file that is
+        // open for writing cannot be run. A link is not opened for writing.
         std::fs::hard_link(binary(), copy.path())
             .or_else(|_| std::fs::copy(binary(), copy.path()).map(drop))
             .context("cannot copy the tool")?;
@@ -51,14 +51,14 @@ impl ToolCopy {
 
 impl Drop for ToolCopy {
     fn drop(&mut self) {
-        // Nothing depends on its being gone.
+        // Nothing depends on the removal.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
 const NOBODY: u32 = 65534;
 
-/// The doctor comes to those who may not do anything, too.
+/// The doctor works without any privileges, too.
 fn doctor_without_privileges() -> Result<()> {
     let copy = ToolCopy::new()?;
     let mut command = Command::new(copy.path());
@@ -101,7 +101,7 @@ fn without_privileges() -> Result<()> {
     Ok(())
 }
 
-/// What cannot be seen without a capability is in the report, where a script looks, and not on standard error alone.
+/// The report, which scripts read, says what is not visible without a capability. Standard error alone is not enough.
 fn with_fewer() -> Result<()> {
     let mut command = Command::new(binary());
     command.args(["hist", "--json", "--duration", "1ms"]);
@@ -110,7 +110,7 @@ fn with_fewer() -> Result<()> {
             CapabilitySet::SYS_PTRACE,
         )?)
     };
-    // SAFETY: between fork and exec only one system call is made; nothing is allocated and no lock is taken.
+    // SAFETY: between fork and exec, the closure only makes one system call. It allocates nothing and takes no lock.
     unsafe { command.pre_exec(drop_one) };
     let outcome = Tool::start_command(command)?.wait()?.success()?;
     let report: serde_json::Value = serde_json::from_str(&outcome.stdout)?;

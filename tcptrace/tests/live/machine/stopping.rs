@@ -1,4 +1,4 @@
-//! The ways the tool itself ends.
+//! The ways in which the tool ends.
 
 use std::{
     collections::BTreeSet,
@@ -35,7 +35,7 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "stop_by_sigkill_leaves_nothing", by_kill);
 }
 
-/// One socket from before and three new ones, of which two go: (what the summary says, how much).
+/// The summary's labels and values for one socket from before and three new ones. Two of the four leave the state.
 const SUMMARY: [(&str, &str); 4] = [
     ("most stuck at once", "4"),
     ("entered CLOSE_WAIT", "3 (1 were in it before)"),
@@ -56,7 +56,7 @@ fn summary_in(text: &str) -> Result<()> {
     Ok(())
 }
 
-/// Two of four sockets go.
+/// Two of four sockets leave the state.
 fn some_go(stage: &mut Stage, before: &[Truth], after: &[Truth]) -> Result<()> {
     let holders = [&before[0], &after[0]].map(|truth| truth.holders.first());
     let fds = holders.into_iter().flatten().map(|(_, fd)| *fd).collect();
@@ -81,7 +81,7 @@ fn by_signal(signal: Signal) -> Result<()> {
     summary_in(&outcome.stderr)
 }
 
-/// Waits for a report of so many sockets.
+/// Waits for a report of this many sockets.
 fn headline(tool: &mut Tool, count: usize) -> Result<()> {
     let (start, words) = (Instant::now(), format!("{count} socket"));
     while !tool.line()?.starts_with(&words) {
@@ -93,7 +93,7 @@ fn headline(tool: &mut Tool, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// The same where people read it: the summary follows the reports.
+/// The same with text output: the summary follows the reports.
 fn by_signal_text() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode().to_string();
@@ -126,7 +126,7 @@ fn after_duration() -> Result<()> {
     Ok(())
 }
 
-/// Starts the tool with standard output into a pipe that is closed after so many lines.
+/// Starts the tool with standard output into a pipe that is closed after this many lines.
 fn with_closing_pipe(arguments: &[&str], lines: usize) -> Result<(Child, String)> {
     let mut command = Command::new(binary());
     command
@@ -185,7 +185,7 @@ fn pipe_closes() -> Result<()> {
     Ok(())
 }
 
-/// A report that could not be written is a failure, and said.
+/// A failed write is an error with a message.
 fn disk_full() -> Result<()> {
     let mut command = Command::new(binary());
     command.args(["stuck", "--json", "--once", "--older-than", "0s"]);
@@ -204,7 +204,7 @@ fn disk_full() -> Result<()> {
     Ok(())
 }
 
-/// The numbers behind a word in the descriptors' details of a process.
+/// The numbers that follow a word in `/proc/PID/fdinfo`.
 fn ids(pid: u32, word: &str) -> Result<BTreeSet<u32>> {
     let mut ids = BTreeSet::new();
     for entry in read_dir(format!("/proc/{pid}/fdinfo"))? {
@@ -218,11 +218,11 @@ fn ids(pid: u32, word: &str) -> Result<BTreeSet<u32>> {
     Ok(ids)
 }
 
-/// What of these the kernel still has.
+/// Those of these that the kernel still has.
 fn remaining(programs: &BTreeSet<u32>, links: &BTreeSet<u32>) -> Result<Vec<u32>> {
     let mut left = Vec::new();
     for program in aya::programs::loaded_programs() {
-        // One that goes away between being listed and being looked at is not there.
+        // A program that disappears after it was listed does not count.
         left.extend(
             program
                 .ok()

@@ -1,4 +1,4 @@
-//! Sockets, processes and namespaces that go away while the tool looks.
+//! Sockets, processes and namespaces that disappear while the tool looks.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "vanishing_mid_look", mid_look);
 }
 
-/// The tool looks all the time, at all namespaces, while whole stages come and go.
+/// The tool looks at all namespaces all the time, while whole stages appear and disappear.
 fn mid_look(place: Place) -> Result<()> {
     let mut arguments = vec!["stuck", "--json", "--older-than", "0s", "--interval", "1ms"];
     arguments.extend(place.arguments());
@@ -40,7 +40,7 @@ fn mid_look(place: Place) -> Result<()> {
         drop(stage);
         rounds += 1;
     }
-    // It has not ended, and still sees what is there.
+    // It is still running, and it still sees what is there.
     let mut stage = Stage::new()?;
     let truths = stage.client_leak(Family::Ipv4, 3)?;
     let snapshot = tool.fresh()?;

@@ -1,4 +1,4 @@
-//! Running `tcptrace hist`, and what it reports.
+//! Runs `tcptrace hist` and reads its reports.
 
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
@@ -13,10 +13,10 @@ use crate::{
     run::tool::{Outcome, Tool},
 };
 
-/// What it says when it counts everything from then on.
+/// It writes this when it counts everything from then on.
 pub const READY: &str = "tcptrace: counting";
 
-/// Starts several at once, each with exactly these words behind `hist`, and waits until all of them count.
+/// Starts several at once, each with exactly these words after `hist`, and waits until all of them count.
 pub fn start_all(place: Place, words: &[String]) -> Result<Vec<Tool>> {
     let begin = |words: &String| {
         let mut arguments = vec!["hist"];
@@ -31,20 +31,20 @@ pub fn start_all(place: Place, words: &[String]) -> Result<Vec<Tool>> {
     Ok(tools)
 }
 
-/// The same on one namespace, in JSON, with `more` each.
+/// The same for one namespace, with JSON output and one item of `more` each.
 pub fn watch_all(place: Place, netns: u64, more: &[&str]) -> Result<Vec<Tool>> {
     let words = |more: &&str| format!("--json --netns {netns} {more}");
     start_all(place, &more.iter().map(words).collect::<Vec<_>>())
 }
 
-/// Starts one on one namespace, in JSON, with `more`.
+/// Starts one for one namespace, with JSON output and `more`.
 pub fn watch(place: Place, netns: u64, more: &str) -> Result<Tool> {
     watch_all(place, netns, &[more])?
         .pop()
         .context("none was started")
 }
 
-/// Ends them all as Ctrl-C does: the last report of each.
+/// Ends all of them as Ctrl-C does, and returns the last report of each.
 pub fn end_all(place: Place, tools: Vec<Tool>) -> Result<Vec<Report>> {
     for tool in &tools {
         tool.signal(Signal::INT)?;
@@ -53,7 +53,7 @@ pub fn end_all(place: Place, tools: Vec<Tool>) -> Result<Vec<Report>> {
         let report = last(&tool.wait()?.success()?)?;
         ensure!(
             report.tracing.hook.as_deref() == Some(place.hook()),
-            "not by {}: {:?}",
+            "the hook is not {}: {:?}",
             place.hook(),
             report.tracing
         );
@@ -62,7 +62,7 @@ pub fn end_all(place: Place, tools: Vec<Tool>) -> Result<Vec<Report>> {
     tools.into_iter().map(last).collect()
 }
 
-/// Ends one as Ctrl-C does, and checks its last report, in which nothing may be missing.
+/// Ends one as Ctrl-C does, and checks its last report. Nothing may be missing from it.
 pub fn end(place: Place, tool: Tool, check: impl FnOnce(&Report) -> Result<()>) -> Result<()> {
     judge(&end_all(place, vec![tool])?, |reports| {
         reports[0].lossless()?;
@@ -70,20 +70,20 @@ pub fn end(place: Place, tool: Tool, check: impl FnOnce(&Report) -> Result<()>) 
     })
 }
 
-/// Checks reports. What is missing from them is excused by as many runs as the kernel skipped of their programs.
+/// Checks reports. As many items may be missing from them as the kernel skipped runs of their programs.
 pub fn judge(reports: &[Report], check: impl FnOnce(&[Report]) -> Result<()>) -> Result<()> {
     verdict::judge(reports.iter().map(Report::skipped).sum(), check(reports))
 }
 
-/// The report of all of it.
+/// The report that covers the whole session.
 pub fn last(outcome: &Outcome) -> Result<Report> {
     match reports(&outcome.stdout)?.pop() {
         Some(report) if report.covers == "whole" => Ok(report),
-        other => bail!("not of all of it: {other:#?}"),
+        other => bail!("it does not cover the whole session: {other:#?}"),
     }
 }
 
-/// A report a line.
+/// Reads reports, one a line.
 pub fn reports(text: &str) -> Result<Vec<Report>> {
     let report = |line: &str| -> Result<Report> {
         let report: Report =
@@ -94,7 +94,7 @@ pub fn reports(text: &str) -> Result<Vec<Report>> {
     text.lines().map(report).collect()
 }
 
-/// A line of `tcptrace hist --json`, as far as scripts may rely on it.
+/// A line of `tcptrace hist --json`: the part that scripts may rely on.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Report {
     pub schema: String,
@@ -111,11 +111,11 @@ pub struct Report {
     pub tracing: Tracing,
 }
 
-/// Durations in a state, of a key.
+/// Durations in a state, for one key.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Histogram {
     pub state: String,
-    /// `None` for the rest.
+    /// `None` for all other keys together.
     pub key: Option<Value>,
     #[serde(flatten)]
     pub finished: Durations,
@@ -125,14 +125,14 @@ pub struct Histogram {
     pub so_far: SoFar,
 }
 
-/// What has not ended.
+/// Durations that have not ended.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct SoFar {
     pub exact: Durations,
     pub at_least: Durations,
 }
 
-/// How many there are of each length.
+/// The number of durations of each length.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Durations {
     pub count: u64,
@@ -173,7 +173,7 @@ pub struct Tracing {
 }
 
 impl Report {
-    /// How many runs of its program it says the kernel skipped. A kernel that does not count them excuses none.
+    /// How many runs of its program the kernel skipped, according to the report. If the kernel does not count them, 0.
     pub fn skipped(&self) -> u64 {
         self.tracing.recursion_misses.unwrap_or(0)
     }
@@ -185,16 +185,16 @@ impl Report {
             .filter(move |histogram| histogram.state == state)
     }
 
-    /// The one of a state, where nothing splits it: one of nothing if there is none, an error for several.
+    /// The histogram of a state that nothing splits. Empty if there is none, an error if there are several.
     pub fn only(&self, state: &str) -> Result<Histogram> {
         match self.of(state).collect::<Vec<_>>()[..] {
             [] => Ok(Histogram::default()),
             [one] => Ok(one.clone()),
-            ref other => bail!("not one of {state}: {other:#?}"),
+            ref other => bail!("several histograms of {state}: {other:#?}"),
         }
     }
 
-    /// The one of a state whose key is this, `None` for the rest: one of nothing if there is none.
+    /// The histogram of a state with this key (`None`: all other keys together). Empty if there is none.
     pub fn keyed(&self, state: &str, key: Option<&Value>) -> Result<Histogram> {
         let mut found = self.of(state).filter(|one| one.key.as_ref() == key);
         let one = found.next().cloned().unwrap_or_default();
@@ -202,12 +202,12 @@ impl Report {
         Ok(one)
     }
 
-    /// How many there are of a state, whatever the key.
+    /// The sum over all keys of a state.
     pub fn sum(&self, state: &str, number: impl Fn(&Histogram) -> u64) -> u64 {
         self.of(state).map(number).sum()
     }
 
-    /// Checks that it says that nothing is missing and all is known.
+    /// Checks that it reports nothing missing and nothing unknown.
     pub fn lossless(&self) -> Result<()> {
         let (lost, unkept) = (self.tracing.lost, self.tracing.unkept);
         ensure!(lost + unkept == 0, "{lost} lost, {unkept} unkept");
@@ -215,7 +215,7 @@ impl Report {
         missing(unknown.sum(), || format!("durations: {self:#?}"))
     }
 
-    /// What holds of every report.
+    /// Checks what must be true of every report.
     fn makes_sense(&self) -> Result<()> {
         ensure!(self.schema == "tcptrace.hist/1", "schema {}", self.schema);
         // RFC 3339 in UTC with nanoseconds.
@@ -226,7 +226,7 @@ impl Report {
             .map(|time| time.chars().map(digit).collect::<String>());
         let right = shape.is_none_or(|shape| shape == "0000-00-00T00:00:00.000000000Z");
         ensure!(right, "time {:?}", self.time);
-        // Unless it is cut short, as it is nowhere here.
+        // No test here cuts a report short.
         ensure!(self.hidden == 0, "{} are hidden", self.hidden);
         ensure!(self.by.first().is_some_and(|by| by == "state"), "by");
         for histogram in &self.histograms {
@@ -250,13 +250,13 @@ impl Histogram {
         let inside = |quantile: &Quantile| (quantile.ge_ns..=quantile.le_ns).contains(&quantile.ns);
         ensure!(self.quantiles.iter().all(inside), "{:?}", self.quantiles);
         let any = self.finished.count + self.at_least.count + self.unknown + open;
-        ensure!(any > 0, "a histogram of nothing");
+        ensure!(any > 0, "an empty histogram");
         Ok(())
     }
 }
 
 impl Durations {
-    /// `at_rest`: nothing was counted while it was read.
+    /// Checks what must be true of any durations. `at_rest`: nothing was counted while they were read.
     fn makes_sense(&self, at_rest: bool) -> Result<()> {
         let buckets = &self.buckets;
         let count: u64 = buckets.iter().map(|bucket| bucket.count).sum();
@@ -269,7 +269,7 @@ impl Durations {
             ensure!(fine || width * 8 <= bucket.ge_ns, "too wide: {bucket:?}");
         }
         let (Some(last), Some(max_ns)) = (buckets.last(), self.max_ns) else {
-            ensure!(*self == Self::default(), "of nothing: {self:?}");
+            ensure!(*self == Self::default(), "not empty: {self:?}");
             return Ok(());
         };
         let sum = |of: fn(&Bucket) -> u64| -> u64 {

@@ -1,4 +1,4 @@
-//! The lines that `tcptrace log --json` writes, as far as scripts may rely on them.
+//! The lines that `tcptrace log --json` writes: the part that scripts may rely on.
 
 use serde::Deserialize;
 
@@ -17,7 +17,7 @@ pub enum Line {
 }
 
 impl Line {
-    /// Its moments: by the wall clock and by the monotonic one.
+    /// Its times: by the wall clock and by the monotonic clock.
     pub fn moment(&self) -> (&str, u64) {
         match self {
             Self::Transition(line) => (&line.time, line.monotonic_ns),
@@ -54,7 +54,7 @@ pub struct Open {
     pub subject: Subject,
 }
 
-/// Which socket, and whose.
+/// The socket and its owner.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Subject {
     pub family: String,
@@ -72,7 +72,7 @@ pub struct Subject {
     pub cgroup: Option<String>,
 }
 
-/// Who called.
+/// The process that made the call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Caller {
     pub pid: u32,

@@ -1,4 +1,4 @@
-//! Running `tcptrace log`.
+//! Runs `tcptrace log`.
 
 use anyhow::{Context, Result, ensure};
 use rustix::process::Signal;
@@ -13,10 +13,10 @@ use crate::{
     },
 };
 
-/// What it says when it sees everything from then on.
+/// It writes this when it sees everything from then on.
 pub const READY: &str = "tcptrace: tracing";
 
-/// A log, running.
+/// A running log.
 pub struct LogTool {
     pub tool: Tool,
     place: Place,
@@ -43,7 +43,7 @@ impl LogTool {
         Self::begin(place, arguments)?.ready()
     }
 
-    /// Starts it on one namespace, in JSON, with `more`.
+    /// Starts it for one namespace, with JSON output and `more`.
     pub fn watch(place: Place, netns: u64, more: &[&str]) -> Result<Self> {
         let netns = netns.to_string();
         let mut arguments = vec!["--json", "--netns", &netns];
@@ -51,18 +51,18 @@ impl LogTool {
         Self::start(place, &arguments)
     }
 
-    /// Ends it as Ctrl-C does: its log.
+    /// Ends it as Ctrl-C does, and returns its log.
     pub fn end(self) -> Result<Log> {
         self.end_by(Signal::INT)
     }
 
-    /// Ends it by a signal: its log.
+    /// Ends it by a signal, and returns its log.
     pub fn end_by(self, signal: Signal) -> Result<Log> {
         self.tool.signal(signal)?;
         self.finish()
     }
 
-    /// Its log, once it has been told to end.
+    /// Waits for its end and returns its log. It must have been signalled before.
     pub fn finish(self) -> Result<Log> {
         let outcome = self.tool.wait()?.success()?;
         let first = outcome.stdout.lines().next();
@@ -84,7 +84,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// What these lines tell.
+    /// Reads these lines.
     pub fn of(place: Place, text: &str) -> Result<Self> {
         let mut log = Self {
             place,
@@ -103,12 +103,12 @@ impl Log {
         Ok(log)
     }
 
-    /// Runs of the program that the kernel skipped: of each, a transition is missing.
+    /// Runs of the program that the kernel skipped. For each of them a transition is missing.
     pub fn skipped(&self) -> u64 {
         self.lost.iter().map(|line| line.runs).sum()
     }
 
-    /// The same, of those that it noticed after this moment.
+    /// The same, for those that the log noticed after this time.
     pub fn skipped_after(&self, moment_ns: u64) -> u64 {
         let later = self
             .lost
@@ -117,12 +117,12 @@ impl Log {
         later.map(|line| line.runs).sum()
     }
 
-    /// Transitions that found no room in the buffer.
+    /// Transitions for which the buffer had no room.
     pub fn lost_transitions(&self) -> u64 {
         self.lost.iter().map(|line| line.transitions).sum()
     }
 
-    /// Checks that nothing is lost but what the kernel [skipped](Self::skipped), which no tool can help.
+    /// Checks that nothing is lost except what the kernel [skipped](Self::skipped), which no tool can prevent.
     pub fn lossless(self) -> Result<Self> {
         let only_skipped = |line: &Lost| line.transitions == 0 && line.sockets == 0;
         ensure!(self.lost.iter().all(only_skipped), "lost: {:#?}", self.lost);
@@ -130,12 +130,12 @@ impl Log {
     }
 }
 
-/// Whether a line tells of the recording, and not of a socket.
+/// Whether a line describes the recording, not a socket.
 pub fn is_header(text: &str) -> bool {
     text.starts_with(r#"{"schema":"tcptrace.recording/1""#)
 }
 
-/// The lines of a log that tell of sockets, in the order of time, open sockets last.
+/// The lines of a log about sockets, in the order of time, open sockets last.
 pub fn lines(text: &str) -> Result<Vec<Line>> {
     let lines = text.lines().filter(|text| !is_header(text));
     let lines = lines.map(line).collect::<Result<Vec<_>>>()?;
@@ -160,7 +160,7 @@ fn line(text: &str) -> Result<Line> {
     Ok(line)
 }
 
-/// What the doctor says of something.
+/// The doctor's finding with this name.
 pub fn doctor(name: &str) -> Result<Option<String>> {
     let outcome = Tool::start(Place::AsIs, &["doctor", "--json"])?.wait()?;
     let report: Value = serde_json::from_str(&outcome.stdout)?;

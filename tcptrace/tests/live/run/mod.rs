@@ -1,4 +1,4 @@
-//! The tool as it is run: `stuck`, `log` and `hist`, and what each of them writes.
+//! Runs the tool: `stuck`, `log` and `hist`, and types for their output.
 
 pub mod hist;
 pub mod line;

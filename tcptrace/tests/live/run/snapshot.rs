@@ -1,10 +1,10 @@
-//! The snapshots that `tcptrace stuck --json` writes, as far as scripts may rely on them.
+//! The snapshots that `tcptrace stuck --json` writes: the part that scripts may rely on.
 
 use std::net::{IpAddr, SocketAddr};
 
 use serde::Deserialize;
 
-/// A line: what is stuck at one moment.
+/// A line: the sockets that are stuck at one moment.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Snapshot {
     pub schema: String,
@@ -16,7 +16,7 @@ pub struct Snapshot {
     pub tracing: Tracing,
 }
 
-/// What was looked for.
+/// What the tool looks for.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Watched {
     pub state: String,
@@ -52,7 +52,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// As an address, if it has a port.
+    /// The socket address, if it has a port.
     pub fn socket_addr(self) -> Option<SocketAddr> {
         Some(SocketAddr::new(self.address, self.port?))
     }
@@ -66,14 +66,14 @@ pub struct Holder {
     pub fd: i32,
 }
 
-/// The process that listens; nobody where it has gone since.
+/// The process that listens. Both are `None` if it has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Listener {
     pub pid: Option<u32>,
     pub comm: Option<String>,
 }
 
-/// Sockets of one process to one remote.
+/// Sockets of one process with one remote.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Group {
     pub pid: Option<u32>,

@@ -1,4 +1,4 @@
-//! Running the tool.
+//! Runs the tool.
 
 use std::{
     ffi::OsString,
@@ -23,7 +23,7 @@ pub fn binary() -> OsString {
     std::env::var_os("TCPTRACE_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_tcptrace").into())
 }
 
-/// How it ended, and what it said.
+/// How it ended, and what it wrote.
 #[derive(Debug, Default)]
 pub struct Outcome {
     pub status: ExitStatus,
@@ -32,7 +32,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Its exit code, and an error for a death by signal or a panic.
+    /// Its exit code. An error if a signal killed it or if it panicked.
     pub fn code(&self) -> Result<i32> {
         ensure!(
             !self.stderr.contains("panicked"),
@@ -44,7 +44,7 @@ impl Outcome {
             .with_context(|| format!("{}: {}", self.status, self.stderr))
     }
 
-    /// Checks that it ended well.
+    /// Checks that it succeeded.
     pub fn success(self) -> Result<Self> {
         ensure!(self.code()? == 0, "{}:\n{}", self.status, self.stderr);
         Ok(self)
@@ -61,13 +61,13 @@ pub struct KilledWhenDropped(pub Child);
 
 impl Drop for KilledWhenDropped {
     fn drop(&mut self) {
-        // It fails only for one that has been waited for, which is what is wanted.
+        // It fails only for a process that has been waited for, and that one is gone.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// The tool, running. It is killed when dropped.
+/// The running tool. It is killed when dropped.
 pub struct Tool {
     child: KilledWhenDropped,
     stdout: Receiver<String>,
@@ -107,7 +107,7 @@ impl Tool {
         let stderr = std::thread::spawn({
             let said = Arc::clone(&said);
             move || {
-                // What came before an error is still worth showing.
+                // What came before an error is still useful.
                 for line in BufReader::new(err).split(b'\n').map_while(Result::ok) {
                     let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                     said.push_str(&String::from_utf8_lossy(&line));
@@ -123,7 +123,7 @@ impl Tool {
         })
     }
 
-    /// Starts it on one namespace: JSON, five times a second, however young the socket, and `more`.
+    /// Starts it for one namespace, with `more`: JSON output, five reports a second, sockets of any age.
     pub fn watch(place: Place, netns: u64, more: &[&str]) -> Result<Self> {
         let netns = netns.to_string();
         let mut arguments = vec![
@@ -141,7 +141,7 @@ impl Tool {
         Self::start(place, &arguments)
     }
 
-    /// Has it look at one namespace once.
+    /// Makes it look at one namespace once.
     pub fn look(place: Place, netns: u64, more: &[&str]) -> Result<Snapshot> {
         let netns = netns.to_string();
         let mut arguments = vec![
@@ -167,13 +167,13 @@ impl Tool {
         self.child.0.id()
     }
 
-    /// What it has said on its standard error so far.
+    /// What it has written to its standard error so far.
     pub fn said(&self) -> String {
         let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         said.clone()
     }
 
-    /// Waits until it has said a line that begins like this on its standard error.
+    /// Waits until it has written a line with this beginning to its standard error.
     pub fn until_said(&mut self, beginning: &str) -> Result<()> {
         let start = Instant::now();
         while !self.said().lines().any(|line| line.starts_with(beginning)) {
@@ -182,7 +182,7 @@ impl Tool {
             }
             ensure!(
                 start.elapsed() < patience(),
-                "it does not say {beginning:?}, only:\n{}",
+                "it does not write {beginning:?}, only:\n{}",
                 self.said()
             );
             std::thread::sleep(std::time::Duration::from_millis(1));
@@ -202,7 +202,7 @@ impl Tool {
         }
     }
 
-    /// The next snapshot that was taken after this call began: all that was true before must be in it.
+    /// The next snapshot that was taken after this call began. It must show everything that was true before the call.
     pub fn fresh(&mut self) -> Result<Snapshot> {
         let (now, start) = (monotonic_ns(), Instant::now());
         loop {
@@ -217,7 +217,7 @@ impl Tool {
         }
     }
 
-    /// The next snapshot for which something holds.
+    /// The next snapshot that meets the condition.
     pub fn until(
         &mut self,
         what: &str,
@@ -231,7 +231,7 @@ impl Tool {
             }
             ensure!(
                 start.elapsed() < patience(),
-                "waited for {what}, and still: {snapshot:#?}"
+                "waited for {what}, but: {snapshot:#?}"
             );
         }
     }
@@ -242,7 +242,7 @@ impl Tool {
         Ok(kill_process(Pid::from_raw(pid).context("no PID")?, signal)?)
     }
 
-    /// Ends it as Ctrl-C does, and checks that it ended well.
+    /// Ends it as Ctrl-C does, and checks that it succeeded.
     pub fn end(self) -> Result<Outcome> {
         self.signal(Signal::INT)?;
         self.wait()?.success()
@@ -263,7 +263,7 @@ impl Tool {
             std::thread::sleep(std::time::Duration::from_millis(2));
         };
         if let Some(thread) = self.stderr.take() {
-            // It only copies, and does not panic.
+            // The thread only copies. It does not panic.
             let _ = thread.join();
         }
         let stdout = self.stdout.iter().map(|line| line + "\n").collect();

@@ -1,4 +1,4 @@
-//! Holding a snapshot against the truth.
+//! Checks a snapshot against the truth.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,24 +16,24 @@ use crate::{
     run::snapshot::{Group, Snapshot, Socket},
 };
 
-/// How a socket's age must be known.
+/// What must be known about a socket's age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Age {
     /// It entered while the tool was watching.
     Exact,
     /// It was there before.
     AtLeast,
-    /// It was there before, and the tool has looked often enough for its bound to be close: a look may be put off at
-    /// the wrong moment while the machine is busy, but a bound is kept until a better one comes.
+    /// It was there before, and the tool has looked often enough for a close bound. A look may be delayed at the
+    /// wrong moment while the machine is busy, but the tool keeps a bound until it finds a better one.
     AtLeastClosely,
 }
 
-/// How far an age that is "at least" may fall short in the end. The kernel keeps that time in ticks of its timer. An
-/// emulated machine gets its timer interrupts late and needs more time for the dump that the age is read from, so
-/// there this limit is multiplied by the slowness.
+/// How much an age that is "at least" may be below the truth after many looks. The kernel keeps this time in ticks
+/// of its timer. On an emulated machine this limit is multiplied by the slowness: timer interrupts come late there,
+/// and the dump that contains the age takes longer.
 const CLOSELY_NS: u64 = 10_000_000;
 
-/// Checks that a snapshot shows these sockets, no others, and everything about them right.
+/// Checks that a snapshot shows these sockets and no others, and that everything about them is right.
 pub fn exactly(snapshot: &Snapshot, truths: &[(&[Truth], Age)]) -> Result<()> {
     let mut shown: BTreeMap<(SocketAddr, SocketAddr), &Socket> = BTreeMap::new();
     for socket in &snapshot.sockets {
@@ -48,7 +48,8 @@ pub fn exactly(snapshot: &Snapshot, truths: &[(&[Truth], Age)]) -> Result<()> {
         for truth in *truths {
             let socket = shown.remove(&(truth.local, truth.remote));
             let socket = socket.with_context(|| format!("not seen: {truth:?}"))?;
-            // A skipped run hides that a socket entered: the tool says so, and finds it by listing.
+            // A skipped run hides that a socket entered. The tool reports the skipped run and finds the
+            // socket by listing.
             let listed = *age == Age::Exact && socket.age == "at_least";
             excused += u64::from(listed);
             let right = socket_right(socket, truth)
@@ -80,7 +81,7 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
         truth.cookie.is_none() || socket.cookie == truth.cookie,
         "wrong cookie"
     );
-    // "What is not known is null, never 0": nobody has it, so it has no inode.
+    // "What is not known is null, never 0": without a descriptor the socket has no inode.
     ensure!(socket.inode.unwrap_or(0) == truth.inode, "wrong inode");
     let family = if truth.local.is_ipv4() {
         "ipv4"
@@ -93,8 +94,8 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
     } else {
         "server"
     };
-    // Without a listener on its port it is a client; that it never came out of one only newer kernels can tell.
-    // Where it was seen to enter, the transition told.
+    // A socket without a listener on its port is a client. Only newer kernels show that it never came from a
+    // listener. If it was seen to enter the state, the transition showed its role.
     let untold = truth.role == Role::Client
         && socket.role == "unknown"
         && socket.age == "at_least"
@@ -106,7 +107,7 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
         .iter()
         .map(|holder| (holder.pid, holder.fd))
         .collect();
-    ensure!(found.len() == holders.len(), "a holder twice");
+    ensure!(found.len() == holders.len(), "a holder is listed twice");
     ensure!(found == truth.holders, "wrong holders");
     ensure!(
         truth.accepted || socket.listener.as_ref().and_then(|l| l.pid) == truth.listener,
@@ -125,7 +126,7 @@ fn age_right(
     let since = snapshot
         .monotonic_ns
         .checked_sub(socket.age_ns)
-        .context("older than the machine")?;
+        .context("the age is longer than the uptime")?;
     let slowness = u64::from(slowness());
     let not_above = truth.before_ns - ABOVE_NS * (slowness - 1);
     let (word, earliest, allowance) = match age {
@@ -165,8 +166,8 @@ fn ensure_not_above(since: u64, earliest: u64) -> Result<()> {
     Ok(())
 }
 
-/// Recomputes the groups from the truth: by the first holder (or listener) and the remote, whose port counts only
-/// where this end connected.
+/// Computes the groups from the truth: by the first holder (or listener) and the remote. The remote port counts
+/// only if this end connected.
 fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
     type Key = (Option<u32>, IpAddr, Option<u16>);
     let mut expected: BTreeMap<Key, usize> = BTreeMap::new();
@@ -189,7 +190,7 @@ fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
         .collect();
     ensure!(
         found.len() == snapshot.groups.len(),
-        "a group twice: {:#?}",
+        "a group is listed twice: {:#?}",
         snapshot.groups
     );
     ensure!(
@@ -206,7 +207,7 @@ fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
             .groups
             .iter()
             .all(|group| group.median_ns <= group.oldest_ns),
-        "median above oldest"
+        "the median is above the oldest age"
     );
     Ok(())
 }

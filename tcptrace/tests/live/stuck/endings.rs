@@ -1,4 +1,4 @@
-//! The ways a socket stops being stuck. Each must take exactly that socket out of the report.
+//! The ways in which a socket stops being stuck. Each must remove exactly that socket from the report.
 
 use anyhow::Result;
 use testbed::{Family, Order, Side, Stage};
@@ -35,7 +35,7 @@ fn close(stage: &mut Stage, pair: &testbed::Pair) -> Result<()> {
     Ok(())
 }
 
-/// The peer takes the whole connection back: the descriptor stays open, but there is no connection any more.
+/// The peer resets the connection: the descriptor stays open, but the connection is gone.
 fn reset(stage: &mut Stage, pair: &testbed::Pair) -> Result<()> {
     stage.client.tell(&Order::Reset {
         fds: vec![pair.client.fd],
@@ -66,7 +66,7 @@ fn single(place: Place, end: Ending) -> Result<()> {
     )?;
     end(&mut stage, &old[0])?;
     end(&mut stage, &new[0])?;
-    // A reset or a keepalive probe that is acknowledged counts as an acknowledgement, but only of that connection.
+    // A reset or an acknowledged keepalive probe counts as an acknowledgement, but only for that connection.
     let left = [
         (&old_truths[1..], Age::AtLeast),
         (&new_truths[1..], Age::Exact),
@@ -86,7 +86,8 @@ fn exit(place: Place) -> Result<()> {
         &tool.fresh()?,
         &[(&of_server, Age::Exact), (&of_client, Age::Exact)],
     )?;
-    // Its ends of the client's sockets close too, which changes nothing for those: they have their FIN already.
+    // Its ends of the client's sockets close, too. That does not change the client's sockets: they have
+    // their FIN already.
     stage.server.kill();
     check::exactly(&tool.fresh()?, &[(&of_client, Age::Exact)])?;
     tool.end()?;
@@ -102,7 +103,7 @@ fn namespace_removal(place: Place) -> Result<()> {
     stage.never_accepted(Family::Mapped, 3)?;
     tool.until("nine sockets", |snapshot| snapshot.sockets.len() == 9)?;
     drop(stage);
-    // The kernel takes its time to tear a namespace down; the processes are gone at once.
+    // The processes are gone at once, but the kernel needs time to remove a namespace.
     tool.until("no sockets", |snapshot| snapshot.sockets.is_empty())?;
     tool.end()?;
     Ok(())

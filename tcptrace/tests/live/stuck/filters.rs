@@ -1,4 +1,4 @@
-//! Filters: of what was there before the start, and of what comes after, which the kernel side sorts out.
+//! Filters: for sockets from before the start, and for later ones, which the kernel side filters.
 
 use anyhow::{Context, Result};
 use testbed::{Family, Role, Stage, Truth};
@@ -26,7 +26,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("without_a_filter", all_namespaces);
 }
 
-/// Two sockets each of: server leak over IPv4, client leak over IPv6, never accepted v4-mapped.
+/// Two sockets of each kind: server leak over IPv4, client leak over IPv6, never accepted v4-mapped.
 fn mixture(stage: &mut Stage) -> Result<Vec<Truth>> {
     let leaks = [
         stage.server_leak(Family::Ipv4, 2)?,
@@ -36,7 +36,7 @@ fn mixture(stage: &mut Stage) -> Result<Vec<Truth>> {
     Ok(leaks.concat())
 }
 
-/// What to tell the tool, and which sockets it must then show.
+/// Options, and which sockets the tool must show with them.
 type Filter = (Vec<String>, Box<dyn Fn(&Truth) -> bool>);
 
 fn all_filters(stage: &Stage) -> Vec<Filter> {
@@ -85,7 +85,7 @@ fn all_filters(stage: &Stage) -> Vec<Filter> {
     filters
 }
 
-/// Whether the kernel side applies such a filter alone.
+/// Whether the kernel side alone applies such a filter.
 fn in_the_kernel(words: &[String]) -> bool {
     let kernels = ["--family", "--port", "--remote"];
     kernels.contains(&&*words[0]) && words.len() == 2
@@ -126,7 +126,7 @@ fn one_namespace_of_two() -> Result<()> {
     check::exactly(&snapshot, &[(&of_two, Age::AtLeast)])
 }
 
-/// Without a filter every namespace of the machine is looked at: these two, and whatever else there is.
+/// Without a filter the tool looks at every namespace of the machine: these two and all others.
 fn all_namespaces() -> Result<()> {
     let (mut one, mut two) = (Stage::new()?, Stage::new()?);
     let mut truths = mixture(&mut one)?;

@@ -1,4 +1,4 @@
-//! The less usual ways for a process to have a socket open. Each leaves sockets in CLOSE_WAIT in the server.
+//! Less usual ways in which a process can hold a socket. Each leaves sockets of the server in CLOSE_WAIT.
 
 use anyhow::{Result, ensure};
 use testbed::{Family, Order, Side, Stage, Truth};
@@ -47,7 +47,7 @@ pub fn child_only(stage: &mut Stage, family: Family, count: usize) -> Result<Vec
     Ok(truths)
 }
 
-/// Held by the client, to which the server passed them before it closed them.
+/// Held by the client: the server passed them to it and then closed them.
 pub fn passed(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
     let mut truths = in_flight(stage, family, count)?;
     for truth in &mut truths {
@@ -61,7 +61,7 @@ pub fn passed(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Tru
     Ok(truths)
 }
 
-/// Held by nobody: passed and closed by the server, and not yet taken.
+/// Held by no process: the server has passed and closed them, and no process has received them yet.
 pub fn in_flight(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
     let mut truths = stage.server_leak(family, count)?;
     let name = format!("{family:?}-{}", truths[0].inode);
@@ -78,7 +78,7 @@ pub fn in_flight(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<
     Ok(truths)
 }
 
-/// Held by the server under two numbers: passed to itself.
+/// Held by the server under two descriptors: it passed them to itself.
 pub fn twice(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Truth>> {
     let mut truths = stage.server_leak(family, count)?;
     let name = format!("twice-{}", truths[0].inode);
@@ -97,7 +97,7 @@ pub fn twice(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Trut
     Ok(truths)
 }
 
-/// Holders are those of the moment of a snapshot, not those of the first one.
+/// Each snapshot shows the holders of its moment, not those of the first snapshot.
 fn change(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
@@ -124,8 +124,8 @@ fn change(place: Place) -> Result<()> {
     Ok(())
 }
 
-/// No process lives in the namespace of the sockets any more. Whatever else can be found out about them, they are seen
-/// and their ages are right.
+/// No process is left in the namespace of the sockets. They must be shown and their ages must be right, whatever
+/// else the tool can find out about them.
 fn from_another_namespace() -> Result<()> {
     let mut stage = Stage::new()?;
     let mut tool = Tool::watch(Place::Btf, stage.netns().inode(), &[])?;
@@ -137,18 +137,18 @@ fn from_another_namespace() -> Result<()> {
     let snapshot = tool.fresh()?;
     ensure!(
         snapshot.sockets.len() == truths.len(),
-        "not three: {snapshot:#?}"
+        "not three sockets: {snapshot:#?}"
     );
     for truth in &truths {
         let mut sockets = snapshot.sockets.iter();
-        // The cookie is what kernels before 5.12 do not say here.
+        // Kernels before 5.12 do not show the cookie here.
         let found = sockets.find(|s| s.remote.socket_addr() == Some(truth.remote));
         let right = found.is_some_and(|socket| {
             let since = snapshot.monotonic_ns - socket.age_ns;
             let cookie = socket.cookie.is_none() || socket.cookie == truth.cookie;
             cookie && socket.age == "exact" && truth.before_ns <= since && since <= truth.after_ns
         });
-        ensure!(right, "{truth:?} is not shown right: {found:#?}");
+        ensure!(right, "{truth:?} is shown wrong: {found:#?}");
     }
     tool.end()?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Sockets that are left in CLOSE_WAIT by their owner: before the tool starts and while it watches.
+//! Sockets that their owner leaves in CLOSE_WAIT, before the tool starts and while it watches.
 
 use anyhow::{Context, Result, ensure};
 use testbed::{Family, Stage, Truth};
@@ -47,7 +47,7 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "once", once);
 }
 
-/// A way to leave so many sockets of a family behind.
+/// A way to leave this many sockets of a family behind.
 type Leak = fn(&mut Stage, Family, usize) -> Result<Vec<Truth>>;
 
 fn of_all_families(stage: &mut Stage, leak: Leak) -> Result<Vec<Truth>> {
@@ -58,7 +58,7 @@ fn of_all_families(stage: &mut Stage, leak: Leak) -> Result<Vec<Truth>> {
     Ok(all)
 }
 
-/// Sockets that are stuck for long enough that a wrong age shows.
+/// Sockets that are stuck for long enough to reveal a wrong age.
 fn stuck_for_a_while(stage: &mut Stage, leak: Leak) -> Result<Vec<Truth>> {
     let truths = of_all_families(stage, leak)?;
     let_them_age();
@@ -72,7 +72,7 @@ fn seen(place: Place, leak: Leak) -> Result<()> {
     let snapshot = tool.fresh()?;
     ensure!(
         snapshot.tracing.hook == place.hook(),
-        "hooked by {}",
+        "the hook is {}",
         snapshot.tracing.hook
     );
     ensure!(
@@ -84,7 +84,7 @@ fn seen(place: Place, leak: Leak) -> Result<()> {
     let after = of_all_families(&mut stage, leak)?;
     let both = [(&before[..], Age::AtLeast), (&after[..], Age::Exact)];
     check::exactly(&tool.fresh()?, &both)?;
-    // And again, now that the tool has seen them all before.
+    // Once more, now that the tool has seen all of them before.
     let snapshot = tool.fresh()?;
     let closely = [(&before[..], Age::AtLeastClosely), (&after[..], Age::Exact)];
     check::exactly(&snapshot, &closely)?;
@@ -100,7 +100,7 @@ fn seen(place: Place, leak: Leak) -> Result<()> {
     Ok(())
 }
 
-/// Only who accepts a socket can ask for its cookie: here this is done after the tool has said it.
+/// Only the process that accepts a socket can read its cookie. Here it does so after the tool has shown the cookie.
 fn never_accepted(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let mut before = stuck_for_a_while(&mut stage, Stage::never_accepted)?;
@@ -117,14 +117,14 @@ fn never_accepted(place: Place) -> Result<()> {
             let mut of_all = of_all.filter(|truth| truth.local == socket.local);
             let truth = of_all
                 .find(|truth| Some(truth.remote) == socket.remote)
-                .context("a stranger")?;
+                .context("unknown socket")?;
             truth.cookie = Some(socket.cookie);
             truth.inode = socket.inode;
             truth.accepted = true;
             truth.holders = [(stage.server.pid(), socket.fd)].into();
         }
     }
-    // Accepted late, they are as old as before and have a holder.
+    // After the late accept they are as old as before and have a holder.
     check::exactly(
         &tool.fresh()?,
         &[(&before, Age::AtLeast), (&after, Age::Exact)],
@@ -152,7 +152,7 @@ fn a_thousand(place: Place) -> Result<()> {
     Ok(())
 }
 
-/// Each of several single looks is true, and the best of them close.
+/// Each of several single looks is true, and the best of them is close.
 fn once(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();

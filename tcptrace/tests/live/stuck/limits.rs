@@ -21,8 +21,8 @@ pub fn add(cases: &mut Cases) {
         .here();
 }
 
-/// Where there is no room for them, every look lists all sockets. One that enters the state while the descriptors are
-/// walked has its holder all the same: it never looks as if nobody had it.
+/// If there is no room for them, every look lists all sockets. A socket that enters the state while the tool walks
+/// the descriptors still has its holder: it never seems to have none.
 fn enters_during_a_look() -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -57,18 +57,21 @@ fn enters_during_a_look() -> Result<()> {
     Ok(())
 }
 
-/// A socket enters every few ms, so that some enter between the two parts of a look, for several looks.
-const BATCH: usize = 10;
+/// Sockets enter every few ms for this long, so that in several looks some enter between the two parts of the look.
 const LONG_ENOUGH: Duration = Duration::from_millis(1500);
+const BATCH: usize = 10;
 
-/// The loss is counted, and still every socket is reported: the kernel's own tables know them all.
+/// The loss is counted, but every socket is reported: the kernel's own tables have all of them.
 fn more_than_max_sockets(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let mut tool = Tool::watch(place, stage.netns().inode(), &["--max-sockets", "4"])?;
     tool.fresh()?;
     let truths = stage.server_leak(Family::Ipv4, 50)?;
     let snapshot = tool.until("all fifty", |snapshot| snapshot.sockets.len() == 50)?;
-    ensure!(snapshot.tracing.lost > 0, "nothing is said to be lost");
+    ensure!(
+        snapshot.tracing.lost > 0,
+        "the report says that nothing is lost"
+    );
     for truth in &truths {
         let Some(found) = snapshot
             .sockets
@@ -84,7 +87,7 @@ fn more_than_max_sockets(place: Place) -> Result<()> {
             .map(|holder| (holder.pid, holder.fd))
             .collect();
         ensure!(truth.holders == holders, "wrong holders: {found:#?}");
-        // Exact or not, it is never said to be older than it is. It may have entered during the look.
+        // Exact or not, no age is above the truth. The socket may have entered during the look.
         let true_age_ns = snapshot.monotonic_ns.saturating_sub(truth.before_ns);
         let emulated_ns = ABOVE_NS * (u64::from(slowness()) - 1);
         ensure!(
@@ -97,7 +100,7 @@ fn more_than_max_sockets(place: Place) -> Result<()> {
         .iter()
         .filter(|socket| socket.age == "exact")
         .count();
-    ensure!(exact <= 4, "{exact} exact ages from room for 4");
+    ensure!(exact <= 4, "{exact} exact ages, but room for 4");
     tool.end()?;
     Ok(())
 }

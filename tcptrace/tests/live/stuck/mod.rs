@@ -1,4 +1,4 @@
-//! `tcptrace stuck`: what it lists, of sockets that are left, held, filtered out, or stuck no more.
+//! Tests `tcptrace stuck`: what it lists of sockets that are left, held, filtered out, or no longer stuck.
 
 mod check;
 mod endings;

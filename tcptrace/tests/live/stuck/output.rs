@@ -1,4 +1,4 @@
-//! What is written, where it goes, and what it must not do to a terminal.
+//! What the tool writes, where it goes, and what it must not do to a terminal.
 
 use anyhow::{Context, Result, ensure};
 use testbed::{Family, Order, Stage};
@@ -19,7 +19,7 @@ pub fn add(cases: &mut Cases) {
     cases.add_in(BOTH, "output_of_the_kernel_side", kernel_side);
 }
 
-/// With -vv the kernel side says what goes in and out; without, nothing.
+/// With -vv the kernel side reports what enters and leaves. Without it, nothing.
 fn kernel_side(place: Place) -> Result<()> {
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
@@ -57,7 +57,7 @@ fn look_as_text(netns: u64, more: &[&str]) -> Result<Outcome> {
     Tool::start(Place::AsIs, &arguments)?.wait()?.success()
 }
 
-/// A process may call itself anything but NUL: what reaches a terminal or a log must not be able to steer it.
+/// A process may give itself any name without NUL. What reaches a terminal or a log must not control it.
 fn hostile_name() -> Result<()> {
     let mut stage = Stage::new()?;
     stage.server_leak(Family::Ipv4, 2)?;
@@ -70,7 +70,7 @@ fn hostile_name() -> Result<()> {
     })?;
     let outcome = look_as_text(stage.netns().inode(), &[])?;
     for (name, text) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)] {
-        // Bidirectional overrides are no control characters to Unicode, but they do rearrange a line.
+        // Bidirectional overrides are not control characters in Unicode, but they rearrange a line.
         let steers =
             |c: &char| c.is_control() && *c != '\n' || ('\u{202a}'..='\u{202e}').contains(c);
         let found = text.chars().find(steers);
@@ -86,7 +86,7 @@ fn hostile_name() -> Result<()> {
         "process {pid} is not named: {}",
         outcome.stdout
     );
-    // The same as JSON stays one line and can be read.
+    // The JSON stays one line and is valid.
     let snapshot = Tool::look(Place::AsIs, stage.netns().inode(), &[])?;
     ensure!(snapshot.sockets.len() == 3, "{snapshot:#?}");
     Ok(())
@@ -154,7 +154,7 @@ fn threshold() -> Result<()> {
     Ok(())
 }
 
-/// A limit cuts the list of sockets, oldest first, and not the counts.
+/// A limit shortens the list of sockets, oldest first, but not the counts.
 fn limit() -> Result<()> {
     let mut stage = Stage::new()?;
     let truths = stage.server_leak(Family::Ipv4, 5)?;

@@ -30,7 +30,7 @@ pub fn add(cases: &mut Cases) {
     });
 }
 
-/// Brings two sockets into the state, and says which they are.
+/// Brings two sockets into the state and returns them.
 type Enter = fn(&mut Stage) -> Result<Vec<Socket>>;
 
 /// The peer leaks, so this side waits for its FIN.
@@ -66,7 +66,7 @@ fn last_ack(stage: &mut Stage) -> Result<Vec<Socket>> {
     Ok(pairs.into_iter().map(|pair| pair.server).collect())
 }
 
-/// A listener that hears nothing answers nothing.
+/// A listener that receives nothing answers nothing.
 fn syn_sent(stage: &mut Stage) -> Result<Vec<Socket>> {
     let (fd, address) = (
         stage.listener(Family::Ipv6).fd,
@@ -101,7 +101,10 @@ fn shows(snapshot: &Snapshot, sockets: &[Socket], state: &str, age: &str) -> Res
                 && found.age == age
                 && found.local.socket_addr() == Some(socket.local)
         });
-        ensure!(right, "{socket:?} is not shown right as {age}: {found:#?}");
+        ensure!(
+            right,
+            "{socket:?} is not shown as {age}, or is shown wrong: {found:#?}"
+        );
     }
     Ok(())
 }
@@ -120,8 +123,8 @@ fn both_ages(place: Place, state: &str, enter: Enter) -> Result<()> {
     let after = enter(&mut stage)?;
     let snapshot = tool.fresh()?;
     shows(&snapshot, &before, state, "at_least")?;
-    // Without its cookie a socket is known by its addresses, and one that begins to connect has no port yet: no
-    // transition can be told to be its own, and then no age is better than another socket's.
+    // Without its cookie a socket is identified by its addresses, but a socket that begins to connect has no port
+    // yet. The tool cannot find its transition then. It shows a lower bound, not the exact age of another socket.
     let without_cookies = place.hook() == "tracepoint" || !kernel::tells_cookies();
     let nameless = state == "SYN_SENT" && without_cookies;
     let age = if nameless { "at_least" } else { "exact" };

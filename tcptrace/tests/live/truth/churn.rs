@@ -1,11 +1,11 @@
-//! Connections that come and go as fast as they can, on every core, of which nothing is left.
+//! Connections that open and close as fast as possible, from two pairs of processes, until none is left.
 
 use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use testbed::{Actor, Netns, Order, Socket, clock::patience};
 
-/// Pairs of processes, one for each core that any machine has.
+/// Pairs of processes. Two of them keep two cores busy.
 pub const PAIRS: [&str; 2] = ["one", "two"];
 
 /// A server and its client for each of [`PAIRS`].
@@ -35,7 +35,7 @@ impl Churn {
         Ok(Self { netns, pairs })
     }
 
-    /// So many connections of each pair, until none is left.
+    /// Makes `count` connections of each pair, and waits until none is left.
     pub fn run(&mut self, count: usize) -> Result<()> {
         for (server, client, listener) in &mut self.pairs {
             let (fd, address) = (listener.fd, listener.local);
@@ -50,13 +50,13 @@ impl Churn {
     }
 }
 
-/// Waits until no connection is left, only so many listeners.
+/// Waits until no connection is left, only this many listeners.
 pub fn until_only(netns: &Netns, listeners: usize) -> Result<()> {
     let start = Instant::now();
     loop {
         let table = || std::fs::read_to_string("/proc/thread-self/net/tcp");
         let left = netns.run(table)??;
-        // Under a heading.
+        // The first line is a heading.
         if left.lines().count() == 1 + listeners {
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! The ways a connection ends, each as a history that a log must tell.
+//! The ways in which a connection ends, each as a history that a log must show.
 
 use anyhow::Result;
 use testbed::{
@@ -9,7 +9,7 @@ use testbed::{
 
 use crate::truth::scene::{End, Scene, listen};
 
-/// All of them but the slow one.
+/// All except the slow one.
 pub const ALL: &[fn(&mut Scene) -> Result<()>] = &[
     client_first,
     server_first,
@@ -42,7 +42,7 @@ fn reset_by_server(scene: &mut Scene) -> Result<()> {
     scene.reset([server, client])
 }
 
-/// Both ends shut down before either hears of the other.
+/// Both ends shut down before either receives the other's FIN.
 fn at_once(scene: &mut Scene) -> Result<()> {
     let [client, server] = scene.connection("at once")?;
     let (fd, other) = (client.socket.fd, server.socket.fd);
@@ -52,7 +52,7 @@ fn at_once(scene: &mut Scene) -> Result<()> {
         scene.tell(&client, Order::Shutdown { fd })?;
         scene.until(&server, CLOSING)
     })?;
-    // It hears of the other's end when that is sent again.
+    // It receives the other's FIN when that is sent again.
     let ((), three) = timed(|| {
         scene.tell(&client, Order::Hear { fd })?;
         scene.until(&client, CLOSE)?;
@@ -75,7 +75,7 @@ fn at_once(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The listener closes while a connection waits.
+/// The listener closes while a connection waits to be accepted.
 fn never_accepted(scene: &mut Scene) -> Result<()> {
     let (listener, listening) = listen(&mut scene.stage, Family::Ipv6)?;
     let (address, count) = (listener.local, 1);
@@ -102,7 +102,7 @@ fn never_accepted(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The client is done before the server accepts.
+/// The client closes before the server accepts.
 fn accepted_late(scene: &mut Scene) -> Result<()> {
     let ((client, connector), span) = timed(|| scene.connect())?;
     let fds = vec![client.fd];
@@ -136,7 +136,7 @@ fn accepted_late(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// Shutting the receiving side down is no transition; shutting both down is one.
+/// A shutdown of the receiving side is no transition. A shutdown of both sides is one.
 fn both_halves(scene: &mut Scene) -> Result<()> {
     let [client, server] = scene.connection("both halves")?;
     let (fd, other) = (client.socket.fd, server.socket.fd);
@@ -165,7 +165,7 @@ fn both_halves(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// Who has it is killed.
+/// The process that has the client's end is killed.
 fn killed(scene: &mut Scene) -> Result<()> {
     let mut victim = Actor::start(scene.stage.netns(), "victim")?;
     let address = scene.address();
@@ -195,7 +195,7 @@ fn killed(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// A connection that keepalive is about to end: it takes seconds, in which others have their turn.
+/// A connection that keepalive is about to end. It takes seconds, in which other cases run.
 pub struct Dying {
     client: End,
     server: End,
@@ -226,7 +226,7 @@ pub fn begin_dying(scene: &mut Scene) -> Result<Dying> {
     })
 }
 
-/// Keepalive ends the server's end by a timer, whoever runs then.
+/// Keepalive ends the server's end by a timer, in the context of any process.
 pub fn end_dying(scene: &mut Scene, dying: Dying) -> Result<()> {
     let Dying {
         client,
@@ -243,7 +243,7 @@ pub fn end_dying(scene: &mut Scene, dying: Dying) -> Result<()> {
     let history = history.then("FIN_WAIT2", one);
     scene.told.push(history.perhaps("CLOSE", closed, pid));
     let history = server.history.then("CLOSE_WAIT", one);
-    // It need not have waited for us to look.
+    // It may have ended before the test looked.
     scene.told.push(history.then("CLOSE", one.to(end)));
     Ok(())
 }

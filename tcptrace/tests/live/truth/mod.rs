@@ -1,4 +1,4 @@
-//! What is true, told without the tool: connections of which every step is known, and witnesses that it is so.
+//! The truth, found without the tool: connections whose every step is known, and witnesses that confirm it.
 
 pub mod churn;
 pub mod endings;

@@ -1,4 +1,4 @@
-//! The ways a process comes by a connection, each as a history that a log must tell.
+//! The ways in which a process gets a connection, each as a history that a log must show.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -11,7 +11,7 @@ use testbed::{
 
 use crate::truth::scene::{End, Scene, listen};
 
-/// All of them.
+/// All cases except [`PROCESSES`].
 pub const ALL: &[fn(&mut Scene) -> Result<()>] = &[
     plain,
     in_threads,
@@ -25,7 +25,7 @@ pub const ALL: &[fn(&mut Scene) -> Result<()>] = &[
     accepted_elsewhere,
 ];
 
-/// Those that need processes of their own.
+/// The cases that need their own processes.
 pub const PROCESSES: &[fn(&mut Scene) -> Result<()>] = &[
     gone_at_once,
     pid_again,
@@ -55,7 +55,7 @@ fn in_threads(scene: &mut Scene) -> Result<()> {
     scene.orderly(ends)
 }
 
-/// Workers that were started when the server listened already, and accept for themselves.
+/// Workers that were started after the server began to listen, and that accept themselves.
 fn pre_forked(scene: &mut Scene) -> Result<()> {
     let fd = scene.listener.fd;
     for name in ["worker-one", "worker-two"] {
@@ -111,7 +111,7 @@ fn bound_non_blocking(scene: &mut Scene) -> Result<()> {
     scene.orderly([client, server])
 }
 
-/// Nobody listens there.
+/// No process listens on the port.
 fn refused(scene: &mut Scene) -> Result<()> {
     let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1);
     let connector = Whose::of(scene.stage.client.pid(), How::Connect)?;
@@ -136,7 +136,7 @@ fn refused(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// One socket, connected again to somewhere else.
+/// One socket that is connected again, to another address.
 fn again(scene: &mut Scene) -> Result<()> {
     let connector = Whose::of(scene.stage.client.pid(), How::Connect)?;
     let address = scene.address();
@@ -185,7 +185,7 @@ fn again(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// Out of a listener from before the tool began, of which a log may not know whose it is.
+/// A connection of a listener from before the tool began. A log may not know its owner.
 fn from_old_listener(scene: &mut Scene) -> Result<()> {
     let ((mut clients, mut servers), span) = timed(|| {
         let clients = scene.stage.queue(Family::Mapped, 1)?;
@@ -204,7 +204,7 @@ fn from_old_listener(scene: &mut Scene) -> Result<()> {
     scene.orderly([client, server])
 }
 
-/// Closed by a child that inherited them: it calls, and is not the owner.
+/// A child that inherited the sockets closes them: it is the caller, but not the owner.
 fn inherited(scene: &mut Scene) -> Result<()> {
     let [mut client, mut server] = scene.connection("inherited")?;
     let mut pids = Vec::new();
@@ -223,7 +223,7 @@ fn inherited(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The server passes its listener on to the client, which accepts what it has connected.
+/// The server passes its listener to the client, which accepts its own connection.
 fn accepted_elsewhere(scene: &mut Scene) -> Result<()> {
     let name = format!("listener-{}", scene.listener.inode);
     let (stage, fd) = (&mut scene.stage, scene.listener.fd);
@@ -246,14 +246,14 @@ fn accepted_elsewhere(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// A process that is gone before anybody can look at it.
+/// A process that is gone before the tool can look at it.
 fn gone_at_once(scene: &mut Scene) -> Result<()> {
     let address = scene.address();
     let mut brief = Actor::start(scene.stage.netns(), "brief")?;
     let connector = Whose::of(brief.pid(), How::Connect)?;
     let (client, span) = timed(|| {
         let client = brief.socket(&Order::ConnectAndEnd { address })?;
-        // It waits for its end.
+        // This waits for the end of the process.
         brief.kill();
         Ok(client)
     })?;
@@ -286,7 +286,7 @@ fn gone_at_once(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// A connection of an actor's own, accepted.
+/// An accepted connection of an extra actor.
 fn connection_of(scene: &mut Scene, case: &str, actor: &mut Actor) -> Result<[End; 2]> {
     let address = scene.address();
     let order = Order::Connect { address, count: 1 };
@@ -295,7 +295,7 @@ fn connection_of(scene: &mut Scene, case: &str, actor: &mut Actor) -> Result<[En
     scene.ends(case, (client, connector), server, span)
 }
 
-/// Closes a connection: first the end that an actor has, which is none of the stage's.
+/// Closes a connection: first the end of an extra actor, which is not one of the stage's.
 fn close_of(scene: &mut Scene, [client, server]: [End; 2], actor: &mut Actor) -> Result<()> {
     let fds = vec![client.socket.fd];
     let ((), one) = timed(|| {
@@ -317,7 +317,7 @@ fn close_of(scene: &mut Scene, [client, server]: [End; 2], actor: &mut Actor) ->
     Ok(())
 }
 
-/// The process that opened a socket is gone, and another has its number while the socket lives on.
+/// The process that opened a socket is gone, and another process has its PID while the socket still exists.
 fn pid_again(scene: &mut Scene) -> Result<()> {
     let mut first = Actor::start(scene.stage.netns(), "pid-first")?;
     let ends = connection_of(scene, "number given again, first", &mut first)?;
@@ -334,7 +334,7 @@ fn pid_again(scene: &mut Scene) -> Result<()> {
     let [mut client, server] = ends;
     (client.by, client.socket.fd) = (None, taken.fd);
     let Some(mut second) = Actor::start_as(scene.stage.netns(), "pid-second", pid)? else {
-        println!("no process got the number {pid} again: only the passing on is tested");
+        println!("no process got the PID {pid} again: only the passing of the socket is tested");
         return scene.orderly([client, server]);
     };
     let others = connection_of(scene, "number given again, second", &mut second)?;
@@ -377,7 +377,7 @@ fn in_pid_namespace(scene: &mut Scene) -> Result<()> {
     Ok(())
 }
 
-/// The process lives in another network namespace than its socket.
+/// The process is in another network namespace than its socket.
 fn from_another_namespace(scene: &mut Scene) -> Result<()> {
     let address = scene.address();
     let mut emigrant = Actor::start(scene.stage.netns(), "emigrant")?;
@@ -395,7 +395,7 @@ fn from_another_namespace(scene: &mut Scene) -> Result<()> {
     close_of(scene, ends, &mut emigrant)
 }
 
-/// The process becomes another program, with another name and the same number.
+/// The process becomes another program, with another name and the same PID.
 fn before_exec(scene: &mut Scene) -> Result<()> {
     let mut actor = Actor::start(scene.stage.netns(), "caterpillar")?;
     let ends = connection_of(scene, "before exec", &mut actor)?;

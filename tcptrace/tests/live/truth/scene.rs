@@ -1,4 +1,4 @@
-//! Connections of which every step is known: how they are opened and ended, and what is true of them.
+//! Connections whose every step is known: how they are opened and ended, and their histories.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -24,13 +24,13 @@ pub struct Scene {
     pub stage: Stage,
     pub listener: Socket,
     pub listens: Whose,
-    /// What is over.
+    /// The histories that are complete.
     pub told: Vec<History>,
     opened: Vec<History>,
 }
 
 impl Scene {
-    /// With a new listener. A tool that is to see it listen must be there before.
+    /// Makes a scene with a new listener. A tool that must see it begin to listen must be started before.
     pub fn new(mut stage: Stage, family: Family) -> Result<Self> {
         let (listener, history) = listen(&mut stage, family)?;
         Ok(Self {
@@ -42,7 +42,7 @@ impl Scene {
         })
     }
 
-    /// Ends it: closes the listener. Everything that happened.
+    /// Ends it: closes the listener, and returns everything that happened.
     pub fn finish(mut self) -> Result<(Stage, Vec<History>)> {
         let pid = self.stage.server.pid();
         let fds = vec![self.listener.fd];
@@ -53,7 +53,7 @@ impl Scene {
         Ok((self.stage, self.told))
     }
 
-    /// Where the listener is.
+    /// The address of the listener.
     pub fn address(&self) -> SocketAddr {
         self.listener.local
     }
@@ -63,7 +63,7 @@ impl Scene {
         end.by.unwrap_or_else(|| self.stage.actor(end.side).pid())
     }
 
-    /// Has the process that has an end do something.
+    /// Gives an order to the process that has an end.
     pub fn tell(&mut self, end: &End, order: Order) -> Result<Reply> {
         let order = match end.by {
             Some(pid) => order.by(pid),
@@ -146,7 +146,7 @@ impl Scene {
         })?;
         let both = one.to(two);
         let first = first.history.called("FIN_WAIT1", one, pid);
-        // Its last step may be part of its closing, where the acknowledgement has come in before that was over.
+        // Its last step may be part of its close, if the acknowledgement arrives before that call returns.
         let first = first.then("FIN_WAIT2", both).perhaps("CLOSE", both, pid);
         let second = second.history.then("CLOSE_WAIT", one);
         let second = second.called("LAST_ACK", two, other).then("CLOSE", two);
@@ -154,7 +154,7 @@ impl Scene {
         Ok(())
     }
 
-    /// One end takes the connection back.
+    /// One end resets the connection.
     pub fn reset(&mut self, [first, second]: [End; 2]) -> Result<()> {
         let fds = vec![first.socket.fd];
         let ((), span) = timed(|| {
@@ -169,7 +169,7 @@ impl Scene {
         Ok(())
     }
 
-    /// Waits until the kernel has no socket any more with these ends, but for one in TIME_WAIT.
+    /// Waits until the kernel has no socket with these ends any more, except one in TIME_WAIT.
     pub fn gone(&self, socket: &Socket) -> Result<()> {
         let start = Instant::now();
         while present(&self.stage, socket)? {
@@ -181,7 +181,7 @@ impl Scene {
     }
 }
 
-/// A new listener of the server, and how its history begins.
+/// Makes a new listener of the server. Also returns the beginning of its history.
 pub fn listen(stage: &mut Stage, family: Family) -> Result<(Socket, History)> {
     let address = SocketAddr::new(family.loopback(), 0);
     let backlog = 64;

@@ -1,4 +1,4 @@
-//! The testbed by itself: what is called the truth has to be true, by other witnesses than the tool.
+//! Tests the testbed alone: other witnesses than the tool must confirm its truth.
 
 use std::fs::read_link;
 
@@ -23,7 +23,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("workload_truth::churn", churn);
 }
 
-/// Every holder of a truth has the inode open under that descriptor, says /proc.
+/// Checks in /proc that every holder of a truth has the inode open under that descriptor.
 fn proc_agrees(truth: &Truth) -> Result<()> {
     for (pid, fd) in &truth.holders {
         let link =
@@ -73,7 +73,7 @@ fn brackets() -> Result<()> {
     let (median, widest) = (widths[50], widths[99]);
     ensure!(
         median < exact_ns(),
-        "too wide to tell right from wrong: median {} us, widest {} us",
+        "too wide to distinguish right from wrong: median {} us, widest {} us",
         median / 1000,
         widest / 1000
     );
@@ -83,7 +83,7 @@ fn brackets() -> Result<()> {
 fn never_accepted() -> Result<()> {
     let mut stage = Stage::new()?;
     let truths = stage.never_accepted(Family::Ipv6, 3)?;
-    // Accepted after all, they are indeed in CLOSE_WAIT.
+    // After a late accept, they are indeed in CLOSE_WAIT.
     for socket in stage.accept(Family::Ipv6, 3)? {
         let now = stage.server.time(&Order::Await {
             fd: socket.fd,
@@ -101,7 +101,7 @@ fn never_accepted() -> Result<()> {
     Ok(())
 }
 
-/// Has keepalive end the server's end of a connection; returns when the kernel has done so.
+/// Makes keepalive end the server's end of a connection, and returns when the kernel has done so.
 pub fn die_of_keepalive(stage: &mut Stage, pair: &Pair) -> Result<()> {
     let fd = pair.server.fd;
     stage.server.tell(&Order::Keepalive {
@@ -110,7 +110,7 @@ pub fn die_of_keepalive(stage: &mut Stage, pair: &Pair) -> Result<()> {
         interval: 1,
         count: 1,
     })?;
-    // Its FIN must have been acknowledged (which may be delayed), or it would be sent again and count as life.
+    // Its FIN must have been acknowledged (which may be delayed). Otherwise it is sent again and counts as activity.
     stage.client.time(&Order::Await {
         fd: pair.client.fd,
         state: FIN_WAIT2,
@@ -125,7 +125,7 @@ fn keepalive_kills() -> Result<()> {
     let pairs = stage.connect(Family::Mapped, 2)?;
     stage.leak(&pairs, Side::Server)?;
     die_of_keepalive(&mut stage, &pairs[0])?;
-    // The other connection still lives: only that one was cut off.
+    // The other connection is still there: only that one was cut off.
     stage.server.time(&Order::Await {
         fd: pairs[1].server.fd,
         state: CLOSE_WAIT,
@@ -133,7 +133,7 @@ fn keepalive_kills() -> Result<()> {
     Ok(())
 }
 
-/// Many connections one after another, as benchmarks need them; none is left over.
+/// Many connections one after another, as benchmarks need them. None is left over.
 fn churn() -> Result<()> {
     const COUNT: usize = 500;
     let mut stage = Stage::new()?;
@@ -152,7 +152,7 @@ fn churn() -> Result<()> {
     loop {
         let table = || std::fs::read_to_string("/proc/thread-self/net/tcp");
         let left = stage.netns().run(table)??;
-        // A heading, and the one listener of IPv4.
+        // A heading and the one IPv4 listener.
         if left.lines().count() == 2 {
             return Ok(());
         }
@@ -160,7 +160,7 @@ fn churn() -> Result<()> {
     }
 }
 
-/// Actors, their children and the namespace go when the stage goes.
+/// Actors, their children and the namespace end with the stage.
 fn nothing_remains() -> Result<()> {
     let mut stage = Stage::new()?;
     let truths = stage.server_leak(Family::Ipv4, 1)?;
@@ -169,7 +169,7 @@ fn nothing_remains() -> Result<()> {
     let pids = [child, stage.server.pid(), stage.client.pid()];
     drop(stage);
     let start = std::time::Instant::now();
-    // The child ends when it notices that its parent did, and then somebody has to reap it.
+    // The child ends when it notices that its parent has ended. Then another process must reap it.
     while pids.iter().any(|pid| !is_gone(*pid)) {
         ensure!(
             start.elapsed() < patience(),
@@ -177,13 +177,13 @@ fn nothing_remains() -> Result<()> {
         );
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    // A namespace that nobody was told anything in goes as quietly.
+    // An unused namespace disappears without an error, too.
     drop(Netns::new()?);
     Ok(())
 }
 
 fn is_gone(pid: u32) -> bool {
-    // An orphan may stay a zombie where PID 1 is a bare init that does not reap; it holds nothing any more.
+    // An orphan may stay a zombie if PID 1 is a simple init that does not reap. It holds nothing any more.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ")
         .next()

@@ -1,4 +1,4 @@
-//! Histories by another witness than the tool: what the kernel itself writes of its tracepoint, as text.
+//! Confirms histories by another witness than the tool: the text that the kernel itself writes for its tracepoint.
 
 use std::{
     fs::{create_dir, read_to_string, remove_dir, write},
@@ -25,17 +25,17 @@ pub fn add(cases: &mut Cases) {
 
 const TRACEFS: &str = "/sys/kernel/tracing";
 
-/// A buffer of the kernel's of its own. It is gone when this is dropped.
+/// A separate trace buffer of the kernel. It is removed when this is dropped.
 pub struct Witness(PathBuf);
 
 impl Witness {
-    /// Sees sockets with these ports, which no other test's sockets must have: it does not tell namespaces apart.
+    /// Sees sockets with these ports. No other test may use them: the tracepoint does not distinguish namespaces.
     ///
-    /// Must be called, and used, in a thread of its own: its mounts become its own.
+    /// Must be called and used in a separate thread: it moves the thread to its own mount namespace.
     pub fn new(ports: &RangeInclusive<u16>) -> Result<Self> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: unshare of mounts has no bearing on memory or on descriptors; this thread's root stays the same.
+        // SAFETY: a new mount namespace affects neither memory nor descriptors. The thread's root stays the same.
         unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS | UnshareFlags::FS) }?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         mount_change("/", private)?;
@@ -49,7 +49,7 @@ impl Witness {
         let witness = Self(path);
         write(witness.0.join("trace_clock"), "mono")?;
         let event = witness.0.join("events/sock/inet_sock_set_state");
-        // Nothing else that goes on here, which may be much.
+        // No other sockets of this machine, which may have many.
         let (first, last) = (ports.start(), ports.end());
         let of = |port| format!("{port} >= {first} && {port} <= {last}");
         write(
@@ -60,7 +60,7 @@ impl Witness {
         Ok(witness)
     }
 
-    /// What it has seen, in the order of time.
+    /// The transitions that it has seen, in the order of time.
     pub fn lines(&self) -> Result<Vec<TraceLine>> {
         let text = read_to_string(self.0.join("trace"))?;
         let lines = text.lines().filter(|line| !line.starts_with('#'));
@@ -72,7 +72,7 @@ impl Witness {
 
 impl Drop for Witness {
     fn drop(&mut self) {
-        // Nothing of this test depends on it.
+        // No test depends on the removal.
         let _ = remove_dir(&self.0);
     }
 }
@@ -106,7 +106,7 @@ fn parse(line: &str) -> Option<TraceLine> {
 }
 
 fn histories() -> Result<()> {
-    // A thread of its own, which may change its mounts.
+    // A separate thread, because it changes its mounts.
     let thread = std::thread::spawn(|| -> Result<()> {
         let witness = Witness::new(&(1100..=2900)).map_err(Ignored::because_of)?;
         let stage = Stage::new()?;
@@ -131,7 +131,8 @@ fn histories() -> Result<()> {
         .unwrap_or_else(|_| anyhow::bail!("it panicked"))
 }
 
-/// The kernel writes the same, but for a first step without a port, which it does not tell from others.
+/// Checks that the kernel writes the same, except for a first step without a port, which it does not distinguish
+/// from others.
 fn agrees(history: &History, lines: &[TraceLine]) -> Result<()> {
     let states = history.states();
     let mut expected = Vec::new();
@@ -150,7 +151,7 @@ fn agrees(history: &History, lines: &[TraceLine]) -> Result<()> {
         };
         let later = line.monotonic_ns + 1000 >= begin_ns;
         let earlier = line.monotonic_ns <= history.end_ns() + 1000;
-        // Closing what has been shut down may say the same state again, which is no transition.
+        // A close after a shutdown may report the same state again, which is no transition.
         !copied
             && !portless
             && line.from != line.to
