@@ -50,7 +50,7 @@ fn main() -> Result<()> {
         serde_json::from_slice(&job).with_context(|| format!("cannot understand {JOB}"))?;
     let mut port = File::options()
         .write(true)
-        // As a controlling terminal it would send signals.
+        // It must not become a controlling terminal, which sends signals.
         .custom_flags(libc::O_NOCTTY)
         .open(&job.port)
         .with_context(|| format!("cannot open {}", job.port))?;
@@ -72,7 +72,7 @@ fn main() -> Result<()> {
         run(&job).or_else(|error| tell(Notice::Problem(format!("{error:#}"))).map(|()| 127))?;
     tell(Notice::End(code))?;
     rustix::termios::tcdrain(port.as_fd()).context("cannot send the report")?;
-    rustix::system::reboot(RebootCommand::PowerOff).context("cannot switch off")
+    rustix::system::reboot(RebootCommand::PowerOff).context("cannot power off")
 }
 
 /// Prepares the machine for the tests, as far as possible; returns what failed.
@@ -155,7 +155,7 @@ fn run(job: &Job) -> Result<i32> {
         .stderr(port()?)
         .spawn()
         .with_context(|| format!("cannot start {program}"))?;
-    // A process that loses its parent becomes init's child, and init must wait for it.
+    // A process that loses its parent becomes a child of init, and init must wait for it.
     loop {
         let ended =
             rustix::process::wait(WaitOptions::empty()).context("cannot wait for the tests")?;

@@ -64,7 +64,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(failed)))
 }
 
-/// A step's name, and what runs it: `false` when tests failed, an error when they could not be run.
+/// A step's name, and what runs it: `false` if tests failed, an error if they could not run.
 type Step<'a> = (&'a str, &'a dyn Fn() -> Result<bool>);
 
 fn plain(workspace: &Workspace, packages: &[Package], args: &[String]) -> Result<bool> {
@@ -113,7 +113,7 @@ fn live(workspace: &Workspace, packages: &[Package], args: &[String]) -> Result<
     if !test_targets(packages).any(|(package, target)| (package, target) == ("tcptrace", LIVE)) {
         bail!("package tcptrace has no test target `{LIVE}`");
     }
-    // Only the finished test program gets root: nothing that root owns is left in the target folder.
+    // Only the finished test program runs as root, so that no file in the target folder belongs to root.
     let args_of_build = ["test", "--package", "tcptrace", "--test", LIVE, "--no-run"];
     let program = cargo::build_executable(workspace, &args_of_build, LIVE)?;
     let mut command = root::command(&program)?;
@@ -132,7 +132,7 @@ fn test_targets(packages: &[Package]) -> impl Iterator<Item = (&str, &str)> {
         .map(|(package, target)| (package.name.as_str(), target.name.as_str()))
 }
 
-/// The integration tests that need no root. Named one by one, because cargo cannot leave one out.
+/// The integration tests that need no root. They are named one by one, because cargo cannot exclude one.
 fn plain_test_targets(packages: &[Package]) -> impl Iterator<Item = &str> {
     test_targets(packages)
         .map(|(_, target)| target)

@@ -1,4 +1,4 @@
-//! `cargo xtask vm`: on other kernels, the live tests that depend on the kernel.
+//! `cargo xtask vm`: runs the live tests that depend on the kernel on other kernels.
 
 use std::{
     collections::BTreeSet,
@@ -24,16 +24,16 @@ use crate::{
 /// Run the live tests that depend on the kernel on other kernels, emulated (needs no root)
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Kernels to boot: 5.10, 6.1, …; all of the matrix unless told otherwise
+    /// Kernels to boot: 5.10, 6.1, … (default: all of the matrix)
     #[arg(long = "kernel", value_name = "SERIES", value_delimiter = ',', num_args = 1.., value_parser = Kernel::find)]
     kernels: Vec<&'static Kernel>,
     /// Processor architecture of the guests
     #[arg(long, value_enum, default_value_t = Arch::Amd64)]
     arch: Arch,
-    /// Guests at a time; a guest sleeps for a third of its time
+    /// Guests that run at the same time; a guest sleeps for a third of its time
     #[arg(long, default_value_t = one_more_than_cores(), value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
-    /// Seconds that a guest may take
+    /// Time limit for each guest, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 1500)]
     timeout: u64,
     /// Look for newer packages than those in the cache
@@ -42,7 +42,7 @@ pub struct Args {
     /// Run the live tests that do not depend on the kernel, too
     #[arg(long)]
     all_tests: bool,
-    /// A static program to run in place of the live tests
+    /// A static program to run instead of the live tests
     #[arg(long, value_name = "PATH")]
     test_program: Option<PathBuf>,
     /// Arguments for the test program: part of a test's name, --skip, …
@@ -50,7 +50,7 @@ pub struct Args {
     args: Vec<String>,
 }
 
-/// Runs the matrix and prints its table; fails unless every kernel ran tests and all went well.
+/// Runs the matrix and prints its table. Fails unless every kernel ran tests and all went well.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
     let start = Instant::now();
     check_tools(args.arch)?;
@@ -95,7 +95,7 @@ fn one_more_than_cores() -> u8 {
     u8::try_from(cores + 1).unwrap_or(u8::MAX)
 }
 
-/// Asked first: it would be a pity to learn it after all is built and fetched.
+/// Checked first, because building and fetching take long.
 fn check_tools(arch: Arch) -> Result<()> {
     for (program, package) in arch.tools() {
         let mut version = Command::new(program);
@@ -105,7 +105,7 @@ fn check_tools(arch: Arch) -> Result<()> {
             .stderr(Stdio::null());
         if !version.status().is_ok_and(|status| status.success()) {
             bail!(
-                "{program} is missing: install it, on Debian by `apt-get install --no-install-recommends {package}`"
+                "{program} is missing: install it, on Debian with `apt-get install --no-install-recommends {package}`"
             );
         }
     }

@@ -12,7 +12,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// Debian's name of it.
+    /// Its name in Debian.
     pub fn debian(self) -> &'static str {
         match self {
             Self::Amd64 => "amd64",
@@ -20,7 +20,7 @@ impl Arch {
         }
     }
 
-    /// Rust's target for programs of guests.
+    /// The Rust target for programs of guests.
     pub fn target(self) -> &'static str {
         match self {
             Self::Amd64 => "x86_64-unknown-linux-gnu",
@@ -28,7 +28,7 @@ impl Arch {
         }
     }
 
-    /// The C compiler to link with, where it is not the host's own.
+    /// The C compiler to link with, if it is not the host's own.
     pub fn linker(self) -> Option<&'static str> {
         match self {
             Self::Amd64 => None,
@@ -36,7 +36,7 @@ impl Arch {
         }
     }
 
-    /// The programs that guests of this architecture need on the host, and the Debian packages they are in.
+    /// The programs that guests of this architecture need on the host, and their Debian packages.
     pub fn tools(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Amd64 => &[("qemu-system-x86_64", "qemu-system-x86")],
@@ -58,8 +58,8 @@ impl Arch {
         }
     }
 
-    /// The machine to emulate. Only what was found stable: with more than one CPU, some boots of QEMU 7.2 panic;
-    /// so do some with `cx16`.
+    /// The machine to emulate, with stable options only: under QEMU 7.2 some boots panic with more than one CPU,
+    /// and some with `cx16`.
     pub fn machine(self) -> &'static [&'static str] {
         match self {
             Self::Amd64 => &[
@@ -82,7 +82,7 @@ impl Arch {
         }
     }
 
-    /// The kernel's parameters that only this architecture needs.
+    /// The kernel parameters that only this architecture needs.
     pub fn parameters(self) -> &'static str {
         match self {
             Self::Amd64 => "console=ttyS0 mitigations=off random.trust_cpu=on",

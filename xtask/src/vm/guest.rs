@@ -1,4 +1,4 @@
-//! One guest: QEMU from start to end.
+//! Runs one guest: QEMU from start to end.
 
 use std::{
     fs,
@@ -20,10 +20,10 @@ use super::{
     store::Boot,
 };
 
-/// How long a guest may take to switch itself off.
+/// How long a guest may take to power off.
 const SWITCH_OFF: Duration = Duration::from_secs(15);
 
-/// What a guest is started with.
+/// What a guest needs to start.
 #[derive(Debug)]
 pub struct Guest {
     /// Its architecture.
@@ -32,31 +32,31 @@ pub struct Guest {
     pub boot: Boot,
     /// Its initramfs.
     pub initramfs: PathBuf,
-    /// Where its console is written to.
+    /// The file for its console.
     pub console: PathBuf,
-    /// Marks its init's lines.
+    /// Marks the lines of its init.
     pub token: String,
     /// How long it may take from start to end.
     pub limit: Duration,
 }
 
-/// What came of a guest.
+/// The result of a guest.
 #[derive(Debug)]
 pub struct Ended {
     /// What it reported.
     pub report: Report,
-    /// How its kernel was.
+    /// The health of its kernel.
     pub health: console::Health,
-    /// Whether it was stopped for taking too long.
+    /// Whether it was stopped because it took too long.
     pub timed_out: bool,
     /// How long it took.
     pub took: Duration,
-    /// What QEMU complained of.
+    /// QEMU's error messages.
     pub complaints: String,
 }
 
 impl Guest {
-    /// Runs it to its end. `watch` is called with what is known after each line of its report.
+    /// Runs it to its end. Calls `watch` with what is known after each line of its report.
     pub fn run(&self, watch: impl Fn(&Report) + Send) -> Result<Ended> {
         let start = Instant::now();
         let mut qemu = self.start()?;
@@ -65,12 +65,12 @@ impl Guest {
         let (report, complaints, timed_out) = thread::scope(|scope| {
             let report = scope.spawn(|| self.read(stdout, start, watch, sender));
             let complaints = scope.spawn(|| read_all(stderr));
-            // Disconnected: the guest is gone, and the reader with it.
+            // Disconnected: the guest is gone, and so is the reader.
             let timed_out = match ended.recv_timeout(self.limit) {
                 Ok(()) => ended.recv_timeout(SWITCH_OFF) == Err(RecvTimeoutError::Timeout),
                 Err(error) => error == RecvTimeoutError::Timeout,
             };
-            // Without effect on one that has ended. Its output ends with it, and so do the threads.
+            // This has no effect if it has ended. Its output ends with it, and so do the threads.
             drop(qemu);
             (
                 report.join().unwrap_or_default(),
@@ -78,10 +78,10 @@ impl Guest {
                 timed_out,
             )
         });
-        // Missing if QEMU never got that far: then its complaints say why.
+        // The file is missing if QEMU failed before it made one: its error messages then say why.
         let console = fs::read(&self.console).unwrap_or_default();
         Ok(Ended {
-            // A guest that did all and only failed to switch off has done its job.
+            // A guest that ran its tests and only failed to power off has done its job.
             timed_out: timed_out && report.end.is_none(),
             health: console::health(&String::from_utf8_lossy(&console)),
             took: start.elapsed(),
@@ -120,10 +120,11 @@ impl Guest {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
-        // SAFETY: between fork and exec only one system call is made; nothing is allocated and no lock is taken.
+        // SAFETY: between fork and exec, the closure only makes one system call. It allocates nothing and
+        // takes no lock.
         unsafe {
             command.pre_exec(|| {
-                // Nobody would stop it in time if this program were killed.
+                // If this program is killed, nothing else stops the guest.
                 Ok(rustix::process::set_parent_process_death_signal(Some(
                     Signal::KILL,
                 ))?)
@@ -146,7 +147,7 @@ impl Guest {
         let Some(stdout) = stdout else { return report };
         let mut input = BufReader::new(stdout);
         let mut line = Vec::new();
-        // A line that the guest never finished is given too, at the end. Tests may print what is not UTF-8.
+        // At the end this also sends a line that the guest did not finish. Tests may print bytes that are not UTF-8.
         while input
             .read_until(b'\n', &mut line)
             .is_ok_and(|count| count > 0)
@@ -156,7 +157,7 @@ impl Guest {
             line.clear();
             watch(&report);
             if !had_ended && report.end.is_some() {
-                // Nobody waits any more if the time is over.
+                // If the time is over, no receiver is left.
                 let _ = ended.send(());
             }
         }
@@ -169,7 +170,7 @@ struct Qemu(Child);
 
 impl Drop for Qemu {
     fn drop(&mut self) {
-        // It fails only for one that has ended, which is what is wanted.
+        // It fails only for a process that has ended already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
@@ -178,7 +179,7 @@ impl Drop for Qemu {
 fn read_all(stderr: Option<ChildStderr>) -> String {
     let mut bytes = Vec::new();
     if let Some(mut stderr) = stderr {
-        // What came before an error is still worth showing.
+        // What came before an error is still useful.
         let _ = stderr.read_to_end(&mut bytes);
     }
     String::from_utf8_lossy(&bytes).into_owned()

@@ -1,5 +1,5 @@
-//! A guest's initramfs: a cpio archive of the kind "newc", as the kernel's documentation
-//! (driver-api/early-userspace/buffer-format) describes it.
+//! Writes a guest's initramfs: a cpio archive in the "newc" format, which the kernel's documentation
+//! describes (driver-api/early-userspace/buffer-format).
 
 use std::{
     fs::{self, File},
@@ -16,7 +16,7 @@ use super::{
     store::Boot,
 };
 
-/// Folders that programs expect, and that init mounts on.
+/// Folders that programs expect, and mount points of init.
 const DIRECTORIES: [&str; 10] = [
     "/dev", "/etc", "/proc", "/root", "/run", "/sys", "/tmp", "/var", PROGRAMS, MODULES,
 ];
@@ -32,9 +32,9 @@ pub fn program(name: &str) -> String {
 
 /// Writes the initramfs for `job` to `to`. It is not compressed: unpacking costs an emulated CPU more than reading.
 pub fn write(to: &Path, boot: &Boot, programs: &Programs, job: &Job) -> Result<()> {
-    // A folder comes before what is in it.
+    // A folder comes before its content.
     let mut entries = Vec::from(DIRECTORIES.map(directory));
-    // The kernel opens it for init, before there is a devtmpfs.
+    // The kernel opens this for init, before there is a devtmpfs.
     entries.push(device("/dev/console", 5, 1));
     entries.push(file(JOB, serde_json::to_vec(job)?));
     entries.push(file("/init", read(&programs.init)?));
@@ -53,14 +53,14 @@ pub fn write(to: &Path, boot: &Boot, programs: &Programs, job: &Job) -> Result<(
         .with_context(|| format!("cannot write {}", to.display()))
 }
 
-/// A head, and what is in the file.
+/// The header of an entry, and the content of the file.
 type Entry = (NewcBuilder, Cursor<Vec<u8>>);
 
 fn directory(path: &str) -> Entry {
     (head(path, DIRECTORY), Cursor::default())
 }
 
-/// A file that root may run.
+/// A file that root may execute.
 fn file(path: &str, content: Vec<u8>) -> Entry {
     (head(path, PROGRAM), Cursor::new(content))
 }
@@ -70,7 +70,7 @@ fn device(path: &str, major: u32, minor: u32) -> Entry {
     (head.rdev_major(major).rdev_minor(minor), Cursor::default())
 }
 
-/// Owned by root; paths in an archive are relative to where it is unpacked.
+/// An entry owned by root. Paths in an archive are relative to the folder where it is unpacked.
 fn head(path: &str, mode: u32) -> NewcBuilder {
     NewcBuilder::new(path.trim_start_matches('/')).mode(mode)
 }
@@ -106,7 +106,7 @@ mod tests {
             assert_eq!((entry.name(), entry.mode()), (name, mode));
             assert_eq!((entry.file_size(), entry.nlink()), (size, 1));
             assert_eq!((entry.rdev_major(), entry.rdev_minor()), device);
-            rest = reader.finish().expect("it is whole");
+            rest = reader.finish().expect("it is complete");
         }
     }
 }

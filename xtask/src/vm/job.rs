@@ -1,18 +1,18 @@
-//! What the host and a guest's init say to each other.
+//! What the host and a guest's init exchange.
 
 use serde::{Deserialize, Serialize};
 
-/// Where in the guest the job lies.
+/// The path of the job in the guest.
 pub const JOB: &str = "/job.json";
-/// The folder with the kernel's modules, named so that their order is the order to load them in.
+/// The folder with the kernel's modules. The order of their names is the order to load them in.
 pub const MODULES: &str = "/modules";
 /// The folder of programs.
 pub const PROGRAMS: &str = "/bin";
 
-/// What a guest has to do.
+/// What a guest must do.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Starts every line of init's own, so that nothing a test prints can be taken for one.
+    /// The beginning of every line of init, so that no output of a test looks like one.
     pub token: String,
     /// The serial port that the report goes to.
     pub port: String,
@@ -22,19 +22,19 @@ pub struct Job {
     pub environment: Vec<(String, String)>,
 }
 
-/// A line of init's own; all others are the test program's.
+/// A line of init. All other lines are the test program's.
 #[derive(Debug, PartialEq)]
 pub enum Notice {
     /// Init runs on the kernel with this release.
     Up(String),
-    /// The guest is not as it should be: a module that does not load, a file system that cannot be mounted.
+    /// The guest is not set up completely: a module does not load, or a file system cannot be mounted.
     Problem(String),
-    /// The test program ended with this code; 128 and more for a signal, as a shell says it.
+    /// The test program ended with this code. A signal is 128 and its number, as in a shell.
     End(i32),
 }
 
 impl Notice {
-    /// The line, without its end.
+    /// The line, without a line break.
     pub fn line(&self, token: &str) -> String {
         match self {
             Self::Up(release) => format!("{token} up {release}"),
@@ -43,8 +43,8 @@ impl Notice {
         }
     }
 
-    /// Reads a line; `None` if it is not init's. What comes before the notice is there if a test left its last
-    /// line without an end.
+    /// Reads a line. `None` if it is not init's. There is text before the notice if the last line of a test did not
+    /// end with a line break.
     pub fn parse<'a>(line: &'a str, token: &str) -> Option<(&'a str, Self)> {
         let (before, rest) = line.split_once(token)?;
         let (word, text) = rest.strip_prefix(' ')?.split_once(' ')?;

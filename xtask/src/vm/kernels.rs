@@ -1,4 +1,4 @@
-//! The kernels of the matrix and where Debian has them: the one place to change when the matrix does.
+//! The kernels of the matrix and where Debian has them. To change the matrix, change only this file.
 
 use std::collections::HashMap;
 
@@ -7,19 +7,19 @@ use anyhow::{Context, Result, bail};
 use super::arch::Arch;
 use crate::apt::{self, Lists, Package};
 
-/// A kernel series, and the suites to look in, in order.
+/// A kernel series, and the suites to search, in order.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// The first two numbers of the version.
     pub series: &'static str,
-    /// Small lists come first: those of a whole release are ten megabytes each.
+    /// Suites with small lists come first: the list of a whole release has ten megabytes.
     suites: &'static [&'static str],
 }
 
 /// The long-term kernels that Debian's releases and many machines run, and the newest two.
 ///
-/// The packages are `linux-image-VERSION-cloud-ARCHITECTURE`, where VERSION starts with the series. From 7.x on
-/// that one is empty and depends on `linux-binary-…` and `linux-modules-…`.
+/// The packages are `linux-image-VERSION-cloud-ARCHITECTURE`, where VERSION starts with the series. Since 7.x this
+/// package is empty and depends on `linux-binary-…` and `linux-modules-…`.
 pub const KERNELS: [Kernel; 6] = [
     Kernel {
         series: "5.10",
@@ -62,8 +62,8 @@ impl Kernel {
             })
     }
 
-    /// Calls `fetch` with the newest packages of this series and the lists to download them by: for one suite after
-    /// the other, until it succeeds. Suites of old releases move away, and some list packages that are gone.
+    /// Calls `fetch` with the newest packages of this series and the lists to download them by, for one suite after
+    /// another, until it succeeds. Suites of old releases move, and some list packages that are gone.
     pub fn fetch(
         &self,
         suites: &mut Suites,
@@ -108,7 +108,10 @@ impl Kernel {
         for name in parts(image) {
             match apt::newest(&lists.show([name])?)? {
                 Some(part) => packages.push(part.clone()),
-                None => bail!("{} needs {name}, which is not there", image.name),
+                None => bail!(
+                    "{} needs {name}, but the suite does not have it",
+                    image.name
+                ),
             }
         }
         packages.push(image.clone());

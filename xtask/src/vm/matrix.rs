@@ -25,7 +25,7 @@ use super::{
 };
 use crate::workspace::Workspace;
 
-/// Emulated CPUs are this much slower, for the tests' limits.
+/// How much slower emulated CPUs are. Tests multiply their limits by this.
 const SLOWNESS: &str = "10";
 
 /// What to run.
@@ -41,16 +41,16 @@ pub struct Matrix<'a> {
     pub limit: Duration,
     /// Whether to look for newer packages than those in the cache.
     pub refresh: bool,
-    /// A static program to run in place of the live tests.
+    /// A static program to run instead of the live tests.
     pub tests: Option<&'a Path>,
-    /// Whether to run tests that do not depend on the kernel, too.
+    /// Whether to also run tests that do not depend on the kernel.
     pub all_tests: bool,
     /// Arguments for the test program.
     pub arguments: &'a [String],
 }
 
 impl Matrix<'_> {
-    /// Runs all guests, and says how far they are; the verdicts are in the order of the kernels.
+    /// Runs all guests and shows their progress. The verdicts are in the order of the kernels.
     pub fn run(&self, workspace: &Workspace) -> Result<Vec<Verdict>> {
         let progress = Progress::new(self.kernels.iter().map(|kernel| kernel.series));
         progress.told(|| self.verdicts(workspace, &progress))
@@ -66,7 +66,7 @@ impl Matrix<'_> {
             (programs, boots.join().unwrap_or_default())
         });
         let programs = programs?;
-        // The newest first: they take longest, and none should run alone at the end.
+        // The newest first: they take longest, and should not run alone at the end.
         let queue: VecDeque<_> = self.kernels.iter().zip(boots).enumerate().rev().collect();
         let queue = Mutex::new(queue);
         let verdicts = Mutex::new(Vec::new());
@@ -74,7 +74,7 @@ impl Matrix<'_> {
             for _ in 0..self.jobs {
                 scope.spawn(|| {
                     loop {
-                        // On a line of its own, or the lock would be held while the guest runs.
+                        // In a separate statement. Otherwise this thread holds the lock while the guest runs.
                         let next = lock(&queue).pop_front();
                         let Some((index, (kernel, boot))) = next else {
                             break;
@@ -97,7 +97,7 @@ impl Matrix<'_> {
         Ok(verdicts.into_iter().map(|(_, verdict)| verdict).collect())
     }
 
-    /// Where the console of a kernel is kept.
+    /// The file that keeps the console of a kernel.
     pub fn console(&self, workspace: &Workspace, series: &str) -> PathBuf {
         programs::dir(workspace).join(self.file(series, "log"))
     }
@@ -153,7 +153,7 @@ impl Matrix<'_> {
             limit: self.limit,
         };
         let ended = guest.run(watch);
-        // Tens of megabytes that are of no use any more.
+        // Tens of megabytes that are no longer needed.
         let _ = fs::remove_file(&guest.initramfs);
         let ended = ended?;
         fs::write(file("tests"), &ended.report.output)
@@ -173,7 +173,7 @@ fn seconds(report: &Report) -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    // What is in them is whole even if a thread panicked.
+    // The content is valid even if a thread panicked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,11 +1,10 @@
-//! Other kernels: Debian's, booted in QEMU, to run the live tests there that depend on the kernel.
+//! Boots other kernels, Debian's, in QEMU, and runs the live tests there that depend on the kernel.
 //!
 //! A guest is a kernel and an initramfs with three static programs: `vm-init` as its init, `tcptrace`, and the
-//! live tests. Neither root nor a disk image is needed. The kernel's console goes to a file; what the tests print
-//! comes over a second serial port, so that a kernel message never stands in the middle of a line of theirs.
+//! live tests. It needs neither root nor a disk image. The kernel's console goes to a file. The output of the tests
+//! uses a second serial port, so that no kernel message appears inside one of its lines.
 //!
-//! Guests are always emulated: /dev/kvm is not there on most CI machines, and where machines are nested it may
-//! open and then hang.
+//! Guests are always emulated: most CI machines have no /dev/kvm, and in nested machines it may open and then hang.
 
 pub mod arch;
 pub mod guest;

@@ -13,16 +13,16 @@ use crate::{cargo, process, toolchain::Toolchain, workspace::Workspace};
 pub struct Programs {
     /// The guest's init.
     pub init: PathBuf,
-    /// tcptrace itself.
+    /// `tcptrace` itself.
     pub tool: PathBuf,
     /// The live tests.
     pub tests: PathBuf,
 }
 
-/// Builds them. `tests` is a ready static program to run in place of the live tests.
+/// Builds them. `tests` is a static program to run instead of the live tests.
 ///
-/// They are static because the guest has no libraries, and a little optimised because it is slow. They have a
-/// target folder of their own: other flags in the same one would have all be built anew each time.
+/// They are static because the guest has no libraries, and a little optimised because it is slow. They have their
+/// own target folder: with different flags in one folder, cargo would rebuild everything each time.
 pub fn build(workspace: &Workspace, arch: Arch, tests: Option<&Path>) -> Result<Programs> {
     let sysroot = match arch.linker() {
         Some(linker) => Some((linker, Toolchain::prepare(workspace)?.rustc)),
@@ -32,8 +32,8 @@ pub fn build(workspace: &Workspace, arch: Arch, tests: Option<&Path>) -> Result<
         let mut command = cargo::command(workspace);
         command.args(args);
         if let Some((linker, rustc)) = &sysroot {
-            // The standard library for another architecture comes with rustup only; its source can be had
-            // elsewhere too, and building it takes half a minute.
+            // Only rustup has the standard library for another architecture. Its source is available elsewhere,
+            // too, and building it takes half a minute.
             command
                 .arg("-Zbuild-std=std,panic_unwind")
                 .env("RUSTC", rustc)
@@ -97,7 +97,7 @@ pub fn build(workspace: &Workspace, arch: Arch, tests: Option<&Path>) -> Result<
     })
 }
 
-/// Where everything of guests is kept, their consoles too.
+/// The folder for everything about guests, including their consoles.
 pub fn dir(workspace: &Workspace) -> PathBuf {
     workspace.root().join("target/vm")
 }

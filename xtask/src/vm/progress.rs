@@ -1,4 +1,4 @@
-//! How far the guests are, for whoever waits for them.
+//! Shows the progress of the guests while they run.
 
 use std::{
     collections::BTreeMap,
@@ -9,14 +9,14 @@ use std::{
 
 use super::outcome::report::Report;
 
-/// How often it is said.
+/// How often the progress is shown.
 const EVERY: Duration = Duration::from_secs(30);
 
-/// What each guest does now.
+/// What each guest is doing.
 #[derive(Debug)]
 pub struct Progress {
     start: Instant,
-    /// By the index of the kernel: its series, and what it does.
+    /// By the index of the kernel: its series, and what the guest is doing.
     guests: Mutex<BTreeMap<usize, (&'static str, String)>>,
 }
 
@@ -30,10 +30,10 @@ impl Progress {
         }
     }
 
-    /// Says every [`EVERY`] how far they are, while `work` goes on.
+    /// Shows their progress every [`EVERY`] while `work` runs.
     pub fn told<T>(&self, work: impl FnOnce() -> T) -> T {
         thread::scope(|scope| {
-            // It is dropped when the work ends, also when it panics.
+            // It is dropped when the work ends or panics.
             let (_working, done) = mpsc::channel::<()>();
             scope.spawn(move || {
                 while done.recv_timeout(EVERY) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -44,7 +44,7 @@ impl Progress {
         })
     }
 
-    /// A guest does this now.
+    /// Sets what a guest is doing.
     pub fn set(&self, index: usize, what: String) {
         let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, does)) = guests.get_mut(&index) {
@@ -52,7 +52,7 @@ impl Progress {
         }
     }
 
-    /// A guest has reported this so far.
+    /// Takes what a guest has reported so far.
     pub fn reported(&self, index: usize, report: &Report) {
         self.set(index, so_far(report));
     }

@@ -1,7 +1,7 @@
-//! What guests need of a kernel, kept in the cache: its image and a few modules.
+//! Keeps what guests need of a kernel in the cache: its image and a few modules.
 //!
-//! apt has checked the packages against Debian's signed lists. What is kept of them is checked against sums made
-//! right then, each time before it is used.
+//! apt checks the packages against Debian's signed lists. Checksums are made right after that, and the kept files
+//! are checked against them before each use.
 
 use std::{
     fs,
@@ -17,12 +17,12 @@ use super::{
 };
 use crate::{apt, cache, process};
 
-/// Modules that the tests need, each after those that it needs itself. Some kernels have some built in, or not at
-/// all (MPTCP came after 5.10).
+/// Modules that the tests need, each after the modules that it needs itself. In some kernels some of them are built
+/// in or do not exist (MPTCP came after 5.10).
 const MODULES: [&str; 4] = ["inet_diag", "tcp_diag", "mptcp_diag", "veth"];
 
 const SUMS: &str = "SHA256SUMS";
-/// Names the packages, for people.
+/// Names the packages, for a reader.
 const ORIGIN: &str = "origin";
 const IMAGE: &str = "vmlinuz";
 
@@ -48,14 +48,14 @@ impl Boot {
         Ok(modules)
     }
 
-    /// The packages it comes from.
+    /// The packages that it comes from.
     pub fn origin(&self) -> Result<String> {
         let path = self.dir.join(ORIGIN);
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))
     }
 }
 
-/// The kernel from the cache, or from Debian if it is not there or not whole. `refresh` looks for a newer one.
+/// The kernel from the cache, or from Debian if the cache lacks it or has it damaged. `refresh` looks for a newer one.
 pub fn prepare(kernel: &Kernel, arch: Arch, suites: &mut Suites, refresh: bool) -> Result<Boot> {
     let kernels = cache::dir()?.join("kernels");
     let boot = Boot {
@@ -65,7 +65,7 @@ pub fn prepare(kernel: &Kernel, arch: Arch, suites: &mut Suites, refresh: bool) 
         return Ok(boot);
     }
     fs::create_dir_all(&kernels).with_context(|| format!("cannot create {}", kernels.display()))?;
-    // Made beside its place and then moved there, so that what lies there is always complete.
+    // Made beside its final folder and then moved there, so that the final folder is always complete.
     let scratch = tempfile::tempdir_in(&kernels).context("cannot create a folder for packages")?;
     let mut origin = String::new();
     let files = scratch.path().join("files");
@@ -78,7 +78,7 @@ pub fn prepare(kernel: &Kernel, arch: Arch, suites: &mut Suites, refresh: bool) 
             debs.push(lists.download(package, scratch.path())?);
             origin.push_str(&format!("{name} {version}\n"));
         }
-        // Only once all are there: none of another suite may come between.
+        // Only when all of them are there: no package of another suite may be among them.
         debs.iter().try_for_each(|deb| apt::unpack(deb, &files))
     })?;
     let made = scratch.path().join("made");
@@ -94,7 +94,7 @@ pub fn prepare(kernel: &Kernel, arch: Arch, suites: &mut Suites, refresh: bool) 
     Ok(boot)
 }
 
-/// Copies what a guest needs out of unpacked packages.
+/// Copies what a guest needs from unpacked packages.
 fn collect(unpacked: &Path, to: &Path) -> Result<()> {
     fs::create_dir(to)?;
     let all = files(unpacked)?;
@@ -149,7 +149,7 @@ fn write_sums(dir: &Path) -> Result<()> {
         .collect();
     let mut command = Command::new("sha256sum");
     command.current_dir(dir).arg("--").args(names);
-    let sums = process::capture(&mut command, "sum up a kernel's files")?;
+    let sums = process::capture(&mut command, "make checksums of a kernel's files")?;
     if sums.is_empty() {
         bail!("{} is empty", dir.display());
     }

@@ -1,6 +1,6 @@
 //! A table of kernels and tests.
 
-/// Rows under a head, each with a name and one cell a column.
+/// Rows under a head, each with a name and a cell for each column.
 #[derive(Debug, Default)]
 pub struct Table {
     head: Vec<String>,

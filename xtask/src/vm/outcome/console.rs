@@ -1,17 +1,17 @@
-//! Reading a guest kernel's console.
+//! Reads a guest kernel's console.
 
-/// Init writes this into the kernel's log before the tests: a warning before it is the kernel's own.
+/// Init writes this to the kernel's log before the tests. The tests did not cause the warnings before it.
 pub const TESTS_BEGIN: &str = "tcptrace-vm: tests begin";
 
 const CUT_HERE: &str = "[ cut here ]";
 const PANIC: &str = "Kernel panic - not syncing";
-/// Lines shown of one warning: its head, the registers, and most of its stack.
+/// How many lines of a warning are shown: its head, the registers, and most of its stack.
 const EXCERPT: usize = 40;
 
-/// What a console says about the kernel's health.
+/// The health of the kernel, according to its console.
 #[derive(Debug, Default, PartialEq)]
 pub struct Health {
-    /// An excerpt that starts with the kernel's own words for its panic.
+    /// An excerpt that starts with the kernel's message about its panic.
     pub panic: Option<String>,
     /// An excerpt for every warning since the tests began.
     pub warnings: Vec<String>,
@@ -22,7 +22,7 @@ pub struct Health {
 /// Reads a console.
 pub fn health(console: &str) -> Health {
     let lines: Vec<&str> = console.lines().map(str::trim_end).collect();
-    // The whole of it, when the kernel never got as far as the tests.
+    // The whole console if the kernel did not reach the tests.
     let begin = lines
         .iter()
         .position(|line| line.contains(TESTS_BEGIN))
@@ -44,7 +44,7 @@ pub fn health(console: &str) -> Health {
 
 fn is_warning(lines: &[&str], at: usize) -> bool {
     lines[at].contains(CUT_HERE)
-        // Most are inside of a cut; some, such as a sleep while atomic, are not.
+        // Most come after a cut line. Some, such as a sleep while atomic, do not.
         || (message(lines[at]).starts_with("BUG: ") && (at == 0 || !lines[at - 1].contains(CUT_HERE)))
 }
 

@@ -1,4 +1,4 @@
-//! How guests ended: what the kernel's console says, what init and the tests report, and what both together mean.
+//! The results of guests: the kernel's console, the reports of init and the tests, and what both mean together.
 
 pub mod console;
 pub mod report;

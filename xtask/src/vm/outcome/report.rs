@@ -1,4 +1,4 @@
-//! Reading what a guest reports: init's notices, and the results that the test program prints.
+//! Reads the report of a guest: init's notices, and the results that the test program prints.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,39 +11,39 @@ pub enum Outcome {
     Ok,
     /// It failed.
     Failed,
-    /// It was not run.
+    /// It did not run.
     Ignored,
-    /// It had begun and never ended: the guest did.
+    /// It began but did not end, because the guest ended.
     Cut,
 }
 
-/// What is known of a guest's tests; fed line by line.
+/// What is known about a guest's tests. It takes the report line by line.
 #[derive(Debug, Default)]
 pub struct Report {
     token: String,
-    /// The kernel's release, once init runs.
+    /// The kernel's release, as soon as init runs.
     pub release: Option<String>,
-    /// What init found wrong.
+    /// The problems that init reported.
     pub problems: Vec<String>,
-    /// The tests that were begun.
+    /// The tests that have begun.
     pub tests: BTreeMap<String, Outcome>,
-    /// How many tests there are, once the test program has said so.
+    /// The number of tests, as soon as the test program has printed it.
     pub planned: Option<usize>,
-    /// How many more there are that do not depend on the kernel and so are not run here.
+    /// The number of further tests that do not run here, because they do not depend on the kernel.
     pub left_to_host: usize,
-    /// What tests were ignored or done again, and why: a line each.
+    /// Which tests were ignored or repeated, and why: one line each.
     pub notes: Vec<String>,
     /// How long each test took.
     pub took: BTreeMap<String, Duration>,
-    /// The test program's exit code, once it has ended.
+    /// The test program's exit code, as soon as it has ended.
     pub end: Option<i32>,
     /// What the test program printed.
     pub output: String,
-    /// The test whose outcome is still to come.
+    /// The test whose outcome is not known yet.
     running: Option<String>,
-    /// When the last test ended, or the first began.
+    /// When the last test ended, or when the first one began.
     last: Duration,
-    /// The names of failed tests follow.
+    /// Whether the names of failed tests follow.
     in_failures: bool,
 }
 
@@ -56,7 +56,7 @@ impl Report {
         }
     }
 
-    /// Takes one line, or the beginning of one that was never finished, which came at this time.
+    /// Takes a line that came at this time, or the beginning of an unfinished one.
     pub fn line(&mut self, line: &str, at: Duration) {
         let line = line.trim_end_matches(['\r', '\n']);
         let (text, notice) = match Notice::parse(line, &self.token) {
@@ -76,8 +76,8 @@ impl Report {
         }
     }
 
-    /// The format is libtest's. On one CPU a test's name is printed when it begins and the outcome when it ends,
-    /// so lines that the test itself prints may come between.
+    /// The format is libtest's. On one CPU it prints a test's name when the test begins and the outcome when the
+    /// test ends, so lines that the test itself prints may come between.
     fn result(&mut self, line: &str, at: Duration) {
         if NOTES.iter().any(|note| line.starts_with(note)) {
             self.notes.push(line.into());
@@ -96,7 +96,7 @@ impl Report {
         } else if line == "failures:" {
             self.in_failures = true;
         } else if let (true, Some(name)) = (self.in_failures, line.strip_prefix("    ")) {
-            // The list at the end is right even if a test's own output looked like an outcome.
+            // This list at the end is right even if the output of a test looked like an outcome.
             if let Some(outcome) = self.tests.get_mut(name) {
                 *outcome = Outcome::Failed;
             }
@@ -113,14 +113,14 @@ impl Report {
             _ => return,
         };
         if let Some(name) = self.running.take() {
-            // One runs after the other.
+            // Tests run one after another.
             self.took.insert(name.clone(), at.saturating_sub(self.last));
             self.last = at;
             self.tests.insert(name, outcome);
         }
     }
 
-    /// How many tests have been run.
+    /// How many tests have run.
     pub fn ran(&self) -> usize {
         self.tests
             .values()
@@ -129,9 +129,9 @@ impl Report {
     }
 }
 
-/// How lines begin that the test program adds to libtest's.
+/// The beginnings of lines that the test program adds to libtest's.
 const NOTES: [&str; 2] = ["ignored: ", REPEATED];
-/// How a line begins that says that a test was done again.
+/// The beginning of a line about a repeated test.
 pub const REPEATED: &str = "repeated: ";
 
 fn between(line: &str, before: &str, after: &str) -> Option<usize> {
@@ -144,7 +144,7 @@ mod tests {
 
     use super::{Outcome, Report};
 
-    /// A line each second.
+    /// Reads a report with one line each second.
     fn report(text: &str) -> Report {
         let mut report = Report::new("t0k");
         for (second, line) in (0..).zip(text.split('\n')) {

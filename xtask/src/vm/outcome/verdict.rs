@@ -1,4 +1,4 @@
-//! What a guest's end means.
+//! Judges the result of a guest.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use anyhow::Result;
 use super::report::{Outcome, REPEATED, Report};
 use crate::vm::guest::Ended;
 
-/// Lines of a console or an output shown where its end matters.
+/// How many lines are shown of the end of a console or an output.
 const TAIL: usize = 30;
 
 /// How a guest as a whole ended.
@@ -15,19 +15,19 @@ const TAIL: usize = 30;
 pub enum End {
     /// Its tests ran and all passed.
     Ok,
-    /// A test failed, or the test program did.
+    /// A test or the test program failed.
     Failed,
-    /// The tests passed, but the kernel warned of something.
+    /// The tests passed, but the kernel printed a warning.
     Warned,
     /// The kernel panicked.
     Panicked,
     /// It took too long and was stopped.
     TimedOut,
-    /// It was gone before its tests had ended.
+    /// It ended before its tests had ended.
     Vanished,
     /// It ran no test.
     NoTest,
-    /// It was never started.
+    /// It was not started.
     NotStarted,
 }
 
@@ -45,7 +45,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Judges what came of a guest.
+    /// Judges the result of a guest.
     pub fn of(series: &'static str, ended: Result<Ended>) -> Self {
         match ended {
             Ok(ended) => Self {
@@ -77,7 +77,7 @@ impl Verdict {
         )
     }
 
-    /// How the guest ended, in a word for its column.
+    /// How the guest ended: a word for its column.
     pub fn word(&self) -> &'static str {
         match self.end {
             End::Ok => "ok",
@@ -101,18 +101,18 @@ impl Verdict {
         self.count(Outcome::Ignored)
     }
 
-    /// How often a test was done again.
+    /// How often a test was repeated.
     pub fn repeated(&self) -> usize {
         let notes = self.report.notes.iter();
         notes.filter(|note| note.starts_with(REPEATED)).count()
     }
 
-    /// How many tests do not depend on the kernel and were not run on it.
+    /// How many tests did not run on this kernel, because they do not depend on it.
     pub fn left_to_host(&self) -> usize {
         self.report.left_to_host
     }
 
-    /// What was ignored or done again, and why: a line each.
+    /// Which tests were ignored or repeated, and why: one line each.
     pub fn notes(&self) -> &[String] {
         &self.report.notes
     }
@@ -133,13 +133,13 @@ impl Verdict {
             Some(Outcome::Ok) => "ok",
             Some(Outcome::Failed) => "FAIL",
             Some(Outcome::Ignored) => "ignored",
-            // It is this test that the guest's end cut off.
+            // The end of the guest interrupted this test.
             Some(Outcome::Cut) => self.word(),
             None => "-",
         }
     }
 
-    /// What to show below the table: why it is not ok.
+    /// What to show below the table: why the guest is not ok.
     pub fn details(&self) -> Option<String> {
         (!self.details.is_empty()).then(|| self.details.join("\n"))
     }
@@ -155,7 +155,7 @@ fn end(ended: &Ended) -> End {
         _ if ended.health.panic.is_some() => End::Panicked,
         None if ended.timed_out => End::TimedOut,
         None => End::Vanished,
-        // A guest that was not made ready proves nothing, even if its tests pass.
+        // A guest that was not set up completely proves nothing, even if its tests pass.
         Some(code) if code != 0 || failed || !report.problems.is_empty() => End::Failed,
         Some(_) if report.ran() == 0 => End::NoTest,
         Some(_) if !ended.health.warnings.is_empty() => End::Warned,
@@ -200,7 +200,7 @@ fn details(ended: &Ended) -> Vec<String> {
     details
 }
 
-/// The part of libtest's output that tells of failures, or all if there is none.
+/// The part of libtest's output about failures, or all of it if there is no such part.
 fn failures(output: &str) -> String {
     match output.find("\nfailures:\n") {
         Some(start) => output[start..].trim().into(),
