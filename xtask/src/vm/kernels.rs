@@ -1,4 +1,5 @@
-//! The kernels of the matrix and where Debian has them. To change the matrix, change only this file.
+//! The kernels of the matrix and where Debian has them. To change the matrix, change this file, and the
+//! table in docs/compatibility.md.
 
 use std::collections::HashMap;
 

@@ -37,7 +37,8 @@ fn churn(place: Place) -> Result<()> {
     let count = match place {
         _ if slowness() > 1 => 1_000,
         Place::Btf => 50_000,
-        _ => 10_000,
+        // The classic tracepoint: see `of_churn` of `log/limits.rs`.
+        _ => 2_000,
     };
     let netns = Churn::netns()?;
     let more = ["", "--all-states", "--all-states --by comm"];

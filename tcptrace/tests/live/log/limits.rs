@@ -132,7 +132,13 @@ const OF_BOTH_ENDS: [(&str, &str); 9] = [
 /// The kernel skips runs if every core is busy, and too many sockets find no room. No transition may appear twice, and
 /// no more may be missing than the log says was skipped. No other test runs at the same time and causes skipped runs.
 fn of_churn(place: Place, arguments: &[&str]) -> Result<()> {
-    let count = 4000 / usize::try_from(slowness())?;
+    // In about one of ten million transitions the classic tracepoint does not run its program, and the kernel does not
+    // count that: with so few connections that hardly ever happens.
+    let count = match place {
+        Place::Btf => 4000,
+        _ => 1000,
+    };
+    let count = count / usize::try_from(slowness())?;
     let netns = Churn::netns()?;
     // The buffer has room for everything, however slowly the tool reads it.
     let arguments = [&["--buffer", "64MiB"], arguments].concat();
