@@ -8,6 +8,16 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 
+/// Whether `program` can be started and knows its version.
+pub fn is_installed(program: &str) -> bool {
+    let mut version = Command::new(program);
+    version
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    version.status().is_ok_and(|status| status.success())
+}
+
 /// Runs `command` to its end and shows its output; an error unless it succeeds. `doing` completes "cannot …".
 pub fn run(command: &mut Command, doing: &str) -> Result<()> {
     let status = status(command, doing)?;

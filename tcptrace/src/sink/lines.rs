@@ -62,7 +62,7 @@ impl Lines {
 }
 
 /// The view's heading with its line end; empty if it has none.
-pub fn heading_line(view: &dyn View<Record>) -> Vec<u8> {
+pub fn heading_line<T: ?Sized>(view: &dyn View<T>) -> Vec<u8> {
     let line = |heading| format!("{heading}\n").into_bytes();
     view.heading().map_or_else(Vec::new, line)
 }

@@ -3,7 +3,10 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
-use crate::view::{Page, View, parts::clean::clean};
+use crate::{
+    sink::lines::heading_line,
+    view::{Page, View, parts::clean::clean},
+};
 
 /// Moves the cursor to the upper left, and clears everything below it.
 const REDRAW: &[u8] = b"\x1b[H\x1b[2J";
@@ -53,9 +56,8 @@ impl<T: ?Sized> Screen<T> {
         } else if !self.view.is_for_programs() && !first {
             text.push(b'\n');
         }
-        if let Some(heading) = self.view.heading().filter(|_| first || redrawn) {
-            text.extend_from_slice(heading.as_bytes());
-            text.push(b'\n');
+        if first || redrawn {
+            text.extend_from_slice(&heading_line(&*self.view));
         }
         self.view.show(item, page, &mut text);
         text

@@ -1,7 +1,8 @@
 //! The truth about a socket, to compare a tracer's result with.
 
-use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use super::Span;
 
 /// Who opened the connection, seen from a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,4 +56,14 @@ pub struct Truth {
     pub before_ns: u64,
     /// It had entered its state by this time.
     pub after_ns: u64,
+}
+
+impl Truth {
+    /// When it entered its state.
+    pub fn entered(&self) -> Span {
+        Span {
+            before_ns: self.before_ns,
+            after_ns: self.after_ns,
+        }
+    }
 }

@@ -1,9 +1,6 @@
 //! `cargo xtask test`: all tests; those that load BPF programs run as root.
 
-use std::{
-    process::{Command, ExitCode, Stdio},
-    time::Instant,
-};
+use std::{process::ExitCode, time::Instant};
 
 use anyhow::{Result, bail};
 
@@ -82,16 +79,10 @@ fn plain(workspace: &Workspace, packages: &[Package], args: &[String]) -> Result
         .arg("--")
         .args(args);
     // The tests that are ignored elsewhere.
-    if has_dpkg() {
+    if process::is_installed("dpkg") {
         command.arg("--include-ignored");
     }
     Ok(process::status(&mut command, "run the tests")?.success())
-}
-
-fn has_dpkg() -> bool {
-    let mut dpkg = Command::new("dpkg");
-    dpkg.arg("--version").stdout(Stdio::null());
-    dpkg.status().is_ok_and(|status| status.success())
 }
 
 fn documentation(workspace: &Workspace, args: &[String]) -> Result<bool> {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    process::{Command, ExitCode, Stdio},
+    process::ExitCode,
     thread,
     time::{Duration, Instant},
 };
@@ -11,6 +11,7 @@ use std::{
 use anyhow::{Result, bail};
 
 use crate::{
+    process,
     vm::{
         arch::Arch,
         kernels::{KERNELS, Kernel},
@@ -98,12 +99,7 @@ fn one_more_than_cores() -> u8 {
 /// Checked first, because building and fetching take long.
 fn check_tools(arch: Arch) -> Result<()> {
     for (program, package) in arch.tools() {
-        let mut version = Command::new(program);
-        version
-            .arg("--version")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        if !version.status().is_ok_and(|status| status.success()) {
+        if !process::is_installed(program) {
             bail!(
                 "{program} is missing: install it, on Debian with `apt-get install --no-install-recommends {package}`"
             );

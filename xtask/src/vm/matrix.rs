@@ -127,20 +127,17 @@ impl Matrix<'_> {
         let mut command = vec![image::program("live"), "--color=never".into()];
         command.extend_from_slice(self.arguments);
         let mut environment = vec![
-            ("TCPTRACE_BIN", image::program("tcptrace")),
-            ("TCPTRACE_TEST_SLOWNESS", SLOWNESS.into()),
+            ("TCPTRACE_BIN".into(), image::program("tcptrace")),
+            ("TCPTRACE_TEST_SLOWNESS".into(), SLOWNESS.into()),
         ];
         if !self.all_tests {
-            environment.push(("TCPTRACE_TEST_KERNEL_ONLY", "1".into()));
+            environment.push(("TCPTRACE_TEST_KERNEL_ONLY".into(), "1".into()));
         }
-        let environment = environment.into_iter();
         let job = Job {
             token: token.clone(),
             port: self.arch.report_port().into(),
             command,
-            environment: environment
-                .map(|(name, value)| (name.into(), value))
-                .collect(),
+            environment,
         };
         let initramfs = file("initramfs");
         image::write(&initramfs, &boot, programs, &job)?;

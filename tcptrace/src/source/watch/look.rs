@@ -137,8 +137,7 @@ impl Live {
         let Some(last) = &self.dumped_at else {
             return true;
         };
-        last.lost != tracing.lost
-            || last.recursion_misses != tracing.recursion_misses
+        unseen(last) != unseen(tracing)
             || entered
                 .iter()
                 .any(|socket| socket.netns.is_none() || socket.local.port == 0)
@@ -192,9 +191,13 @@ impl Live {
     }
 }
 
+/// What changes when a socket enters the state and is not in the map.
+fn unseen(tracing: &Tracing) -> (u64, Option<u64>) {
+    (tracing.lost, tracing.recursion_misses)
+}
+
 /// Whether sockets may have entered the state between these.
 fn entered_since(earlier: &Tracing, later: &Tracing) -> bool {
-    let unseen = |tracing: &Tracing| (tracing.lost, tracing.recursion_misses);
     earlier.entered != later.entered || unseen(earlier) != unseen(later)
 }
 

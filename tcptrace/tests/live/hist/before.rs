@@ -17,7 +17,7 @@ use crate::{
         verdict::Findings,
     },
     hist::check::{Stay, agrees, quantiles_agree, stays},
-    run::hist::{Durations, end_all, judge, watch_all},
+    run::hist::{Durations, Report, end_all, judge, watch_all},
 };
 
 pub fn add(cases: &mut Cases) {
@@ -94,10 +94,7 @@ fn from_before(place: Place) -> Result<()> {
     };
 
     judge(&reports, |reports| {
-        let mut findings = Findings::default();
-        for report in reports {
-            findings.take(report.lossless());
-        }
+        let mut findings: Findings = reports.iter().map(Report::lossless).collect();
         let both = [Side::Client, Side::Server];
         let by_comm = |comm| Some(json!({ "comm": comm }));
         let cases = [

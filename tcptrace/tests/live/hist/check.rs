@@ -11,7 +11,7 @@ use testbed::{
 use crate::{
     harness::{
         tolerance::exact_ns,
-        verdict::{Findings, missing},
+        verdict::{Findings, counted},
     },
     run::hist::{Durations, Quantile, Report},
 };
@@ -72,10 +72,7 @@ pub fn agrees(found: &Durations, stays: &[Stay]) -> Result<()> {
 /// number of shorter durations must be between those that are certainly shorter and those that may be shorter.
 pub fn agrees_but_for(found: &Durations, stays: &[Stay], outliers: usize) -> Result<()> {
     let count = stays.len() as u64;
-    missing(count.saturating_sub(found.count), || {
-        format!("of {count}: {found:#?}")
-    })?;
-    ensure!(found.count == count, "not {count}: {found:#?}");
+    counted(found.count, count, || format!("{found:#?}"))?;
     let mut below = 0;
     let right = |border: u64, below: u64| -> Result<()> {
         let shorter = |of: fn(&Stay) -> u64| stays.iter().filter(|stay| of(stay) < border).count();

@@ -130,9 +130,9 @@ fn run(place: Place) -> Result<()> {
     let range = format!("{} {}", ports.start(), ports.end());
     netns.set("ipv4/ip_local_port_range", &range)?;
     // The kernel calls programs in the order in which they were attached: one witness before the tools, one after.
-    let before = Witness::new(&ports).map_err(Ignored::because_of)?;
+    let before = Witness::new(&ports).map_err(Ignored::because)?;
     let tools = watch_all(place, netns.inode(), &["--by pid", "--by comm", ""])?;
-    let after = Witness::new(&ports).map_err(Ignored::because_of)?;
+    let after = Witness::new(&ports).map_err(Ignored::because)?;
     let mut processes = Vec::new();
     for (more, comm) in ["decade-one", "decade-two", "decade-two"]
         .into_iter()
@@ -170,10 +170,7 @@ fn check(place: Place, reports: &[Report], processes: &[Own], truths: &Truths) -
     let [by_pid, by_comm, all] = reports else {
         anyhow::bail!("not three reports");
     };
-    let mut findings = Findings::default();
-    for report in reports {
-        findings.take(report.lossless());
-    }
+    let mut findings: Findings = reports.iter().map(Report::lossless).collect();
     let of_port = |port: u16| truths.get(&port).cloned().unwrap_or_default();
     let mut whole = Vec::new();
     for process in processes {

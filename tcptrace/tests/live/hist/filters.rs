@@ -189,7 +189,7 @@ fn children() -> Result<()> {
 
 /// Sockets of processes inside and outside of a group, from before the start and after it.
 fn cgroup() -> Result<()> {
-    let group = Cgroup::new("hist").map_err(Ignored::because_of)?;
+    let group = Cgroup::new("hist").map_err(Ignored::because)?;
     let mut stage = Stage::new()?;
     let mut inside = Actor::start(stage.netns(), "inside-group")?;
     group.take(inside.pid())?;

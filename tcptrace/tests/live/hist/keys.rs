@@ -154,7 +154,7 @@ fn lives(place: Place) -> Result<()> {
 }
 
 fn by_cgroup() -> Result<()> {
-    let group = Cgroup::new("hist-by").map_err(Ignored::because_of)?;
+    let group = Cgroup::new("hist-by").map_err(Ignored::because)?;
     let mut stage = Stage::new()?;
     let mut inside = Actor::start(stage.netns(), "inside")?;
     group.take(inside.pid())?;

@@ -8,7 +8,7 @@ use crate::{
         case::Cases,
         place::{BOTH, Place},
         tolerance::exact_ns,
-        verdict::{Findings, missing},
+        verdict::{Findings, counted, missing},
     },
     hist::check::Stay,
     run::hist::{Histogram, Report, end_all, judge, watch_all},
@@ -71,14 +71,10 @@ fn many_sockets(place: Place) -> Result<()> {
 fn right(report: &Report, finished: Stay, open: Stay) -> Result<()> {
     let sum = |number: fn(&Histogram) -> u64| report.sum("CLOSE_WAIT", number);
     let ended = sum(|one| one.finished.count + one.unknown + one.at_least.count);
-    let expected = (COUNT - LEFT) as u64;
-    missing(expected.saturating_sub(ended), || "ended".into())?;
-    ensure!(ended == expected, "{ended} have ended");
+    counted(ended, (COUNT - LEFT) as u64, || "ended".into())?;
     ensure!(sum(|one| one.unknown) > 0, "all are known");
     let still = sum(|one| one.so_far.exact.count + one.so_far.at_least.count);
-    let expected = LEFT as u64;
-    missing(expected.saturating_sub(still), || "still open".into())?;
-    ensure!(still == expected, "{still} are open");
+    counted(still, LEFT as u64, || "still open".into())?;
     for one in &report.histograms {
         ensure!(one.at_least.count == 0, "none is from before");
         for (durations, truth) in [(&one.finished, finished), (&one.so_far.exact, open)] {

@@ -13,7 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use testbed::{Family, Order, Side, Stage, clock::monotonic_ns};
 
 use crate::{
-    harness::{case::Cases, place::Place, scratch::Scratch, verdict::missing},
+    harness::{
+        case::Cases,
+        place::Place,
+        scratch::Scratch,
+        verdict::{counted, missing},
+    },
     hist::check::stays,
     run::{
         hist::{Histogram, READY, Report, judge, last, reports, start_all},
@@ -126,10 +131,7 @@ fn ends() -> Result<()> {
             judge(&[last(&outcome)?], |reports| {
                 reports[0].lossless()?;
                 let count = reports[0].only("CLOSE_WAIT")?.finished.count;
-                let made = made as u64;
-                missing(made.saturating_sub(count), || format!("{reports:#?}"))?;
-                ensure!(count == made, "{reports:#?}");
-                Ok(())
+                counted(count, made as u64, || format!("{reports:#?}"))
             })?;
         } else {
             let said = outcome.stdout.starts_with("All of ");
@@ -261,9 +263,7 @@ fn text() -> Result<()> {
         judge(&[last(json)?], |reports| {
             reports[0].lossless()?;
             let found = reports[0].sum("CLOSE_WAIT", |one| one.finished.count);
-            missing(5u64.saturating_sub(found), || format!("{reports:#?}"))?;
-            ensure!(found == 5, "{reports:#?}");
-            Ok(())
+            counted(found, 5, || format!("{reports:#?}"))
         })?;
     }
     Ok(())

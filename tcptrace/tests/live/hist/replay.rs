@@ -79,10 +79,7 @@ fn same(place: Place) -> Result<()> {
     log.end()?;
 
     let log = Log::of(place, &std::fs::read_to_string(&file)?)?.lossless()?;
-    let mut findings = Findings::default();
-    for report in &live {
-        findings.take(report.lossless());
-    }
+    let mut findings: Findings = live.iter().map(Report::lossless).collect();
     findings.take(all_the_same(&file, &live, &splits, &log));
     verdict::judge(
         log.skipped() + live.iter().map(Report::skipped).sum::<u64>(),

@@ -7,7 +7,7 @@ use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
-        tolerance::{at_least, let_them_age, within},
+        tolerance::{at_least, let_them_age, short_ns, within},
         verdict::{self, Findings},
     },
     run::{
@@ -144,12 +144,9 @@ fn was_closed(log: &Log, truth: &Truth, whose: &Whose, span: Span) -> Result<()>
         not_wrong(line, whose)?;
     }
     within(first.monotonic_ns, span)?;
-    let entered = Span {
-        before_ns: truth.before_ns,
-        after_ns: truth.after_ns,
-    };
+    let entered = truth.entered();
     match (&*first.duration, first.duration_ns) {
-        ("at_least", Some(spent)) => at_least(first.monotonic_ns, spent, entered)?,
+        ("at_least", Some(spent)) => at_least(first.monotonic_ns, spent, entered, short_ns())?,
         other => anyhow::bail!("wrong duration: {other:?}"),
     }
     // The log calls durations unknown if they began before it noticed skipped runs.
@@ -181,12 +178,9 @@ fn still_open(open: &[&Open], truth: &Truth, age: &str) -> Result<()> {
     let unseen = age == "exact" && found.age == "at_least";
     verdict::missing(u64::from(unseen), || format!("when it entered: {found:#?}"))?;
     ensure!(found.age == age, "not {age}: {found:#?}");
-    let entered = Span {
-        before_ns: truth.before_ns,
-        after_ns: truth.after_ns,
-    };
+    let entered = truth.entered();
     if age == "at_least" {
-        at_least(found.monotonic_ns, found.age_ns, entered)?;
+        at_least(found.monotonic_ns, found.age_ns, entered, short_ns())?;
     } else {
         within(found.monotonic_ns - found.age_ns, entered)?;
     }

@@ -174,7 +174,7 @@ fn all_namespaces() -> Result<()> {
 }
 
 fn cgroup() -> Result<()> {
-    let group = Cgroup::new("log").map_err(Ignored::because_of)?;
+    let group = Cgroup::new("log").map_err(Ignored::because)?;
     let mut stage = Stage::new()?;
     let netns = stage.netns().inode();
     let mut inside = Actor::start(stage.netns(), "inside-group")?;

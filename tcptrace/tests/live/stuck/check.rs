@@ -11,7 +11,7 @@ use testbed::{Role, Truth, clock::slowness};
 use crate::{
     harness::{
         kernel,
-        tolerance::{ABOVE_NS, EXACT_NS, short_ns},
+        tolerance::{at_least, not_above, short_ns, within},
     },
     run::snapshot::{Group, Snapshot, Socket},
 };
@@ -123,47 +123,31 @@ fn age_right(
     age: Age,
     listed: bool,
 ) -> Result<()> {
-    let since = snapshot
-        .monotonic_ns
-        .checked_sub(socket.age_ns)
-        .context("the age is longer than the uptime")?;
-    let slowness = u64::from(slowness());
-    let not_above = truth.before_ns - ABOVE_NS * (slowness - 1);
-    let (word, earliest, allowance) = match age {
-        Age::Exact => ("exact", truth.before_ns - EXACT_NS, EXACT_NS),
-        Age::AtLeast => ("at_least", not_above, short_ns()),
-        Age::AtLeastClosely => ("at_least", not_above, CLOSELY_NS * slowness),
-    };
-    let latest = truth.after_ns + allowance;
-    ensure!(
-        age == Age::Exact || snapshot.monotonic_ns > latest,
-        "the test looks too early: an age of 0 would pass, after {} us",
-        (snapshot.monotonic_ns - truth.after_ns) / 1000
-    );
+    let (now, entered) = (snapshot.monotonic_ns, truth.entered());
     if listed {
-        return ensure_not_above(since, not_above);
+        return not_above(now, socket.age_ns, entered);
     }
+    let word = if age == Age::Exact {
+        "exact"
+    } else {
+        "at_least"
+    };
     ensure!(
         socket.age == word,
         "the age is not {word}; {:?}",
         snapshot.tracing
     );
-    ensure_not_above(since, earliest)?;
-    ensure!(
-        since <= latest,
-        "too young by {} us",
-        (since - latest) / 1000
-    );
-    Ok(())
-}
-
-fn ensure_not_above(since: u64, earliest: u64) -> Result<()> {
-    ensure!(
-        since >= earliest,
-        "too old by {} us",
-        (earliest - since) / 1000
-    );
-    Ok(())
+    match age {
+        Age::Exact => {
+            let since = now.checked_sub(socket.age_ns);
+            within(since.context("the age is longer than the uptime")?, entered)
+        }
+        Age::AtLeast => at_least(now, socket.age_ns, entered, short_ns()),
+        Age::AtLeastClosely => {
+            let closely_ns = CLOSELY_NS * u64::from(slowness());
+            at_least(now, socket.age_ns, entered, closely_ns)
+        }
+    }
 }
 
 /// Computes the groups from the truth: by the first holder (or listener) and the remote. The remote port counts

@@ -108,7 +108,7 @@ fn parse(line: &str) -> Option<TraceLine> {
 fn histories() -> Result<()> {
     // A separate thread, because it changes its mounts.
     let thread = std::thread::spawn(|| -> Result<()> {
-        let witness = Witness::new(&(1100..=2900)).map_err(Ignored::because_of)?;
+        let witness = Witness::new(&(1100..=2900)).map_err(Ignored::because)?;
         let stage = Stage::new()?;
         stage.netns().set("ipv4/ip_local_port_range", "1100 2900")?;
         let mut scene = Scene::new(stage, Family::Ipv4)?;
