@@ -98,6 +98,12 @@ pub fn judge(runs: u64, checked: Result<()>) -> Result<()> {
     })
 }
 
+/// How many runs the kernel may drop without counting them, among this many transitions: about one in ten million on a
+/// busy machine, see docs/limits.md. A test of many transitions is repeated for one of them, a smaller test is not.
+pub fn uncounted(transitions: u64) -> u64 {
+    u64::from(transitions >= 100_000)
+}
+
 /// Accepts that as many things are missing as runs were skipped. For a test that runs alone and makes the kernel skip
 /// runs, so that to repeat it would not help.
 pub fn allow(runs: u64, checked: Result<()>) -> Result<()> {
