@@ -21,7 +21,10 @@ pub use settings::{
 };
 pub use state::TcpState;
 pub use track::{OwnerRecord, StateStart, TrackCounters, TrackedSocket, TransitionRecord};
-pub use walk::{HolderRecord, WalkState};
+pub use walk::{
+    NetnsCounts, NetnsIndex, QueueStep, ResumePoint, SharedSocket, SocketRecord, TcpOffsets,
+    WalkSettings, WalkState, WalkedTable,
+};
 pub use watch::{WatchCounters, WatchedSocket};
 
 /// `AF_INET` of `include/linux/socket.h`.

@@ -1,8 +1,6 @@
 //! The context that the kernel passes to an iterator's program.
 
-use aya_ebpf::{bindings::seq_file, cty::c_void};
-
-use crate::memory::TypedPtr;
+use aya_ebpf::cty::c_void;
 
 /// `struct bpf_iter__task { meta; task; }` and `struct bpf_iter__task_file { meta; task; fd; file; }`
 /// (`kernel/bpf/task_iter.c`): each member takes 8 bytes.
@@ -20,14 +18,8 @@ impl IteratorContext {
         unsafe { self.0.add(index).read_volatile() }
     }
 
-    /// `meta->seq`, the first member of the first member.
     #[inline(always)]
-    pub fn seq(&self) -> *mut seq_file {
-        TypedPtr(self.word(0) as *const u8).load(0)
-    }
-
-    #[inline(always)]
-    pub fn task(&self) -> TypedPtr {
-        TypedPtr(self.word(1) as *const u8)
+    pub fn task(&self) -> *const u8 {
+        self.word(1) as *const u8
     }
 }

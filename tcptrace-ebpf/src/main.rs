@@ -1,6 +1,6 @@
-//! The kernel side of tcptrace: keeps a map of the sockets that are in the watched state now, finds
-//! the processes that have them open, reports every transition with its owner, and counts how long
-//! sockets stay in each state.
+//! The kernel side of tcptrace that is attached: keeps a map of the sockets that are in the watched
+//! state now, reports every transition with its owner, and counts how long sockets stay in each
+//! state. The walk over descriptors is a program of its own, in `walk`.
 #![no_std]
 #![no_main]
 
@@ -12,7 +12,7 @@ mod settings;
 mod sock;
 mod tracepoint;
 mod track;
-mod walk;
+mod typed;
 mod watch;
 
 #[cfg(not(test))]

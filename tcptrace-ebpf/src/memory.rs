@@ -1,25 +1,19 @@
 //! Reading the kernel's memory.
 
-use aya_ebpf::helpers::bpf_probe_read_kernel;
+use core::mem::MaybeUninit;
 
-/// A pointer whose type the verifier knows: it checks each load.
-#[derive(Clone, Copy)]
-pub struct TypedPtr(pub *const u8);
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 
-impl TypedPtr {
-    /// Loads the member at `offset`.
-    #[inline(always)]
-    pub fn load<T: Copy>(self, offset: u32) -> T {
-        // SAFETY: the verifier refuses the program unless the offset is within the type, and a load
-        // through a stale pointer yields zeros instead of a fault.
-        unsafe { self.0.add(offset as usize).cast::<T>().read_volatile() }
-    }
-}
-
-/// Reads from any kernel address; returns 0 if it cannot be read, like a typed load.
+/// Reads integers from any kernel address; gives 0 if it cannot be read, like a typed load. That needs
+/// no branch: the helper fills what it cannot read with zeros (`bpf_probe_read_kernel_common`,
+/// `kernel/trace/bpf_trace.c`).
 #[inline(always)]
 pub fn peek<T: Copy + Default>(address: *const u8, offset: u32) -> T {
-    // SAFETY: the helper checks the address.
-    unsafe { bpf_probe_read_kernel(address.wrapping_add(offset as usize).cast::<T>()) }
-        .unwrap_or_default()
+    let mut value = MaybeUninit::<T>::uninit();
+    let source = address.wrapping_add(offset as usize).cast();
+    // SAFETY: the helper writes this many bytes and checks the address; any bits are integers.
+    unsafe {
+        bpf_probe_read_kernel(value.as_mut_ptr().cast(), size_of::<T>() as u32, source);
+        value.assume_init()
+    }
 }

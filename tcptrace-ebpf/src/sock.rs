@@ -3,10 +3,7 @@
 use aya_ebpf::helpers::bpf_get_socket_cookie;
 use tcptrace_common::{AF_INET, AF_INET6, WatchedSocket};
 
-use crate::{
-    memory::{TypedPtr, peek},
-    settings::setting,
-};
+use crate::{memory::peek, settings::setting, typed::TypedPtr};
 
 /// `struct sock` as `tp_btf` passes it.
 #[derive(Clone, Copy)]

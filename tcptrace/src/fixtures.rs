@@ -17,14 +17,14 @@ use crate::{
     model::{
         caveat::Caveat,
         filter::Filter,
-        owner::{Holder, KnownBy, Owner, Process},
+        owner::{Holder, KnownBy, Owner, Process, Via},
         recording::{NamedNetns, RecordingHeader},
         request::LogFilters,
         socket::{Details, Endpoint, Family, Identity, Protocol, Role, Since, Socket, Timer},
         stuck::{
             look::{
                 Coverage, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look,
-                ProcessInfo, Tracing,
+                ProcessInfo, Sent, Tracing, Waiting,
             },
             snapshot::{Snapshot, Watched},
         },
@@ -48,7 +48,9 @@ pub fn end(address: &str, port: u16) -> Endpoint {
 pub fn holder(pid: u32, comm: &str, fd: u32) -> Holder {
     Holder {
         pid,
-        fd,
+        tid: None,
+        fd: Some(fd),
+        via: Via::Descriptor,
         comm: comm.into(),
     }
 }
@@ -74,7 +76,7 @@ pub fn recording_header() -> RecordingHeader {
 pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> Listed {
     Listed {
         netns: NETNS,
-        cookie,
+        cookie: Some(cookie),
         interface: 0,
         family: Family::of(local.address),
         local,
@@ -82,12 +84,19 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
         state: TcpState::CloseWait,
         listed_ns: NOW_NS,
         last_ack_ns: Some(NOW_NS - seconds * SECOND),
+        backlog: None,
+        sent: None,
         details: Details {
             inode: u32::try_from(cookie * 10).expect("tests give small cookies"),
             uid: 1000,
             recv_queue: 1,
             send_queue: 0,
-            timer: Timer::None,
+            timer: Some(Timer::None),
+            keepalive: Some(false),
+            bytes_received: Some(512),
+            bytes_acked: Some(128),
+            last_data_ns: Some(NOW_NS - seconds * SECOND),
+            touched_ns: None,
             cgroup_id: None,
             mptcp: false,
         },
@@ -98,7 +107,7 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
 pub fn entered(listed: &Listed, seconds: u64) -> Entered {
     Entered {
         since_ns: NOW_NS - seconds * SECOND,
-        cookie: Some(listed.cookie),
+        cookie: listed.cookie,
         netns: Some(listed.netns),
         interface: Some(listed.interface),
         from_listener: None,
@@ -108,11 +117,10 @@ pub fn entered(listed: &Listed, seconds: u64) -> Entered {
     }
 }
 
-pub fn held(listed: &Listed, backlog: Option<u32>, holder: Holder) -> Descriptor {
+pub fn held(listed: &Listed, holder: Holder) -> Descriptor {
     Descriptor {
         inode: listed.details.inode.into(),
         holder,
-        backlog,
     }
 }
 
@@ -130,6 +138,8 @@ pub fn call_holders(look: &mut Look, comm: &str) {
 pub fn listening(address: &str, port: u16, inode: u32, queued: u32) -> Listening {
     Listening {
         netns: NETNS,
+        interface: 0,
+        transparent: None,
         local: end(address, port),
         v6_only: None,
         inode,
@@ -152,13 +162,13 @@ pub fn look() -> Look {
         time: UNIX_EPOCH + Duration::from_nanos(1_795_000_000_123_456_789),
         monotonic_ns: NOW_NS,
         entered: Vec::new(),
-        younger: 0,
         listed: Vec::new(),
         coverage: Coverage {
-            dumped: [NETNS].into(),
-            queried: [].into(),
+            complete: [NETNS].into(),
         },
         listening: Vec::new(),
+        waiting: Vec::new(),
+        dead: Vec::new(),
         held: Some(Descriptors::default()),
         processes: HashMap::new(),
         cgroups: HashMap::new(),
@@ -185,31 +195,46 @@ pub fn snapshot(look: Look) -> Snapshot {
 /// forgets to close (`nginx`) and has a connection waiting to be accepted.
 pub fn busy_look() -> Look {
     let server = end("10.0.0.7", 8080);
-    let first = listed(1, end("10.0.0.2", 40001), server, 700);
-    let second = listed(2, end("10.0.0.2", 40002), server, 90);
-    let forgotten = listed(
+    let mut first = listed(1, end("10.0.0.2", 40001), server, 700);
+    let mut second = listed(2, end("10.0.0.2", 40002), server, 90);
+    // A client's SYN is acknowledged beside its data.
+    let sent = Sent {
+        acked: 101,
+        in_flight: 0,
+        unsent: 0,
+        bytes: 100,
+        again: 0,
+    };
+    (first.sent, second.sent) = (Some(sent), Some(sent));
+    let mut forgotten = listed(
         3,
         end("::ffff:10.0.0.2", 443),
         end("::ffff:192.0.2.9", 51000),
         65,
     );
+    forgotten.backlog = Some(511);
     let mut waiting = listed(4, end("10.0.0.2", 443), end("192.0.2.8", 51001), 40);
     waiting.details.inode = 0;
     waiting.details.recv_queue = 78;
     let mut look = look();
     look.entered = vec![entered(&second, 91)];
     look.held = Some(Descriptors::new(vec![
-        held(&first, Some(0), holder(4242, "java", 57)),
-        held(&second, Some(0), holder(4242, "java", 58)),
-        held(&second, Some(0), holder(4300, "sh", 58)),
-        held(&forgotten, Some(511), holder(80, "nginx", 9)),
+        held(&first, holder(4242, "java", 57)),
+        held(&second, holder(4242, "java", 58)),
+        held(&second, holder(4300, "sh", 58)),
+        held(&forgotten, holder(80, "nginx", 9)),
         Descriptor {
             inode: 990,
             holder: holder(80, "nginx", 6),
-            backlog: Some(511),
         },
     ]));
     look.listening = vec![listening("0.0.0.0", 443, 990, 1)];
+    look.waiting = vec![Waiting {
+        listener: 990,
+        netns: NETNS,
+        local: waiting.local,
+        remote: waiting.remote,
+    }];
     look.listed = vec![first, second, forgotten, waiting];
     look.processes = [
         (4242, process(500)),

@@ -35,7 +35,13 @@ const MAY_IMPORT: [(&str, &[&str]); 26] = [
     ),
     (
         "source::walk",
-        &["model", "source::error", "source::bpf", "source::machine"],
+        &[
+            "model",
+            "source::error",
+            "source::bpf",
+            "source::diag",
+            "source::machine",
+        ],
     ),
     ("source::diag", &["model", "source::machine"]),
     ("source::recording", &["model"]),

@@ -52,12 +52,16 @@ impl Workspace {
         self.root.join("target/bpf")
     }
 
-    /// The committed BPF object.
-    pub fn bpf_object(&self) -> PathBuf {
-        self.root.join("tcptrace/src/source/bpf/tcptrace.bpf.o")
+    /// The committed BPF objects: the binary that cargo builds, and where its object is committed.
+    pub fn bpf_objects(&self) -> [(&'static str, PathBuf); 2] {
+        let source = self.root.join("tcptrace/src/source");
+        [
+            ("tcptrace", source.join("bpf/tcptrace.bpf.o")),
+            ("walk", source.join("walk/walk.bpf.o")),
+        ]
     }
 
-    /// The committed digest of the sources that the object was made from.
+    /// The committed digest of the sources that the objects were made from.
     pub fn bpf_digest(&self) -> PathBuf {
         self.root
             .join("tcptrace/src/source/bpf/tcptrace.bpf.digest")

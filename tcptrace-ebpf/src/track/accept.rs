@@ -16,12 +16,7 @@ use super::{
     read_sock::{RawSock, ReadSock as _},
     table::{self, Table, fill_in, hand_over},
 };
-use crate::{
-    file::socket_of_file,
-    memory::{TypedPtr, peek},
-    settings::setting,
-    sock::is_ip,
-};
+use crate::{file::socket_of_file, memory::peek, settings::setting, sock::is_ip, typed::TypedPtr};
 
 /// `struct syscall_trace_exit { struct trace_entry ent; int nr; long ret; }`
 /// (`kernel/trace/trace.h`): the result follows the common header (8 bytes) and the number of the

@@ -4,7 +4,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use super::{counters::count, owner::PIDS};
-use crate::{memory::TypedPtr, settings::setting};
+use crate::{settings::setting, typed::TypedPtr};
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)` (`sched_process_fork`,
 /// `include/trace/events/sched.h`); also called for every thread.

@@ -15,10 +15,7 @@ use aya_ebpf::{
 };
 use tcptrace_common::{MAX_COMMS, OwnerRecord, TrackSettings};
 
-use crate::{
-    memory::{TypedPtr, peek},
-    settings::setting,
-};
+use crate::{memory::peek, settings::setting, typed::TypedPtr};
 
 /// Processes whose sockets are wanted. The map is preallocated: up to 6.0 the kernel warns about
 /// any other kind of map in a program on a classic tracepoint.

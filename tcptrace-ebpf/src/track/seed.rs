@@ -18,7 +18,7 @@ use crate::{file::socket_of_file, iterator::IteratorContext, sock::is_ip};
 pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
     let context = IteratorContext::new(ctx);
     let (task, file) = (context.task(), context.word(3) as *const u8);
-    if task.0.is_null() || file.is_null() {
+    if task.is_null() || file.is_null() {
         return 0;
     }
     let Some(sock) = socket_of_file(file) else {
@@ -29,7 +29,7 @@ pub extern "C" fn seed(ctx: *mut c_void) -> i32 {
     if !is_ip(sock.family()) || (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP) {
         return 0;
     }
-    hold(&sock, &owner::holder(task.0));
+    hold(&sock, &owner::holder(task));
     0
 }
 

@@ -4,7 +4,7 @@ use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::model::{
     hist::key::Part,
-    request::{AcceptChoice, HookChoice},
+    request::{AcceptChoice, HookChoice, WalkChoice},
 };
 
 impl ValueEnum for HookChoice {
@@ -36,6 +36,22 @@ impl ValueEnum for AcceptChoice {
                  io_uring's accepts)"
             }
             Self::Listener => "Not detected: a connection belongs to the process that listens",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+impl ValueEnum for WalkChoice {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Auto, Self::Tasks, Self::Files, Self::Proc]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Auto => "The first that works of tasks, files, proc",
+            Self::Tasks => "The kernel walks the descriptors of each thread (Linux 5.17 or later)",
+            Self::Files => "The kernel runs a program for each descriptor (Linux 5.8 or later)",
+            Self::Proc => "`sock_diag` in each namespace, and /proc/*/fd: slower, no residue",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }

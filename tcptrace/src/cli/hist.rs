@@ -9,7 +9,7 @@ use crate::{
     cli::{filters::FilterArguments, values},
     model::{
         hist::{durations::Selection, key::Part},
-        request::{AcceptChoice, HistRequest, HistShow, HookChoice},
+        request::{AcceptChoice, HistRequest, HistShow, HookChoice, WalkChoice},
     },
 };
 
@@ -45,6 +45,9 @@ pub struct Hist {
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,
+    /// How to find sockets from before the start, and the processes that hold them
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    walk: WalkChoice,
     /// How to find out which process accepts a connection
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     accept: AcceptChoice,
@@ -101,6 +104,7 @@ impl Hist {
             interval: self.interval,
             duration: self.duration,
             hook: self.hook,
+            walk: self.walk,
             accept: self.accept,
             max_sockets: self.max_sockets,
             verbose: self.verbose,

@@ -7,7 +7,9 @@ use tcptrace_common::TcpState;
 
 use crate::{
     cli::{filters::FilterArguments, values},
-    model::request::{AcceptChoice, HookChoice, LogFilters, LogRequest, LogShow, Rotation},
+    model::request::{
+        AcceptChoice, HookChoice, LogFilters, LogRequest, LogShow, Rotation, WalkChoice,
+    },
 };
 
 /// What the command can be used for.
@@ -58,6 +60,9 @@ pub struct Log {
     /// How to attach to the kernel
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,
+    /// How to find sockets from before the start, and the processes that hold them
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    walk: WalkChoice,
     /// How to find out which process accepts a connection
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     accept: AcceptChoice,
@@ -93,6 +98,7 @@ impl Log {
             }),
             duration: self.duration,
             hook: self.hook,
+            walk: self.walk,
             accept: self.accept,
             buffer: self.buffer,
             max_sockets: self.max_sockets,

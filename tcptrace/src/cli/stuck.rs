@@ -7,7 +7,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     cli::{filters::FilterArguments, values},
-    model::request::{HookChoice, StuckRequest, StuckShow},
+    model::request::{HookChoice, StuckRequest, StuckShow, WalkChoice},
 };
 
 /// What the command can be used for.
@@ -39,9 +39,12 @@ pub struct Stuck {
     /// End after this time
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]
     duration: Option<Duration>,
-    /// How to attach to the kernel
+    /// How to attach to the kernel; not with --once, which attaches nothing
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     hook: HookChoice,
+    /// How to find sockets and the processes that hold them
+    #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
+    walk: WalkChoice,
     /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
@@ -95,6 +98,7 @@ impl Stuck {
             interval: self.interval,
             duration: self.duration,
             hook: self.hook,
+            walk: self.walk,
             max_sockets: self.max_sockets,
             verbose: self.verbose,
         }

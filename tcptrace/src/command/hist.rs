@@ -57,9 +57,6 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     let mut session = HistSession::start(request, filter, caveats)?;
     let mut looks = ticks(LOOK);
     let mut intervals = request.interval.map(ticks);
-    if let Some(intervals) = &mut intervals {
-        intervals.tick().await;
-    }
     loop {
         let interval = async {
             match &mut intervals {
@@ -92,6 +89,7 @@ fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
     TrackOptions {
         hook: request.hook,
         accept: request.accept,
+        walk: request.walk,
         filter: filter::by_socket(filter),
         owner_filter: filter::by_owner(filter, &[]),
         hist: HistSettings {

@@ -94,6 +94,7 @@ fn options(request: &LogRequest, filter: &Filter) -> TrackOptions {
     TrackOptions {
         hook: request.hook,
         accept: request.accept,
+        walk: request.walk,
         filter: filter::by_socket(filter),
         owner_filter: filter::by_owner(filter, &request.show.filters.states),
         hist: HistSettings::default(),

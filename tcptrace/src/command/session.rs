@@ -66,9 +66,10 @@ pub fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Ticks that do not come in a burst after a delay. The first comes at once.
+/// Ticks that do not come in a burst after a delay. The first comes after one period: one that came
+/// at once would take a millisecond.
 pub fn ticks(period: Duration) -> time::Interval {
-    let mut ticks = time::interval(period);
+    let mut ticks = time::interval_at(time::Instant::now() + period, period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }

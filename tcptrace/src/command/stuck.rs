@@ -27,9 +27,6 @@ use crate::{
     view::stuck::summary::summary,
 };
 
-/// Room for sockets that enter the state during a single look.
-const SOCKETS_OF_ONE_LOOK: u32 = 65_536;
-
 /// Runs the command.
 ///
 /// # Errors
@@ -53,11 +50,8 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     let mut tracker = Tracker::new(watched.state);
     let mut session = SessionSummary::default();
     let mut ticks = ticks(request.interval);
-    ticks.tick().await;
     loop {
-        let look = live
-            .look(tracker.earlier())
-            .context("looking at the machine")?;
+        let look = live.look().context("looking at the machine")?;
         let snapshot = snapshot(look, &mut tracker, &watched);
         session.add(&snapshot, tracker.found(), tracker.left_unseen());
         screen.show(&snapshot)?;
@@ -74,15 +68,15 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Attaches the kernel side, and prints how it works if the user asks for it.
+/// Attaches the kernel side unless it looks only once, and prints how it works if the user asks for
+/// it.
 fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
     let useful_missing = privileges::check()?;
     let options = WatchOptions {
         state: watched.state,
         hook: request.hook,
         filter: filter::by_socket(&watched.filter),
-        // A single look cannot fill a large map, and making one takes 5 ms.
-        max_sockets: (request.max_sockets).or(request.once.then_some(SOCKETS_OF_ONE_LOOK)),
+        max_sockets: request.max_sockets,
         messages: request.verbose >= 2,
     };
     let scope = Scope {
@@ -91,12 +85,16 @@ fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
         netns: watched.filter.netns,
         family: watched.filter.family,
     };
-    let mut live = Live::start(&options, scope, useful_missing)?;
+    let mut live = if request.once {
+        Live::once(request.walk, scope, useful_missing)?
+    } else {
+        Live::start(&options, request.walk, scope, useful_missing)?
+    };
     if request.verbose >= 1 {
-        writeln!(io::stderr(), "tcptrace: {}", live.kernel().describe())?;
+        writeln!(io::stderr(), "tcptrace: {}", live.describe())?;
     }
-    if options.messages {
-        live.kernel().print_messages()?;
+    if let Some(kernel) = live.kernel().filter(|_| options.messages) {
+        kernel.print_messages()?;
     }
     Ok(live)
 }

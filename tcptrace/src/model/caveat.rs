@@ -25,6 +25,9 @@ pub enum Caveat {
     UnreadDescriptors,
     /// Descriptors could not be read at all, for this reason.
     UnknownHolders(String),
+    /// Sockets that are closed in the network and still open in a process are not looked for: no
+    /// table but the walk shows them.
+    ResidueNotLookedFor,
     /// The filter leaves out control groups that are created from now on.
     NewControlGroupsLeftOut,
     /// Lines of a recording that could not be read.
@@ -118,6 +121,7 @@ impl Caveat {
             Self::UnreadableProcesses(_) => "unreadable_processes",
             Self::UnreadDescriptors => "unread_descriptors",
             Self::UnknownHolders(_) => "unknown_holders",
+            Self::ResidueNotLookedFor => "residue_not_looked_for",
             Self::NewControlGroupsLeftOut => "new_control_groups_left_out",
             Self::DamagedLines { .. } => "damaged_lines",
             Self::BrokenOff { .. } => "broken_off",
@@ -157,6 +161,7 @@ impl Caveat {
             } => Some(transitions.saturating_add(*sockets).saturating_add(*runs)),
             Self::UnreadDescriptors
             | Self::UnknownHolders(_)
+            | Self::ResidueNotLookedFor
             | Self::NewControlGroupsLeftOut
             | Self::BrokenOff { .. }
             | Self::RecordedWithFilters { .. }

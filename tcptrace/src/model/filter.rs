@@ -9,6 +9,7 @@ use tcptrace_common::TcpState;
 use crate::model::{
     owner::{Holder, Owner},
     socket::{Endpoint, Family, Identity, Socket, common_form},
+    stuck::residue::Residue,
     transition::Record,
 };
 
@@ -48,6 +49,17 @@ impl Filter {
         self.processes_fit(openers, holders)
             && self.cgroup_fits(socket.cgroup.as_deref())
             && self.identity_fits(&socket.identity)
+    }
+
+    /// Whether the residue is wanted. Which control group made it is not known, so that it matches
+    /// none.
+    #[must_use]
+    pub fn passes_residue(&self, residue: &Residue) -> bool {
+        self.ends_fit(residue.local, residue.remote)
+            && self.netns.is_none_or(|netns| residue.netns == netns)
+            && self.family.is_none_or(|family| residue.family == family)
+            && self.processes_fit(std::iter::empty(), residue.holders.iter())
+            && self.cgroup_fits(None)
     }
 
     /// Whether a line of a log is wanted: about a wanted socket, and into or out of one of `states`

@@ -110,7 +110,9 @@ object! {
     HolderFields {
         pid: u32,
         comm: Option<String>,
-        fd: u32,
+        tid: Option<u32>,
+        fd: Option<u32>,
+        via: Option<String>,
     }
 }
 

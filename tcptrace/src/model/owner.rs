@@ -60,13 +60,40 @@ impl Owner {
     }
 }
 
-/// One file descriptor that refers to the socket.
+/// How a process holds a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Via {
+    /// By a file descriptor.
+    Descriptor,
+    /// By the files that it registered with `io_uring`.
+    IoUring,
+    /// By a mapping of the socket's memory.
+    Mapping,
+    /// A message with a descriptor of it waits in one of the process's Unix sockets.
+    InFlight,
+    /// By a system call that goes on, although the descriptor is closed.
+    InUse,
+}
+
+names!(Via {
+    Descriptor => "descriptor",
+    IoUring => "io_uring",
+    Mapping => "mapping",
+    InFlight => "in_flight",
+    InUse => "in_use",
+});
+
+/// A process that holds the socket, and how.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Holder {
     /// The process.
     pub pid: u32,
-    /// The descriptor's number in it.
-    pub fd: u32,
+    /// The thread, if it has a table of descriptors of its own.
+    pub tid: Option<u32>,
+    /// The descriptor's number.
+    pub fd: Option<u32>,
+    /// How it holds the socket.
+    pub via: Via,
     /// The process's name as the kernel has it: not yet fit for a terminal.
     pub comm: String,
 }
@@ -75,13 +102,14 @@ pub struct Holder {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listener {
     /// The processes that have it open, the oldest first, because forked workers share a listener.
-    /// `None` if descriptors could not be read.
+    /// If several listeners may be meant, the holders of all of them. `None` if descriptors could
+    /// not be read.
     pub holders: Option<Vec<Holder>>,
     /// The process that listens, according to a log.
     pub opener: Option<Owner>,
-    /// Connections that wait to be accepted.
+    /// Connections that wait to be accepted; `None` also if several listeners may be meant.
     pub queued: Option<u32>,
-    /// How many may wait.
+    /// How many may wait; likewise.
     pub backlog: Option<u32>,
 }
 
@@ -97,12 +125,36 @@ impl Listener {
         }
     }
 
-    /// Pid and name of the first process that has it open, otherwise of the one that listens.
+    /// Pid and name of the process that has it open, if it is only one; where no process is known to
+    /// have it open, of the one that listens.
     #[must_use]
     pub fn process(&self) -> Option<(u32, &str)> {
-        let held = self.holders.as_deref().and_then(first_named);
-        held.or_else(|| self.opener.as_ref().map(Owner::named))
+        match self.holders.as_deref() {
+            None | Some([]) => self.opener.as_ref().map(Owner::named),
+            Some(holders) => only_process(holders),
+        }
     }
+
+    /// The processes that may be meant, if there are several: each can accept from the queue.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<(u32, &str)> {
+        let mut all: Vec<(u32, &str)> = Vec::new();
+        for holder in self.holders.iter().flatten() {
+            if all.iter().all(|(pid, _)| *pid != holder.pid) {
+                all.push((holder.pid, &holder.comm));
+            }
+        }
+        if all.len() > 1 { all } else { Vec::new() }
+    }
+}
+
+/// Pid and name of the process that all of them are, if it is only one.
+#[must_use]
+pub fn only_process(holders: &[Holder]) -> Option<(u32, &str)> {
+    let (pid, comm) = first_named(holders)?;
+    (holders.iter())
+        .all(|holder| holder.pid == pid)
+        .then_some((pid, comm))
 }
 
 /// Pid and name of the first of them.

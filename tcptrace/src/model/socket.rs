@@ -168,7 +168,7 @@ names!(Timer {
     ZeroWindowProbe => "zero_window_probe",
 });
 
-/// What `sock_diag` reports about a socket at one look.
+/// What a look shows about a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Details {
     /// 0 if no process has it open.
@@ -179,24 +179,22 @@ pub struct Details {
     pub recv_queue: u32,
     /// Bytes sent and not acknowledged.
     pub send_queue: u32,
-    /// The timer that runs.
-    pub timer: Timer,
+    /// The timer that runs; `None` if this kernel does not show it.
+    pub timer: Option<Timer>,
+    /// Whether keepalive is on (`SO_KEEPALIVE`).
+    pub keepalive: Option<bool>,
+    /// Bytes received from the peer.
+    pub bytes_received: Option<u64>,
+    /// Bytes that the peer has acknowledged; a SYN that this end sent counts as one.
+    pub bytes_acked: Option<u64>,
+    /// The latest moment at which the last data can have arrived, in ns of `CLOCK_MONOTONIC`.
+    pub last_data_ns: Option<u64>,
+    /// The last moment at which anything touched the connection, likewise (`tcp_mstamp`).
+    pub touched_ns: Option<u64>,
     /// Its control group's id (5.8 and later).
     pub cgroup_id: Option<u64>,
     /// Whether it is a subflow of an MPTCP connection.
     pub mptcp: bool,
-}
-
-impl Details {
-    /// Whether keepalive is on: unknown while another timer hides the keepalive timer.
-    #[must_use]
-    pub fn keepalive(&self) -> Option<bool> {
-        match self.timer {
-            Timer::Keepalive => Some(true),
-            Timer::None => Some(false),
-            Timer::Retransmit | Timer::ZeroWindowProbe => None,
-        }
-    }
 }
 
 /// A socket in a state, with everything that is known about it from a look at the machine or from a
@@ -210,7 +208,7 @@ pub struct Socket {
     /// Since when.
     pub since: Since,
     /// `None` where the kernel could not be asked.
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
     /// Every descriptor that refers to it, by pid and fd; `None` if descriptors could not be read.
     pub holders: Option<Vec<Holder>>,
     /// The process that connected, accepted or listens, according to a log; a look at the machine
@@ -280,12 +278,22 @@ impl Socket {
     }
 
     /// Pid and name of the process that the socket is counted under: the first holder, otherwise
-    /// the first process that has its listener open, otherwise the opener.
+    /// the only process that can accept it, otherwise the opener.
     #[must_use]
     pub fn process(&self) -> Option<(u32, &str)> {
         let held = self.holders.as_deref().and_then(first_named);
         held.or_else(|| self.listener.as_ref()?.process())
             .or_else(|| self.opener.as_ref().map(Owner::named))
+    }
+
+    /// The processes that may be meant, if several can accept it.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<(u32, &str)> {
+        if self.holders.as_ref().is_some_and(|held| !held.is_empty()) {
+            return Vec::new();
+        }
+        let listener = self.listener.as_ref();
+        listener.map_or_else(Vec::new, Listener::candidates)
     }
 
     /// Its age at the moment `now_ns`, in ns.

@@ -8,7 +8,7 @@ use crate::model::{
     hist::key::Key,
     owner::{Owner, Process},
     socket::{Identity, Since},
-    stuck::look::{Coverage, Descriptors, Entered, Listed, Listening},
+    stuck::look::{Coverage, Descriptors, Entered, Listed, Listening, Waiting},
 };
 
 /// A transition as the kernel side saw it.
@@ -43,6 +43,8 @@ pub struct BeforeStart {
     pub listed: Vec<Listed>,
     /// Those in `LISTEN`.
     pub listening: Vec<Listening>,
+    /// The connections in their accept queues, as far as these could be read.
+    pub waiting: Vec<Waiting>,
     /// The holders of listeners; `None` if descriptors were not read.
     pub descriptors: Option<Descriptors>,
 }
@@ -78,6 +80,8 @@ pub struct OpenSockets {
     pub listed: Vec<Listed>,
     /// Listeners in the same namespaces.
     pub listening: Vec<Listening>,
+    /// The connections in their accept queues, as far as these could be read.
+    pub waiting: Vec<Waiting>,
     /// Which namespaces were listed.
     pub coverage: Coverage,
     /// The holders of the listed sockets; `None` if descriptors were not read.

@@ -71,6 +71,17 @@ pub enum StartError {
         /// What the kernel said.
         reason: String,
     },
+    /// The requested way to walk over descriptors does not work here.
+    #[error(
+        "descriptors cannot be walked over by {way} on this machine: {reason}\n  \
+         try: --walk auto, which uses the best way that works"
+    )]
+    Walk {
+        /// What was tried.
+        way: &'static str,
+        /// What the kernel said.
+        reason: String,
+    },
     /// A filter needs information that this kernel does not offer.
     #[error(
         "network namespaces cannot be distinguished on this machine: {reason}\n  \

@@ -27,13 +27,20 @@ const OVERRIDES: [&str; 4] = [
     "CARGO_INCREMENTAL",
 ];
 
-/// Builds the kernel side of `workspace` and returns the object's bytes, stripped to what the kernel needs.
-pub fn object(workspace: &Workspace) -> Result<Vec<u8>> {
+/// Builds the kernel side of `workspace`. Returns where each object is committed and its bytes, stripped to what the
+/// kernel needs.
+pub fn objects(workspace: &Workspace) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut command = command(workspace, "build")?;
-    process::run(&mut command, "build the BPF object")?;
+    process::run(&mut command, "build the BPF objects")?;
     let folder = workspace.bpf_target().join(TARGET).join(PROFILE);
-    let path = folder.join("tcptrace");
-    let full = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let objects = workspace.bpf_objects().into_iter();
+    objects
+        .map(|(binary, committed)| Ok((committed, stripped(&folder.join(binary))?)))
+        .collect()
+}
+
+fn stripped(path: &Path) -> Result<Vec<u8>> {
+    let full = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     byte_loops::refuse(&full)?;
     strip::strip_debug(&full).with_context(|| format!("cannot strip {}", path.display()))
 }

@@ -42,7 +42,8 @@ mod tests {
     #[test]
     fn a_call_is_told_by_its_name() {
         let workspace = Workspace::current().expect("the tests run in one");
-        let data = fs::read(workspace.bpf_object()).expect("it is committed");
+        let [(_, path), _] = workspace.bpf_objects();
+        let data = fs::read(path).expect("it is committed");
         refuse(&data).expect("it calls none");
         // Gives a symbol that a program refers to another name.
         let mut builder = Builder::read(&*data).expect("it is an object");

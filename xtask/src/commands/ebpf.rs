@@ -1,4 +1,4 @@
-//! `cargo xtask ebpf`: builds the committed BPF object.
+//! `cargo xtask ebpf`: builds the committed BPF objects.
 
 use std::{fs, path::Path, process::ExitCode};
 
@@ -9,7 +9,7 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Build the BPF object, and write it where it is committed
+/// Build the BPF objects, and write them where they are committed
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Change nothing: fail unless a build in another folder gives the committed bytes
@@ -35,15 +35,12 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
 fn write(workspace: &Workspace) -> Result<()> {
     // Before the build: an edit during the build must not count as built.
     let digest = digest::of_sources(workspace)?;
-    let object = build::object(workspace)?;
-    save(&workspace.bpf_object(), &object)?;
-    save(&workspace.bpf_digest(), digest.as_bytes())?;
-    println!(
-        "{}: {} bytes",
-        workspace.bpf_object().display(),
-        object.len()
-    );
-    Ok(())
+    let objects = build::objects(workspace)?;
+    for (path, object) in objects {
+        save(&path, &object)?;
+        println!("{}: {} bytes", path.display(), object.len());
+    }
+    save(&workspace.bpf_digest(), digest.as_bytes())
 }
 
 fn save(path: &Path, content: &[u8]) -> Result<()> {
@@ -58,19 +55,21 @@ fn save(path: &Path, content: &[u8]) -> Result<()> {
 fn check(workspace: &Workspace) -> Result<()> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let copy = workspace.copy_to(&folder.path().join("another place/tcptrace"))?;
-    let built = build::object(&copy)?;
-    let path = workspace.bpf_object();
-    let committed = fs::read(&path).with_context(|| {
-        format!(
-            "cannot read {}: run `cargo xtask ebpf` and commit",
-            path.display()
-        )
-    })?;
-    if let Some(difference) = difference(&committed, &built) {
-        bail!(
-            "{} differs from a build of the sources: {difference}; run `cargo xtask ebpf` and commit",
-            path.display()
-        );
+    let built = build::objects(&copy)?;
+    let objects = workspace.bpf_objects();
+    for ((_, built), (_, path)) in built.iter().zip(&objects) {
+        let bytes = fs::read(path).with_context(|| {
+            format!(
+                "cannot read {}: run `cargo xtask ebpf` and commit",
+                path.display()
+            )
+        })?;
+        if let Some(difference) = difference(&bytes, built) {
+            bail!(
+                "{} differs from a build of the sources: {difference}; run `cargo xtask ebpf` and commit",
+                path.display()
+            );
+        }
     }
     let committed = fs::read_to_string(workspace.bpf_digest()).unwrap_or_default();
     if committed != digest::of_sources(&copy)? {
@@ -79,11 +78,13 @@ fn check(workspace: &Workspace) -> Result<()> {
             workspace.bpf_digest().display()
         );
     }
-    println!(
-        "{}: a build of the sources gives the same {} bytes",
-        path.display(),
-        built.len()
-    );
+    for ((_, built), (_, path)) in built.iter().zip(&objects) {
+        println!(
+            "{}: a build of the sources gives the same {} bytes",
+            path.display(),
+            built.len()
+        );
+    }
     Ok(())
 }
 

@@ -37,6 +37,8 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>)
         groups: group(&sockets, now_ns),
         sockets,
         younger,
+        residue: Vec::new(),
+        failed_connects: Vec::new(),
         processes: HashMap::new(),
         netns_names: recorded.facts.origin.names().clone(),
         tracing: recorded.facts.tracing(),

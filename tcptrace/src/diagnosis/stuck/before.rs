@@ -1,14 +1,15 @@
 //! Sockets that entered their state unseen: the latest moment at which they can have entered it,
 //! and the listener at which those wait that no process has accepted.
 
-use std::collections::{HashMap, HashSet, hash_map::Entry};
+use std::collections::{HashMap, hash_map::Entry};
 
 use tcptrace_common::TcpState;
 
 use crate::{
-    diagnosis::stuck::{role::listener_of, since::at_latest_ns},
+    diagnosis::stuck::{listener::Listeners, since::at_latest_ns},
     model::{
-        owner::{KnownBy, Owner, Process},
+        owner::{KnownBy, Owner, Process, only_process},
+        socket::Endpoint,
         stuck::look::Listed,
         track::BeforeStart,
     },
@@ -25,49 +26,73 @@ pub struct Earlier {
     /// The listener at which it waits, if no process has accepted it. Few sockets have one, so it
     /// is boxed.
     pub waits_at: Option<Box<Owner>>,
+    /// The number of the look that listed it last.
+    look: u64,
 }
 
-/// By cookie.
+/// A socket without a cookie: namespace, ends and inode.
+type Place = (u32, Endpoint, Endpoint, u32);
+
+fn place(listed: &Listed) -> Place {
+    (
+        listed.netns,
+        listed.local,
+        listed.remote,
+        listed.details.inode,
+    )
+}
+
+/// Such sockets.
 #[derive(Debug, Default)]
-pub struct Before(HashMap<u64, Earlier>);
+pub struct Before {
+    by_cookie: HashMap<u64, Earlier>,
+    /// Those that nothing has asked for a cookie yet.
+    by_place: HashMap<Place, Earlier>,
+    look: u64,
+}
 
 impl Before {
     /// From the listing after the kernel side was attached.
     #[must_use]
     pub fn start(facts: BeforeStart) -> Self {
         let mut before = Self::default();
-        let waiting: Vec<_> = (facts.listed.iter())
-            .map(|socket| waits_at(&facts, socket))
-            .collect();
+        let waiting: Vec<_> = waits_at(&facts);
         for (socket, waits_at) in facts.listed.into_iter().zip(waiting) {
             let cookie = socket.cookie;
             before.list(socket);
-            if let Some(earlier) = before.0.get_mut(&cookie) {
+            if let Some(earlier) = cookie.and_then(|cookie| before.by_cookie.get_mut(&cookie)) {
                 earlier.waits_at = waits_at.map(Box::new);
             }
         }
         before
     }
 
-    /// Adds a listed socket; returns whether it is new. Traffic on a socket makes its bound worse,
-    /// so the best bound is kept.
-    pub fn list(&mut self, listed: Listed) -> bool {
+    /// Adds a listed socket; returns the latest moment at which it can have entered its state, and
+    /// whether it is new. Traffic on a socket makes its bound worse, so the best bound is kept.
+    pub fn list(&mut self, listed: Listed) -> (u64, bool) {
         let bound = at_latest_ns(&listed);
-        match self.0.entry(listed.cookie) {
-            Entry::Occupied(known) => {
-                let known = known.into_mut();
-                known.at_latest_ns = known.at_latest_ns.min(bound);
-                known.listed = listed;
-                false
+        let mut new = Earlier {
+            at_latest_ns: bound,
+            waits_at: None,
+            look: self.look,
+            listed,
+        };
+        let Some(cookie) = new.listed.cookie else {
+            return keep(self.by_place.entry(place(&new.listed)), new);
+        };
+        // It may have had no cookie the last time.
+        let nameless = match self.by_place.is_empty() {
+            true => None,
+            false => self.by_place.remove(&place(&new.listed)),
+        };
+        match nameless {
+            Some(earlier) => {
+                new.at_latest_ns = bound.min(earlier.at_latest_ns);
+                let bound = new.at_latest_ns;
+                self.by_cookie.insert(cookie, new);
+                (bound, false)
             }
-            Entry::Vacant(place) => {
-                place.insert(Earlier {
-                    listed,
-                    at_latest_ns: bound,
-                    waits_at: None,
-                });
-                true
-            }
+            None => keep(self.by_cookie.entry(cookie), new),
         }
     }
 
@@ -75,10 +100,10 @@ impl Before {
     #[must_use]
     pub fn get(&self, cookie: u64) -> Option<&Earlier> {
         // Usually there is nothing to look up.
-        if self.0.is_empty() {
+        if self.by_cookie.is_empty() {
             return None;
         }
-        self.0.get(&cookie)
+        self.by_cookie.get(&cookie)
     }
 
     /// The latest moment at which the socket can have entered that state, if it was in it then.
@@ -88,42 +113,103 @@ impl Before {
         (earlier.listed.state == state).then_some(earlier.at_latest_ns)
     }
 
-    /// The sockets as they were listed last.
-    pub fn listed(&self) -> impl Iterator<Item = &Listed> {
-        self.0.values().map(|earlier| &earlier.listed)
-    }
-
     /// Forgets a socket: from its first transition on, the kernel side follows it.
     pub fn forget(&mut self, cookie: u64) {
-        if !self.0.is_empty() {
-            self.0.remove(&cookie);
+        if !self.by_cookie.is_empty() {
+            self.by_cookie.remove(&cookie);
         }
     }
 
-    /// Forgets all but these; returns how many it forgot.
-    pub fn keep_only(&mut self, cookies: &HashSet<u64>) -> usize {
-        let before = self.0.len();
-        self.0.retain(|cookie, _| cookies.contains(cookie));
-        before - self.0.len()
+    /// Ends a look: forgets the sockets that it did not list; returns how many.
+    pub fn end_look(&mut self) -> usize {
+        let before = self.by_cookie.len() + self.by_place.len();
+        let look = self.look;
+        self.by_cookie.retain(|_, earlier| earlier.look == look);
+        self.by_place.retain(|_, earlier| earlier.look == look);
+        self.look += 1;
+        before - self.by_cookie.len() - self.by_place.len()
     }
 }
 
-/// The listener at which a socket waits that no process has accepted.
-fn waits_at(facts: &BeforeStart, socket: &Listed) -> Option<Owner> {
-    let descriptors = facts.descriptors.as_ref()?;
-    if socket.details.inode != 0 {
-        return None;
+/// Keeps the best bound of a socket; returns it, and whether the socket is new.
+fn keep<K>(known: Entry<'_, K, Earlier>, new: Earlier) -> (u64, bool) {
+    match known {
+        Entry::Occupied(mut known) => {
+            let known = known.get_mut();
+            let bound = known.at_latest_ns.min(new.at_latest_ns);
+            *known = Earlier {
+                at_latest_ns: bound,
+                waits_at: known.waits_at.take(),
+                ..new
+            };
+            (bound, false)
+        }
+        Entry::Vacant(free) => {
+            let bound = new.at_latest_ns;
+            free.insert(new);
+            (bound, true)
+        }
     }
-    let listener = listener_of(&facts.listening, socket.netns, socket.local)?;
-    let holder = &descriptors.of(listener.inode).first()?.holder;
-    Some(Owner {
-        process: Process {
-            pid: holder.pid,
-            tid: None,
-            comm: holder.comm.as_str().into(),
-            started_ns: None,
-        },
-        known_by: KnownBy::Listener,
-        cgroup: None,
-    })
+}
+
+/// The process that listens where each of the sockets waits, if no process has accepted it and only
+/// one process can be meant.
+fn waits_at(facts: &BeforeStart) -> Vec<Option<Owner>> {
+    let listeners = Listeners::new(&facts.listening, &facts.waiting);
+    let owner = |socket: &Listed| {
+        if socket.details.inode != 0 {
+            return None;
+        }
+        let held = facts.descriptors.as_ref()?;
+        let listener = listeners.listener(socket, Some(held), |_| {})?;
+        let (pid, comm) = only_process(listener.holders.as_deref()?)?;
+        Some(Owner {
+            process: Process {
+                pid,
+                tid: None,
+                comm: comm.into(),
+                started_ns: None,
+            },
+            known_by: KnownBy::Listener,
+            cgroup: None,
+        })
+    };
+    facts.listed.iter().map(owner).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{end, listed};
+
+    fn socket(cookie: Option<u64>, seconds: u64) -> Listed {
+        Listed {
+            cookie,
+            ..listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), seconds)
+        }
+    }
+
+    #[test]
+    fn a_socket_that_is_given_a_cookie_stays_the_same() {
+        let mut before = Before::default();
+        let (first, new) = before.list(socket(None, 60));
+        assert!(new);
+        assert_eq!(before.end_look(), 0);
+        assert_eq!(before.list(socket(Some(7), 3)), (first, false));
+        assert_eq!(before.end_look(), 0);
+        assert_eq!(before.list(socket(Some(7), 1)), (first, false));
+        assert_eq!(before.end_look(), 0);
+        assert_eq!(before.end_look(), 1);
+    }
+
+    #[test]
+    fn another_socket_at_the_same_place_has_another_inode() {
+        let mut before = Before::default();
+        before.list(socket(None, 60));
+        before.end_look();
+        let mut other = socket(None, 3);
+        other.details.inode += 1;
+        assert!(before.list(other).1);
+        assert_eq!(before.end_look(), 1);
+    }
 }

@@ -10,35 +10,39 @@ use crate::model::{
 /// Groups `sockets`, the largest group first and then the oldest.
 #[must_use]
 pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
-    let mut groups: HashMap<_, Vec<&Socket>> = HashMap::new();
+    let mut groups: HashMap<Key, Vec<&Socket>> = HashMap::new();
     for socket in sockets {
-        let owner = socket.process().map(|(pid, comm)| ProcessName {
+        let name = |(pid, comm): (u32, &str)| ProcessName {
             pid,
             comm: comm.to_owned(),
-        });
+        };
+        let owner = socket.process().map(name);
+        let candidates = socket.candidates().into_iter().map(name).collect();
         let port = (socket.identity.role != Role::Server).then_some(socket.identity.remote.port);
-        let key = (owner, socket.identity.remote.address, port);
+        let key = (owner, candidates, socket.identity.remote.address, port);
         groups.entry(key).or_default().push(socket);
     }
     let mut groups: Vec<_> = groups
         .into_iter()
-        .map(|((owner, remote, port), members)| summarize(owner, remote, port, members, now_ns))
+        .map(|(key, members)| summarize(key, members, now_ns))
         .collect();
     groups.sort_by(|a, b| {
         (b.sockets.cmp(&a.sockets))
             .then(a.oldest.moment_ns().cmp(&b.oldest.moment_ns()))
-            .then_with(|| (&a.owner, a.remote, a.port).cmp(&(&b.owner, b.remote, b.port)))
+            .then_with(|| key_of(a).cmp(&key_of(b)))
     });
     groups
 }
 
-fn summarize(
-    owner: Option<ProcessName>,
-    remote: IpAddr,
-    port: Option<u16>,
-    mut members: Vec<&Socket>,
-    now_ns: u64,
-) -> Group {
+/// What the sockets of a group have in common: the owner or the candidates, and the remote.
+type Key = (Option<ProcessName>, Vec<ProcessName>, IpAddr, Option<u16>);
+
+fn key_of(group: &Group) -> (&Option<ProcessName>, &[ProcessName], IpAddr, Option<u16>) {
+    (&group.owner, &group.candidates, group.remote, group.port)
+}
+
+fn summarize(key: Key, mut members: Vec<&Socket>, now_ns: u64) -> Group {
+    let (owner, candidates, remote, port) = key;
     members.sort_by_key(|socket| socket.since.moment_ns());
     let median = members[members.len() / 2];
     let queues = members.iter().filter_map(|socket| socket.details.as_ref());
@@ -48,6 +52,7 @@ fn summarize(
     let cgroup = members[0].cgroup.clone();
     Group {
         owner,
+        candidates,
         owner_known: members.iter().all(|socket| socket.holders.is_some()),
         remote,
         port,

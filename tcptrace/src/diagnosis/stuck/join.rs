@@ -35,13 +35,23 @@ fn tuple(local: Endpoint, remote: Endpoint) -> Tuple {
 /// a run of the program) and is dropped. `entered` must have been read before `listed`.
 #[must_use]
 pub fn join(entered: Vec<Entered>, mut listed: Vec<Listed>, coverage: &Coverage) -> Vec<Sighting> {
-    // A socket may have been queried twice; its cookie shows it.
-    let mut cookies = HashSet::new();
-    listed.retain(|socket| cookies.insert(socket.cookie));
+    // A namespace may have been asked although the walk had found some of its sockets.
+    let mut met = HashSet::new();
+    listed.retain(|socket| {
+        met.insert((
+            socket.netns,
+            socket.interface,
+            socket.local,
+            socket.remote,
+            socket.details.inode,
+        ))
+    });
     let mut by_cookie: HashMap<u64, usize> = HashMap::new();
     let mut by_tuple: HashMap<Tuple, Vec<usize>> = HashMap::new();
     for (index, socket) in listed.iter().enumerate() {
-        by_cookie.insert(socket.cookie, index);
+        if let Some(cookie) = socket.cookie {
+            by_cookie.insert(cookie, index);
+        }
         let key = tuple(socket.local, socket.remote);
         by_tuple.entry(key).or_default().push(index);
     }
@@ -87,16 +97,13 @@ fn only_match(
     fitting.next().is_none().then_some(first)
 }
 
-/// Whether the answer would include this socket if it were still in the watched state.
+/// Whether the look would show this socket if it were still in the watched state.
 fn ought_to_be_listed(socket: &Entered, coverage: &Coverage) -> bool {
-    let Some(netns) = socket.netns else {
-        // Its namespace is not known: then all namespaces were dumped.
-        return !coverage.dumped.is_empty();
-    };
-    coverage.dumped.contains(&netns)
-        || (coverage.queried.contains(&netns)
-            && socket.interface.is_some()
-            && socket.local.port != 0)
+    match socket.netns {
+        Some(netns) => coverage.complete.contains(&netns),
+        // Its namespace is not known: then all namespaces were looked at.
+        None => !coverage.complete.is_empty(),
+    }
 }
 
 #[cfg(test)]
@@ -111,24 +118,16 @@ mod tests {
         listed(cookie, end("10.0.0.1", port), end("10.0.0.2", 80), 60)
     }
 
-    fn dumped() -> Coverage {
+    fn complete() -> Coverage {
         Coverage {
-            dumped: [NETNS].into(),
-            queried: [].into(),
-        }
-    }
-
-    fn queried() -> Coverage {
-        Coverage {
-            dumped: [].into(),
-            queried: [NETNS].into(),
+            complete: [NETNS].into(),
         }
     }
 
     #[test]
     fn a_socket_that_both_know_is_listed_once() {
         let (socket, seen) = (one(1), entered(&one(1), 50));
-        let joined = join(vec![seen.clone()], vec![socket.clone()], &dumped());
+        let joined = join(vec![seen.clone()], vec![socket.clone()], &complete());
         assert_eq!(joined, [Sighting::Both(seen, socket)]);
     }
 
@@ -138,13 +137,13 @@ mod tests {
         seen.cookie = None;
         let elsewhere = Listed {
             netns: 7,
-            cookie: 99,
+            cookie: Some(99),
             ..one(1)
         };
         let joined = join(
             vec![seen.clone()],
             vec![elsewhere.clone(), one(1)],
-            &dumped(),
+            &complete(),
         );
         assert_eq!(
             joined,
@@ -156,7 +155,7 @@ mod tests {
         // Two namespaces have the same addresses and the right one is not known: neither socket
         // gets a time.
         seen.netns = None;
-        let joined = join(vec![seen], vec![elsewhere.clone(), one(1)], &dumped());
+        let joined = join(vec![seen], vec![elsewhere.clone(), one(1)], &complete());
         assert_eq!(
             joined,
             [
@@ -170,25 +169,16 @@ mod tests {
     fn a_socket_that_was_asked_for_twice_is_still_the_only_match() {
         let mut seen = entered(&one(1), 50);
         seen.cookie = None;
-        let joined = join(vec![seen.clone()], vec![one(1), one(1)], &queried());
+        let joined = join(vec![seen.clone()], vec![one(1), one(1)], &complete());
         assert_eq!(joined, [Sighting::Both(seen, one(1))]);
     }
 
     #[test]
     fn what_ought_to_be_listed_and_is_not_has_left() {
         let seen = entered(&one(1), 50);
-        assert_eq!(join(vec![seen.clone()], vec![], &dumped()), []);
-        assert_eq!(join(vec![seen.clone()], vec![], &queried()), []);
+        assert_eq!(join(vec![seen.clone()], vec![], &complete()), []);
         let alone = [Sighting::EnteredOnly(seen.clone())];
         assert_eq!(join(vec![seen], vec![], &Coverage::default()), alone);
-    }
-
-    #[test]
-    fn a_query_without_the_interface_proves_nothing() {
-        let mut seen = entered(&one(1), 50);
-        seen.interface = None;
-        let alone = [Sighting::EnteredOnly(seen.clone())];
-        assert_eq!(join(vec![seen], vec![], &queried()), alone);
     }
 
     #[test]
@@ -201,7 +191,7 @@ mod tests {
             remote: end("::ffff:10.0.0.2", 80),
             ..one(1)
         };
-        let joined = join(vec![seen.clone()], vec![mapped.clone()], &dumped());
+        let joined = join(vec![seen.clone()], vec![mapped.clone()], &complete());
         assert_eq!(joined, [Sighting::Both(seen, mapped)]);
     }
 
@@ -223,10 +213,10 @@ mod tests {
                     seen
                 })
                 .collect();
-            let joined = join(seen, listed, &dumped());
+            let joined = join(seen, listed, &complete());
             let mut out: Vec<u64> = joined
                 .iter()
-                .map(|sighting| match sighting {
+                .filter_map(|sighting| match sighting {
                     Sighting::Both(_, socket) | Sighting::ListedOnly(socket) => socket.cookie,
                     Sighting::EnteredOnly(_) => panic!("all were dumped"),
                 })

@@ -4,6 +4,8 @@
 pub mod before;
 pub mod group;
 pub mod join;
+pub mod listener;
+pub mod residue;
 pub mod role;
 pub mod since;
 pub mod snapshot;

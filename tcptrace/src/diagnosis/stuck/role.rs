@@ -1,170 +1,140 @@
-//! Which side of its connection a socket is, and which listener it came from.
+//! Which side of its connection a socket is.
+
+use tcptrace_common::TcpState;
 
 use crate::model::{
-    socket::{Endpoint, Role, common_form},
-    stuck::look::{Entered, Listed, Listening, Look},
+    socket::Role,
+    stuck::look::{Entered, Listed, Sent},
 };
 
-/// The role, from a value that the kernel keeps for the life of a socket: a child of a listener
-/// inherits the listener's backlog (`sk_clone_lock` copies `sk_max_ack_backlog`), a socket that
-/// connected has none. Without this value, a listener on the same address and port identifies a
-/// server; a client then cannot be distinguished from a server whose listener is gone.
+/// The role, from what the kernel keeps for the life of a socket.
+///
+/// A connection inherits its listener's backlog (`sk_clone_lock` copies `sk_max_ack_backlog`), so a
+/// backlog shows a server. A backlog of 0 shows nothing: the listener may have called `listen(0)`.
+/// Then the sequence numbers tell: see [`syns_acked`].
 #[must_use]
-pub fn role_of(look: &Look, listed: &Listed, entered: Option<&Entered>) -> Role {
-    let by_holder = || {
-        let descriptors = look.held.as_ref()?.of(listed.details.inode);
-        Some(descriptors.first()?.backlog? > 0)
-    };
-    let listens = || listener_of(&look.listening, listed.netns, listed.local).is_some();
-    match entered
-        .and_then(|entered| entered.from_listener)
-        .or_else(by_holder)
-    {
-        Some(true) => Role::Server,
-        // Its listener may have called listen(0).
-        _ if listens() => Role::Server,
-        Some(false) => Role::Client,
-        None => Role::Unknown,
+pub fn role_of(listed: &Listed, entered: Option<&Entered>) -> Role {
+    if listed.state == TcpState::SynSent {
+        return Role::Client;
+    }
+    let waits = listed.details.inode == 0
+        && matches!(listed.state, TcpState::CloseWait | TcpState::Established);
+    let syns = listed
+        .sent
+        .and_then(|sent| syns_acked(&sent, has_sent_fin(listed.state, &sent)));
+    let from_listener = listed.backlog.is_some_and(|backlog| backlog > 0)
+        || entered.and_then(|entered| entered.from_listener) == Some(true);
+    match syns {
+        _ if waits => Role::Server,
+        // Also of a socket that listened before it connected.
+        Some(1) => Role::Client,
+        _ if from_listener => Role::Server,
+        Some(0) => Role::Server,
+        _ => Role::Unknown,
     }
 }
 
-/// The listener that a connection to `local` went to: one on exactly that address takes precedence
-/// over one on all addresses. If several share the port (`SO_REUSEPORT`), it is the one with
-/// connections waiting, if only one has any; otherwise the socket may belong to any of them, and
-/// the result is `None`.
+/// How many SYNs of this end the peer has acknowledged: 1 for a client, 0 for a server.
+///
+/// `bytes_acked` of `struct tcp_sock` counts sequence numbers, of which a SYN and a FIN take one
+/// each (RFC 9293 section 3.4). A client counts its SYN (`tcp_rcv_synsent_state_process`); a
+/// server's begins after it (`tcp_create_openreq_child`). `None` where the numbers do not add up, as
+/// for a socket that was restored.
 #[must_use]
-pub fn listener_of(all: &[Listening], netns: u32, local: Endpoint) -> Option<&Listening> {
-    let rank = |listening: &&Listening| {
-        (listening.netns == netns && listening.local.port == local.port)
-            .then(|| fit(listening, local))
-            .flatten()
-    };
-    let best = all.iter().filter_map(|l| rank(&l)).min()?;
-    let fitting: Vec<_> = all
-        .iter()
-        .filter(|listening| rank(listening) == Some(best))
-        .collect();
-    if let [only] = fitting[..] {
-        return Some(only);
-    }
-    let mut waiting = fitting.into_iter().filter(|listening| listening.queued > 0);
-    let first = waiting.next()?;
-    waiting.next().is_none().then_some(first)
+pub fn syns_acked(sent: &Sent, fin_sent: bool) -> Option<u64> {
+    let data = sent.bytes.checked_sub(sent.again)?;
+    let numbers = sent.acked.checked_add(sent.in_flight.into())?;
+    let rest = numbers
+        .checked_sub(data)?
+        .checked_sub(u64::from(fin_sent))?;
+    (rest <= 1).then_some(rest)
 }
 
-/// How closely a listener matches, best first; `None` if it cannot have taken the connection.
-fn fit(listening: &Listening, local: Endpoint) -> Option<u8> {
-    let (bound, wanted) = (listening.local.address, local.address);
-    if common_form(bound) == common_form(wanted) {
-        return Some(0);
-    }
-    if !bound.is_unspecified() {
-        return None;
-    }
-    let speaks_v4 = common_form(wanted).to_ipv4_mapped().is_some();
-    match (bound.is_ipv4(), speaks_v4) {
-        (true, true) | (false, false) => Some(1),
-        (false, true) if listening.v6_only != Some(true) => Some(2),
-        _ => None,
-    }
+/// Whether a socket in this state has sent its FIN: it is queued behind all data.
+fn has_sent_fin(state: TcpState, sent: &Sent) -> bool {
+    let closed = !matches!(state, TcpState::CloseWait | TcpState::Established);
+    closed && sent.unsent == 0
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{NETNS, end, entered, held, holder, listed, listening, look};
-    use crate::model::stuck::look::Descriptors;
+    use crate::fixtures::{end, entered, listed};
 
-    fn role(backlog: Option<u32>, listener: Option<Listening>) -> Role {
-        let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
-        let mut look = look();
-        look.held = Some(Descriptors::new(vec![held(
-            &socket,
+    fn socket(backlog: Option<u32>, sent: Option<Sent>) -> Listed {
+        Listed {
             backlog,
-            holder(1, "x", 3),
-        )]));
-        look.listening.extend(listener);
-        role_of(&look, &socket, None)
+            sent,
+            ..listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60)
+        }
     }
 
-    #[test]
-    fn what_was_seen_at_the_transition_tells_without_a_holder() {
-        let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
-        let mut seen = entered(&socket, 60);
-        for (from_listener, expected) in [
-            (Some(true), Role::Server),
-            (Some(false), Role::Client),
-            (None, Role::Unknown),
-        ] {
-            seen.from_listener = from_listener;
-            assert_eq!(role_of(&look(), &socket, Some(&seen)), expected);
-        }
+    /// 100 bytes, of which 20 are in flight and 10 were sent again; a client's SYN counts, too.
+    fn sent(is_client: bool) -> Option<Sent> {
+        Some(Sent {
+            acked: 80 + u64::from(is_client),
+            in_flight: 20,
+            unsent: 5,
+            bytes: 110,
+            again: 10,
+        })
+    }
+
+    fn role(backlog: Option<u32>, sent: Option<Sent>) -> Role {
+        role_of(&socket(backlog, sent), None)
     }
 
     #[test]
     fn an_inherited_backlog_makes_a_server() {
         assert_eq!(role(Some(128), None), Role::Server);
-        assert_eq!(role(Some(0), None), Role::Client);
-        assert_eq!(role(None, None), Role::Unknown);
+        assert_eq!(role(Some(128), sent(false)), Role::Server);
     }
 
     #[test]
-    fn a_listener_on_the_port_makes_a_server_too() {
-        assert_eq!(
-            role(Some(0), Some(listening("0.0.0.0", 80, 5, 0))),
-            Role::Server
-        );
-        assert_eq!(
-            role(None, Some(listening("10.0.0.1", 80, 5, 0))),
-            Role::Server
-        );
-        assert_eq!(
-            role(None, Some(listening("10.0.0.9", 80, 5, 0))),
-            Role::Unknown
-        );
-    }
-
-    fn found(listeners: Vec<Listening>, local: &str) -> Option<u32> {
-        let mut look = look();
-        look.listening = listeners;
-        listener_of(&look.listening, NETNS, end(local, 80)).map(|listening| listening.inode)
+    fn without_a_backlog_the_acknowledged_syn_tells() {
+        for backlog in [None, Some(0)] {
+            assert_eq!(role(backlog, sent(true)), Role::Client);
+            assert_eq!(role(backlog, sent(false)), Role::Server);
+            assert_eq!(role(backlog, None), Role::Unknown);
+        }
     }
 
     #[test]
-    fn the_closest_listener_wins() {
-        let any4 = listening("0.0.0.0", 80, 1, 0);
-        let any6 = listening("::", 80, 2, 0);
-        let exact = listening("10.0.0.1", 80, 3, 0);
-        let other_port = listening("10.0.0.1", 81, 4, 0);
-        let all = vec![any6.clone(), any4.clone(), exact, other_port];
-        assert_eq!(found(all.clone(), "10.0.0.1"), Some(3));
-        assert_eq!(found(all.clone(), "10.0.0.9"), Some(1));
-        assert_eq!(found(all, "2001:db8::1"), Some(2));
-        assert_eq!(found(vec![any6.clone()], "::ffff:10.0.0.1"), Some(2));
-        assert_eq!(found(vec![any4], "2001:db8::1"), None);
-        let only6 = Listening {
-            v6_only: Some(true),
-            ..any6
-        };
-        assert_eq!(found(vec![only6], "10.0.0.1"), None);
+    fn a_listener_that_connects_is_a_client() {
+        assert_eq!(role(Some(128), sent(true)), Role::Client);
     }
 
     #[test]
-    fn of_listeners_that_share_a_port_the_one_with_a_queue_is_meant() {
-        let idle = listening("0.0.0.0", 80, 1, 0);
-        let waiting = listening("0.0.0.0", 80, 2, 3);
-        let waiting_too = listening("0.0.0.0", 80, 3, 1);
-        assert_eq!(
-            found(vec![idle.clone(), waiting.clone()], "10.0.0.1"),
-            Some(2)
-        );
-        assert_eq!(found(vec![idle, waiting, waiting_too], "10.0.0.1"), None);
+    fn numbers_that_do_not_add_up_say_nothing() {
+        let mut odd = sent(true).expect("given");
+        odd.acked += 1;
+        assert_eq!(role(Some(0), Some(odd)), Role::Unknown);
+        odd.again = odd.bytes + 1;
+        assert_eq!(role(Some(0), Some(odd)), Role::Unknown);
     }
 
     #[test]
-    fn another_namespace_is_another_machine() {
-        let mut elsewhere = listening("0.0.0.0", 80, 1, 0);
-        elsewhere.netns = 1;
-        assert_eq!(found(vec![elsewhere], "10.0.0.1"), None);
+    fn a_fin_counts_once_it_is_sent() {
+        let mut last = socket(Some(0), sent(false));
+        last.state = TcpState::LastAck;
+        assert_eq!(role_of(&last, None), Role::Server);
+        let sent = last.sent.as_mut().expect("given");
+        (sent.unsent, sent.in_flight) = (0, sent.in_flight + 1);
+        assert_eq!(role_of(&last, None), Role::Server);
+    }
+
+    #[test]
+    fn what_was_seen_at_the_transition_helps_where_nothing_else_is_known() {
+        let socket = socket(None, None);
+        let mut seen = entered(&socket, 60);
+        for (from_listener, expected) in [
+            (Some(true), Role::Server),
+            // It may be a connection of listen(0).
+            (Some(false), Role::Unknown),
+            (None, Role::Unknown),
+        ] {
+            seen.from_listener = from_listener;
+            assert_eq!(role_of(&socket, Some(&seen)), expected);
+        }
     }
 }

@@ -1,11 +1,16 @@
 //! The sockets that are stuck at a look.
 
 use crate::{
-    diagnosis::stuck::{group::group, tracker::Tracker},
+    diagnosis::stuck::{
+        group::group,
+        residue::residue,
+        tracker::{Tracker, holders_of},
+    },
     model::{
         socket::Socket,
         stuck::{
             look::Look,
+            residue::Residue,
             snapshot::{Snapshot, Watched},
         },
     },
@@ -15,6 +20,7 @@ use crate::{
 #[must_use]
 pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
     let now_ns = look.monotonic_ns;
+    let (failed_connects, residue) = dead(&look, watched);
     let all = tracker.sockets(&look).into_iter();
     let wanted = all.filter(|socket| watched.filter.passes(socket));
     let (sockets, younger) = by_age(wanted, now_ns, watched);
@@ -24,12 +30,28 @@ pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapsho
         watched: watched.clone(),
         groups: group(&sockets, now_ns),
         sockets,
-        younger: look.younger + younger,
+        younger,
+        residue,
+        failed_connects,
         processes: look.processes,
         netns_names: look.netns_names,
         tracing: look.tracing,
         caveats: look.caveats,
     }
+}
+
+/// The connects that failed and the residue, if the filter wants them, by holder and remote.
+fn dead(look: &Look, watched: &Watched) -> (Vec<Residue>, Vec<Residue>) {
+    let all = look.dead.iter().map(|dead| {
+        let holders = holders_of(look, dead.inode).unwrap_or_default();
+        residue(dead, holders)
+    });
+    let mut wanted: Vec<_> = all
+        .filter(|one| watched.filter.passes_residue(one))
+        .collect();
+    let process = |one: &Residue| one.holders.first().map(|holder| holder.pid);
+    wanted.sort_by_key(|one| (process(one), one.remote, one.local, one.inode));
+    wanted.into_iter().partition(|one| one.never_connected)
 }
 
 /// The sockets that have been in the state for long enough, the oldest first, and the number of

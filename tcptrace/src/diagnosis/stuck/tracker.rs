@@ -1,7 +1,7 @@
 //! From looks to sockets. The tracker only remembers sockets from before the kernel side was
 //! attached, with the best bound on their age so far.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use tcptrace_common::TcpState;
 
@@ -9,10 +9,11 @@ use crate::{
     diagnosis::stuck::{
         before::Before,
         join::{Sighting, join},
-        role::{listener_of, role_of},
+        listener::Listeners,
+        role::role_of,
     },
     model::{
-        owner::{Holder, Listener},
+        owner::Holder,
         socket::{Identity, Protocol, Role, Since, Socket},
         stuck::look::{Entered, Listed, Look},
     },
@@ -55,47 +56,49 @@ impl Tracker {
     /// The sockets in the watched state at this look, regardless of age.
     pub fn sockets(&mut self, look: &Look) -> Vec<Socket> {
         let sightings = join(look.entered.clone(), look.listed.clone(), &look.coverage);
-        let mut still = HashSet::new();
+        let listeners = Listeners::new(&look.listening, &look.waiting);
         let sockets = sightings
             .into_iter()
             .map(|sighting| match sighting {
                 Sighting::Both(entered, listed) => {
                     let since = Since::Exact(entered.since_ns);
-                    self.listed(look, since, listed, Some(&entered))
+                    self.listed(look, &listeners, since, listed, Some(&entered))
                 }
                 Sighting::ListedOnly(listed) => {
-                    still.insert(listed.cookie);
                     let since = Since::AtLatest(self.earliest(&listed));
-                    self.listed(look, since, listed, None)
+                    self.listed(look, &listeners, since, listed, None)
                 }
                 Sighting::EnteredOnly(entered) => self.unlisted(&entered),
             })
             .collect();
-        self.left_unseen += self.before.keep_only(&still) as u64;
+        self.left_unseen += self.before.end_look() as u64;
         sockets
-    }
-
-    /// Sockets that entered the state unseen and were in it at the last look.
-    pub fn earlier(&self) -> impl Iterator<Item = &Listed> {
-        self.before.listed()
     }
 
     /// The best bound on when a socket entered the state unseen.
     fn earliest(&mut self, listed: &Listed) -> u64 {
-        self.found += u64::from(self.before.list(listed.clone()));
-        let bound = self.before.at_latest_ns(listed.cookie, listed.state);
-        bound.unwrap_or(listed.listed_ns)
+        let (bound, new) = self.before.list(listed.clone());
+        self.found += u64::from(new);
+        bound
     }
 
     fn listed(
         &self,
         look: &Look,
+        listeners: &Listeners<'_>,
         since: Since,
         listed: Listed,
         entered: Option<&Entered>,
     ) -> Socket {
-        let inode = listed.details.inode;
-        let holders = holders_of(look, inode);
+        let role = role_of(&listed, entered);
+        let waits = listed.details.inode == 0;
+        let listener = waits
+            .then(|| {
+                let in_order = |holders: &mut [Holder]| oldest_first(look, holders);
+                listeners.listener(&listed, look.held.as_ref(), in_order)
+            })
+            .flatten();
+        let holders = holders_of(look, listed.details.inode);
         let mut socket = Socket {
             identity: Identity {
                 protocol: Protocol::Tcp,
@@ -103,27 +106,19 @@ impl Tracker {
                 local: listed.local,
                 remote: listed.remote,
                 netns: Some(listed.netns),
-                cookie: Some(listed.cookie),
-                role: role_of(look, &listed, entered),
+                cookie: listed.cookie,
+                role,
             },
             state: self.state,
             since,
             cgroup: None,
             opener: None,
             listener: None,
-            details: Some(listed.details),
+            details: Some(Box::new(listed.details)),
             holders,
         };
         if socket.accepted() == Some(false) {
-            socket.listener =
-                listener_of(&look.listening, listed.netns, listed.local).map(|listening| {
-                    Listener {
-                        holders: holders_of(look, listening.inode),
-                        opener: None,
-                        queued: Some(listening.queued),
-                        backlog: Some(listening.backlog),
-                    }
-                });
+            socket.listener = listener;
         }
         socket.cgroup = cgroup_of(look, &socket);
         socket
@@ -139,8 +134,8 @@ impl Tracker {
             cookie: entered.cookie,
             role: match entered.from_listener {
                 Some(true) => Role::Server,
-                Some(false) => Role::Client,
-                None => Role::Unknown,
+                // It may have come from a listener with a backlog of 0.
+                Some(false) | None => Role::Unknown,
             },
         };
         Socket::logged(identity, self.state, Since::Exact(entered.since_ns), None)
@@ -148,15 +143,20 @@ impl Tracker {
 }
 
 /// Holders of the socket with this inode, the longest-running process first: after a fork this is
-/// the parent.
-fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
+/// the parent. `None` if they are not known: a socket with an inode is open somewhere.
+pub fn holders_of(look: &Look, inode: u32) -> Option<Vec<Holder>> {
     let descriptors = look.held.as_ref()?.of(inode).iter();
     let mut holders: Vec<Holder> = descriptors
         .map(|descriptor| descriptor.holder.clone())
         .collect();
+    oldest_first(look, &mut holders);
+    (inode == 0 || !holders.is_empty()).then_some(holders)
+}
+
+/// The longest-running process first.
+fn oldest_first(look: &Look, holders: &mut [Holder]) {
     let started = |holder: &Holder| look.processes.get(&holder.pid).map(|info| info.started);
     holders.sort_by_key(|holder| (started(holder).unwrap_or(u64::MAX), holder.pid, holder.fd));
-    Some(holders)
 }
 
 /// The control group that created the socket or, if the kernel does not report it, the control

@@ -45,6 +45,26 @@ names!(AcceptChoice {
     Listener => "listener",
 });
 
+/// How to find sockets and the processes that hold them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WalkChoice {
+    /// The first that works of tasks, files, proc.
+    Auto,
+    /// A BPF iterator walks the descriptors of each thread in the kernel (Linux 5.17 or later).
+    Tasks,
+    /// A BPF iterator runs for each descriptor (Linux 5.8 or later).
+    Files,
+    /// `sock_diag` in each namespace, and `/proc/*/fd`: slower, and without residue.
+    Proc,
+}
+
+names!(WalkChoice {
+    Auto => "auto",
+    Tasks => "tasks",
+    Files => "files",
+    Proc => "proc",
+});
+
 /// Options of `tcptrace stuck`.
 #[derive(Debug, Clone)]
 pub struct StuckRequest {
@@ -58,6 +78,8 @@ pub struct StuckRequest {
     pub duration: Option<Duration>,
     /// How to attach to the kernel.
     pub hook: HookChoice,
+    /// How to find sockets and their holders.
+    pub walk: WalkChoice,
     /// Maximum number of sockets to track in the kernel; `None` for the default.
     pub max_sockets: Option<u32>,
     /// Verbosity: 1 shows how the kernel side works here, 2 also its own messages.
@@ -79,6 +101,8 @@ pub struct LogRequest {
     pub duration: Option<Duration>,
     /// How to attach to the kernel.
     pub hook: HookChoice,
+    /// How to find sockets and their holders.
+    pub walk: WalkChoice,
     /// How to detect who accepts a connection.
     pub accept: AcceptChoice,
     /// Size of the buffer for transitions in bytes, a power of 2 from 64 KiB to 1 GiB.
@@ -111,6 +135,8 @@ pub struct HistRequest {
     pub duration: Option<Duration>,
     /// How to attach to the kernel.
     pub hook: HookChoice,
+    /// How to find sockets and their holders.
+    pub walk: WalkChoice,
     /// How to detect who accepts a connection.
     pub accept: AcceptChoice,
     /// Maximum number of sockets to track in the kernel; `None` for the default.

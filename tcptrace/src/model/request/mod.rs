@@ -9,6 +9,7 @@ mod usage;
 pub use filters::{Filters, LogFilters, Netns};
 pub use live::{
     AcceptChoice, DoctorRequest, HistRequest, HookChoice, LogRequest, Rotation, StuckRequest,
+    WalkChoice,
 };
 pub use replay::{ReplayRequest, ReplayView};
 pub use show::{HistShow, LogShow, StuckShow};

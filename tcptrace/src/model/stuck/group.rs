@@ -10,6 +10,8 @@ pub struct Group {
     /// The process: a holder of the sockets, or of the listener if no process has accepted them; if
     /// neither is known, the process that opened them.
     pub owner: Option<ProcessName>,
+    /// The processes that may be meant, if there are several: then there is no owner.
+    pub candidates: Vec<ProcessName>,
     /// If there is no process: whether this is known for certain.
     pub owner_known: bool,
     /// The other end's address.

@@ -35,13 +35,28 @@ pub struct Entered {
     pub remote: Endpoint,
 }
 
-/// A socket that `sock_diag` lists in the watched state.
+/// What this end has sent: shows which side of the connection it is, see `diagnosis`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Sequence numbers that the peer has acknowledged.
+    pub acked: u64,
+    /// Sequence numbers that were sent and not acknowledged.
+    pub in_flight: u32,
+    /// Sequence numbers that were not sent yet.
+    pub unsent: u32,
+    /// Bytes of data sent, those sent again included.
+    pub bytes: u64,
+    /// Bytes of data sent again.
+    pub again: u64,
+}
+
+/// A socket in the watched state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
-    /// The namespace that was asked.
+    /// Its namespace.
     pub netns: u32,
-    /// Its cookie.
-    pub cookie: u64,
+    /// Its cookie; `None` if nothing has asked the kernel for it yet.
+    pub cookie: Option<u64>,
     /// The interface that it is bound to, or 0.
     pub interface: u32,
     /// Its family.
@@ -57,6 +72,11 @@ pub struct Listed {
     /// The latest moment at which the peer's last acknowledgment can have arrived, likewise; `None`
     /// if the kernel does not report it.
     pub last_ack_ns: Option<u64>,
+    /// The backlog of the listener that it came from, 0 if it came from none or from one with a
+    /// backlog of 0; `None` if unknown.
+    pub backlog: Option<u32>,
+    /// What it has sent; `None` if unknown.
+    pub sent: Option<Sent>,
     /// The other details.
     pub details: Details,
 }
@@ -64,8 +84,13 @@ pub struct Listed {
 /// A socket in `LISTEN`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listening {
-    /// The namespace that was asked.
+    /// Its namespace.
     pub netns: u32,
+    /// The interface that it is bound to, or 0.
+    pub interface: u32,
+    /// Whether it takes connections to addresses and ports that are not its own (`IP_TRANSPARENT`);
+    /// `None` if unknown.
+    pub transparent: Option<bool>,
     /// Where it listens; an unspecified address stands for all.
     pub local: Endpoint,
     /// Whether an IPv6 wildcard excludes IPv4; `None` if unknown.
@@ -78,16 +103,53 @@ pub struct Listening {
     pub backlog: u32,
 }
 
-/// A descriptor of a socket: its holder, and what it revealed about the socket.
+/// A connection in a listener's accept queue, as the kernel has it there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Waiting {
+    /// The listener's inode.
+    pub listener: u32,
+    /// The connection's namespace.
+    pub netns: u32,
+    /// Its own end.
+    pub local: Endpoint,
+    /// The other end.
+    pub remote: Endpoint,
+}
+
+/// A socket that is closed in the network and still open in a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadSocket {
+    /// As in `socket:[…]`.
+    pub inode: u32,
+    /// Its namespace.
+    pub netns: u32,
+    /// Its family.
+    pub family: Family,
+    /// This end, as it was.
+    pub local: Endpoint,
+    /// The other end, as it was.
+    pub remote: Endpoint,
+    /// Whether it was never connected.
+    pub never_connected: bool,
+    /// The error that the process has not been told yet (`errno`); 0 if there is none.
+    pub error: u32,
+    /// Whether the peer's FIN had come; `None` if unknown.
+    pub fin_came: Option<bool>,
+    /// As [`Listed::backlog`].
+    pub backlog: Option<u32>,
+    /// What it has sent; `None` if unknown.
+    pub sent: Option<Sent>,
+    /// The last moment at which anything touched the connection, in ns of `CLOCK_MONOTONIC`.
+    pub touched_ns: Option<u64>,
+}
+
+/// A descriptor of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Descriptor {
     /// The socket's inode.
     pub inode: u64,
     /// Who has it.
     pub holder: Holder,
-    /// The backlog of the socket, or of the listener that it came from; `None` if the way of
-    /// finding holders does not report it.
-    pub backlog: Option<u32>,
 }
 
 /// Descriptors, indexed by the socket's inode.
@@ -116,6 +178,11 @@ impl Descriptors {
         let rest = &self.0[start..];
         let count = rest.partition_point(|descriptor| descriptor.inode == inode);
         if inode == 0 { &[] } else { &rest[..count] }
+    }
+
+    /// Keeps only some of them.
+    pub fn retain(&mut self, keep: impl FnMut(&Descriptor) -> bool) {
+        self.0.retain(keep);
     }
 
     /// All of them.
@@ -172,16 +239,18 @@ pub struct Look {
     pub time: SystemTime,
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
-    /// The sockets in the kernel side's map that were queried.
+    /// The sockets in the kernel side's map.
     pub entered: Vec<Entered>,
-    /// How many more sockets it has that are too young to be queried.
-    pub younger: usize,
-    /// What `sock_diag` listed.
+    /// The sockets in the watched state.
     pub listed: Vec<Listed>,
-    /// Which namespaces `sock_diag` was asked about.
+    /// Which namespaces are completely in it.
     pub coverage: Coverage,
-    /// Listeners in the namespaces of stuck sockets.
+    /// Listeners.
     pub listening: Vec<Listening>,
+    /// The connections in their accept queues, as far as these could be read.
+    pub waiting: Vec<Waiting>,
+    /// Sockets that are closed in the network and still open in a process.
+    pub dead: Vec<DeadSocket>,
     /// `None` if descriptors were not read.
     pub held: Option<Descriptors>,
     /// By pid.
@@ -196,11 +265,9 @@ pub struct Look {
     pub caveats: Vec<Caveat>,
 }
 
-/// Which namespaces `sock_diag` was asked about, to distinguish "not listed" from "not asked".
+/// Which namespaces a look shows completely, to distinguish "not listed" from "not asked".
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Coverage {
-    /// Namespaces that were dumped completely.
-    pub dumped: HashSet<u32>,
-    /// Namespaces that were asked about single sockets.
-    pub queried: HashSet<u32>,
+    /// Their inode numbers.
+    pub complete: HashSet<u32>,
 }

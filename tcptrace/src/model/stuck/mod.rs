@@ -2,5 +2,6 @@
 
 pub mod group;
 pub mod look;
+pub mod residue;
 pub mod session;
 pub mod snapshot;

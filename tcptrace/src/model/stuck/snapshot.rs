@@ -11,6 +11,7 @@ use crate::model::{
     stuck::{
         group::Group,
         look::{ProcessInfo, Tracing},
+        residue::Residue,
     },
 };
 
@@ -40,6 +41,10 @@ pub struct Snapshot {
     pub groups: Vec<Group>,
     /// How many sockets are in the state, but not for long enough.
     pub younger: usize,
+    /// Sockets that are dead in the network and still open in a process.
+    pub residue: Vec<Residue>,
+    /// Connects that failed, whose sockets are still open in a process.
+    pub failed_connects: Vec<Residue>,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,
     /// Names of network namespaces by inode number.

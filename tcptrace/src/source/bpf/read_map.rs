@@ -12,6 +12,8 @@ use aya::{
 };
 use aya_obj::generated::{bpf_attr, bpf_cmd};
 
+use crate::source::bpf::syscall;
+
 /// Entries per call, at first.
 const BATCH: usize = 1024;
 /// The kernel returns whole buckets; a bucket with more entries than this is not plausible.
@@ -83,18 +85,8 @@ fn lookup_batch<V: Pod>(
     batch.count = u32::try_from(keys.len().min(values.len())).unwrap_or(u32::MAX);
     // SAFETY: the pointers lead to live buffers of `count` keys and values of the map's sizes, and
     // to the positions; the kernel writes nothing else.
-    let result = unsafe {
-        libc::syscall(
-            libc::SYS_bpf,
-            bpf_cmd::BPF_MAP_LOOKUP_BATCH as libc::c_long,
-            &raw mut attr,
-            size_of::<bpf_attr>(),
-        )
-    };
+    let result = unsafe { syscall::call(bpf_cmd::BPF_MAP_LOOKUP_BATCH, &mut attr) };
     // SAFETY: as above.
     *count = unsafe { attr.batch.count } as usize;
-    if result < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(())
+    result.map(drop)
 }

@@ -11,7 +11,7 @@ use tcptrace_common::TcpState;
 use crate::{
     model::{
         socket::{Details, Endpoint, Family, Timer},
-        stuck::look::{Listed, Listening},
+        stuck::look::{Listed, Listening, Sent},
     },
     source::diag::request::{GETSOCK, HEADER},
 };
@@ -20,8 +20,43 @@ use crate::{
 const ULP_INFO: u16 = 19;
 /// `INET_DIAG_CGROUP_ID`, since 5.8.
 const CGROUP_ID: u16 = 21;
-/// Where `tcpi_last_ack_recv` (ms) lies in `struct tcp_info`.
-const LAST_ACK_RECV: usize = 56;
+/// `INET_DIAG_SOCKOPT`: `struct inet_diag_sockopt`, two bytes of bits.
+const SOCKOPT: u16 = 22;
+
+/// Where members lie in `struct tcp_info` (`include/uapi/linux/tcp.h`).
+mod info {
+    /// `tcpi_last_data_recv`, in ms.
+    pub const LAST_DATA_RECV: usize = 52;
+    /// `tcpi_last_ack_recv`, in ms.
+    pub const LAST_ACK_RECV: usize = 56;
+    pub const BYTES_ACKED: usize = 120;
+    pub const BYTES_RECEIVED: usize = 128;
+    pub const NOTSENT_BYTES: usize = 144;
+    pub const BYTES_SENT: usize = 200;
+    pub const BYTES_RETRANS: usize = 208;
+}
+
+/// A member of `struct tcp_info`; `None` on a kernel that does not have it.
+fn member_u32(info: &[u8], at: usize) -> Option<u32> {
+    Some(info.get(at..at + 4)?.get_u32_ne())
+}
+
+/// The same, of 8 bytes.
+fn member_u64(info: &[u8], at: usize) -> Option<u64> {
+    Some(info.get(at..at + 8)?.get_u64_ne())
+}
+
+/// What the socket has sent; `send_queue`: written and not acknowledged.
+fn sent(info: &[u8], send_queue: u32) -> Option<Sent> {
+    let unsent = member_u32(info, info::NOTSENT_BYTES)?;
+    Some(Sent {
+        acked: member_u64(info, info::BYTES_ACKED)?,
+        in_flight: send_queue.saturating_sub(unsent),
+        unsent,
+        bytes: member_u64(info, info::BYTES_SENT)?,
+        again: member_u64(info, info::BYTES_RETRANS)?,
+    })
+}
 
 /// When and how an answer was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,14 +138,13 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
         Some(Wire::Probe(_)) => Timer::ZeroWindowProbe,
         None => Timer::None,
     };
-    let mut last_ack_ms = None;
+    let mut tcp_info: &[u8] = &[];
     let mut cgroup_id = None;
     let mut mptcp = false;
     for attribute in &response.nlas {
         match attribute {
             Nla::TcpInfo(info) => {
-                let field = info.get(LAST_ACK_RECV..LAST_ACK_RECV + 4);
-                last_ack_ms = field.map(|mut field| field.get_u32_ne());
+                tcp_info = info;
             }
             Nla::Other(other) if other.kind() == CGROUP_ID => {
                 let mut value = [0; 8];
@@ -128,32 +162,44 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
             _ => {}
         }
     }
+    let ago = |at| member_u32(tcp_info, at).map(|ms| moment_ns(ms, read));
     Some(Listed {
         netns: read.netns,
-        cookie: u64::from_ne_bytes(header.socket_id.cookie),
+        cookie: Some(u64::from_ne_bytes(header.socket_id.cookie)),
         interface: header.socket_id.interface_id,
         family,
         local,
         remote,
         state: TcpState::from_number(header.state)?,
         listed_ns: read.monotonic_ns,
-        last_ack_ns: last_ack_ms.map(|ms| last_ack_ns(ms, read)),
+        last_ack_ns: ago(info::LAST_ACK_RECV),
+        backlog: None,
+        sent: sent(tcp_info, header.send_queue),
         details: Details {
             inode: header.inode,
             uid: header.uid,
             recv_queue: header.recv_queue,
             send_queue: header.send_queue,
-            timer,
+            timer: Some(timer),
+            // While another timer runs, that of keepalive cannot be seen.
+            keepalive: match timer {
+                Timer::Keepalive => Some(true),
+                Timer::None => Some(false),
+                Timer::Retransmit | Timer::ZeroWindowProbe => None,
+            },
+            bytes_received: member_u64(tcp_info, info::BYTES_RECEIVED),
+            bytes_acked: member_u64(tcp_info, info::BYTES_ACKED),
+            last_data_ns: ago(info::LAST_DATA_RECV),
+            touched_ns: None,
             cgroup_id,
             mptcp,
         },
     })
 }
 
-/// The latest moment at which the last acknowledgment can have arrived, given the kernel's number
-/// of ms since then. The kernel counts whole ticks from the previous tick, so its number is up to
+/// The latest moment of something, given the kernel's number of ms since then. The kernel counts whole ticks from the previous tick, so its number is up to
 /// one tick too large.
-fn last_ack_ns(ms: u32, read: ReadAt) -> u64 {
+fn moment_ns(ms: u32, read: ReadAt) -> u64 {
     let ago_ns = (u64::from(ms) * 1_000_000).saturating_sub(read.tick_ns);
     read.monotonic_ns.saturating_sub(ago_ns)
 }
@@ -167,8 +213,19 @@ pub fn listening(response: &InetResponse, netns: u32) -> Option<Listening> {
         Nla::SkV6Only(only) => Some(*only),
         _ => None,
     });
+    let transparent = response.nlas.iter().find_map(|attribute| match attribute {
+        Nla::Other(other) if other.kind() == SOCKOPT && other.value_len() >= 2 => {
+            let mut value = vec![0; other.value_len()];
+            other.emit_value(&mut value);
+            // `recverr`, `is_icsk`, `freebind`, `hdrincl`, `mc_loop`, `transparent`, … one bit each.
+            Some(value[0] & 1 << 5 != 0)
+        }
+        _ => None,
+    });
     (header.state == TcpState::Listen.number()).then_some(Listening {
         netns,
+        interface: header.socket_id.interface_id,
+        transparent,
         local,
         v6_only,
         inode: header.inode,
@@ -198,8 +255,9 @@ mod tests {
     };
 
     fn response() -> InetResponse {
-        let mut info = vec![0; 232];
-        info[LAST_ACK_RECV..LAST_ACK_RECV + 4].copy_from_slice(&5000u32.to_ne_bytes());
+        let mut values = vec![0; 232];
+        values[info::LAST_ACK_RECV..info::LAST_ACK_RECV + 4]
+            .copy_from_slice(&5000u32.to_ne_bytes());
         let cgroup = DefaultNla::new(CGROUP_ID, 77u64.to_ne_bytes().to_vec());
         InetResponse {
             header: InetResponseHeader {
@@ -219,7 +277,7 @@ mod tests {
                 uid: 1000,
                 inode: 99,
             },
-            nlas: [Nla::TcpInfo(info), Nla::Other(cgroup)]
+            nlas: [Nla::TcpInfo(values), Nla::Other(cgroup)]
                 .into_iter()
                 .collect(),
         }
@@ -245,7 +303,10 @@ mod tests {
             panic!("a socket was sent");
         };
         let socket = listed(&first, READ).expect("a whole socket");
-        assert_eq!((socket.netns, socket.cookie, socket.interface), (7, 42, 3));
+        assert_eq!(
+            (socket.netns, socket.cookie, socket.interface),
+            (7, Some(42), 3)
+        );
         assert_eq!((socket.local.port, socket.remote.port), (80, 4000));
         assert_eq!(socket.local.address.to_string(), "10.0.0.1");
         assert_eq!(socket.details.cgroup_id, Some(77));
@@ -278,7 +339,7 @@ mod tests {
 
     #[test]
     fn an_ack_within_the_tick_gives_no_age() {
-        assert_eq!(last_ack_ns(2, READ), READ.monotonic_ns);
+        assert_eq!(moment_ns(2, READ), READ.monotonic_ns);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Asking `sock_diag` in all namespaces: for everything, or for single sockets.
 
-use std::{collections::HashMap, io};
+use std::io;
 
 use tcptrace_common::TcpState;
 
@@ -8,13 +8,10 @@ use crate::{
     model::{
         caveat::Caveat,
         socket::Family,
-        stuck::look::{Coverage, Entered, Listed, Listening},
+        stuck::look::{Coverage, Listed, Listening},
     },
     source::{
-        diag::{
-            request::SockId,
-            sock_diag::{SockDiag, has_tcp_sockets},
-        },
+        diag::sock_diag::{SockDiag, has_tcp_sockets},
         machine::netns::{self, Namespace, Namespaces},
     },
 };
@@ -89,50 +86,13 @@ fn dump_by(
             Ok((listed, listening))
         });
         if answers.take(inode, result) {
-            answers.coverage.dumped.insert(inode);
+            answers.coverage.complete.insert(inode);
         }
     }
     // The only wanted namespace has been found.
     let found = |only| namespaces.paths.contains_key(&only);
     if !scope.netns.is_some_and(found) {
         answers.caveats.extend(namespaces.refusal());
-    }
-    answers
-}
-
-/// The sockets that are in the state now, among those that were seen to enter it and those that
-/// were in it `earlier`.
-#[must_use]
-pub fn about<'a>(
-    scope: &Scope,
-    namespaces: &Namespaces,
-    entered: &[Entered],
-    earlier: impl Iterator<Item = &'a Listed>,
-) -> Answers {
-    let mut by_netns: HashMap<u32, Vec<SockId>> = HashMap::new();
-    for socket in entered {
-        if let Some(netns) = socket.netns {
-            by_netns.entry(netns).or_default().push(socket.into());
-        }
-    }
-    for socket in earlier {
-        by_netns
-            .entry(socket.netns)
-            .or_default()
-            .push(socket.into());
-    }
-    let mut answers = Answers::default();
-    for (inode, wanted) in by_netns {
-        let Some(path) = namespaces.paths.get(&inode).cloned() else {
-            continue;
-        };
-        let result = netns::inside(&Namespace { inode, path }, || {
-            let mut diag = SockDiag::open(inode)?;
-            Ok((diag.ask(&wanted, scope.state)?, diag.listening()?))
-        });
-        if answers.take(inode, result) {
-            answers.coverage.queried.insert(inode);
-        }
     }
     answers
 }

@@ -12,7 +12,7 @@ use tcptrace_common::{IPPROTO_TCP, TcpState};
 
 use crate::model::{
     socket::{Endpoint, Family},
-    stuck::look::{Entered, Listed},
+    stuck::look::Listed,
 };
 
 /// `TCPDIAG_GETSOCK`: the older request, which covers both families. Every dump walks the
@@ -47,18 +47,6 @@ impl From<&Listed> for SockId {
             local: socket.local,
             remote: socket.remote,
             interface: socket.interface,
-            cookie: Some(socket.cookie),
-        }
-    }
-}
-
-impl From<&Entered> for SockId {
-    fn from(socket: &Entered) -> Self {
-        Self {
-            family: socket.family,
-            local: socket.local,
-            remote: socket.remote,
-            interface: socket.interface.unwrap_or(0),
             cookie: socket.cookie,
         }
     }

@@ -107,7 +107,7 @@ impl SockDiag {
     fn ask_again(&mut self, sockets: &mut [Listed], state: TcpState) -> io::Result<()> {
         let wanted: Vec<SockId> = sockets.iter().map(SockId::from).collect();
         let answers = self.ask(&wanted, state)?.into_iter();
-        let later: HashMap<u64, Listed> = answers.map(|socket| (socket.cookie, socket)).collect();
+        let later: HashMap<_, _> = answers.map(|socket| (socket.cookie, socket)).collect();
         for socket in sockets {
             if let Some(again) = later.get(&socket.cookie) {
                 let bounds = [socket.last_ack_ns, again.last_ack_ns];

@@ -23,7 +23,7 @@ pub fn all() -> Vec<Finding> {
     let types = types.ok();
     findings.push(programs::tracefs());
     findings.extend(programs::hooks(types.as_ref()));
-    findings.extend(programs::holders(types.as_ref()));
+    findings.extend(programs::holders());
     findings.extend(programs::accepting());
     findings.extend([
         programs::map_size(types.as_ref()),

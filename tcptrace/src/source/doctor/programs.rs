@@ -3,17 +3,21 @@
 use tcptrace_common::{KernelFilter, Settings, TcpState};
 
 use crate::{
-    model::{finding::Finding, request::HookChoice, stuck::look::Hook},
+    model::{
+        finding::Finding,
+        request::{HookChoice, WalkChoice},
+        stuck::look::Hook,
+    },
     source::{
         bpf::{
             attach::{Accept, Candidate},
             tracepoint_format::{self, Problem},
             types::TypeInfo,
         },
-        error::{StartError, refusal},
+        error::StartError,
         machine::restrictions,
         track,
-        walk::iterator::HolderIterator,
+        walk::Walker,
         watch::{
             WatchOptions,
             kernel_side::{attach_as, object},
@@ -133,37 +137,30 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
 }
 
 /// The ways to find holders; the first that works is used.
-pub fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
+pub fn holders() -> Vec<Finding> {
     const NAME: &str = "holders";
     if !restrictions::in_initial_pid_namespace() {
         let detail = "found through /proc, which is slower: this is not the initial PID namespace";
         return vec![Finding::degraded(NAME, detail).advice("run tcptrace outside the container")];
     }
-    let attempt = |iterator: HolderIterator| {
-        let types = types.filter(|types| types.has_task_offsets);
-        let types = types.ok_or_else(|| "no type information".to_owned())?;
-        let object = object(&options(), types.settings, Some(types), Hook::Btf);
-        let mut ebpf = object.map_err(|error| error.to_string())?;
-        iterator
-            .load(&mut ebpf, types)
-            .map_err(|error| refusal(&error))
+    let attempt = |way| {
+        Walker::start(way, &[])
+            .map(drop)
+            .map_err(|error| error.to_string())
     };
-    let (walk, each) = (
-        attempt(HolderIterator::Walk),
-        attempt(HolderIterator::EachFile),
-    );
-    let chosen = match (&walk, &each) {
+    let (tasks, files) = (attempt(WalkChoice::Tasks), attempt(WalkChoice::Files));
+    let chosen = match (&tasks, &files) {
         (Ok(()), _) => Finding::ok(
             NAME,
-            "found by walk_files: the kernel walks descriptor tables",
+            "found by walk_tasks: the kernel walks descriptor tables",
         ),
         (_, Ok(())) => Finding::degraded(
             NAME,
-            "found by each_file, which is slower: this kernel (before 5.17) has no bpf_loop",
+            "found by walk_files, which is slower: this kernel (before 5.17) has no bpf_loop",
         ),
         _ => Finding::degraded(
             NAME,
-            "found through /proc/*/fd, which is slower: no BPF iterator loads",
+            "found through /proc/*/fd, which is slower and shows no residue: no BPF iterator loads",
         ),
     };
     let finding = |name, result: Result<(), String>| match result {
@@ -171,8 +168,8 @@ pub fn holders(types: Option<&TypeInfo>) -> Vec<Finding> {
         Err(reason) => Finding::degraded(name, reason),
     };
     vec![
-        finding("iterator walk_files", walk),
-        finding("iterator each_file", each),
+        finding("iterator walk_tasks", tasks),
+        finding("iterator walk_files", files),
         chosen,
     ]
 }

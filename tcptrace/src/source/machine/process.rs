@@ -26,6 +26,20 @@ pub fn exists(pid: u32) -> bool {
     Path::new("/proc").join(pid.to_string()).exists()
 }
 
+/// Whether two threads have one table of descriptors; `None` if the kernel does not say
+/// (`kcmp(2)`: built without it, or not allowed).
+#[must_use]
+pub fn share_descriptors(thread: i32, other: i32) -> Option<bool> {
+    /// `KCMP_FILES` of `include/uapi/linux/kcmp.h`.
+    const FILES: libc::c_int = 2;
+    // SAFETY: the call takes numbers and compares; it changes nothing.
+    match unsafe { libc::syscall(libc::SYS_kcmp, thread, other, FILES, 0, 0) } {
+        0 => Some(true),
+        1..=3 => Some(false),
+        _ => None,
+    }
+}
+
 fn info(pid: u32) -> Option<ProcessInfo> {
     let process = Process::new(pid.cast_signed()).ok()?;
     let stat = process.stat().ok()?;

@@ -4,7 +4,7 @@ use crate::{
     model::{
         log_line::{EndFields, Fields, Head, HolderFields, Kind},
         names::UNKNOWN,
-        owner::{Holder, KnownBy, Owner, Process},
+        owner::{Holder, KnownBy, Owner, Process, Via},
         recording::RecordingHeader,
         socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
         transition::{Loss, Record, StateDuration, StillOpen, Transition},
@@ -113,7 +113,12 @@ fn still_open(fields: Fields) -> Result<Record, String> {
     let holders = fields.holders.as_ref().map(|holders| {
         let holder = |holder: &HolderFields| Holder {
             pid: holder.pid,
+            tid: holder.tid,
             fd: holder.fd,
+            // Older recordings have descriptors only.
+            via: (holder.via.as_deref())
+                .and_then(Via::from_name)
+                .unwrap_or(Via::Descriptor),
             comm: holder.comm.clone().unwrap_or_default(),
         };
         holders.iter().map(holder).collect()

@@ -106,7 +106,7 @@ impl LiveTransitions {
         let mut before = list(&scope, caveats).context(listed)?;
         if owned {
             side.add_open_sockets().context(walked)?;
-            before.descriptors = listeners_descriptors(&mut side, &before);
+            add_queues(&mut side, &mut before);
         }
         let skipped = side.skipped().unwrap_or(0);
         let live = Self {
@@ -242,16 +242,16 @@ impl LiveTransitions {
         let table = entries
             .filter_map(|raw| convert::entry(raw, processes))
             .collect();
-        let inodes: HashSet<u64> = (answers.listed.iter())
-            .map(|socket| u64::from(socket.details.inode))
-            .collect();
-        let mut descriptors = None;
-        if self.side.wants_owners() && !inodes.is_empty() {
-            let mptcp = answers.listed.iter().any(|socket| socket.details.mptcp);
-            if let Ok(mut found) = self.side.holders(&inodes, mptcp) {
-                found.held.retain(|held| inodes.contains(&held.inode));
-                descriptors = Some(Descriptors::new(found.held));
-            }
+        let listed = answers.listed.iter().map(|socket| socket.details.inode);
+        let listening = answers.listening.iter().map(|socket| socket.inode);
+        let inodes: HashSet<u64> = listed.chain(listening).map(u64::from).collect();
+        let (mut descriptors, mut waiting) = (None, Vec::new());
+        if self.side.wants_owners()
+            && !inodes.is_empty()
+            && let Ok(found) = self.side.holders(&inodes)
+        {
+            descriptors = Some(Descriptors::new(found.held));
+            waiting = found.waiting;
         }
         Ok(OpenSockets {
             time: now.time,
@@ -260,6 +260,7 @@ impl LiveTransitions {
             table,
             listed: answers.listed,
             listening: answers.listening,
+            waiting,
             coverage: answers.coverage,
             descriptors,
             lost_ns: self.lost_ns,
@@ -286,22 +287,25 @@ fn list(scope: &Scope, caveats: &mut Vec<Caveat>) -> io::Result<BeforeStart> {
     Ok(BeforeStart {
         listed: answers.listed,
         listening: answers.listening,
+        waiting: Vec::new(),
         descriptors: None,
     })
 }
 
-/// The holders of listeners, if there are sockets that no process has accepted.
-fn listeners_descriptors(side: &mut KernelSide, before: &BeforeStart) -> Option<Descriptors> {
+/// Adds the queues of listeners and their holders, if there are sockets that no process has accepted.
+fn add_queues(side: &mut KernelSide, before: &mut BeforeStart) {
     let unaccepted = |inode: u32| inode == 0;
     let waits = (before.listed.iter()).any(|socket| unaccepted(socket.details.inode));
     let listeners = before.listening.iter();
     let inodes: HashSet<u64> = listeners.map(|socket| socket.inode.into()).collect();
     if !waits || inodes.is_empty() {
-        return None;
+        return;
     }
     // Otherwise they stay unknown.
-    let found = side.holders(&inodes, false).ok()?;
-    Some(Descriptors::new(found.held))
+    if let Ok(found) = side.holders(&inodes) {
+        before.descriptors = Some(Descriptors::new(found.held));
+        before.waiting = found.waiting;
+    }
 }
 
 /// A record as it is in memory; `None` for one of another size, which the programs do not write.

@@ -1,5 +1,14 @@
-//! Which process has which socket open: the ways to walk over descriptors.
+//! The walk over descriptors: which sockets there are in all network namespaces, and which processes
+//! hold them.
 
-pub mod iterator;
-pub mod method;
+pub mod convert;
+pub mod count;
+pub mod hidden;
+pub mod object;
 pub mod proc;
+pub mod queue;
+pub mod run;
+pub mod survey;
+pub mod walker;
+
+pub use walker::Walker;

@@ -1,16 +1,31 @@
-//! Holders by reading `/proc/*/fd`. This is used if no iterator loads, or outside the initial PID
-//! namespace, whose process ids an iterator would return.
+//! Holders by reading `/proc`: used where no iterator loads, and outside the initial PID namespace,
+//! whose process numbers an iterator would give.
 
 use std::{collections::HashSet, io};
 
-use procfs::process::{FDTarget, all_processes};
-
-use crate::{
-    model::{owner::Holder, stuck::look::Descriptor},
-    source::walk::iterator::Found,
+use procfs::{
+    ProcError,
+    process::{FDTarget, FDsIter, Process, all_processes},
 };
 
-/// Every descriptor of a socket whose inode is in `inodes`, in one pass over all processes.
+use crate::{
+    model::{
+        owner::{Holder, Via},
+        stuck::look::Descriptor,
+    },
+    source::machine::process::share_descriptors,
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The holders.
+    pub held: Vec<Descriptor>,
+    /// Whether some were left out.
+    pub incomplete: bool,
+}
+
+/// Every descriptor of a socket whose inode is in `inodes`, in one pass over all threads.
 ///
 /// # Errors
 /// When `/proc` cannot be listed.
@@ -18,15 +33,50 @@ pub fn find(inodes: &HashSet<u64>) -> io::Result<Found> {
     let mut found = Found::default();
     // A process that ends in the meantime no longer holds anything.
     for process in all_processes().map_err(io::Error::other)?.flatten() {
-        let descriptors = match process.fd() {
-            Ok(descriptors) => descriptors,
-            Err(procfs::ProcError::PermissionDenied(_)) => {
-                found.incomplete = true;
+        found.add_process(&process, inodes);
+    }
+    Ok(found)
+}
+
+impl Found {
+    fn add_process(&mut self, process: &Process, inodes: &HashSet<u64>) {
+        let comm = || {
+            let stat = process.stat();
+            stat.map(|stat| stat.comm).unwrap_or_default()
+        };
+        self.add_table(process.fd(), process.pid, None, inodes, &comm);
+        let Ok(threads) = process.tasks() else { return };
+        // The main thread may have ended; then the others have what was the process's table.
+        let mut known = vec![process.pid];
+        for thread in threads.flatten() {
+            if (known.iter()).any(|other| share_descriptors(*other, thread.tid) != Some(false)) {
                 continue;
             }
-            Err(_) => continue,
+            known.push(thread.tid);
+            let folder = format!("/proc/{}/task/{}", process.pid, thread.tid);
+            if let Ok(own) = Process::new_with_root(folder.into()) {
+                self.add_table(own.fd(), process.pid, Some(thread.tid), inodes, &comm);
+            }
+        }
+    }
+
+    /// Adds a table's descriptors.
+    fn add_table(
+        &mut self,
+        table: Result<FDsIter, ProcError>,
+        pid: i32,
+        tid: Option<i32>,
+        inodes: &HashSet<u64>,
+        comm: &dyn Fn() -> String,
+    ) {
+        let descriptors = match table {
+            Ok(descriptors) => descriptors,
+            Err(error) => {
+                self.incomplete |= matches!(error, ProcError::PermissionDenied(_));
+                return;
+            }
         };
-        let mut comm = None;
+        let mut name = None;
         for descriptor in descriptors.flatten() {
             let FDTarget::Socket(inode) = descriptor.target else {
                 continue;
@@ -34,20 +84,16 @@ pub fn find(inodes: &HashSet<u64>) -> io::Result<Found> {
             if !inodes.contains(&inode) {
                 continue;
             }
-            let comm = comm.get_or_insert_with(|| {
-                let stat = process.stat();
-                stat.map(|stat| stat.comm).unwrap_or_default()
-            });
-            found.held.push(Descriptor {
+            self.held.push(Descriptor {
                 inode,
                 holder: Holder {
-                    pid: process.pid.cast_unsigned(),
-                    fd: descriptor.fd.cast_unsigned(),
-                    comm: comm.clone(),
+                    pid: pid.cast_unsigned(),
+                    tid: tid.map(i32::cast_unsigned),
+                    fd: Some(descriptor.fd.cast_unsigned()),
+                    via: Via::Descriptor,
+                    comm: name.get_or_insert_with(comm).clone(),
                 },
-                backlog: None,
             });
         }
     }
-    Ok(found)
 }

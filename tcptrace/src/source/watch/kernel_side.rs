@@ -1,6 +1,6 @@
 //! The kernel side, attached: choosing what works here, and reading its maps.
 
-use std::{collections::HashSet, io, os::fd::AsFd};
+use std::{io, os::fd::AsFd};
 
 use aya::{Ebpf, maps::Map};
 use tcptrace_common::{Settings, WatchCounters, WatchedSocket};
@@ -18,7 +18,6 @@ use crate::{
         },
         error::StartError,
         machine::restrictions,
-        walk::{iterator::Found, method::HolderMethod},
         watch::options::WatchOptions,
     },
 };
@@ -27,7 +26,6 @@ use crate::{
 pub struct KernelSide {
     ebpf: Ebpf,
     hook: Hook,
-    holders: HolderMethod,
 }
 
 /// Creates the maps, and prepares the programs for loading.
@@ -92,25 +90,20 @@ impl KernelSide {
         let candidates = options.candidates(types.is_ok());
         attach::first_that_works(options.hook, types.as_ref(), &candidates, |candidate| {
             let types = types.as_ref().ok();
-            let mut ebpf = attach_as(candidate, options, types)?;
-            let holders = HolderMethod::choose(&mut ebpf, types);
             Ok(Self {
-                ebpf,
+                ebpf: attach_as(candidate, options, types)?,
                 hook: candidate.hook,
-                holders,
             })
         })
     }
 
     /// How the kernel side works on this machine, for `-v`.
     #[must_use]
-    pub fn describe(&self) -> String {
-        let hook = match self.hook {
+    pub fn describe(&self) -> &'static str {
+        match self.hook {
             Hook::Btf => "attached by tp_btf",
             Hook::Tracepoint => "attached by the classic tracepoint",
-        };
-        let holders = self.holders.describe();
-        format!("{hook}; holders are found by {holders}")
+        }
     }
 
     /// Starts printing the kernel side's messages.
@@ -153,20 +146,5 @@ impl KernelSide {
             tracing.lost += counters.lost;
         }
         Ok(tracing)
-    }
-
-    /// The same as [`Self::holders`], before the sockets are known; `None` if the method needs to
-    /// know them.
-    pub fn holders_ahead(&mut self) -> Option<io::Result<Found>> {
-        self.holders.find_ahead(&mut self.ebpf)
-    }
-
-    /// Every descriptor of the sockets with these inodes, and possibly of others; `mptcp` says that
-    /// some of them are subflows of MPTCP.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn holders(&mut self, inodes: &HashSet<u64>, mptcp: bool) -> io::Result<Found> {
-        self.holders.find(&mut self.ebpf, inodes, mptcp)
     }
 }

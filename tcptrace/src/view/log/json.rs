@@ -141,7 +141,9 @@ fn holders(holders: Option<&[Holder]>, out: &mut Vec<u8>) {
         first(out, HolderFields::pid);
         number::append(out, holder.pid);
         string(out, HolderFields::comm, Some(&holder.comm));
-        number(out, HolderFields::fd, Some(holder.fd));
+        number(out, HolderFields::tid, holder.tid);
+        number(out, HolderFields::fd, holder.fd);
+        string(out, HolderFields::via, Some(holder.via.name()));
         out.push(b'}');
     }
     out.push(b']');

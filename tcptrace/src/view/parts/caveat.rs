@@ -23,6 +23,11 @@ pub fn text(caveat: &Caveat) -> String {
             "the descriptors of some processes could not be read: holders may be missing".into()
         }
         Caveat::UnknownHolders(error) => format!("holders are not known: {error}"),
+        Caveat::ResidueNotLookedFor => {
+            "sockets that the network closed and a process still has open are not looked for: this \
+             way of finding sockets cannot see them"
+                .into()
+        }
         Caveat::NewControlGroupsLeftOut => {
             "the filter leaves out control groups that are created from now on: on this kernel \
              tcptrace cannot find out which group contains them"

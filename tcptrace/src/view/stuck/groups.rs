@@ -12,6 +12,7 @@ use crate::{
         container,
         table::{self, Column, left, right},
     },
+    view::stuck::held_by::one_of,
 };
 
 const COLUMNS: [Column; 9] = [
@@ -57,7 +58,7 @@ fn row(group: &Group, snapshot: &Snapshot) -> Vec<String> {
             .recv_queue
             .map_or_else(|| "?".into(), |bytes| bytes.to_string()),
         owner.map_or_else(
-            || if group.owner_known { "no process" } else { "?" }.into(),
+            || without_owner(group),
             |owner| format!("{}[{}]", clean(&owner.comm), owner.pid),
         ),
         process.map_or_else(|| "?".into(), |process| process_state(process.state)),
@@ -69,6 +70,18 @@ fn row(group: &Group, snapshot: &Snapshot) -> Vec<String> {
         },
         (group.cgroup.as_deref().and_then(container::name)).map_or_else(String::new, |n| clean(&n)),
     ]
+}
+
+/// The processes that may be meant, or why there is none.
+fn without_owner(group: &Group) -> String {
+    let candidates: Vec<_> = (group.candidates.iter())
+        .map(|one| (one.pid, one.comm.as_str()))
+        .collect();
+    match (candidates.is_empty(), group.owner_known) {
+        (false, _) => one_of(&candidates),
+        (true, true) => "no process".into(),
+        (true, false) => "?".into(),
+    }
 }
 
 /// The words of `proc_pid_stat(5)`.

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     model::stuck::snapshot::Snapshot,
-    view::parts::{age::age, caveat, style::HEADING},
+    view::{
+        parts::{age::age, caveat, style::HEADING},
+        stuck::residue,
+    },
 };
 
 /// The first line.
@@ -25,6 +28,9 @@ pub fn headline(snapshot: &Snapshot) -> String {
     if snapshot.younger > 0 {
         let _ = write!(text, "; {} younger", snapshot.younger);
     }
+    if !snapshot.residue.is_empty() {
+        let _ = write!(text, ", {} residue", snapshot.residue.len());
+    }
     let Some(time) = snapshot.time else {
         return format!("{HEADING}{text}{HEADING:#}");
     };
@@ -39,6 +45,7 @@ pub fn headline(snapshot: &Snapshot) -> String {
 /// The warnings: not yet fit for a terminal.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut warnings = caveat::texts(&snapshot.caveats);
+    warnings.extend(residue::note(snapshot));
     let tracing = &snapshot.tracing;
     if tracing.hook.is_none() {
         return warnings; // a recording: its caveats say what is missing

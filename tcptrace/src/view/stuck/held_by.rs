@@ -4,12 +4,14 @@ use std::fmt::Write as _;
 
 use crate::{
     model::{
-        owner::{Holder, Listener},
+        owner::{Holder, Listener, Via},
         socket::Socket,
     },
     view::parts::clean::clean,
 };
 
+/// How many of several processes that may be meant are named.
+const NAMED_CANDIDATES: usize = 2;
 /// How many holders of one socket are named.
 const NAMED_HOLDERS: usize = 3;
 
@@ -18,8 +20,14 @@ const NAMED_HOLDERS: usize = 3;
 pub fn held_by(socket: &Socket) -> String {
     let names = |holders: &[Holder]| {
         let shown = holders.iter().take(NAMED_HOLDERS);
-        let name =
-            |holder: &Holder| format!("{}[{}] fd {}", clean(&holder.comm), holder.pid, holder.fd);
+        let name = |holder: &Holder| {
+            let process = format!("{}[{}]", clean(&holder.comm), holder.pid);
+            match (holder.fd, holder.tid) {
+                (Some(fd), None) => format!("{process} fd {fd}"),
+                (Some(fd), Some(tid)) => format!("{process} thread {tid} fd {fd}"),
+                (None, _) => format!("{process} {}", without_descriptor(holder.via)),
+            }
+        };
         let mut text = shown.map(name).collect::<Vec<_>>().join(", ");
         if holders.len() > NAMED_HOLDERS {
             let _ = write!(text, " and {} more", holders.len() - NAMED_HOLDERS);
@@ -27,9 +35,11 @@ pub fn held_by(socket: &Socket) -> String {
         text
     };
     if socket.accepted() == Some(false) {
+        let candidates = socket.candidates();
         return match socket.listener.as_ref().and_then(Listener::process) {
             Some((pid, comm)) => format!("never accepted by {}[{pid}]", clean(comm)),
-            None => "never accepted".into(),
+            None if candidates.is_empty() => "never accepted".into(),
+            None => format!("never accepted by {}", one_of(&candidates)),
         };
     }
     match socket.holders.as_deref() {
@@ -41,6 +51,30 @@ pub fn held_by(socket: &Socket) -> String {
             Some(_) => "not found".into(),
             None => "?".into(),
         }),
+    }
+}
+
+/// How a process holds a socket without a descriptor.
+fn without_descriptor(via: Via) -> &'static str {
+    match via {
+        Via::Descriptor => "by a descriptor",
+        Via::IoUring => "in an io_uring",
+        Via::Mapping => "in a mapping",
+        Via::InFlight => "in a message not received",
+        Via::InUse => "in a call that goes on",
+    }
+}
+
+/// Several processes of which one is meant.
+#[must_use]
+pub fn one_of(candidates: &[(u32, &str)]) -> String {
+    let shown = candidates.iter().take(NAMED_CANDIDATES);
+    let names: Vec<_> = shown
+        .map(|(pid, comm)| format!("{}[{pid}]", clean(comm)))
+        .collect();
+    match candidates.len().saturating_sub(NAMED_CANDIDATES) {
+        0 => names.join(" or "),
+        more => format!("{} or {more} others", names.join(", ")),
     }
 }
 

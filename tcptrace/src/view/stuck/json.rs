@@ -4,11 +4,13 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     model::{
+        names::UNKNOWN,
         owner::{Holder, Listener, Owner},
         socket::{Endpoint, Socket},
         stuck::{
             group::Group,
             look::{Hook, Tracing},
+            residue::Residue,
             snapshot::Snapshot,
         },
     },
@@ -18,6 +20,7 @@ use crate::{
             caveat::{self, CaveatRecord},
             container, escaping,
         },
+        stuck::residue,
     },
 };
 
@@ -55,6 +58,8 @@ struct SnapshotRecord<'a> {
     sockets: Vec<SocketRecord<'a>>,
     younger: usize,
     groups: Vec<GroupRecord<'a>>,
+    residue: Vec<ResidueRecord<'a>>,
+    failed_connects: Vec<ResidueRecord<'a>>,
     tracing: TracingRecord,
     caveats: Vec<CaveatRecord>,
     notes: Vec<String>,
@@ -83,11 +88,16 @@ struct SocketRecord<'a> {
     uid: Option<u32>,
     recv_queue: Option<u32>,
     send_queue: Option<u32>,
+    bytes_received: Option<u64>,
+    bytes_acked: Option<u64>,
+    last_data_received_ns: Option<u64>,
+    last_touched_ns: Option<u64>,
     keepalive: Option<bool>,
     timer: Option<&'static str>,
     cgroup: Option<&'a str>,
     container: Option<String>,
     holders: Option<Vec<HolderObject<'a>>>,
+    held: &'static str,
     opener: Option<OpenerRecord<'a>>,
     listener: Option<ListenerRecord<'a>>,
 }
@@ -103,7 +113,9 @@ struct EndpointRecord {
 struct HolderObject<'a> {
     pid: u32,
     comm: &'a str,
-    fd: u32,
+    tid: Option<u32>,
+    fd: Option<u32>,
+    via: &'static str,
 }
 
 #[derive(Serialize)]
@@ -127,12 +139,34 @@ struct GroupRecord<'a> {
     pid: Option<u32>,
     comm: Option<&'a str>,
     process_state: Option<char>,
+    candidates: Vec<CandidateRecord<'a>>,
     remote: EndpointRecord,
     sockets: usize,
     unaccepted: usize,
     oldest_ns: u64,
     median_ns: u64,
     recv_queue: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct CandidateRecord<'a> {
+    pid: u32,
+    comm: &'a str,
+    process_state: Option<char>,
+}
+
+#[derive(Serialize)]
+struct ResidueRecord<'a> {
+    holders: Vec<HolderObject<'a>>,
+    family: &'static str,
+    local: EndpointRecord,
+    remote: EndpointRecord,
+    netns: u32,
+    inode: u32,
+    died_ns: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    died_by: Option<&'static str>,
+    was_close_wait: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -164,9 +198,17 @@ impl<'a> SnapshotRecord<'a> {
                 .collect(),
             younger: snapshot.younger,
             groups: groups.map(|group| group_record(group, snapshot)).collect(),
+            residue: snapshot.residue.iter().map(residue_record).collect(),
+            failed_connects: snapshot
+                .failed_connects
+                .iter()
+                .map(residue_record)
+                .collect(),
             tracing: tracing_record(&snapshot.tracing),
             caveats: caveat::records(&snapshot.caveats),
-            notes: caveat::texts(&snapshot.caveats),
+            notes: (caveat::texts(&snapshot.caveats).into_iter())
+                .chain(residue::note(snapshot))
+                .collect(),
         }
     }
 }
@@ -190,11 +232,16 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         uid: details.map(|details| details.uid),
         recv_queue: details.map(|details| details.recv_queue),
         send_queue: details.map(|details| details.send_queue),
-        keepalive: details.and_then(|details| details.keepalive()),
-        timer: details.map(|details| details.timer.name()),
+        bytes_received: details.and_then(|details| details.bytes_received),
+        bytes_acked: details.and_then(|details| details.bytes_acked),
+        last_data_received_ns: details.and_then(|details| details.last_data_ns),
+        last_touched_ns: details.and_then(|details| details.touched_ns),
+        keepalive: details.and_then(|details| details.keepalive),
+        timer: details.and_then(|details| Some(details.timer?.name())),
         cgroup: socket.cgroup.as_deref(),
         container: socket.cgroup.as_deref().and_then(container::name),
         holders: socket.holders.as_deref().map(holders),
+        held: held(socket),
         opener: socket.opener.as_ref().map(opener),
         listener: socket.listener.as_ref().map(listener),
     }
@@ -213,9 +260,22 @@ fn holders(holders: &[Holder]) -> Vec<HolderObject<'_>> {
         .map(|holder| HolderObject {
             pid: holder.pid,
             comm: &holder.comm,
+            tid: holder.tid,
             fd: holder.fd,
+            via: holder.via.name(),
         })
         .collect()
+}
+
+/// How the first holder holds it, or why there is none.
+fn held(socket: &Socket) -> &'static str {
+    let first = socket.holders.as_deref().map(<[Holder]>::first);
+    match (first, socket.details.as_ref()) {
+        (Some(Some(first)), _) => first.via.name(),
+        // Nobody has accepted it, or its process has closed it.
+        (Some(None), Some(details)) if details.inode == 0 => "none",
+        _ => UNKNOWN,
+    }
 }
 
 fn opener(opener: &Owner) -> OpenerRecord<'_> {
@@ -244,6 +304,13 @@ fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
         pid: owner.map(|owner| owner.pid),
         comm: owner.map(|owner| owner.comm.as_str()),
         process_state: process.map(|process| process.state),
+        candidates: (group.candidates.iter())
+            .map(|one| CandidateRecord {
+                pid: one.pid,
+                comm: &one.comm,
+                process_state: (snapshot.processes.get(&one.pid)).map(|process| process.state),
+            })
+            .collect(),
         remote: EndpointRecord {
             address: group.remote,
             port: group.port,
@@ -255,6 +322,20 @@ fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
             .saturating_sub(group.oldest.moment_ns()),
         median_ns: group.median_ns,
         recv_queue: group.recv_queue,
+    }
+}
+
+fn residue_record(residue: &Residue) -> ResidueRecord<'_> {
+    ResidueRecord {
+        holders: holders(&residue.holders),
+        family: residue.family.name(),
+        local: endpoint(residue.local),
+        remote: endpoint(residue.remote),
+        netns: residue.netns,
+        inode: residue.inode,
+        died_ns: residue.died_ns,
+        died_by: (!residue.never_connected).then(|| residue.died_by.name()),
+        was_close_wait: residue.was_close_wait,
     }
 }
 

@@ -73,7 +73,7 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
         }
         .into(),
         held_by(socket),
-        match details.and_then(|details| details.keepalive()) {
+        match details.and_then(|details| details.keepalive) {
             Some(true) => "on",
             Some(false) => "off",
             None => "?",

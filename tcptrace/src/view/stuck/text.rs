@@ -137,7 +137,12 @@ mod tests {
     #[test]
     fn an_idle_machine_is_one_line() {
         let mut look = fixtures::look();
-        look.younger = 3;
+        look.listed = (1..=3)
+            .map(|cookie| {
+                let local = fixtures::end("10.0.0.1", 1000);
+                fixtures::listed(cookie, local, fixtures::end("10.0.0.2", 80), 6)
+            })
+            .collect();
         insta::assert_snapshot!(plain(&render(
             &snapshot(look),
             Limit::Screen,

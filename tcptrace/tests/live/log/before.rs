@@ -13,6 +13,7 @@ use crate::{
     run::{
         line::{Open, Transition},
         log::{Log, LogTool},
+        snapshot::Holder,
     },
 };
 
@@ -173,7 +174,7 @@ fn still_open(open: &[&Open], truth: &Truth, age: &str) -> Result<()> {
         "wrong cookie: {found:#?}"
     );
     let held = found.holders.iter().flatten();
-    let held = held.map(|holder| (holder.pid, holder.fd)).collect();
+    let held = held.filter_map(Holder::descriptor).collect();
     ensure!(truth.holders == held, "wrong holders: {found:#?}");
     let unseen = age == "exact" && found.age == "at_least";
     verdict::missing(u64::from(unseen), || format!("when it entered: {found:#?}"))?;

@@ -36,16 +36,24 @@ fn agrees(place: Place) -> Result<()> {
     } else {
         "classic tracepoint"
     };
-    let holders = if status(findings, "iterator walk_files").is_ok_and(|s| s == "ok") {
+    let holders = if status(findings, "iterator walk_tasks").is_ok_and(|s| s == "ok") {
+        "walk_tasks"
+    } else if status(findings, "iterator walk_files").is_ok_and(|s| s == "ok") {
         "walk_files"
-    } else if status(findings, "iterator each_file").is_ok_and(|s| s == "ok") {
-        "each_file"
     } else {
         "/proc"
     };
     let told = Tool::start(
         place,
-        &["stuck", "--once", "--json", "-v", "--older-than", "1h"],
+        &[
+            "stuck",
+            "--duration",
+            "100ms",
+            "--json",
+            "-v",
+            "--older-than",
+            "1h",
+        ],
     )?;
     let told = told.wait()?.success()?.stderr;
     ensure!(

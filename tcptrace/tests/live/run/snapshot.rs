@@ -63,7 +63,15 @@ impl Endpoint {
 pub struct Holder {
     pub pid: u32,
     pub comm: String,
-    pub fd: i32,
+    pub fd: Option<i32>,
+    pub via: String,
+}
+
+impl Holder {
+    /// Process and number, if it is a descriptor.
+    pub fn descriptor(&self) -> Option<(u32, i32)> {
+        Some((self.pid, self.fd.filter(|_| self.via == "descriptor")?))
+    }
 }
 
 /// The process that listens. Both are `None` if it has ended.
@@ -86,7 +94,8 @@ pub struct Group {
 /// The state of the tracing itself.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Tracing {
-    pub hook: String,
+    /// `None` for a single look, which attaches nothing.
+    pub hook: Option<String>,
     pub lost: u64,
     pub recursion_misses: Option<u64>,
 }

@@ -71,8 +71,8 @@ fn seen(place: Place, leak: Leak) -> Result<()> {
     let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
     let snapshot = tool.fresh()?;
     ensure!(
-        snapshot.tracing.hook == place.hook(),
-        "the hook is {}",
+        snapshot.tracing.hook.as_deref() == Some(place.hook()),
+        "the hook is {:?}",
         snapshot.tracing.hook
     );
     ensure!(

@@ -11,7 +11,7 @@ use crate::{
         place::{BOTH, Place},
         tolerance::ABOVE_NS,
     },
-    run::tool::Tool,
+    run::{snapshot::Holder, tool::Tool},
 };
 
 pub fn add(cases: &mut Cases) {
@@ -84,7 +84,7 @@ fn more_than_max_sockets(place: Place) -> Result<()> {
             .holders
             .iter()
             .flatten()
-            .map(|holder| (holder.pid, holder.fd))
+            .filter_map(Holder::descriptor)
             .collect();
         ensure!(truth.holders == holders, "wrong holders: {found:#?}");
         // Exact or not, no age is above the truth. The socket may have entered during the look.

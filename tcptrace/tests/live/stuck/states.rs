@@ -92,7 +92,7 @@ fn shows(snapshot: &Snapshot, sockets: &[Socket], state: &str, age: &str) -> Res
             .iter()
             .find(|found| found.cookie == Some(socket.cookie));
         let right = found.is_some_and(|found| {
-            let fd = |holder: &Holder| holder.fd == socket.fd;
+            let fd = |holder: &Holder| holder.fd == Some(socket.fd);
             let held = found
                 .holders
                 .as_deref()

@@ -57,6 +57,24 @@ pub struct Btf<'a> {
     strings: &'a [u8],
     /// Where in `types` each type begins; the type with id `n` is at index `n - 1`.
     starts: Vec<u32>,
+    /// Where each struct begins.
+    structs: Vec<u32>,
+}
+
+/// A struct of the kernel.
+#[derive(Clone, Copy)]
+pub struct Struct<'a> {
+    btf: &'a Btf<'a>,
+    ty: Type,
+}
+
+impl Struct<'_> {
+    /// The member that `path` leads to: names joined by dots, where members of anonymous structs and
+    /// unions belong to the struct around them, as in C.
+    #[must_use]
+    pub fn member(&self, path: &str) -> Option<Member> {
+        self.btf.member_of(self.ty, path)
+    }
 }
 
 /// A member of a struct.
@@ -108,13 +126,22 @@ impl<'a> Btf<'a> {
             types,
             strings,
             starts: Vec::with_capacity(types.len() / 20),
+            structs: Vec::with_capacity(types.len() / 250),
         };
         let mut start = 0;
         while start < types.len() {
-            let kind = btf.read(start).ok_or(BtfError::Truncated)?;
+            let info = types.get(start + 4..start + 8);
+            let info = info.ok_or(BtfError::Truncated)?.try_into();
+            let info = info.map_or(0, u32::from_ne_bytes);
             #[allow(clippy::cast_possible_truncation)] // the section's length is a u32
             btf.starts.push(start as u32);
-            start += TYPE_BYTES + trailing_bytes(kind).ok_or(BtfError::Kind(kind.kind()))?;
+            let kind = info >> 24 & 0x1f;
+            if kind == kind::STRUCT {
+                #[allow(clippy::cast_possible_truncation)] // as above
+                btf.structs.push(start as u32);
+            }
+            let (bytes, of_each) = TRAILING_BYTES[kind as usize].ok_or(BtfError::Kind(kind))?;
+            start += TYPE_BYTES + bytes + of_each * (info & 0xffff) as usize;
         }
         if start == types.len() {
             Ok(btf)
@@ -123,13 +150,18 @@ impl<'a> Btf<'a> {
         }
     }
 
+    #[inline]
     fn read(&self, start: usize) -> Option<Type> {
-        let mut bytes = self.types.get(start..start + TYPE_BYTES)?;
+        let bytes = self.types.get(start..start + TYPE_BYTES)?;
+        let word = |at: usize| {
+            let word = bytes[at..at + 4].try_into();
+            word.map(u32::from_ne_bytes)
+        };
         Some(Type {
             start,
-            name: bytes.get_u32_ne(),
-            info: bytes.get_u32_ne(),
-            size_or_type: bytes.get_u32_ne(),
+            name: word(0).ok()?,
+            info: word(4).ok()?,
+            size_or_type: word(8).ok()?,
         })
     }
 
@@ -165,7 +197,7 @@ impl<'a> Btf<'a> {
     /// Whether the kernel has a struct of this name.
     #[must_use]
     pub fn has_struct(&self, name: &str) -> bool {
-        self.find_struct(name).is_some()
+        self.structure(name).is_some()
     }
 
     /// How many parameters the kernel's function `name` takes.
@@ -178,16 +210,59 @@ impl<'a> Btf<'a> {
         (prototype.kind() == kind::FUNC_PROTO).then(|| prototype.count())
     }
 
-    fn find_struct(&self, name: &str) -> Option<Type> {
-        self.types()
-            .find(|ty| ty.kind() == kind::STRUCT && self.is_named(ty.name, name))
+    /// The kernel's structs of these names.
+    #[must_use]
+    pub fn structures<const N: usize>(&self, names: [&str; N]) -> [Option<Struct<'_>>; N] {
+        // Most structs are none of these, which their names' first bytes show.
+        let mut may_be = [false; 1 << 16];
+        for name in names {
+            may_be[first_two(name.as_bytes())] = true;
+        }
+        let mut found = [None; N];
+        for start in &self.structs {
+            let Some(ty) = self.read(*start as usize) else {
+                continue;
+            };
+            let name = self.strings.get(ty.name as usize..).unwrap_or_default();
+            if may_be[first_two(name)]
+                && let Some(index) = names.iter().position(|one| self.is_named(ty.name, one))
+            {
+                found[index].get_or_insert(Struct { btf: self, ty });
+            }
+        }
+        found
     }
 
-    /// The member of `struct name` that `path` leads to: names joined by dots, where members of
-    /// anonymous structs and unions belong to the struct around them, as in C.
+    /// The kernel's struct of this name.
     #[must_use]
-    pub fn member(&self, name: &str, path: &str) -> Option<Member> {
-        let mut at = self.find_struct(name)?;
+    pub fn structure(&self, name: &str) -> Option<Struct<'_>> {
+        let [found] = self.structures([name]);
+        found
+    }
+
+    /// The id of the kernel's function of this name.
+    #[must_use]
+    pub fn function(&self, name: &str) -> Option<u32> {
+        // Names are stored once, so it suffices to find it and to compare numbers.
+        let offset = self.string(name)?;
+        let is_meant = |start: &u32| {
+            let at = *start as usize;
+            self.types.get(at..at + 4) == Some(&offset.to_ne_bytes())
+                && self.read(at).is_some_and(|ty| ty.kind() == kind::FUNC)
+        };
+        let index = self.starts.iter().position(is_meant)?;
+        u32::try_from(index + 1).ok()
+    }
+
+    /// Where the string is among the strings.
+    fn string(&self, text: &str) -> Option<u32> {
+        let whole = [b"\0", text.as_bytes(), b"\0"].concat();
+        let at = memchr::memmem::find(self.strings, &whole)?;
+        u32::try_from(at + 1).ok()
+    }
+
+    fn member_of(&self, ty: Type, path: &str) -> Option<Member> {
+        let mut at = ty;
         let mut offset: u32 = 0;
         let mut found = None;
         for step in path.split('.') {
@@ -318,22 +393,50 @@ impl<'a> Btf<'a> {
     }
 }
 
-/// Bytes that follow the 12 common ones; `None` for an unknown kind.
-fn trailing_bytes(ty: Type) -> Option<usize> {
-    Some(match ty.kind() {
-        kind::INT | kind::VAR | kind::DECL_TAG => 4,
-        kind::ARRAY => 12,
-        kind::STRUCT | kind::UNION | kind::DATASEC | kind::ENUM64 => ty.count() * 12,
-        kind::ENUM | kind::FUNC_PROTO => ty.count() * 8,
-        kind::PTR
-        | kind::FWD
-        | kind::TYPEDEF
-        | kind::VOLATILE
-        | kind::CONST
-        | kind::RESTRICT
-        | kind::FUNC
-        | kind::FLOAT
-        | kind::TYPE_TAG => 0,
-        _ => return None,
-    })
+/// The first two bytes of a name, with the NUL at its end.
+fn first_two(name: &[u8]) -> usize {
+    let byte = |at: usize| usize::from(name.get(at).copied().unwrap_or(0));
+    byte(0) << 8 | byte(1)
 }
+
+/// For each kind: how many bytes follow the 12 common ones, and how many for each of its parts; `None`
+/// for an unknown kind.
+const TRAILING_BYTES: [Option<(usize, usize)>; 32] = {
+    let mut bytes = [None; 32];
+    let sizes: [(usize, usize, &[u32]); 5] = [
+        (4, 0, &[kind::INT, kind::VAR, kind::DECL_TAG]),
+        (12, 0, &[kind::ARRAY]),
+        (
+            0,
+            12,
+            &[kind::STRUCT, kind::UNION, kind::DATASEC, kind::ENUM64],
+        ),
+        (0, 8, &[kind::ENUM, kind::FUNC_PROTO]),
+        (
+            0,
+            0,
+            &[
+                kind::PTR,
+                kind::FWD,
+                kind::TYPEDEF,
+                kind::VOLATILE,
+                kind::CONST,
+                kind::RESTRICT,
+                kind::FUNC,
+                kind::FLOAT,
+                kind::TYPE_TAG,
+            ],
+        ),
+    ];
+    let mut row = 0;
+    while row < sizes.len() {
+        let (fixed, of_each, kinds) = sizes[row];
+        let mut index = 0;
+        while index < kinds.len() {
+            bytes[kinds[index] as usize] = Some((fixed, of_each));
+            index += 1;
+        }
+        row += 1;
+    }
+    bytes
+};

@@ -94,13 +94,37 @@ fn at(offset: u32, bytes: u32) -> Option<Member> {
 fn members_are_found_through_anonymous_structs_typedefs_and_paths() {
     let data = sample();
     let btf = Btf::parse(&data).expect("well-formed");
-    assert_eq!(btf.member("sock", "first"), at(0, 4));
-    assert_eq!(btf.member("sock", "port"), at(8, 2));
-    assert_eq!(btf.member("sock", "both"), at(12, 16));
-    assert_eq!(btf.member("sock", "in.number"), at(32, 4));
-    assert_eq!(btf.member("sock", "next"), at(40, 8));
-    assert_eq!(btf.member("sock", "gone"), None);
-    assert_eq!(btf.member("socket", "first"), None);
+    assert_eq!(
+        btf.structure("sock")
+            .and_then(|found| found.member("first")),
+        at(0, 4)
+    );
+    assert_eq!(
+        btf.structure("sock").and_then(|found| found.member("port")),
+        at(8, 2)
+    );
+    assert_eq!(
+        btf.structure("sock").and_then(|found| found.member("both")),
+        at(12, 16)
+    );
+    assert_eq!(
+        btf.structure("sock")
+            .and_then(|found| found.member("in.number")),
+        at(32, 4)
+    );
+    assert_eq!(
+        btf.structure("sock").and_then(|found| found.member("next")),
+        at(40, 8)
+    );
+    assert_eq!(
+        btf.structure("sock").and_then(|found| found.member("gone")),
+        None
+    );
+    assert_eq!(
+        btf.structure("socket")
+            .and_then(|found| found.member("first")),
+        None
+    );
     assert!(btf.has_struct("inner") && !btf.has_struct("inne"));
 }
 
@@ -141,8 +165,9 @@ fn this_kernel_has_the_members_that_the_programs_read() {
         return;
     };
     let btf = Btf::parse(&data).expect("the kernel's own");
-    super::offsets::sock(&btf).expect("struct sock");
-    super::offsets::task(&btf).expect("struct task_struct");
+    let owners = super::offsets::Owners::find(&btf);
+    super::offsets::sock(&owners).expect("struct sock");
+    super::offsets::task(&owners).expect("struct task_struct");
 }
 
 proptest! {
@@ -156,7 +181,7 @@ proptest! {
             data[at] = value;
         }
         if let Ok(btf) = Btf::parse(&data) {
-            let _ = (btf.member("sock", "port"), btf.member("sock", "in.number"));
+            let _ = (btf.structure("sock").and_then(|found| found.member("port")), btf.structure("sock").and_then(|found| found.member("in.number")));
             let _ = btf.slim(&["btf_trace_thing"]);
         }
     }

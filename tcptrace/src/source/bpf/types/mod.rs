@@ -3,16 +3,14 @@
 pub mod btf;
 #[cfg(test)]
 mod btf_tests;
+mod file;
 pub mod offsets;
 
-use std::fs;
-
 use aya::Endianness;
-use tcptrace_common::Settings;
+use tcptrace_common::{Settings, SockOffsets, TaskOffsets, TcpOffsets};
 
-use crate::source::bpf::types::btf::Btf;
+use crate::source::bpf::types::{file::BtfFile, offsets::Owners};
 
-const BTF_PATH: &str = "/sys/kernel/btf/vmlinux";
 /// The kernel function that every accept calls.
 pub const ACCEPT_FUNCTION: &str = "inet_csk_accept";
 /// The kernel types that programs attach to.
@@ -62,17 +60,18 @@ impl TypeInfo {
     }
 
     fn read_as(tracking: bool) -> Result<Self, String> {
-        let data = fs::read(BTF_PATH).map_err(|error| format!("{BTF_PATH}: {error}"))?;
-        let btf = Btf::parse(&data).map_err(|error| format!("{BTF_PATH}: {error}"))?;
-        let mut sock = offsets::sock(&btf).map_err(|error| error.to_string())?;
-        let task = offsets::task(&btf).ok();
+        let file = BtfFile::open()?;
+        let btf = file.parse()?;
+        let owners = Owners::find(&btf);
+        let mut sock = offsets::sock(&owners).map_err(|error| error.to_string())?;
+        let task = offsets::task(&owners).ok();
         let has_task_offsets = task.is_some();
         let mut task = task.unwrap_or_default();
         let mut names = ATTACH_TYPES.to_vec();
         if tracking {
             names.extend(TRACKING_ATTACH_TYPES);
             if has_task_offsets {
-                offsets::add_tracking(&btf, &mut sock, &mut task);
+                offsets::add_tracking(&owners, &mut sock, &mut task);
             }
         }
         let slim = btf.slim(&names);
@@ -88,6 +87,39 @@ impl TypeInfo {
             has_task_offsets,
             accept_parameters: tracking.then(parameters).flatten(),
             grows_anywhere: tracking && btf.has_struct(GROWS_ANYWHERE),
+        })
+    }
+}
+
+/// What the walk over descriptors needs to know of the kernel's types.
+#[derive(Debug, Clone)]
+pub struct WalkTypes {
+    /// Members of `struct sock`.
+    pub sock: SockOffsets,
+    /// Members on the way from a task to its sockets.
+    pub task: TaskOffsets,
+    /// Further members.
+    pub tcp: TcpOffsets,
+    /// Id of the kernel's function that the caller asked for, if there is one.
+    pub function: Option<u32>,
+}
+
+impl WalkTypes {
+    /// Reads the running kernel's, and the id of one of its functions.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub fn read(function: &str) -> Result<Self, String> {
+        let file = BtfFile::open()?;
+        let btf = file.parse()?;
+        let owners = Owners::find(&btf);
+        let text = |error: offsets::MissingMember| error.to_string();
+        let mut sock = offsets::sock(&owners).map_err(text)?;
+        Ok(Self {
+            task: offsets::task(&owners).map_err(text)?,
+            tcp: offsets::tcp(&owners, &mut sock).map_err(text)?,
+            function: btf.function(function),
+            sock,
         })
     }
 }

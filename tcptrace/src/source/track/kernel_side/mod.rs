@@ -32,7 +32,7 @@ use crate::{
             list::add_to_list,
             programs::{OPEN_SOCKETS_PROGRAM, transition_program},
         },
-        walk::{iterator::Found, method::HolderMethod},
+        walk::{Walker, survey::Holders},
     },
 };
 
@@ -42,7 +42,7 @@ pub struct KernelSide {
     hook: Hook,
     accept: Accept,
     preallocated: bool,
-    holders: HolderMethod,
+    walker: Walker,
     wants_owners: bool,
     lists_cgroups: bool,
     /// Whether it can find the sockets that processes already have open.
@@ -99,7 +99,6 @@ impl KernelSide {
         if wants_owners {
             programs::attach_destroyed(&mut ebpf, types, hook).map_err(refused)?;
         }
-        let holders = HolderMethod::choose(&mut ebpf, types);
         let adds_open_sockets = wants_owners
             && types.is_some_and(|types| programs::load_open_sockets(&mut ebpf, types).is_ok());
         let wanted = settings.track;
@@ -108,7 +107,7 @@ impl KernelSide {
             hook,
             accept,
             preallocated,
-            holders,
+            walker: Walker::start(options.walk, &options.listed_states())?,
             wants_owners,
             lists_cgroups: wanted.cgroup != 0 && wanted.cgroup_level == TrackSettings::BY_LIST,
             adds_open_sockets,
@@ -136,7 +135,7 @@ impl KernelSide {
         if !self.wants_owners {
             return format!("{hook}; owners are not needed");
         }
-        let holders = self.holders.describe();
+        let holders = self.walker.describe();
         format!("{hook}; {accept}; {earlier}; holders are found by {holders}")
     }
 
@@ -271,11 +270,12 @@ impl KernelSide {
         }
     }
 
-    /// Every descriptor of the sockets with these inodes, and possibly of others.
+    /// Every descriptor of the sockets with these inodes, and possibly of others; and what waits in
+    /// accept queues.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn holders(&mut self, inodes: &HashSet<u64>, mptcp: bool) -> io::Result<Found> {
-        self.holders.find(&mut self.ebpf, inodes, mptcp)
+    pub fn holders(&mut self, inodes: &HashSet<u64>) -> io::Result<Holders> {
+        self.walker.holders(inodes)
     }
 }

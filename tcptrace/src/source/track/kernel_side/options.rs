@@ -6,7 +6,7 @@ use tcptrace_common::{
 };
 
 use crate::{
-    model::request::{AcceptChoice, HookChoice},
+    model::request::{AcceptChoice, HookChoice, WalkChoice},
     source::bpf::attach::{Accept, Candidate, hooks, modern_first},
 };
 
@@ -17,6 +17,8 @@ pub struct TrackOptions {
     pub hook: HookChoice,
     /// How accepts are detected.
     pub accept: AcceptChoice,
+    /// How sockets from before and their holders are found.
+    pub walk: WalkChoice,
     /// The kernel's filter by socket.
     pub filter: KernelFilter,
     /// The kernel's filter by owner and state.
@@ -54,6 +56,16 @@ impl TrackOptions {
     #[must_use]
     pub fn wants_owners(&self) -> bool {
         self.hist.without_owners == 0
+    }
+
+    /// The states whose sockets are listed at the end.
+    #[must_use]
+    pub fn listed_states(&self) -> Vec<TcpState> {
+        let counted = |state: TcpState| self.hist.states & 1 << state.number() != 0;
+        let states = TcpState::ALL.into_iter();
+        states
+            .filter(|state| *state == self.state || counted(*state))
+            .collect()
     }
 
     /// The configurations to try, in order; `has_types`: whether there is type information.
@@ -133,7 +145,7 @@ mod tests {
     use super::TrackOptions;
     use crate::{
         model::{
-            request::{AcceptChoice, HookChoice},
+            request::{AcceptChoice, HookChoice, WalkChoice},
             stuck::look::Hook::{self, Btf, Tracepoint},
         },
         source::bpf::attach::Accept::{self, Fexit, Listener, Syscall},
@@ -143,6 +155,7 @@ mod tests {
 
     fn options(hook: HookChoice, accept: AcceptChoice) -> TrackOptions {
         TrackOptions {
+            walk: WalkChoice::Auto,
             hook,
             accept,
             filter: KernelFilter::default(),

@@ -1,0 +1,305 @@
+//! Converts what the walk writes about sockets to the model's types.
+
+use tcptrace_common::{AF_INET, AF_INET6, IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
+
+use crate::{
+    model::{
+        owner::{Holder, Via},
+        socket::{Details, Endpoint, Family, Timer},
+        stuck::look::{DeadSocket, Descriptor, Listed, Listening, Sent, Waiting},
+    },
+    source::bpf::socket::endpoint,
+};
+
+/// `icsk_pending` of `include/net/inet_connection_sock.h`.
+mod pending {
+    pub const RETRANSMIT: u8 = 1;
+    pub const PROBE: u8 = 3;
+    pub const LOSS_PROBE: u8 = 5;
+    pub const REORDERING: u8 = 6;
+}
+
+/// What the records of a walk mean on this kernel.
+#[derive(Debug, Clone, Copy)]
+pub struct Meaning {
+    /// The members that this kernel has.
+    pub tcp: TcpOffsets,
+    /// The kernel's tick, in ns.
+    pub tick_ns: u64,
+}
+
+fn family(record: &SocketRecord) -> Option<Family> {
+    match record.family {
+        AF_INET => Some(Family::Ipv4),
+        AF_INET6 => Some(Family::Ipv6),
+        _ => None,
+    }
+}
+
+fn ends(record: &SocketRecord, family: Family) -> (Endpoint, Endpoint) {
+    let port = match record.local_port {
+        0 => record.bound_port,
+        port => port,
+    };
+    (
+        endpoint(family, record.local, port),
+        endpoint(family, record.remote, record.remote_port),
+    )
+}
+
+/// The kernel numbers the inodes of sockets with 32 bits (`get_next_ino`).
+#[allow(clippy::cast_possible_truncation)]
+fn inode(record: &SocketRecord) -> u32 {
+    record.inode as u32
+}
+
+/// The process and descriptor of a record.
+#[must_use]
+pub fn descriptor(record: &SocketRecord) -> Descriptor {
+    Descriptor {
+        inode: record.inode,
+        holder: Holder {
+            pid: record.pid,
+            tid: Some(record.tid).filter(|tid| *tid != 0),
+            fd: Some(record.fd),
+            via: Via::Descriptor,
+            comm: name(record.comm),
+        },
+    }
+}
+
+/// A name up to its NUL.
+fn name(words: [u64; 2]) -> String {
+    let mut bytes = [0; 16];
+    bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
+    bytes[8..].copy_from_slice(&words[1].to_ne_bytes());
+    let end = bytes.iter().position(|byte| *byte == 0);
+    String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]).into_owned()
+}
+
+impl Meaning {
+    /// The connection in a record.
+    #[must_use]
+    pub fn listed(&self, record: &SocketRecord) -> Option<Listed> {
+        let family = family(record)?;
+        let (local, remote) = ends(record, family);
+        Some(Listed {
+            netns: record.netns,
+            cookie: Some(record.cookie).filter(|cookie| *cookie != 0),
+            interface: record.bound_interface,
+            family,
+            local,
+            remote,
+            state: TcpState::from_number(record.state)?,
+            listed_ns: record.now_ns,
+            last_ack_ns: self.moment(self.tcp.rcv_tstamp, record, record.ticks_since_ack),
+            backlog: Some(record.backlog),
+            sent: self.sent(record),
+            details: Details {
+                inode: inode(record),
+                uid: record.uid,
+                recv_queue: beyond(record.rcv_nxt, record.copied_seq),
+                send_queue: beyond(record.write_seq, record.snd_una),
+                timer: self.timer(record),
+                keepalive: self.known(self.tcp.skc_flags, || {
+                    record.sock_flags & SocketRecord::KEEPOPEN != 0
+                }),
+                bytes_received: self.known(self.tcp.bytes_received, || record.bytes_received),
+                bytes_acked: self.known(self.tcp.bytes_acked, || record.bytes_acked),
+                last_data_ns: self.moment(self.tcp.icsk_lrcvtime, record, record.ticks_since_data),
+                touched_ns: self.touched_ns(record),
+                cgroup_id: Some(record.cgroup).filter(|id| *id != 0),
+                mptcp: false,
+            },
+        })
+    }
+
+    /// The listener in a record.
+    #[must_use]
+    pub fn listening(&self, record: &SocketRecord) -> Option<Listening> {
+        let (local, _) = ends(record, family(record)?);
+        Some(Listening {
+            netns: record.netns,
+            interface: record.bound_interface,
+            transparent: None,
+            local,
+            v6_only: None,
+            inode: inode(record),
+            queued: record.queued,
+            backlog: record.backlog,
+        })
+    }
+
+    /// The connection in the queue of the listener with this inode.
+    #[must_use]
+    pub fn waiting(&self, record: &SocketRecord, listener: u64) -> Option<Waiting> {
+        let (local, remote) = ends(record, family(record)?);
+        Some(Waiting {
+            listener: u32::try_from(listener).ok()?,
+            netns: record.netns,
+            local,
+            remote,
+        })
+    }
+
+    /// The closed socket in a record; `None` if it is one that was never connected and never tried
+    /// to be: fresh, bound, refused while the process waited, or disconnected. Of those that were,
+    /// the peer's port is left and the socket is not [`SocketRecord::UNCONNECTED`].
+    #[must_use]
+    pub fn dead(&self, record: &SocketRecord) -> Option<DeadSocket> {
+        let never_connected = match record.socket_state {
+            SocketRecord::CONNECTED => false,
+            SocketRecord::CONNECTING => true,
+            _ => return None,
+        };
+        if record.remote_port == 0 || record.protocol != IPPROTO_TCP {
+            return None;
+        }
+        let family = family(record)?;
+        let (local, remote) = ends(record, family);
+        Some(DeadSocket {
+            inode: inode(record),
+            netns: record.netns,
+            family,
+            local,
+            remote,
+            never_connected,
+            error: record.error,
+            fin_came: self.known(self.tcp.skc_flags, || {
+                record.sock_flags & SocketRecord::DONE != 0
+            }),
+            backlog: Some(record.backlog),
+            sent: self.sent(record),
+            touched_ns: self.touched_ns(record),
+        })
+    }
+
+    fn known<T>(&self, offset: u32, value: impl FnOnce() -> T) -> Option<T> {
+        (offset != 0).then(value)
+    }
+
+    /// The latest moment of something that was that many ticks ago. The kernel counts whole ticks
+    /// from the previous tick, so the number is up to one tick too large.
+    fn moment(&self, offset: u32, record: &SocketRecord, ticks: u32) -> Option<u64> {
+        let ago_ns = u64::from(ticks).saturating_sub(1) * self.tick_ns;
+        self.known(offset, || record.now_ns.saturating_sub(ago_ns))
+    }
+
+    fn touched_ns(&self, record: &SocketRecord) -> Option<u64> {
+        let ns = record.touched_us.saturating_mul(1000);
+        self.known(self.tcp.tcp_mstamp, || ns).filter(|ns| *ns != 0)
+    }
+
+    fn sent(&self, record: &SocketRecord) -> Option<Sent> {
+        let tcp = &self.tcp;
+        let all = [
+            tcp.bytes_acked,
+            tcp.bytes_sent,
+            tcp.bytes_retrans,
+            tcp.snd_nxt,
+            tcp.snd_una,
+            tcp.write_seq,
+        ];
+        (!all.contains(&0)).then(|| Sent {
+            acked: record.bytes_acked,
+            in_flight: beyond(record.snd_nxt, record.snd_una),
+            unsent: beyond(record.write_seq, record.snd_nxt),
+            bytes: record.bytes_sent,
+            again: record.bytes_retrans,
+        })
+    }
+
+    fn timer(&self, record: &SocketRecord) -> Option<Timer> {
+        if self.tcp.icsk_pending == 0 {
+            return None;
+        }
+        match record.pending {
+            pending::RETRANSMIT | pending::LOSS_PROBE | pending::REORDERING => {
+                Some(Timer::Retransmit)
+            }
+            pending::PROBE => Some(Timer::ZeroWindowProbe),
+            _ if self.tcp.keepalive_timer == 0 => None,
+            _ if record.keepalive_timer != 0 => Some(Timer::Keepalive),
+            _ => Some(Timer::None),
+        }
+    }
+}
+
+/// How far one sequence number is beyond another; 0 if it is not.
+fn beyond(later: u32, earlier: u32) -> u32 {
+    let distance = later.wrapping_sub(earlier).cast_signed();
+    u32::try_from(distance).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning() -> Meaning {
+        let mut tcp = TcpOffsets::default();
+        (tcp.rcv_tstamp, tcp.icsk_pending, tcp.keepalive_timer) = (1, 1, 1);
+        Meaning {
+            tcp,
+            tick_ns: 4_000_000,
+        }
+    }
+
+    fn record() -> SocketRecord {
+        SocketRecord {
+            inode: 99,
+            family: AF_INET,
+            protocol: IPPROTO_TCP,
+            state: TcpState::CloseWait.number(),
+            socket_state: SocketRecord::CONNECTED,
+            bound_port: 80,
+            remote_port: 4000,
+            rcv_nxt: 5,
+            copied_seq: u32::MAX - 4,
+            now_ns: 100_000_000_000,
+            ticks_since_ack: 250,
+            comm: [u64::from_ne_bytes(*b"java\0\0\0\0"), 0],
+            ..SocketRecord::default()
+        }
+    }
+
+    #[test]
+    fn a_record_is_read_whole() {
+        let listed = meaning().listed(&record()).expect("a connection");
+        assert_eq!((listed.local.port, listed.remote.port), (80, 4000));
+        assert_eq!(listed.details.recv_queue, 10);
+        // 1 s ago less a tick.
+        assert_eq!(listed.last_ack_ns, Some(99_004_000_000));
+        assert_eq!((listed.cookie, listed.sent), (None, None));
+        assert_eq!(listed.details.timer, Some(Timer::None));
+        assert_eq!(listed.details.keepalive, None);
+        assert_eq!(descriptor(&record()).holder.comm, "java");
+    }
+
+    #[test]
+    fn only_what_was_connected_or_tried_to_be_is_dead() {
+        let dead = |socket_state, remote_port| {
+            let record = SocketRecord {
+                socket_state,
+                remote_port,
+                ..record()
+            };
+            meaning().dead(&record).map(|dead| dead.never_connected)
+        };
+        assert_eq!(dead(SocketRecord::CONNECTED, 4000), Some(false));
+        assert_eq!(dead(SocketRecord::CONNECTING, 4000), Some(true));
+        assert_eq!(dead(SocketRecord::UNCONNECTED, 4000), None);
+        assert_eq!(dead(SocketRecord::CONNECTED, 0), None);
+    }
+
+    #[test]
+    fn a_timer_that_the_kernel_hides_is_unknown() {
+        let mut hidden = meaning();
+        hidden.tcp.keepalive_timer = 0;
+        assert_eq!(hidden.timer(&record()), None);
+        let waits = SocketRecord {
+            pending: 3,
+            ..record()
+        };
+        assert_eq!(hidden.timer(&waits), Some(Timer::ZeroWindowProbe));
+    }
+}

@@ -1,0 +1,319 @@
+//! One pass over the machine: which sockets are in the watched state, and who holds them.
+//!
+//! The walk finds what has a descriptor, in every namespace. It is held against the kernel's own
+//! count of each namespace; where sockets are missing, `sock_diag` is asked.
+
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+};
+
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpState};
+
+use crate::{
+    model::{
+        caveat::Caveat,
+        stuck::look::{Coverage, DeadSocket, Descriptor, Descriptors, Listed, Listening, Waiting},
+    },
+    source::{
+        diag::ask::{self, Scope},
+        machine::netns::{self, Namespace, Namespaces},
+        walk::{
+            convert, count, hidden, proc,
+            walker::{KernelWalk, Walker},
+        },
+    },
+};
+
+/// What was found.
+#[derive(Debug, Default)]
+pub struct Survey {
+    /// Sockets in the watched state.
+    pub listed: Vec<Listed>,
+    /// Listeners.
+    pub listening: Vec<Listening>,
+    /// The connections in their queues.
+    pub waiting: Vec<Waiting>,
+    /// Sockets that are closed in the network and still open in a process.
+    pub dead: Vec<DeadSocket>,
+    /// The holders of all of these; `None` if they could not be read.
+    pub held: Option<Descriptors>,
+    /// Which namespaces are completely in it.
+    pub coverage: Coverage,
+    /// Names of network namespaces by inode number.
+    pub netns_names: HashMap<u32, String>,
+    /// What could not be seen.
+    pub caveats: Vec<Caveat>,
+}
+
+/// What a namespace has, by a walk: the numbers of sockets, by state.
+type States = [u64; 16];
+
+impl Walker {
+    /// Looks at the machine.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be listed or the walk fails.
+    pub fn survey(&mut self, scope: &Scope) -> io::Result<Survey> {
+        let namespaces = netns::list()?;
+        let mut survey = match self {
+            Self::Kernel(kernel) => kernel.survey(scope, &namespaces)?,
+            Self::Proc => by_proc(scope, &namespaces),
+        };
+        survey.netns_names = namespaces.names;
+        Ok(survey)
+    }
+
+    /// Every descriptor of the sockets with these inodes and of others, and what waits in accept
+    /// queues.
+    ///
+    /// # Errors
+    /// As [`Self::survey`].
+    pub fn holders(&mut self, inodes: &HashSet<u64>) -> io::Result<Holders> {
+        match self {
+            Self::Kernel(kernel) => {
+                let mut survey = Survey::default();
+                let (held, _, incomplete) = kernel.pass(&mut survey)?;
+                Ok(Holders {
+                    held,
+                    waiting: survey.waiting,
+                    incomplete,
+                })
+            }
+            Self::Proc => {
+                let found = proc::find(inodes)?;
+                Ok(Holders {
+                    held: found.held,
+                    waiting: Vec::new(),
+                    incomplete: found.incomplete,
+                })
+            }
+        }
+    }
+}
+
+/// Descriptors, and what waits in accept queues.
+#[derive(Debug, Default)]
+pub struct Holders {
+    /// The descriptors.
+    pub held: Vec<Descriptor>,
+    /// The connections in the queues, as far as these could be read.
+    pub waiting: Vec<Waiting>,
+    /// Whether some descriptors were left out.
+    pub incomplete: bool,
+}
+
+impl KernelWalk {
+    fn survey(&mut self, scope: &Scope, namespaces: &Namespaces) -> io::Result<Survey> {
+        let mut survey = Survey::default();
+        let in_scope = |inode: &u32| scope.netns.is_none_or(|only| only == *inode);
+        let wanted = namespaces.paths.iter().filter(|(inode, _)| in_scope(inode));
+        let wanted: Vec<Namespace> = wanted
+            .map(|(inode, path)| Namespace {
+                inode: *inode,
+                path: path.clone(),
+            })
+            .collect();
+        let before: Vec<_> = wanted.iter().map(count::in_use).collect();
+        let (mut held, counted, mut incomplete) = self.pass(&mut survey)?;
+        let nothing = States::default();
+        let mut short = Namespaces::default();
+        for (namespace, before) in wanted.into_iter().zip(before) {
+            let walked = counted.get(&namespace.inode).unwrap_or(&nothing);
+            if is_complete(&namespace, scope.state, walked, before) {
+                survey.coverage.complete.insert(namespace.inode);
+            } else {
+                short.paths.insert(namespace.inode, namespace.path);
+            }
+        }
+        if !short.paths.is_empty() {
+            incomplete |= self.add_missing(&mut survey, &mut held, scope, &short)?;
+        }
+        survey.listed.retain(|socket| in_scope(&socket.netns));
+        survey.dead.retain(|socket| in_scope(&socket.netns));
+        if incomplete {
+            survey.caveats.push(Caveat::UnreadDescriptors);
+        }
+        // The only wanted namespace has been found.
+        let found = |only| namespaces.paths.contains_key(&only);
+        if !scope.netns.is_some_and(found) {
+            survey.caveats.extend(namespaces.refusal());
+        }
+        survey.held = Some(Descriptors::new(held));
+        Ok(survey)
+    }
+
+    /// One walk: fills in the sockets, and returns descriptors, the sockets of each namespace, and
+    /// whether some descriptors were left out.
+    fn pass(
+        &mut self,
+        survey: &mut Survey,
+    ) -> io::Result<(Vec<Descriptor>, HashMap<u32, States>, bool)> {
+        let meaning = self.meaning();
+        let walked = self.run()?;
+        let mut counted: HashMap<u32, States> = HashMap::new();
+        for one in walked.counted {
+            let states = counted.entry(one.netns).or_default();
+            for (sum, count) in states.iter_mut().zip(one.states) {
+                *sum += count;
+            }
+        }
+        let mut met = HashSet::new();
+        let mut held = Vec::with_capacity(walked.records.len());
+        for record in &walked.records {
+            held.push(convert::descriptor(record));
+            if record.protocol == IPPROTO_MPTCP || !met.insert(record.sock) {
+                continue;
+            }
+            match TcpState::from_number(record.state) {
+                Some(TcpState::Close) => survey.dead.extend(meaning.dead(record)),
+                Some(TcpState::Listen) => {
+                    survey.listening.extend(meaning.listening(record));
+                    if record.queued > 0 {
+                        self.add_queue(survey, record, &mut counted);
+                    }
+                }
+                _ => survey.listed.extend(meaning.listed(record)),
+            }
+        }
+        Ok((held, counted, walked.incomplete))
+    }
+
+    /// Adds the connections in a listener's queue. A queue that cannot be read is left out: then its
+    /// sockets are missing, and `sock_diag` is asked.
+    fn add_queue(
+        &mut self,
+        survey: &mut Survey,
+        listener: &SocketRecord,
+        counted: &mut HashMap<u32, States>,
+    ) {
+        let Ok(children) = self.queue(listener) else {
+            return;
+        };
+        let meaning = self.meaning();
+        for child in children {
+            if child.protocol != IPPROTO_TCP || child.state == TcpState::Close.number() {
+                continue;
+            }
+            let states = counted.entry(child.netns).or_default();
+            states[usize::from(child.state & 15)] += 1;
+            survey
+                .waiting
+                .extend(meaning.waiting(&child, listener.inode));
+            if self.watches(child.state) {
+                survey.listed.extend(meaning.listed(&child));
+            }
+        }
+    }
+
+    /// Asks `sock_diag` in the namespaces whose sockets the walk did not find all of, and looks for
+    /// the holders of those; returns whether some descriptors were left out.
+    fn add_missing(
+        &mut self,
+        survey: &mut Survey,
+        held: &mut Vec<Descriptor>,
+        scope: &Scope,
+        short: &Namespaces,
+    ) -> io::Result<bool> {
+        let answers = ask::in_states(scope, &[scope.state], short);
+        survey.coverage.complete.extend(answers.coverage.complete);
+        survey.caveats.extend(answers.caveats);
+        let place = |socket: &Listed| (socket.netns, socket.local, socket.remote);
+        let known: HashSet<_> = survey.listed.iter().map(place).collect();
+        let mut missing = answers.listed;
+        missing.retain(|socket| !known.contains(&place(socket)));
+        let mut unheld: HashSet<u64> = (missing.iter())
+            .map(|socket| u64::from(socket.details.inode))
+            .filter(|inode| *inode != 0)
+            .collect();
+        survey.listed.append(&mut missing);
+        if unheld.is_empty() {
+            return Ok(false);
+        }
+        // A descriptor that is passed on during a walk may be met nowhere; another walk finds it.
+        let mut again = Survey::default();
+        let (mut found, _, incomplete) = self.pass(&mut again)?;
+        found.retain(|one| unheld.contains(&one.inode));
+        let met = found.iter().chain(held.iter()).map(|one| one.inode);
+        for inode in met {
+            unheld.remove(&inode);
+        }
+        held.append(&mut found);
+        if !unheld.is_empty() {
+            held.extend(hidden::find(&unheld));
+        }
+        Ok(incomplete)
+    }
+}
+
+/// Whether the walk found all of the namespace's sockets that may be in the state, by the kernel's
+/// counts. `before`: the count from before the walk.
+fn is_complete(
+    namespace: &Namespace,
+    state: TcpState,
+    walked: &States,
+    before: io::Result<u64>,
+) -> bool {
+    let all: u64 = walked.iter().sum();
+    let Ok(before) = before else { return false };
+    // Sockets come and go: what is missing is missing from both counts.
+    if before <= all || count::in_use(namespace).is_ok_and(|after| after <= all) {
+        return true;
+    }
+    // Connections that their process has closed have no descriptor, but they are not in these states.
+    let open = [TcpState::Established, TcpState::CloseWait];
+    let walked: u64 = (open.iter())
+        .map(|state| walked[usize::from(state.number())])
+        .sum();
+    open.contains(&state)
+        && count::counts_close_wait()
+        && count::established(namespace).is_ok_and(|count| count <= walked)
+}
+
+/// All namespaces by `sock_diag`, and holders by `/proc`.
+fn by_proc(scope: &Scope, namespaces: &Namespaces) -> Survey {
+    let answers = ask::in_states(scope, &[scope.state], namespaces);
+    let mut survey = Survey {
+        coverage: answers.coverage,
+        caveats: answers.caveats,
+        listed: answers.listed,
+        listening: answers.listening,
+        held: Some(Descriptors::default()),
+        ..Survey::default()
+    };
+    survey.caveats.push(Caveat::ResidueNotLookedFor);
+    let found = namespaces.refusal().filter(|_| {
+        let found = |only| namespaces.paths.contains_key(&only);
+        !scope.netns.is_some_and(found)
+    });
+    survey.caveats.extend(found);
+    let stuck = survey.listed.iter().map(|socket| socket.details.inode);
+    let listeners = survey.listening.iter().map(|listening| listening.inode);
+    let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();
+    if survey.listed.is_empty() {
+        return survey;
+    }
+    match proc::find(&inodes) {
+        Ok(mut found) => {
+            let mut unheld: HashSet<u64> = (survey.listed.iter())
+                .map(|socket| u64::from(socket.details.inode))
+                .filter(|inode| *inode != 0)
+                .collect();
+            for one in &found.held {
+                unheld.remove(&one.inode);
+            }
+            if !unheld.is_empty() {
+                found.held.extend(hidden::find(&unheld));
+            }
+            if found.incomplete {
+                survey.caveats.push(Caveat::UnreadDescriptors);
+            }
+            survey.held = Some(Descriptors::new(found.held));
+        }
+        Err(error) => {
+            survey.held = None;
+            (survey.caveats).push(Caveat::UnknownHolders(error.to_string()));
+        }
+    }
+    survey
+}

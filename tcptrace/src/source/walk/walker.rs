@@ -1,0 +1,133 @@
+//! The ways to walk over descriptors; the fastest that works is used.
+
+use std::io;
+
+use tcptrace_common::{SocketRecord, TcpState};
+
+use crate::{
+    model::request::WalkChoice,
+    source::{
+        bpf::types::WalkTypes,
+        error::StartError,
+        machine::{clock::tick_ns, restrictions::in_initial_pid_namespace},
+        walk::{
+            convert::Meaning,
+            object::WalkProgram,
+            queue::Queues,
+            run::{Walk, Walked},
+        },
+    },
+};
+
+/// A walk inside the kernel.
+pub struct KernelWalk {
+    walk: Walk,
+    types: WalkTypes,
+    queues: Queues,
+    program: WalkProgram,
+    states: u32,
+}
+
+/// How descriptors are walked over.
+pub enum Walker {
+    /// Inside the kernel.
+    Kernel(Box<KernelWalk>),
+    /// `/proc` is read.
+    Proc,
+}
+
+impl Walker {
+    /// Loads the first way that works on this machine, or the one that the user chose; the walk finds
+    /// the sockets in these states.
+    ///
+    /// # Errors
+    /// When the user chose a way that does not work.
+    pub fn start(choice: WalkChoice, states: &[TcpState]) -> Result<Self, StartError> {
+        let programs: &[WalkProgram] = match choice {
+            WalkChoice::Auto => &[WalkProgram::Tasks, WalkProgram::Files],
+            WalkChoice::Tasks => &[WalkProgram::Tasks],
+            WalkChoice::Files => &[WalkProgram::Files],
+            WalkChoice::Proc => return Ok(Self::Proc),
+        };
+        match load(programs, states) {
+            Ok(kernel) => Ok(Self::Kernel(Box::new(kernel))),
+            Err(_) if choice == WalkChoice::Auto => Ok(Self::Proc),
+            Err(reason) => Err(StartError::Walk {
+                way: choice.name(),
+                reason,
+            }),
+        }
+    }
+
+    /// The way in words.
+    #[must_use]
+    pub fn describe(&self) -> &'static str {
+        match self {
+            Self::Kernel(kernel) => match kernel.program {
+                WalkProgram::Files => "a BPF iterator over descriptors (walk_files)",
+                _ => "a BPF iterator over threads (walk_tasks)",
+            },
+            Self::Proc => "/proc/*/fd",
+        }
+    }
+}
+
+/// Loads the first of the programs that works.
+fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, String> {
+    if !in_initial_pid_namespace() {
+        return Err("tcptrace runs in a PID namespace, and the kernel gives other numbers".into());
+    }
+    let states = states
+        .iter()
+        .fold(0, |all, state| all | 1 << state.number());
+    let mut refused = String::new();
+    for &program in programs {
+        let types = WalkTypes::read(program.iterates().unwrap_or_default())?;
+        match Walk::load(program, &types, states) {
+            Ok(walk) => {
+                return Ok(KernelWalk {
+                    walk,
+                    types,
+                    queues: Queues::default(),
+                    program,
+                    states,
+                });
+            }
+            Err(error) => refused = error.to_string(),
+        }
+    }
+    Err(refused)
+}
+
+impl KernelWalk {
+    /// One walk.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn run(&mut self) -> io::Result<Walked> {
+        self.walk.run()
+    }
+
+    /// Whether the walk finds sockets in the state with this number.
+    #[must_use]
+    pub fn watches(&self, state: u8) -> bool {
+        self.states & 1 << (state & 31) != 0
+    }
+
+    /// The connections that wait at a listener.
+    ///
+    /// # Errors
+    /// When the kernel refuses, or the queue changes all the time.
+    pub fn queue(&mut self, listener: &SocketRecord) -> io::Result<Vec<SocketRecord>> {
+        self.queues.read(&self.types, listener)
+    }
+
+    /// What the records mean.
+    #[must_use]
+    pub fn meaning(&self) -> Meaning {
+        Meaning {
+            tcp: self.types.tcp,
+            tick_ns: tick_ns(),
+        }
+    }
+}
