@@ -22,11 +22,13 @@ pub use settings::{
 pub use state::TcpState;
 pub use track::{OwnerRecord, StateStart, TrackCounters, TrackedSocket, TransitionRecord};
 pub use walk::{
-    NetnsCounts, NetnsIndex, QueueStep, ResumePoint, SharedSocket, SocketRecord, TcpOffsets,
-    WalkSettings, WalkState, WalkedTable,
+    MessageStep, NetnsCounts, NetnsIndex, QueueStep, ResumePoint, SharedSocket, SocketRecord,
+    TcpOffsets, WalkSettings, WalkState, WalkedTable,
 };
 pub use watch::{WatchCounters, WatchedSocket};
 
+/// `AF_UNIX` of `include/linux/socket.h`.
+pub const AF_UNIX: u16 = 1;
 /// `AF_INET` of `include/linux/socket.h`.
 pub const AF_INET: u16 = 2;
 /// `AF_INET6` of `include/linux/socket.h`.

@@ -153,6 +153,10 @@ pub struct WalkState {
     pub cut_short: u32,
     /// Tables of descriptors.
     pub tables: u32,
+    /// 1 if Unix sockets are of interest in which descriptors wait.
+    pub unix: u32,
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// A table of descriptors in a walk.
@@ -207,6 +211,24 @@ pub struct QueueStep {
     pub queued: u32,
     /// The connection.
     pub child: SocketRecord,
+}
+
+/// One step along the messages in a Unix socket.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MessageStep {
+    /// The first message after everything else was read.
+    pub first: u64,
+    /// The message after this one; the address of the queue for the last.
+    pub next: u64,
+    /// The address of the queue.
+    pub queue: u64,
+    /// Inode number of the socket that the asked descriptor refers to, 0 if it is none.
+    pub inode: u64,
+    /// How many descriptors the message has.
+    pub descriptors: u32,
+    /// Padding.
+    pub reserved: u32,
 }
 
 /// What is fixed when the walk is loaded.
@@ -266,6 +288,13 @@ pub struct TcpOffsets {
     pub file_count: u32,
     /// Its value when there is one reference.
     pub file_count_one: u32,
+    /// Of `struct unix_sock`: how many descriptors wait in it.
+    pub unix_descriptors: u32,
+    pub sk_receive_queue: u32,
+    /// Of `struct sk_buff`: `cb` and in it, as a Unix socket uses it, the descriptors.
+    pub skb_descriptors: u32,
+    pub scm_count: u32,
+    pub scm_files: u32,
     pub reserved: u32,
 }
 
@@ -276,7 +305,7 @@ unsafe impl aya::Pod for WalkSettings {}
 const _: () = assert!(size_of::<SocketRecord>() == 6 * 8 + 4 * 8 + 5 * 8 + 2 * 8 + 16 * 4 + 16);
 const _: () = assert!(size_of::<SharedSocket>() == 16);
 const _: () = assert!(size_of::<NetnsCounts>() == 72);
-const _: () = assert!(size_of::<WalkState>() == 48);
+const _: () = assert!(size_of::<WalkState>() == 56);
 const _: () = assert!(size_of::<QueueStep>() == 32 + size_of::<SocketRecord>());
 const _: () = assert!(
     size_of::<WalkSettings>()

@@ -1,6 +1,8 @@
 //! One descriptor: whether it is a socket of interest.
 
-use tcptrace_common::{AF_INET, AF_INET6, IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpState};
+use tcptrace_common::{
+    AF_INET, AF_INET6, AF_UNIX, IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpState,
+};
 
 use crate::{
     describe::describe,
@@ -61,6 +63,9 @@ pub fn consider(file: *const u8, fd: u32, place: &Place) {
     };
     let head = Head::read(sock);
     let family: u16 = head.get(sock, setting!(sock.skc_family));
+    if family == AF_UNIX {
+        return consider_unix(sock, fd, file, place);
+    }
     if family != AF_INET && family != AF_INET6 {
         return;
     }
@@ -98,6 +103,30 @@ pub fn consider(file: *const u8, fd: u32, place: &Place) {
     // SAFETY: the entry is in the map, and one reader at a time runs a walk.
     let record: &mut SocketRecord = unsafe { &mut *record };
     describe(sock, record);
+    describe_holder(fd, file, place, record);
+}
+
+/// Writes a record of a Unix socket in which descriptors wait, if the walk is about these.
+#[inline(always)]
+fn consider_unix(sock: *const u8, fd: u32, file: *const u8, place: &Place) {
+    let offset = setting!(tcp.unix_descriptors);
+    if offset != 0
+        && let Some(walk) = state()
+        && walk.unix != 0
+        && peek::<u32>(sock, offset) != 0
+        && let Some(record) = next_record(walk)
+    {
+        // SAFETY: the entry is in the map, and one reader at a time runs a walk.
+        let record: &mut SocketRecord = unsafe { &mut *record };
+        record.sock = sock as u64;
+        record.family = AF_UNIX;
+        record.protocol = 0;
+        describe_holder(fd, file, place, record);
+    }
+}
+
+#[inline(always)]
+fn describe_holder(fd: u32, file: *const u8, place: &Place, record: &mut SocketRecord) {
     let inode = peek::<u64>(file, setting!(task.file_inode)) as *const u8;
     record.inode = peek(inode, setting!(task.inode_ino));
     let socket = peek::<u64>(file, setting!(task.file_private_data)) as *const u8;

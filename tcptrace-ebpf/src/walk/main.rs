@@ -12,6 +12,7 @@ mod file;
 mod iterator;
 #[path = "../memory.rs"]
 mod memory;
+mod messages;
 mod output;
 mod place;
 mod settings;

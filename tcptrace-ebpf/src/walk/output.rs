@@ -1,7 +1,7 @@
 //! What a walk writes: maps that the user side has in its memory.
 
 use aya_ebpf::{bindings::BPF_F_MMAPABLE, macros::map, maps::Array};
-use tcptrace_common::{QueueStep, SharedSocket, SocketRecord, WalkState};
+use tcptrace_common::{MessageStep, QueueStep, SharedSocket, SocketRecord, WalkState};
 
 use crate::settings::setting;
 
@@ -20,6 +20,10 @@ static SHARED: Array<SharedSocket> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// One step along an accept queue.
 #[map]
 static QUEUE: Array<QueueStep> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// One step along the messages of a Unix socket.
+#[map]
+static MESSAGE: Array<MessageStep> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// The progress of the walk.
 #[inline(always)]
@@ -57,4 +61,10 @@ pub fn share(state: &mut WalkState, socket: SharedSocket) {
 #[inline(always)]
 pub fn queue_step() -> Option<*mut QueueStep> {
     QUEUE.get_ptr_mut(0)
+}
+
+/// The step along the messages of a Unix socket.
+#[inline(always)]
+pub fn message_step() -> Option<*mut MessageStep> {
+    MESSAGE.get_ptr_mut(0)
 }

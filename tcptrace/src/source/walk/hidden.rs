@@ -19,31 +19,37 @@ use crate::model::{
 struct Signs {
     /// Sockets that are named: as a registered file of `io_uring`, or as a mapping.
     named: Vec<Descriptor>,
-    /// Unix sockets in which descriptors wait, and the processes that can receive them.
-    in_flight: HashMap<u64, Vec<Holder>>,
-    /// Processes with a thread in a call on a descriptor that is closed.
-    in_use: Vec<Holder>,
+    /// Unix sockets in which descriptors wait: how many, and the processes that can receive them.
+    in_flight: HashMap<u64, (usize, Vec<Holder>)>,
+    /// Processes with threads in a call on a TCP socket whose descriptor is closed: how many.
+    in_use: Vec<(usize, Holder)>,
 }
 
-/// The holders of the sockets with these inodes, as far as they can be told. Where a sign does not
-/// name the socket, it counts only if it is the only one.
+/// The holders of the sockets with these inodes, as far as they can be told. A sign that does not name
+/// the socket counts only if it is the only one, and of as many descriptors as there are sockets:
+/// otherwise another process may be meant. `messages_read`: no socket is in a message.
 #[must_use]
-pub fn find(inodes: &HashSet<u64>) -> Vec<Descriptor> {
+pub fn find(inodes: &HashSet<u64>, messages_read: bool) -> Vec<Descriptor> {
     let mut signs = Signs::default();
     let processes = all_processes().into_iter().flatten().flatten();
     for process in processes {
         signs.add(&process, inodes);
     }
+    if messages_read {
+        signs.in_flight.clear();
+    }
     let named: HashSet<u64> = signs.named.iter().map(|one| one.inode).collect();
-    let others = inodes.iter().filter(|inode| !named.contains(inode));
+    let others: Vec<u64> = inodes.difference(&named).copied().collect();
     let mut found = signs.named;
-    // Several places may be meant: then nobody is named.
-    let in_use = signs.in_use.into_iter().map(|holder| vec![holder]);
+    let in_use = signs.in_use.into_iter();
+    let in_use = in_use.map(|(count, holder)| (count, vec![holder]));
     let places: Vec<_> = signs.in_flight.into_values().chain(in_use).collect();
-    if let [only] = &places[..] {
+    if let [(count, holders)] = &places[..]
+        && *count == others.len()
+    {
         for inode in others {
-            found.extend(only.iter().map(|holder| Descriptor {
-                inode: *inode,
+            found.extend(holders.iter().map(|holder| Descriptor {
+                inode,
                 holder: holder.clone(),
             }));
         }
@@ -62,13 +68,10 @@ impl Signs {
             comm: process.stat().map(|stat| stat.comm).unwrap_or_default(),
         };
         let folder = Path::new("/proc").join(pid.to_string());
-        let mut targets = HashMap::new();
         for descriptor in process.fd().into_iter().flatten().flatten() {
-            targets.insert(descriptor.fd, descriptor.target);
-        }
-        for (fd, target) in &targets {
+            let fd = descriptor.fd;
             let text = || fs::read_to_string(folder.join(format!("fdinfo/{fd}")));
-            match target {
+            match descriptor.target {
                 FDTarget::AnonInode(kind) if kind.contains("io_uring") => {
                     let text = text().unwrap_or_default();
                     self.named
@@ -77,13 +80,17 @@ impl Signs {
                             holder: holder(Via::IoUring),
                         }));
                 }
-                FDTarget::Socket(inode) if text().is_ok_and(|text| has_messages(&text)) => {
-                    let fd = u32::try_from(*fd).ok();
-                    let receiver = Holder {
-                        fd,
-                        ..holder(Via::InFlight)
-                    };
-                    self.in_flight.entry(*inode).or_default().push(receiver);
+                FDTarget::Socket(inode) => {
+                    let count = text().map_or(0, |text| descriptors_waiting(&text));
+                    if count > 0 {
+                        let receiver = Holder {
+                            fd: u32::try_from(fd).ok(),
+                            ..holder(Via::InFlight)
+                        };
+                        let (waiting, receivers) = self.in_flight.entry(inode).or_default();
+                        *waiting = count;
+                        receivers.push(receiver);
+                    }
                 }
                 _ => {}
             }
@@ -96,9 +103,9 @@ impl Signs {
             }));
         // Some descriptors lead to what the library does not know; they are open all the same.
         let is_open = |fd: i32| folder.join(format!("fd/{fd}")).is_symlink();
-        // A kernel thread has no memory of its own and seems to be in call 0.
-        if !maps.is_empty() && in_call_on_closed(&folder, is_open) {
-            self.in_use.push(holder(Via::InUse));
+        let count = calls_on_closed(&folder, is_open);
+        if count > 0 {
+            self.in_use.push((count, holder(Via::InUse)));
         }
     }
 }
@@ -111,20 +118,35 @@ fn named<'a>(text: &'a str, inodes: &'a HashSet<u64>) -> impl Iterator<Item = u6
         .filter(|inode| inodes.contains(inode))
 }
 
-/// Whether descriptors wait in a Unix socket (`unix_show_fdinfo`, `net/unix/af_unix.c`).
-fn has_messages(fdinfo: &str) -> bool {
+/// How many descriptors wait in a Unix socket (`unix_show_fdinfo`, `net/unix/af_unix.c`).
+fn descriptors_waiting(fdinfo: &str) -> usize {
     let count = fdinfo
         .lines()
         .find_map(|line| line.strip_prefix("scm_fds:"));
-    count.is_some_and(|count| count.trim() != "0")
+    count.map_or(0, |count| count.trim().parse().unwrap_or(0))
 }
 
-/// Whether a thread of the process is in a call that works on a descriptor which is not open.
-fn in_call_on_closed(process: &Path, is_open: impl Fn(i32) -> bool) -> bool {
+/// How many threads of the process are in a call on a TCP socket whose descriptor is not open. What a
+/// call works on is shown by the kernel's functions that it is in.
+fn calls_on_closed(process: &Path, is_open: impl Fn(i32) -> bool) -> usize {
     let threads = fs::read_dir(process.join("task")).into_iter().flatten();
-    threads.flatten().any(|thread| {
-        let text = fs::read_to_string(thread.path().join("syscall"));
-        text.is_ok_and(|text| descriptor_of_call(&text).is_some_and(|fd| !is_open(fd)))
+    let on_closed = |thread: &Path| {
+        let text = fs::read_to_string(thread.join("syscall")).ok()?;
+        let fd = descriptor_of_call(&text)?;
+        (!is_open(fd)).then_some(())?;
+        let stack = fs::read_to_string(thread.join("stack")).ok()?;
+        is_in_tcp(&stack).then_some(())
+    };
+    let threads = threads.flatten().map(|thread| thread.path());
+    threads.filter(|thread| on_closed(thread).is_some()).count()
+}
+
+/// Whether a function of TCP is on a stack (`proc_pid_stack`): one line each, `[<0>] name+0x…`.
+fn is_in_tcp(stack: &str) -> bool {
+    (stack.lines()).any(|line| {
+        line.rsplit(' ')
+            .next()
+            .is_some_and(|name| name.starts_with("tcp_"))
     })
 }
 
@@ -168,10 +190,19 @@ mod tests {
     }
 
     #[test]
-    fn messages_are_counted() {
-        assert!(has_messages("pos:\t0\nscm_fds: 2\n"));
-        assert!(!has_messages("pos:\t0\nscm_fds: 0\n"));
-        assert!(!has_messages("pos:\t0\n"));
+    fn descriptors_in_messages_are_counted() {
+        assert_eq!(descriptors_waiting("pos:\t0\nscm_fds: 2\n"), 2);
+        assert_eq!(descriptors_waiting("pos:\t0\nscm_fds: 0\n"), 0);
+        assert_eq!(descriptors_waiting("pos:\t0\n"), 0);
+    }
+
+    #[test]
+    fn only_functions_of_tcp_count() {
+        let stack = "[<0>] sk_stream_wait_memory+0x2a\n[<0>] tcp_sendmsg_locked+0x4e1/0xe30\n";
+        assert!(is_in_tcp(stack));
+        assert!(!is_in_tcp(
+            "[<0>] anon_pipe_write+0x3f\n[<0>] not_tcp_+0x1\n"
+        ));
     }
 
     #[test]

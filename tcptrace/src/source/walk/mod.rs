@@ -4,6 +4,7 @@
 pub mod convert;
 pub mod count;
 pub mod hidden;
+pub mod messages;
 pub mod object;
 pub mod proc;
 pub mod queue;

@@ -13,7 +13,7 @@ use crate::source::bpf::{
 static OBJECT: &[u8] = aya::include_bytes_aligned!("walk.bpf.o");
 
 /// Maps whose memory this process shares.
-const SHARED: [&str; 5] = ["WALK", "RECORDS", "SHARED", "COUNTS", "QUEUE"];
+const SHARED: [&str; 6] = ["WALK", "RECORDS", "SHARED", "COUNTS", "QUEUE", "MESSAGE"];
 
 /// The programs of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub enum WalkProgram {
     Files,
     /// Reads accept queues.
     AcceptQueue,
+    /// Reads the descriptors in messages of Unix sockets.
+    Messages,
 }
 
 impl WalkProgram {
@@ -32,6 +34,7 @@ impl WalkProgram {
             Self::Tasks => "walk_tasks",
             Self::Files => "walk_files",
             Self::AcceptQueue => "accept_queue",
+            Self::Messages => "messages",
         }
     }
 
@@ -41,7 +44,7 @@ impl WalkProgram {
         match self {
             Self::Tasks => Some("bpf_iter_task"),
             Self::Files => Some("bpf_iter_task_file"),
-            Self::AcceptQueue => None,
+            Self::AcceptQueue | Self::Messages => None,
         }
     }
 }
@@ -60,6 +63,14 @@ pub struct Room {
 }
 
 impl Room {
+    /// For a program that writes none of these.
+    pub const NONE: Self = Self {
+        records: 1,
+        shared: 1,
+        namespaces: 1,
+        tables: 1,
+    };
+
     /// For an ordinary machine.
     pub const USUAL: Self = Self {
         records: 1024,

@@ -40,15 +40,12 @@ impl Queues {
         }
         let loaded = match &mut self.0 {
             Some(loaded) => loaded,
-            nothing => {
-                let room = Room {
-                    records: 1,
-                    shared: 1,
-                    namespaces: 1,
-                    tables: 1,
-                };
-                nothing.insert(object::load(WalkProgram::AcceptQueue, types, 0, room)?)
-            }
+            nothing => nothing.insert(object::load(
+                WalkProgram::AcceptQueue,
+                types,
+                0,
+                Room::NONE,
+            )?),
         };
         for _ in 0..ATTEMPTS {
             if let Some(children) = attempt(loaded, listener)? {

@@ -71,13 +71,14 @@ impl Walk {
         })
     }
 
-    /// Walks over the descriptors of all processes.
+    /// Walks over the descriptors of all processes; with `unix`, Unix sockets in which descriptors wait
+    /// are found, too.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn run(&mut self) -> io::Result<Walked> {
+    pub fn run(&mut self, unix: bool) -> io::Result<Walked> {
         for _ in 0..MAX_GROWTHS {
-            let (state, finished) = self.passes()?;
+            let (state, finished) = self.passes(unix)?;
             let Some(room) = self.room.enough_for(&state) else {
                 return self.read(&state, finished);
             };
@@ -85,12 +86,12 @@ impl Walk {
             (self.loaded, self.link) = again;
             self.room = room;
         }
-        let (state, _) = self.passes()?;
+        let (state, _) = self.passes(unix)?;
         self.read(&state, false)
     }
 
     /// Passes until no descriptors are left; returns whether it came to that.
-    fn passes(&mut self) -> io::Result<(WalkState, bool)> {
+    fn passes(&mut self, unix: bool) -> io::Result<(WalkState, bool)> {
         self.walks += 1;
         let counts = self.loaded.memory("COUNTS")?;
         for index in 0..self.room.namespaces as usize {
@@ -101,6 +102,7 @@ impl Walk {
         }
         let mut state = WalkState {
             walk: self.walks,
+            unix: unix.into(),
             ..WalkState::default()
         };
         for _ in 0..MAX_PASSES {

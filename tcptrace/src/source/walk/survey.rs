@@ -8,11 +8,12 @@ use std::{
     io,
 };
 
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpState};
+use tcptrace_common::{AF_UNIX, IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpState};
 
 use crate::{
     model::{
         caveat::Caveat,
+        owner::{Holder, Via},
         stuck::look::{Coverage, DeadSocket, Descriptor, Descriptors, Listed, Listening, Waiting},
     },
     source::{
@@ -73,7 +74,7 @@ impl Walker {
         match self {
             Self::Kernel(kernel) => {
                 let mut survey = Survey::default();
-                let (held, _, incomplete) = kernel.pass(&mut survey)?;
+                let (held, _, incomplete) = kernel.pass(&mut survey, None)?;
                 Ok(Holders {
                     held,
                     waiting: survey.waiting,
@@ -115,7 +116,7 @@ impl KernelWalk {
             })
             .collect();
         let before: Vec<_> = wanted.iter().map(count::in_use).collect();
-        let (mut held, counted, mut incomplete) = self.pass(&mut survey)?;
+        let (mut held, counted, mut incomplete) = self.pass(&mut survey, None)?;
         let nothing = States::default();
         let mut short = Namespaces::default();
         for (namespace, before) in wanted.into_iter().zip(before) {
@@ -144,13 +145,15 @@ impl KernelWalk {
     }
 
     /// One walk: fills in the sockets, and returns descriptors, the sockets of each namespace, and
-    /// whether some descriptors were left out.
+    /// whether some descriptors were left out. `on_their_way`: also finds those of these inodes that
+    /// are in messages.
     fn pass(
         &mut self,
         survey: &mut Survey,
+        on_their_way: Option<&HashSet<u64>>,
     ) -> io::Result<(Vec<Descriptor>, HashMap<u32, States>, bool)> {
         let meaning = self.meaning();
-        let walked = self.run()?;
+        let walked = self.run(on_their_way.is_some())?;
         let mut counted: HashMap<u32, States> = HashMap::new();
         for one in walked.counted {
             let states = counted.entry(one.netns).or_default();
@@ -161,6 +164,10 @@ impl KernelWalk {
         let mut met = HashSet::new();
         let mut held = Vec::with_capacity(walked.records.len());
         for record in &walked.records {
+            if record.family == AF_UNIX {
+                held.extend(self.on_their_way(record, on_their_way));
+                continue;
+            }
             held.push(convert::descriptor(record));
             if record.protocol == IPPROTO_MPTCP || !met.insert(record.sock) {
                 continue;
@@ -177,6 +184,25 @@ impl KernelWalk {
             }
         }
         Ok((held, counted, walked.incomplete))
+    }
+
+    /// Those of the inodes that are in messages of a Unix socket: whoever holds it can take them out.
+    fn on_their_way(
+        &mut self,
+        unix: &SocketRecord,
+        inodes: Option<&HashSet<u64>>,
+    ) -> Vec<Descriptor> {
+        let found = self.messages(unix).unwrap_or_default().into_iter();
+        let wanted = |inode: &u64| inodes.is_some_and(|inodes| inodes.contains(inode));
+        let descriptor = |inode| {
+            let receiver = convert::descriptor(unix);
+            let holder = Holder {
+                via: Via::InFlight,
+                ..receiver.holder
+            };
+            Descriptor { inode, holder }
+        };
+        found.filter(wanted).map(descriptor).collect()
     }
 
     /// Adds the connections in a listener's queue. A queue that cannot be read is left out: then its
@@ -232,7 +258,7 @@ impl KernelWalk {
         }
         // A descriptor that is passed on during a walk may be met nowhere; another walk finds it.
         let mut again = Survey::default();
-        let (mut found, _, incomplete) = self.pass(&mut again)?;
+        let (mut found, _, incomplete) = self.pass(&mut again, Some(&unheld))?;
         found.retain(|one| unheld.contains(&one.inode));
         let met = found.iter().chain(held.iter()).map(|one| one.inode);
         for inode in met {
@@ -240,7 +266,7 @@ impl KernelWalk {
         }
         held.append(&mut found);
         if !unheld.is_empty() {
-            held.extend(hidden::find(&unheld));
+            held.extend(hidden::find(&unheld, self.reads_messages()));
         }
         Ok(incomplete)
     }
@@ -303,7 +329,7 @@ fn by_proc(scope: &Scope, namespaces: &Namespaces) -> Survey {
                 unheld.remove(&one.inode);
             }
             if !unheld.is_empty() {
-                found.held.extend(hidden::find(&unheld));
+                found.held.extend(hidden::find(&unheld, false));
             }
             if found.incomplete {
                 survey.caveats.push(Caveat::UnreadDescriptors);

@@ -12,6 +12,7 @@ use crate::{
         machine::{clock::tick_ns, restrictions::in_initial_pid_namespace},
         walk::{
             convert::Meaning,
+            messages::Messages,
             object::WalkProgram,
             queue::Queues,
             run::{Walk, Walked},
@@ -24,6 +25,7 @@ pub struct KernelWalk {
     walk: Walk,
     types: WalkTypes,
     queues: Queues,
+    messages: Messages,
     program: WalkProgram,
     states: u32,
 }
@@ -89,6 +91,7 @@ fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, Str
                     walk,
                     types,
                     queues: Queues::default(),
+                    messages: Messages::default(),
                     program,
                     states,
                 });
@@ -100,12 +103,26 @@ fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, Str
 }
 
 impl KernelWalk {
-    /// One walk.
+    /// One walk; with `unix`, Unix sockets in which descriptors wait are found, too.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn run(&mut self) -> io::Result<Walked> {
-        self.walk.run()
+    pub fn run(&mut self, unix: bool) -> io::Result<Walked> {
+        self.walk.run(unix)
+    }
+
+    /// Whether it can tell which sockets are in messages.
+    #[must_use]
+    pub fn reads_messages(&self) -> bool {
+        Messages::work(&self.types)
+    }
+
+    /// The inodes of the sockets on their way in the messages of a Unix socket.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn messages(&mut self, unix: &SocketRecord) -> io::Result<Vec<u64>> {
+        self.messages.read(&self.types, unix)
     }
 
     /// Whether the walk finds sockets in the state with this number.

@@ -33,6 +33,12 @@ impl Owner<'_> {
             })
     }
 
+    /// The offset of a member of any size, or 0 where the kernel lacks it.
+    fn at(&self, member: &'static str) -> u32 {
+        let found = self.found.and_then(|found| found.member(member));
+        found.map_or(0, |found| found.offset)
+    }
+
     /// The offset, or 0 where the kernel lacks the member.
     fn maybe(&self, member: &'static str, bytes: u32) -> u32 {
         self.offset(member, bytes).unwrap_or(0)
@@ -73,11 +79,15 @@ owners!(
     kernfs_node,
     net,
     request_sock,
+    scm_fp_list,
+    sk_buff,
     sock,
     sock_common,
     socket,
     task_struct,
     tcp_sock,
+    unix_skb_parms,
+    unix_sock,
 );
 
 /// Members of `struct sock`.
@@ -217,6 +227,17 @@ pub fn tcp(owners: &Owners<'_>, sock: &mut SockOffsets) -> Result<TcpOffsets, Mi
         bytes_retrans: tcp.maybe("bytes_retrans", 8),
         file_count,
         file_count_one,
+        unix_descriptors: owners.unix_sock.maybe("scm_stat.nr_fds.counter", 4),
+        sk_receive_queue: whole.maybe("sk_receive_queue.next", 8),
+        skb_descriptors: match (
+            owners.sk_buff.maybe("cb", 48),
+            owners.unix_skb_parms.offset("fp", 8),
+        ) {
+            (cb @ 1.., Ok(fp)) => cb + fp,
+            _ => 0,
+        },
+        scm_count: owners.scm_fp_list.maybe("count", 2),
+        scm_files: owners.scm_fp_list.at("fp"),
         reserved: 0,
     })
 }
