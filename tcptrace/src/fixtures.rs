@@ -168,7 +168,7 @@ pub fn look() -> Look {
         },
         listening: Vec::new(),
         waiting: Vec::new(),
-        dead: Vec::new(),
+        dead: Some(Vec::new()),
         held: Some(Descriptors::default()),
         processes: HashMap::new(),
         cgroups: HashMap::new(),

@@ -46,7 +46,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         coverage,
         listening,
         waiting,
-        dead: Vec::new(),
+        dead: None,
         held: descriptors,
         processes: HashMap::new(),
         cgroups: HashMap::new(),

@@ -1,5 +1,4 @@
-//! Joins the sockets that the kernel side saw enter with those that `sock_diag` lists, each socket
-//! once.
+//! Joins the sockets that the kernel side saw enter with those that a look finds, each socket once.
 
 use std::collections::{HashMap, HashSet};
 

@@ -20,7 +20,7 @@ use crate::{
 #[must_use]
 pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
     let now_ns = look.monotonic_ns;
-    let (failed_connects, residue) = dead(&look, watched);
+    let (failed_connects, residue) = dead(&look, watched).unzip();
     let all = tracker.sockets(&look).into_iter();
     let wanted = all.filter(|socket| watched.filter.passes(socket));
     let (sockets, younger) = by_age(wanted, now_ns, watched);
@@ -40,9 +40,10 @@ pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapsho
     }
 }
 
-/// The connects that failed and the residue, if the filter wants them, by holder and remote.
-fn dead(look: &Look, watched: &Watched) -> (Vec<Residue>, Vec<Residue>) {
-    let all = look.dead.iter().map(|dead| {
+/// The connects that failed and the residue, if the filter wants them, by holder and remote; `None` if
+/// they were not looked for.
+fn dead(look: &Look, watched: &Watched) -> Option<(Vec<Residue>, Vec<Residue>)> {
+    let all = look.dead.as_ref()?.iter().map(|dead| {
         let holders = holders_of(look, dead.inode).unwrap_or_default();
         residue(dead, holders)
     });
@@ -51,7 +52,8 @@ fn dead(look: &Look, watched: &Watched) -> (Vec<Residue>, Vec<Residue>) {
         .collect();
     let process = |one: &Residue| one.holders.first().map(|holder| holder.pid);
     wanted.sort_by_key(|one| (process(one), one.remote, one.local, one.inode));
-    wanted.into_iter().partition(|one| one.never_connected)
+    let (failed, residue) = wanted.into_iter().partition(|one| one.never_connected);
+    Some((failed, residue))
 }
 
 /// The sockets that have been in the state for long enough, the oldest first, and the number of

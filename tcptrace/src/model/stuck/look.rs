@@ -206,7 +206,8 @@ pub struct ProcessInfo {
 /// What the kernel side counted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tracing {
-    /// The attached hook; `None` for a recording, which does not say.
+    /// The attached hook; `None` for a recording, which does not say, and for a single look, which
+    /// attaches nothing.
     pub hook: Option<Hook>,
     /// Sockets that entered the watched state.
     pub entered: u64,
@@ -249,8 +250,9 @@ pub struct Look {
     pub listening: Vec<Listening>,
     /// The connections in their accept queues, as far as these could be read.
     pub waiting: Vec<Waiting>,
-    /// Sockets that are closed in the network and still open in a process.
-    pub dead: Vec<DeadSocket>,
+    /// Sockets that are closed in the network and still open in a process; `None` if they were not
+    /// looked for.
+    pub dead: Option<Vec<DeadSocket>>,
     /// `None` if descriptors were not read.
     pub held: Option<Descriptors>,
     /// By pid.

@@ -41,10 +41,11 @@ pub struct Snapshot {
     pub groups: Vec<Group>,
     /// How many sockets are in the state, but not for long enough.
     pub younger: usize,
-    /// Sockets that are dead in the network and still open in a process.
-    pub residue: Vec<Residue>,
-    /// Connects that failed, whose sockets are still open in a process.
-    pub failed_connects: Vec<Residue>,
+    /// Sockets that are dead in the network and still open in a process; `None` if they were not
+    /// looked for.
+    pub residue: Option<Vec<Residue>>,
+    /// Connects that failed, whose sockets are still open in a process; likewise.
+    pub failed_connects: Option<Vec<Residue>>,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,
     /// Names of network namespaces by inode number.

@@ -197,8 +197,8 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
     })
 }
 
-/// The latest moment of something, given the kernel's number of ms since then. The kernel counts whole ticks from the previous tick, so its number is up to
-/// one tick too large.
+/// The latest moment of something, given the kernel's number of ms since then. The kernel counts
+/// whole ticks from the previous tick, so its number is up to one tick too large.
 fn moment_ns(ms: u32, read: ReadAt) -> u64 {
     let ago_ns = (u64::from(ms) * 1_000_000).saturating_sub(read.tick_ns);
     read.monotonic_ns.saturating_sub(ago_ns)

@@ -1,4 +1,4 @@
-//! Asking `sock_diag` in all namespaces: for everything, or for single sockets.
+//! Asking `sock_diag` in several namespaces.
 
 use std::io;
 

@@ -37,8 +37,8 @@ pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
         Err(reason) => Finding::degraded(
             NAME,
             format!(
-                "{reason}: no btf hook; holders are found through /proc; every look lists all \
-                 network namespaces"
+                "{reason}: no btf hook; sockets are found by listing every network namespace, their \
+                 holders through /proc; residue is not seen"
             ),
         )
         .advice("use a kernel with CONFIG_DEBUG_INFO_BTF=y"),
@@ -140,7 +140,8 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
 pub fn holders() -> Vec<Finding> {
     const NAME: &str = "holders";
     if !restrictions::in_initial_pid_namespace() {
-        let detail = "found through /proc, which is slower: this is not the initial PID namespace";
+        let detail = "found through /proc, which is slower and shows no residue: this is not the initial PID \
+             namespace";
         return vec![Finding::degraded(NAME, detail).advice("run tcptrace outside the container")];
     }
     let attempt = |way| {
@@ -156,7 +157,7 @@ pub fn holders() -> Vec<Finding> {
         ),
         (_, Ok(())) => Finding::degraded(
             NAME,
-            "found by walk_files, which is slower: this kernel (before 5.17) has no bpf_loop",
+            "found by walk_files, which is slower: walk_tasks needs Linux 5.17",
         ),
         _ => Finding::degraded(
             NAME,

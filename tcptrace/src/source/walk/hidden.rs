@@ -5,6 +5,7 @@ use std::{
     collections::{HashMap, HashSet},
     fs,
     path::Path,
+    process,
 };
 
 use procfs::process::{FDTarget, Process, all_processes};
@@ -32,7 +33,9 @@ struct Signs {
 pub fn find(inodes: &HashSet<u64>, messages_read: bool) -> Vec<Descriptor> {
     let mut signs = Signs::default();
     let processes = all_processes().into_iter().flatten().flatten();
-    for process in processes {
+    // What this process does while it looks is no sign.
+    let own = process::id();
+    for process in processes.filter(|one| one.pid.cast_unsigned() != own) {
         signs.add(&process, inodes);
     }
     if messages_read {

@@ -35,8 +35,9 @@ pub struct Survey {
     pub listening: Vec<Listening>,
     /// The connections in their queues.
     pub waiting: Vec<Waiting>,
-    /// Sockets that are closed in the network and still open in a process.
-    pub dead: Vec<DeadSocket>,
+    /// Sockets that are closed in the network and still open in a process; `None` if they were not
+    /// looked for.
+    pub dead: Option<Vec<DeadSocket>>,
     /// The holders of all of these; `None` if they could not be read.
     pub held: Option<Descriptors>,
     /// Which namespaces are completely in it.
@@ -131,7 +132,9 @@ impl KernelWalk {
             incomplete |= self.add_missing(&mut survey, &mut held, scope, &short)?;
         }
         survey.listed.retain(|socket| in_scope(&socket.netns));
-        survey.dead.retain(|socket| in_scope(&socket.netns));
+        if let Some(dead) = &mut survey.dead {
+            dead.retain(|socket| in_scope(&socket.netns));
+        }
         if incomplete {
             survey.caveats.push(Caveat::UnreadDescriptors);
         }
@@ -161,7 +164,7 @@ impl KernelWalk {
                 *sum += count;
             }
         }
-        let mut met = HashSet::new();
+        let (mut met, mut dead) = (HashSet::new(), Vec::new());
         let mut held = Vec::with_capacity(walked.records.len());
         for record in &walked.records {
             if record.family == AF_UNIX {
@@ -173,7 +176,7 @@ impl KernelWalk {
                 continue;
             }
             match TcpState::from_number(record.state) {
-                Some(TcpState::Close) => survey.dead.extend(meaning.dead(record)),
+                Some(TcpState::Close) => dead.extend(meaning.dead(record)),
                 Some(TcpState::Listen) => {
                     survey.listening.extend(meaning.listening(record));
                     if record.queued > 0 {
@@ -183,6 +186,7 @@ impl KernelWalk {
                 _ => survey.listed.extend(meaning.listed(record)),
             }
         }
+        survey.dead = Some(dead);
         Ok((held, counted, walked.incomplete))
     }
 
@@ -308,11 +312,6 @@ fn by_proc(scope: &Scope, namespaces: &Namespaces) -> Survey {
         ..Survey::default()
     };
     survey.caveats.push(Caveat::ResidueNotLookedFor);
-    let found = namespaces.refusal().filter(|_| {
-        let found = |only| namespaces.paths.contains_key(&only);
-        !scope.netns.is_some_and(found)
-    });
-    survey.caveats.extend(found);
     let stuck = survey.listed.iter().map(|socket| socket.details.inode);
     let listeners = survey.listening.iter().map(|listening| listening.inode);
     let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();

@@ -155,7 +155,7 @@ impl Live {
     /// Fills in information about the processes that hold what the look shows.
     fn describe_processes(&mut self, look: &mut Look) {
         let listed = look.listed.iter().map(|socket| socket.details.inode);
-        let dead = look.dead.iter().map(|socket| socket.inode);
+        let dead = look.dead.iter().flatten().map(|socket| socket.inode);
         let listeners = look.listening.iter().filter(|one| one.queued > 0);
         let shown: HashSet<u64> = listed
             .chain(dead)

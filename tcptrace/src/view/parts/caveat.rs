@@ -130,7 +130,7 @@ fn unreadable(pids: &[u32]) -> String {
     let first = pids.first().map_or_else(String::new, u32::to_string);
     format!(
         "no permission to inspect process {first}{more}: a network namespace that no other process \
-         uses is not listed"
+         uses may be missing"
     )
 }
 

@@ -7,10 +7,7 @@ use std::{
 
 use crate::{
     model::stuck::snapshot::Snapshot,
-    view::{
-        parts::{age::age, caveat, style::HEADING},
-        stuck::residue,
-    },
+    view::parts::{age::age, caveat, style::HEADING},
 };
 
 /// The first line.
@@ -28,8 +25,8 @@ pub fn headline(snapshot: &Snapshot) -> String {
     if snapshot.younger > 0 {
         let _ = write!(text, "; {} younger", snapshot.younger);
     }
-    if !snapshot.residue.is_empty() {
-        let _ = write!(text, ", {} residue", snapshot.residue.len());
+    if let Some(residue) = snapshot.residue.as_ref().filter(|all| !all.is_empty()) {
+        let _ = write!(text, ", {} residue", residue.len());
     }
     let Some(time) = snapshot.time else {
         return format!("{HEADING}{text}{HEADING:#}");
@@ -45,10 +42,9 @@ pub fn headline(snapshot: &Snapshot) -> String {
 /// The warnings: not yet fit for a terminal.
 pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut warnings = caveat::texts(&snapshot.caveats);
-    warnings.extend(residue::note(snapshot));
     let tracing = &snapshot.tracing;
     if tracing.hook.is_none() {
-        return warnings; // a recording: its caveats say what is missing
+        return warnings; // a recording, whose caveats say what is missing, or a single look
     }
     if tracing.lost > 0 {
         warnings.push(format!(

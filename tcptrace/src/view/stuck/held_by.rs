@@ -22,10 +22,12 @@ pub fn held_by(socket: &Socket) -> String {
         let shown = holders.iter().take(NAMED_HOLDERS);
         let name = |holder: &Holder| {
             let process = format!("{}[{}]", clean(&holder.comm), holder.pid);
-            match (holder.fd, holder.tid) {
-                (Some(fd), None) => format!("{process} fd {fd}"),
-                (Some(fd), Some(tid)) => format!("{process} thread {tid} fd {fd}"),
-                (None, _) => format!("{process} {}", without_descriptor(holder.via)),
+            match (holder.via, holder.fd, holder.tid) {
+                (Via::Descriptor, Some(fd), None) => format!("{process} fd {fd}"),
+                (Via::Descriptor, Some(fd), Some(tid)) => {
+                    format!("{process} thread {tid} fd {fd}")
+                }
+                (via, ..) => format!("{process} {}", without_descriptor(via)),
             }
         };
         let mut text = shown.map(name).collect::<Vec<_>>().join(", ");

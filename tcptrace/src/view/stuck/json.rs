@@ -58,8 +58,8 @@ struct SnapshotRecord<'a> {
     sockets: Vec<SocketRecord<'a>>,
     younger: usize,
     groups: Vec<GroupRecord<'a>>,
-    residue: Vec<ResidueRecord<'a>>,
-    failed_connects: Vec<ResidueRecord<'a>>,
+    residue: Option<Vec<ResidueRecord<'a>>>,
+    failed_connects: Option<Vec<ResidueRecord<'a>>>,
     tracing: TracingRecord,
     caveats: Vec<CaveatRecord>,
     notes: Vec<String>,
@@ -198,12 +198,8 @@ impl<'a> SnapshotRecord<'a> {
                 .collect(),
             younger: snapshot.younger,
             groups: groups.map(|group| group_record(group, snapshot)).collect(),
-            residue: snapshot.residue.iter().map(residue_record).collect(),
-            failed_connects: snapshot
-                .failed_connects
-                .iter()
-                .map(residue_record)
-                .collect(),
+            residue: residue_records(snapshot.residue.as_deref()),
+            failed_connects: residue_records(snapshot.failed_connects.as_deref()),
             tracing: tracing_record(&snapshot.tracing),
             caveats: caveat::records(&snapshot.caveats),
             notes: (caveat::texts(&snapshot.caveats).into_iter())
@@ -323,6 +319,10 @@ fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
         median_ns: group.median_ns,
         recv_queue: group.recv_queue,
     }
+}
+
+fn residue_records(residue: Option<&[Residue]>) -> Option<Vec<ResidueRecord<'_>>> {
+    residue.map(|all| all.iter().map(residue_record).collect())
 }
 
 fn residue_record(residue: &Residue) -> ResidueRecord<'_> {

@@ -13,7 +13,8 @@ const NAMED: usize = 3;
 /// The note about residue and connects that failed; not yet fit for a terminal.
 #[must_use]
 pub fn note(snapshot: &Snapshot) -> Option<String> {
-    let (residue, failed) = (&snapshot.residue, &snapshot.failed_connects);
+    let residue = snapshot.residue.as_deref().unwrap_or_default();
+    let failed = snapshot.failed_connects.as_deref().unwrap_or_default();
     if residue.is_empty() && failed.is_empty() {
         return None;
     }

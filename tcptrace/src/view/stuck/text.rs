@@ -11,7 +11,7 @@ use crate::{
         stuck::{
             groups,
             headline::{headline, warnings},
-            sockets,
+            residue, sockets,
         },
     },
 };
@@ -59,6 +59,10 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
         text.push('\n');
     };
     line(&headline(snapshot));
+    let note = residue::note(snapshot);
+    if let Some(note) = &note {
+        line(&clean(note));
+    }
     for warning in warnings(snapshot) {
         line(&format!("{WARNING}warning: {}{WARNING:#}", clean(&warning)));
     }
@@ -66,7 +70,7 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
         return text;
     }
     let groups = groups::lines(snapshot);
-    let used = 4 + groups.len() + warnings(snapshot).len();
+    let used = 4 + groups.len() + warnings(snapshot).len() + usize::from(note.is_some());
     let rows = match (limit, page.height) {
         (Limit::None, _) => usize::MAX,
         (Limit::Rows(rows), _) => rows,

@@ -2,13 +2,6 @@
 
 use std::sync::OnceLock;
 
-/// Whether the tool can read the backlog of the listener that a socket came from. The backlog distinguishes a server's
-/// socket from a client's. The tool reads it in the kernel, where it finds the holders, if possible (from 5.11).
-pub fn tells_backlogs() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| has("bpf_sock_from_file"))
-}
-
 /// Whether a program on a transition can read the socket's cookie (from 5.12). Otherwise a socket is identified by
 /// its addresses only.
 pub fn tells_cookies() -> bool {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use testbed::{Family, Order, Stage};
 
 use crate::{
-    harness::{case::Cases, kernel, place::Place, scratch::Scratch},
+    harness::{case::Cases, place::Place, scratch::Scratch},
     log::check::{self, Accepts},
     run::{
         line::Line,
@@ -165,13 +165,6 @@ struct Replayed {
 /// this many of them.
 fn agree(replayed: &str, look: &Snapshot, exact: usize) -> Result<()> {
     let replayed: Replayed = serde_json::from_str(replayed)?;
-    // On an older kernel a log may know a role that a look cannot find out.
-    let untold: Vec<_> = look
-        .sockets
-        .iter()
-        .filter(|socket| socket.role == "unknown" && !kernel::tells_backlogs())
-        .map(|socket| socket.cookie)
-        .collect();
     let essence = |sockets: &[Socket]| {
         let mut all = Vec::new();
         for socket in sockets {
@@ -182,7 +175,7 @@ fn agree(replayed: &str, look: &Snapshot, exact: usize) -> Result<()> {
                 socket.cookie,
                 socket.local.socket_addr(),
                 socket.remote.socket_addr(),
-                (!untold.contains(&socket.cookie)).then(|| socket.role.clone()),
+                socket.role.clone(),
                 socket.state.clone(),
                 holders,
             ));

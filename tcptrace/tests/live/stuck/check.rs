@@ -9,10 +9,7 @@ use anyhow::{Context, Result, ensure};
 use testbed::{Role, Truth, clock::slowness};
 
 use crate::{
-    harness::{
-        kernel,
-        tolerance::{at_least, not_above, short_ns, within},
-    },
+    harness::tolerance::{at_least, not_above, short_ns, within},
     run::snapshot::{Group, Holder, Snapshot, Socket},
 };
 
@@ -94,13 +91,7 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
     } else {
         "server"
     };
-    // A socket without a listener on its port is a client. Only newer kernels show that it never came from a
-    // listener. If it was seen to enter the state, the transition showed its role.
-    let untold = truth.role == Role::Client
-        && socket.role == "unknown"
-        && socket.age == "at_least"
-        && !kernel::tells_backlogs();
-    ensure!(untold || socket.role == role, "wrong role, not {role}");
+    ensure!(socket.role == role, "wrong role, not {role}");
     ensure!(socket.accepted == Some(truth.accepted), "wrong accepted");
     holders_right(socket, truth)?;
     ensure!(

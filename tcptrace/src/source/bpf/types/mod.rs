@@ -14,13 +14,10 @@ use crate::source::bpf::types::{file::BtfFile, offsets::Owners};
 /// The kernel function that every accept calls.
 pub const ACCEPT_FUNCTION: &str = "inet_csk_accept";
 /// The kernel types that programs attach to.
-const ATTACH_TYPES: [&str; 3] = [
-    "btf_trace_inet_sock_set_state",
-    "bpf_iter_task",
-    "bpf_iter_task_file",
-];
+const ATTACH_TYPES: [&str; 1] = ["btf_trace_inet_sock_set_state"];
 /// The additional types for tracking.
-const TRACKING_ATTACH_TYPES: [&str; 4] = [
+const TRACKING_ATTACH_TYPES: [&str; 5] = [
+    "bpf_iter_task_file",
     "btf_trace_tcp_destroy_sock",
     "btf_trace_sched_process_fork",
     "btf_trace_sched_process_free",
