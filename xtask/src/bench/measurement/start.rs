@@ -14,7 +14,8 @@ use crate::bench::{
 pub fn measure(plan: &Plan) -> Result<Section> {
     let mut section = Section::new("Start of `tcptrace hist`");
     section.say(
-        "The time from the start of the process to the message of `tcptrace hist --all-states --by comm` that it counts.",
+        "The time from the start of the process to the message of `tcptrace hist --all-states --by comm` that it \
+         counts.",
     );
     let mut times = Vec::new();
     for _ in 0..=plan.rounds(31) {

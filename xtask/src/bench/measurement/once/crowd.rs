@@ -19,7 +19,8 @@ pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
     section.say(&format!(
         "{STUCK} sockets in CLOSE_WAIT beside a number of ESTABLISHED ones in one network namespace. All list all \
          {STUCK}, with their processes. `ss` only looks at its own namespace, and is asked for this state only; \
-         `tcptrace --once --older-than 0s --all` looks at all namespaces of the machine, or with `--netns` at that one.",
+         `tcptrace --once --older-than 0s --all` looks at all namespaces of the machine, or with `--netns` at that \
+         one.",
     ));
     let mut crowd = Crowd::new(STUCK)?;
     let ways = ways(plan, &crowd);

@@ -21,7 +21,8 @@ pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
     let times = race.run(plan, &ways, || Ok(()))?;
     section.part("Nothing stuck");
     section.say(&format!(
-        "The machine as it is, with {} processes. `ss` looks at its own network namespace only, `tcptrace` at every one.",
+        "The machine as it is, with {} processes. `ss` looks at its own network namespace only, `tcptrace` at every \
+         one.",
         processes()?,
     ));
     section.table(&HEAD, &times.rows());

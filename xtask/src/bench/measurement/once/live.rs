@@ -49,9 +49,9 @@ pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
     check(plan, stuck)?;
     section.part("Live, many stuck");
     section.say(&format!(
-        "A session that looks every second (`tcptrace {}`), with {stuck} sockets in CLOSE_WAIT, its output thrown away. \
-         CPU time, user and system, is of {} s that begin {} s after the start; then the memory (`VmRSS`), and the most \
-         that it ever was (`VmHWM`). The kernel's memory for the BPF maps is not included.",
+        "A session that looks every second (`tcptrace {}`), with {stuck} sockets in CLOSE_WAIT, its output thrown \
+         away. CPU time, user and system, is of {} s that begin {} s after the start; then the memory (`VmRSS`), and \
+         the most that it ever was (`VmHWM`). The kernel's memory for the BPF maps is not included.",
         LIVE.join(" "),
         lap.as_secs(),
         SETTLED.as_secs(),

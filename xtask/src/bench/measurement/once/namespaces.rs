@@ -19,8 +19,8 @@ const MOST_OF_MANY: f64 = 120.0;
 pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
     section.part("Many network namespaces");
     section.say(
-        "Each has one process with one listener, and nothing is stuck. `ss` looks at the machine's first namespace only, \
-         `tcptrace` at every one.",
+        "Each has one process with one listener, and nothing is stuck. `ss` looks at its own namespace only, which is \
+         none of these, `tcptrace` at every one.",
     );
     some_with_time_wait(plan, section)?;
     many(plan, section)
