@@ -6,6 +6,7 @@
 mod churn;
 mod hold;
 mod http;
+mod namespaces;
 mod obey;
 mod player;
 mod queue;
@@ -20,7 +21,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use obey::{begin, number, obey, say};
+use obey::{LIFETIME, begin, number, obey, say};
 use serde::{Deserialize, Serialize};
 
 /// The first argument of a program that plays a part; the second is the [`Part`].
@@ -66,6 +67,14 @@ pub enum Part {
         /// How many sockets to hold in CLOSE_WAIT.
         stuck: usize,
     },
+    /// A listener, and other processes with a listener in a network namespace of their own, which end with it. An order
+    /// is `time-wait COUNT` (leave this many connections in TIME_WAIT) or `end` (end the other processes).
+    Namespaces {
+        /// How many other processes.
+        others: usize,
+    },
+    /// One of these other processes, which takes no orders.
+    Sleeper,
 }
 
 impl Part {
@@ -83,6 +92,8 @@ impl Part {
                 established,
                 stuck,
             } => hold::run(comm, *address, *established, *stuck),
+            Self::Namespaces { others } => namespaces::keep(*others),
+            Self::Sleeper => namespaces::sleep(),
         }
     }
 }

@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Resource, Rlimit, Signal};
 
 /// No part is ever needed for longer. The limit ends a part that is left over for an unforeseen reason.
-const LIFETIME: Duration = Duration::from_secs(30 * 60);
+pub const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// The start of every part: it takes its own name, and never outlives the process that started it.
 pub fn begin(comm: &str) -> Result<()> {

@@ -49,6 +49,11 @@ impl Plan {
     fn rounds(&self, full: usize) -> usize {
         if self.quick { full.min(3) } else { full }
     }
+
+    /// How much load to make.
+    fn size(&self, full: usize, quick: usize) -> usize {
+        if self.quick { quick } else { full }
+    }
 }
 
 /// Measures, prints a table for each measurement, and writes the results into the document if nothing was left out.

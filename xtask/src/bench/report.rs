@@ -33,6 +33,11 @@ impl Section {
         }
     }
 
+    /// The beginning of a part of the section.
+    pub fn part(&mut self, title: &str) {
+        let _ = writeln!(self.body, "#### {title}\n");
+    }
+
     /// A paragraph.
     pub fn say(&mut self, text: &str) {
         let _ = writeln!(self.body, "{text}\n");

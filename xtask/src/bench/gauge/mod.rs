@@ -3,5 +3,6 @@
 pub mod bpf_runs;
 pub mod cpu_time;
 pub mod machine;
+pub mod memory;
 pub mod quiet;
 pub mod stats;

@@ -1,13 +1,15 @@
 //! Many sockets in a namespace: some stuck ones, and any number of healthy ones.
 
-use std::{fs, net::Ipv4Addr};
+use std::net::Ipv4Addr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use rustix::process::Resource;
 use testbed::{
     Netns,
     part::{Part, Player},
 };
+
+use super::sockstat;
 
 /// A generous number of descriptors that a process needs beside those of its sockets.
 const OTHER_DESCRIPTORS: u64 = 500;
@@ -23,16 +25,22 @@ pub struct Crowd {
 }
 
 impl Crowd {
-    /// This many connections with one end in CLOSE_WAIT, held by a separate process.
+    /// This many connections with one end in CLOSE_WAIT, held by a separate process, or by as few as can.
     pub fn new(stuck: usize) -> Result<Self> {
         let netns = Netns::new()?;
         let mut crowd = Self {
             holders: Vec::new(),
             established: 0,
-            stuck,
+            stuck: 0,
             netns,
         };
-        crowd.add("leaky", 0, stuck)?;
+        while crowd.stuck < stuck {
+            // The other end is in the same process.
+            let more = (stuck - crowd.stuck).min(most_sockets()? / 2);
+            crowd.add("leaky", 0, more)?;
+            crowd.stuck += more;
+        }
+        crowd.check()?;
         Ok(crowd)
     }
 
@@ -42,15 +50,9 @@ impl Crowd {
 
     /// Opens connections until this many sockets (both ends count) are ESTABLISHED.
     pub fn grow(&mut self, established: usize) -> Result<()> {
-        let limit = rustix::process::getrlimit(Resource::Nofile)
-            .maximum
-            .unwrap_or(u64::MAX);
-        let most = usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS).min(MOST_SOCKETS))?;
-        while self.established < established {
-            let more = (established - self.established).min(most) / 2 * 2;
-            if more == 0 {
-                bail!("{limit} descriptors per process are not enough");
-            }
+        // A connection has two ends.
+        while self.established + 1 < established {
+            let more = (established - self.established).min(most_sockets()?) / 2 * 2;
             self.add("holder", more, 0)?;
             self.established += more;
         }
@@ -72,23 +74,23 @@ impl Crowd {
 
     /// Checks that the kernel counts the intended number of sockets.
     fn check(&self) -> Result<()> {
-        let text = self
-            .netns
-            .run(|| fs::read_to_string("/proc/thread-self/net/sockstat"))??;
-        let found: usize = text
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix("TCP: inuse ")?
-                    .split(' ')
-                    .next()?
-                    .parse()
-                    .ok()
-            })
-            .context("cannot read the kernel's count of sockets")?;
+        let found = sockstat::count(&self.netns, "inuse")?;
         let meant = self.established + 2 * self.stuck + self.holders.len();
         if found != meant {
             bail!("the namespace has {found} TCP sockets instead of {meant}");
         }
         Ok(())
     }
+}
+
+/// The number of sockets that one process can hold.
+fn most_sockets() -> Result<usize> {
+    let limit = rustix::process::getrlimit(Resource::Nofile)
+        .maximum
+        .unwrap_or(u64::MAX);
+    let most = limit.saturating_sub(OTHER_DESCRIPTORS).min(MOST_SOCKETS);
+    if most < 2 {
+        bail!("{limit} descriptors per process are not enough");
+    }
+    Ok(usize::try_from(most)?)
 }

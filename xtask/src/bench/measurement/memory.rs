@@ -1,11 +1,12 @@
 //! Memory of a live session.
 
-use std::{fs, process::Command};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::bench::{
     Plan,
+    gauge::memory::Memory,
     load::crowd::Crowd,
     report::Section,
     subject::{COSTLIEST, background::Background},
@@ -34,7 +35,7 @@ pub fn measure(plan: &Plan) -> Result<Section> {
         ("JSON", &stuck_json, 1),
         ("`hist`, JSON", &hist_json, 1),
     ] {
-        let (now, most) = session(plan, &crowd, arguments, lines)?;
+        let Memory { now, most } = session(plan, &crowd, arguments, lines)?;
         rows.push(vec![name.into(), format!("{now:.1}"), format!("{most:.1}")]);
         let what = format!("RSS with {STUCK} stuck, {name}");
         section.at_most(&what, now, MOST, " MiB");
@@ -43,13 +44,13 @@ pub fn measure(plan: &Plan) -> Result<Section> {
     Ok(section)
 }
 
-/// MiB after some looks of this many lines each, and the maximum.
+/// The memory after some looks of this many lines each.
 fn session(
     plan: &Plan,
     crowd: &Crowd,
     arguments: &[&str],
     lines_of_a_look: usize,
-) -> Result<(f64, f64)> {
+) -> Result<Memory> {
     let netns = crowd.netns().inode().to_string();
     let mut command = Command::new(&plan.program);
     command
@@ -59,18 +60,7 @@ fn session(
     for _ in 0..LOOKS * lines_of_a_look {
         tcptrace.line(&lines)?;
     }
-    let status = fs::read_to_string(format!("/proc/{}/status", tcptrace.pid()))?;
+    let memory = Memory::of(tcptrace.pid())?;
     tcptrace.stop()?;
-    Ok((mib(&status, "VmRSS:")?, mib(&status, "VmHWM:")?))
-}
-
-fn mib(status: &str, name: &str) -> Result<f64> {
-    let kib: Option<f64> = status.lines().find_map(|line| {
-        line.strip_prefix(name)?
-            .trim()
-            .strip_suffix(" kB")?
-            .parse()
-            .ok()
-    });
-    Ok(kib.with_context(|| format!("the kernel does not report {name}"))? / 1024.0)
+    Ok(memory)
 }

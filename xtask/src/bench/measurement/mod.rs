@@ -23,9 +23,9 @@ pub enum Measurement {
     Log,
     /// Whether histograms are complete, and their CPU time in user space
     Hist,
-    /// One look beside many other sockets, compared with ss
+    /// One look at many sockets and namespaces, compared with ss; live sessions with many stuck
     Once,
-    /// Time from start to first report
+    /// Time from start of hist to counting
     Start,
     /// Memory of a live session
     Memory,
