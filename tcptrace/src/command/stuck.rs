@@ -14,7 +14,6 @@ use crate::{
     },
     diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
     model::{
-        filter::Filter,
         request::StuckRequest,
         stuck::{session::SessionSummary, snapshot::Watched},
     },
@@ -32,21 +31,33 @@ use crate::{
 /// # Errors
 /// When tracing cannot start or a look fails.
 pub fn run(request: &StuckRequest) -> anyhow::Result<()> {
-    let filter = session::resolve(&request.show.filters)?;
-    session::run(watch(request, filter))
-}
-
-async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
-    // Before anything is attached, so that a signal always leads to a summary.
-    let mut end = End::new(request.duration)?;
     let watched = Watched {
         state: request.show.state,
         older_than_ns: nanoseconds(request.show.older_than),
-        filter,
+        filter: session::resolve(&request.show.filters)?,
     };
+    if request.once {
+        once(request, &watched)
+    } else {
+        session::run(watch(request, watched))
+    }
+}
+
+/// A single look: nothing to wait for, and nothing to end.
+fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<()> {
+    let mut live = start(request, watched)?;
+    let look = live.look().context("looking at the machine")?;
+    let snapshot = snapshot(look, &mut Tracker::new(watched.state), watched);
+    screens::of_stuck(&request.show, false).show(&snapshot)?;
+    Ok(())
+}
+
+async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<()> {
+    // Before anything is attached, so that a signal always leads to a summary.
+    let mut end = End::new(request.duration)?;
     let mut live = start(request, &watched)?;
     let started = Instant::now();
-    let mut screen = screens::of_stuck(&request.show, !request.once);
+    let mut screen = screens::of_stuck(&request.show, true);
     let mut tracker = Tracker::new(watched.state);
     let mut session = SessionSummary::default();
     let mut ticks = ticks(request.interval);
@@ -55,9 +66,6 @@ async fn watch(request: &StuckRequest, filter: Filter) -> anyhow::Result<()> {
         let snapshot = snapshot(look, &mut tracker, &watched);
         session.add(&snapshot, tracker.found(), tracker.left_unseen());
         screen.show(&snapshot)?;
-        if request.once {
-            return Ok(());
-        }
         tokio::select! {
             biased;
             () = end.reached() => break,

@@ -36,11 +36,9 @@ pub struct Single<'a> {
     /// The object that it is in.
     pub object: &'a [u8],
     /// Its name.
-    pub name: &'a str,
-    /// What it is.
-    pub kind: Kind,
+    pub name: &'static str,
     /// How many entries maps get; others get what the object says.
-    pub sizes: &'a [(&'static str, u32)],
+    pub sizes: Vec<(&'static str, u32)>,
     /// Maps whose memory this process shares.
     pub shared: &'a [&'static str],
 }
@@ -65,35 +63,33 @@ impl Loaded {
     }
 }
 
-impl Single<'_> {
-    /// Loads the program with these settings.
+/// An object with its maps, before the settings are known.
+pub struct Prepared<'a> {
+    single: Single<'a>,
+    object: Object,
+    maps: HashMap<String, OwnedFd>,
+    memory: HashMap<&'static str, Mapping>,
+}
+
+impl<'a> Single<'a> {
+    /// Reads the object and creates its maps.
     ///
     /// # Errors
-    /// When the kernel refuses a map or the program.
-    pub fn load(&self, settings: &impl Pod) -> io::Result<Loaded> {
-        let mut object = Object::parse(self.object).map_err(io::Error::other)?;
-        object
-            .patch_map_data([("SETTINGS", (bytes_of(settings), true))].into())
-            .map_err(io::Error::other)?;
-        let maps = self.create_maps(&object)?;
+    /// When the kernel refuses a map.
+    pub fn prepare(self) -> io::Result<Prepared<'a>> {
+        let object = Object::parse(self.object).map_err(io::Error::other)?;
+        let mut maps = HashMap::new();
+        for (name, map) in &object.maps {
+            if map.section_kind() != EbpfSectionKind::Rodata {
+                maps.insert(name.clone(), self.create_map(name, map)?);
+            }
+        }
         let memory = self.map_memory(&object, &maps)?;
-        let function = self.relocate(&mut object, &maps)?;
-        let types = types_of_functions(&mut object)?;
-        let (kind, iterates) = match self.kind {
-            Kind::Iterator(id) => (BPF_PROG_TYPE_TRACING, Some(id)),
-            Kind::RawTracepoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, None),
-        };
-        let program = syscall::load_program(&NewProgram {
-            kind,
-            iterates,
-            function: &function,
-            types: types.as_fd(),
-            license: &object.license,
-        })?;
-        Ok(Loaded {
-            program,
+        Ok(Prepared {
+            single: self,
+            object,
+            maps,
             memory,
-            _maps: maps.into_values().collect(),
         })
     }
 
@@ -102,16 +98,8 @@ impl Single<'_> {
         given.map_or(map.max_entries(), |(_, entries)| *entries)
     }
 
-    fn create_maps(&self, object: &Object) -> io::Result<HashMap<String, OwnedFd>> {
-        let mut created = HashMap::new();
-        for (name, map) in &object.maps {
-            let fd = syscall::create_map(map, self.entries(name, map), map.map_flags())?;
-            if map.section_kind() == EbpfSectionKind::Rodata {
-                syscall::fill_and_freeze(fd.as_fd(), map.data())?;
-            }
-            created.insert(name.clone(), fd);
-        }
-        Ok(created)
+    fn create_map(&self, name: &str, map: &aya_obj::Map) -> io::Result<OwnedFd> {
+        syscall::create_map(map, self.entries(name, map), map.map_flags())
     }
 
     fn map_memory(
@@ -129,29 +117,61 @@ impl Single<'_> {
         }
         Ok(memory)
     }
+}
+
+impl Prepared<'_> {
+    /// Loads the program with these settings.
+    ///
+    /// # Errors
+    /// When the kernel refuses it.
+    pub fn load(mut self, kind: Kind, settings: &impl Pod) -> io::Result<Loaded> {
+        self.object
+            .patch_map_data([("SETTINGS", (bytes_of(settings), true))].into())
+            .map_err(io::Error::other)?;
+        for (name, map) in &self.object.maps {
+            if map.section_kind() == EbpfSectionKind::Rodata {
+                let fd = self.single.create_map(name, map)?;
+                syscall::fill_and_freeze(fd.as_fd(), map.data())?;
+                self.maps.insert(name.clone(), fd);
+            }
+        }
+        let function = self.relocate()?;
+        let types = types_of_functions(&mut self.object)?;
+        let (kind, iterates) = match kind {
+            Kind::Iterator(id) => (BPF_PROG_TYPE_TRACING, Some(id)),
+            Kind::RawTracepoint => (BPF_PROG_TYPE_RAW_TRACEPOINT, None),
+        };
+        let program = syscall::load_program(&NewProgram {
+            kind,
+            iterates,
+            function: &function,
+            types: types.as_fd(),
+            license: &self.object.license,
+        })?;
+        Ok(Loaded {
+            program,
+            memory: self.memory,
+            _maps: self.maps.into_values().collect(),
+        })
+    }
 
     /// The program with the maps' descriptors and its functions put in.
-    fn relocate(
-        &self,
-        object: &mut Object,
-        maps: &HashMap<String, OwnedFd>,
-    ) -> io::Result<Function> {
-        let sections: HashSet<usize> = object
-            .functions
-            .keys()
-            .map(|(section, _)| *section)
-            .collect();
-        let definitions = object.maps.clone();
+    fn relocate(&mut self) -> io::Result<Function> {
+        let functions = self.object.functions.keys();
+        let sections: HashSet<usize> = functions.map(|(section, _)| *section).collect();
+        let definitions = self.object.maps.clone();
         let known = definitions.iter().filter_map(|(name, map)| {
-            let fd = maps.get(name)?;
+            let fd = self.maps.get(name)?;
             Some((name.as_str(), fd.as_raw_fd(), map))
         });
-        object
+        self.object
             .relocate_maps(known, &sections)
             .map_err(io::Error::other)?;
-        object.relocate_calls(&sections).map_err(io::Error::other)?;
-        let found = object.programs.get(self.name);
-        let function = found.and_then(|found| object.functions.get(&found.function_key()));
+        self.object
+            .relocate_calls(&sections)
+            .map_err(io::Error::other)?;
+        let found = self.object.programs.get(self.single.name);
+        let function = found.and_then(|found| self.object.functions.get(&found.function_key()));
         function
             .cloned()
             .ok_or_else(|| io::ErrorKind::NotFound.into())

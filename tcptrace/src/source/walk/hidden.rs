@@ -1,5 +1,5 @@
 //! Who holds a socket that no descriptor shows. Everything here is slow: it is only asked about
-//! sockets that are in no table of descriptors.
+//! sockets that are in no table of descriptors, and not at each look.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -10,9 +10,12 @@ use std::{
 
 use procfs::process::{FDTarget, Process, all_processes};
 
-use crate::model::{
-    owner::{Holder, Via},
-    stuck::look::Descriptor,
+use crate::{
+    model::{
+        owner::{Holder, Via},
+        stuck::look::Descriptor,
+    },
+    source::machine::clock::monotonic_ns,
 };
 
 /// What processes show about sockets that they hold without a descriptor.
@@ -26,20 +29,42 @@ struct Signs {
     in_use: Vec<(usize, Holder)>,
 }
 
+/// How long an answer is used again: what holds a socket without a descriptor keeps it for long.
+const VALID_NS: u64 = 10_000_000_000;
+
+/// Answers for some time.
+#[derive(Debug, Default)]
+pub struct Hidden(HashMap<u64, (u64, Vec<Descriptor>)>);
+
+impl Hidden {
+    /// The holders of the sockets with these inodes, as far as they can be told; `messages_read`: no
+    /// socket is in a message.
+    pub fn find(&mut self, inodes: &HashSet<u64>, messages_read: bool) -> Vec<Descriptor> {
+        let now_ns = monotonic_ns();
+        self.0
+            .retain(|_, (asked_ns, _)| now_ns.saturating_sub(*asked_ns) < VALID_NS);
+        if inodes.iter().any(|inode| !self.0.contains_key(inode)) {
+            let found = find(inodes, messages_read);
+            for inode in inodes {
+                let held = found.iter().filter(|one| one.inode == *inode);
+                self.0.insert(*inode, (now_ns, held.cloned().collect()));
+            }
+        }
+        let held = inodes.iter().filter_map(|inode| self.0.get(inode));
+        held.flat_map(|(_, held)| held.iter().cloned()).collect()
+    }
+}
+
 /// The holders of the sockets with these inodes, as far as they can be told. A sign that does not name
 /// the socket counts only if it is the only one, and of as many descriptors as there are sockets:
 /// otherwise another process may be meant. `messages_read`: no socket is in a message.
-#[must_use]
-pub fn find(inodes: &HashSet<u64>, messages_read: bool) -> Vec<Descriptor> {
+fn find(inodes: &HashSet<u64>, messages_read: bool) -> Vec<Descriptor> {
     let mut signs = Signs::default();
     let processes = all_processes().into_iter().flatten().flatten();
     // What this process does while it looks is no sign.
     let own = process::id();
     for process in processes.filter(|one| one.pid.cast_unsigned() != own) {
-        signs.add(&process, inodes);
-    }
-    if messages_read {
-        signs.in_flight.clear();
+        signs.add(&process, inodes, messages_read);
     }
     let named: HashSet<u64> = signs.named.iter().map(|one| one.inode).collect();
     let others: Vec<u64> = inodes.difference(&named).copied().collect();
@@ -61,7 +86,7 @@ pub fn find(inodes: &HashSet<u64>, messages_read: bool) -> Vec<Descriptor> {
 }
 
 impl Signs {
-    fn add(&mut self, process: &Process, inodes: &HashSet<u64>) {
+    fn add(&mut self, process: &Process, inodes: &HashSet<u64>, messages_read: bool) {
         let pid = process.pid.cast_unsigned();
         let holder = |via| Holder {
             pid,
@@ -83,7 +108,7 @@ impl Signs {
                             holder: holder(Via::IoUring),
                         }));
                 }
-                FDTarget::Socket(inode) => {
+                FDTarget::Socket(inode) if !messages_read => {
                     let count = text().map_or(0, |text| descriptors_waiting(&text));
                     if count > 0 {
                         let receiver = Holder {

@@ -6,7 +6,7 @@ use tcptrace_common::{MessageStep, SocketRecord};
 
 use crate::source::{
     bpf::{single::Loaded, syscall, types::WalkTypes},
-    walk::object::{self, Room, WalkProgram},
+    walk::object::{WalkProgram, load_alone},
 };
 
 /// More messages than a Unix socket holds; it ends a walk along a list in motion.
@@ -40,7 +40,7 @@ impl Messages {
         }
         let loaded = match &mut self.0 {
             Some(loaded) => loaded,
-            nothing => nothing.insert(object::load(WalkProgram::Messages, types, 0, Room::NONE)?),
+            nothing => nothing.insert(load_alone(WalkProgram::Messages, types)?),
         };
         let mut inodes = Vec::new();
         let (mut message, mut first) = (0, None);

@@ -5,7 +5,7 @@ use std::io;
 use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, WalkSettings, WalkState};
 
 use crate::source::bpf::{
-    single::{Kind, Loaded, Single},
+    single::{Kind, Loaded, Prepared, Single},
     types::WalkTypes,
 };
 
@@ -101,12 +101,34 @@ impl Room {
     }
 }
 
+/// Everything for one program that does not depend on the kernel's types.
+///
+/// # Errors
+/// When the kernel refuses a map.
+pub fn prepare(program: WalkProgram, room: Room) -> io::Result<Prepared<'static>> {
+    let single = Single {
+        object: OBJECT,
+        name: program.name(),
+        sizes: vec![
+            ("RECORDS", room.records),
+            ("SHARED", room.shared),
+            ("COUNTS", room.namespaces),
+            ("TABLES", room.tables),
+            ("RESUME", room.tables),
+            ("NETNS", room.namespaces),
+        ],
+        shared: &SHARED,
+    };
+    single.prepare()
+}
+
 /// Loads one program.
 ///
 /// # Errors
-/// When the kernel refuses a map or the program.
+/// When the kernel refuses it.
 pub fn load(
     program: WalkProgram,
+    prepared: Prepared<'_>,
     types: &WalkTypes,
     watched_states: u32,
     room: Room,
@@ -124,21 +146,16 @@ pub fn load(
         Some(_) => Kind::Iterator(types.function.ok_or(io::ErrorKind::Unsupported)?),
         None => Kind::RawTracepoint,
     };
-    let single = Single {
-        object: OBJECT,
-        name: program.name(),
-        kind,
-        sizes: &[
-            ("RECORDS", room.records),
-            ("SHARED", room.shared),
-            ("COUNTS", room.namespaces),
-            ("TABLES", room.tables),
-            ("RESUME", room.tables),
-            ("NETNS", room.namespaces),
-        ],
-        shared: &SHARED,
-    };
-    single.load(&settings)
+    prepared.load(kind, &settings)
+}
+
+/// Loads a program that is no walk.
+///
+/// # Errors
+/// When the kernel refuses a map or the program.
+pub fn load_alone(program: WalkProgram, types: &WalkTypes) -> io::Result<Loaded> {
+    let prepared = prepare(program, Room::NONE)?;
+    load(program, prepared, types, 0, Room::NONE)
 }
 
 // The kernel puts the entries of an array at multiples of 8 bytes.

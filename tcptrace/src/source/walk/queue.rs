@@ -6,7 +6,7 @@ use tcptrace_common::{QueueStep, SocketRecord, TcpState};
 
 use crate::source::{
     bpf::{single::Loaded, syscall, types::WalkTypes},
-    walk::object::{self, Room, WalkProgram},
+    walk::object::{WalkProgram, load_alone},
 };
 
 /// How often a queue is read again that changes meanwhile.
@@ -40,12 +40,7 @@ impl Queues {
         }
         let loaded = match &mut self.0 {
             Some(loaded) => loaded,
-            nothing => nothing.insert(object::load(
-                WalkProgram::AcceptQueue,
-                types,
-                0,
-                Room::NONE,
-            )?),
+            nothing => nothing.insert(load_alone(WalkProgram::AcceptQueue, types)?),
         };
         for _ in 0..ATTEMPTS {
             if let Some(children) = attempt(loaded, listener)? {

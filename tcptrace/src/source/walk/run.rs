@@ -10,7 +10,11 @@ use std::{
 use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, WalkState};
 
 use crate::source::{
-    bpf::{single::Loaded, syscall, types::WalkTypes},
+    bpf::{
+        single::{Loaded, Prepared},
+        syscall,
+        types::WalkTypes,
+    },
     walk::object::{self, Room, WalkProgram},
 };
 
@@ -53,16 +57,23 @@ pub struct Walk {
 }
 
 impl Walk {
-    /// Loads and attaches it.
+    /// Loads and attaches it; `prepared`, for [`Room::USUAL`], and the types may have been made side by
+    /// side.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn load(program: WalkProgram, types: &WalkTypes, watched_states: u32) -> io::Result<Self> {
+    pub fn load(
+        program: WalkProgram,
+        prepared: Prepared<'_>,
+        types: WalkTypes,
+        watched_states: u32,
+    ) -> io::Result<Self> {
         let room = Room::USUAL;
-        let (loaded, link) = attach(program, types, watched_states, room)?;
+        let loaded = object::load(program, prepared, &types, watched_states, room)?;
+        let link = syscall::link_iterator(loaded.program.as_fd())?;
         Ok(Self {
             program,
-            types: types.clone(),
+            types,
             watched_states,
             room,
             loaded,
@@ -82,12 +93,26 @@ impl Walk {
             let Some(room) = self.room.enough_for(&state) else {
                 return self.read(&state, finished);
             };
-            let again = attach(self.program, &self.types, self.watched_states, room)?;
-            (self.loaded, self.link) = again;
-            self.room = room;
+            self.reload(room)?;
         }
         let (state, _) = self.passes(unix)?;
         self.read(&state, false)
+    }
+
+    /// Loads it again with other maps.
+    fn reload(&mut self, room: Room) -> io::Result<()> {
+        let prepared = object::prepare(self.program, room)?;
+        let (program, states) = (self.program, self.watched_states);
+        self.loaded = object::load(program, prepared, &self.types, states, room)?;
+        self.link = syscall::link_iterator(self.loaded.program.as_fd())?;
+        self.room = room;
+        Ok(())
+    }
+
+    /// The kernel's types.
+    #[must_use]
+    pub fn types(&self) -> &WalkTypes {
+        &self.types
     }
 
     /// Passes until no descriptors are left; returns whether it came to that.
@@ -151,15 +176,4 @@ impl Walk {
             incomplete: !finished || self.room.enough_for(state).is_some(),
         })
     }
-}
-
-fn attach(
-    program: WalkProgram,
-    types: &WalkTypes,
-    watched_states: u32,
-    room: Room,
-) -> io::Result<(Loaded, OwnedFd)> {
-    let loaded = object::load(program, types, watched_states, room)?;
-    let link = syscall::link_iterator(loaded.program.as_fd())?;
-    Ok((loaded, link))
 }

@@ -20,7 +20,9 @@ use crate::{
         diag::ask::{self, Scope},
         machine::netns::{self, Namespace, Namespaces},
         walk::{
-            convert, count, hidden, proc,
+            convert, count,
+            hidden::Hidden,
+            proc,
             walker::{KernelWalk, Walker},
         },
     },
@@ -55,12 +57,12 @@ impl Walker {
     /// Looks at the machine.
     ///
     /// # Errors
-    /// When `/proc` cannot be listed or the walk fails.
-    pub fn survey(&mut self, scope: &Scope) -> io::Result<Survey> {
-        let namespaces = netns::list()?;
+    /// When the walk fails.
+    pub fn survey(&mut self, scope: &Scope, before: Before) -> io::Result<Survey> {
+        let Before { namespaces, in_use } = before;
         let mut survey = match self {
-            Self::Kernel(kernel) => kernel.survey(scope, &namespaces)?,
-            Self::Proc => by_proc(scope, &namespaces),
+            Self::Kernel(kernel) => kernel.survey(scope, &namespaces, in_use)?,
+            Self::Proc(hidden) => by_proc(hidden, scope, &namespaces),
         };
         survey.netns_names = namespaces.names;
         Ok(survey)
@@ -82,7 +84,7 @@ impl Walker {
                     incomplete,
                 })
             }
-            Self::Proc => {
+            Self::Proc(_) => {
                 let found = proc::find(inodes)?;
                 Ok(Holders {
                     held: found.held,
@@ -105,22 +107,48 @@ pub struct Holders {
     pub incomplete: bool,
 }
 
-impl KernelWalk {
-    fn survey(&mut self, scope: &Scope, namespaces: &Namespaces) -> io::Result<Survey> {
-        let mut survey = Survey::default();
+/// The network namespaces before a walk, and how many sockets the kernel counts in each.
+pub struct Before {
+    namespaces: Namespaces,
+    in_use: Vec<(Namespace, io::Result<u64>)>,
+}
+
+impl Before {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be listed.
+    pub fn read(scope: &Scope) -> io::Result<Self> {
+        let namespaces = netns::list()?;
         let in_scope = |inode: &u32| scope.netns.is_none_or(|only| only == *inode);
         let wanted = namespaces.paths.iter().filter(|(inode, _)| in_scope(inode));
-        let wanted: Vec<Namespace> = wanted
-            .map(|(inode, path)| Namespace {
-                inode: *inode,
-                path: path.clone(),
+        let in_use = wanted
+            .map(|(inode, path)| {
+                let namespace = Namespace {
+                    inode: *inode,
+                    path: path.clone(),
+                };
+                let count = count::in_use(&namespace);
+                (namespace, count)
             })
             .collect();
-        let before: Vec<_> = wanted.iter().map(count::in_use).collect();
+        Ok(Self { namespaces, in_use })
+    }
+}
+
+impl KernelWalk {
+    fn survey(
+        &mut self,
+        scope: &Scope,
+        namespaces: &Namespaces,
+        before: Vec<(Namespace, io::Result<u64>)>,
+    ) -> io::Result<Survey> {
+        let mut survey = Survey::default();
+        let in_scope = |inode: &u32| scope.netns.is_none_or(|only| only == *inode);
         let (mut held, counted, mut incomplete) = self.pass(&mut survey, None)?;
         let nothing = States::default();
         let mut short = Namespaces::default();
-        for (namespace, before) in wanted.into_iter().zip(before) {
+        for (namespace, before) in before {
             let walked = counted.get(&namespace.inode).unwrap_or(&nothing);
             if is_complete(&namespace, scope.state, walked, before) {
                 survey.coverage.complete.insert(namespace.inode);
@@ -270,7 +298,7 @@ impl KernelWalk {
         }
         held.append(&mut found);
         if !unheld.is_empty() {
-            held.extend(hidden::find(&unheld, self.reads_messages()));
+            held.extend(self.hidden_holders(&unheld));
         }
         Ok(incomplete)
     }
@@ -301,7 +329,7 @@ fn is_complete(
 }
 
 /// All namespaces by `sock_diag`, and holders by `/proc`.
-fn by_proc(scope: &Scope, namespaces: &Namespaces) -> Survey {
+fn by_proc(hidden: &mut Hidden, scope: &Scope, namespaces: &Namespaces) -> Survey {
     let answers = ask::in_states(scope, &[scope.state], namespaces);
     let mut survey = Survey {
         coverage: answers.coverage,
@@ -328,7 +356,7 @@ fn by_proc(scope: &Scope, namespaces: &Namespaces) -> Survey {
                 unheld.remove(&one.inode);
             }
             if !unheld.is_empty() {
-                found.held.extend(hidden::find(&unheld, false));
+                found.held.extend(hidden.find(&unheld, false));
             }
             if found.incomplete {
                 survey.caveats.push(Caveat::UnreadDescriptors);

@@ -1,19 +1,20 @@
 //! The ways to walk over descriptors; the fastest that works is used.
 
-use std::io;
+use std::{collections::HashSet, io, panic::resume_unwind, thread};
 
 use tcptrace_common::{SocketRecord, TcpState};
 
 use crate::{
-    model::request::WalkChoice,
+    model::{request::WalkChoice, stuck::look::Descriptor},
     source::{
         bpf::types::WalkTypes,
         error::StartError,
         machine::{clock::tick_ns, restrictions::in_initial_pid_namespace},
         walk::{
             convert::Meaning,
+            hidden::Hidden,
             messages::Messages,
-            object::WalkProgram,
+            object::{self, Room, WalkProgram},
             queue::Queues,
             run::{Walk, Walked},
         },
@@ -23,9 +24,9 @@ use crate::{
 /// A walk inside the kernel.
 pub struct KernelWalk {
     walk: Walk,
-    types: WalkTypes,
     queues: Queues,
     messages: Messages,
+    hidden: Hidden,
     program: WalkProgram,
     states: u32,
 }
@@ -35,7 +36,7 @@ pub enum Walker {
     /// Inside the kernel.
     Kernel(Box<KernelWalk>),
     /// `/proc` is read.
-    Proc,
+    Proc(Hidden),
 }
 
 impl Walker {
@@ -49,11 +50,11 @@ impl Walker {
             WalkChoice::Auto => &[WalkProgram::Tasks, WalkProgram::Files],
             WalkChoice::Tasks => &[WalkProgram::Tasks],
             WalkChoice::Files => &[WalkProgram::Files],
-            WalkChoice::Proc => return Ok(Self::Proc),
+            WalkChoice::Proc => return Ok(Self::Proc(Hidden::default())),
         };
         match load(programs, states) {
             Ok(kernel) => Ok(Self::Kernel(Box::new(kernel))),
-            Err(_) if choice == WalkChoice::Auto => Ok(Self::Proc),
+            Err(_) if choice == WalkChoice::Auto => Ok(Self::Proc(Hidden::default())),
             Err(reason) => Err(StartError::Walk {
                 way: choice.name(),
                 reason,
@@ -69,7 +70,7 @@ impl Walker {
                 WalkProgram::Files => "a BPF iterator over descriptors (walk_files)",
                 _ => "a BPF iterator over threads (walk_tasks)",
             },
-            Self::Proc => "/proc/*/fd",
+            Self::Proc(_) => "/proc/*/fd",
         }
     }
 }
@@ -84,22 +85,33 @@ fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, Str
         .fold(0, |all, state| all | 1 << state.number());
     let mut refused = String::new();
     for &program in programs {
-        let types = WalkTypes::read(program.iterates().unwrap_or_default())?;
-        match Walk::load(program, &types, states) {
+        match load_one(program, states) {
             Ok(walk) => {
                 return Ok(KernelWalk {
                     walk,
-                    types,
                     queues: Queues::default(),
                     messages: Messages::default(),
+                    hidden: Hidden::default(),
                     program,
                     states,
                 });
             }
-            Err(error) => refused = error.to_string(),
+            Err(error) => refused = error,
         }
     }
     Err(refused)
+}
+
+/// Loads one program. Its maps are made while the kernel's types are read: both take a while.
+fn load_one(program: WalkProgram, states: u32) -> Result<Walk, String> {
+    let (prepared, types) = thread::scope(|threads| {
+        let prepared = threads.spawn(|| object::prepare(program, Room::USUAL));
+        let types = WalkTypes::read(program.iterates().unwrap_or_default());
+        let prepared = prepared.join();
+        (prepared.unwrap_or_else(|panic| resume_unwind(panic)), types)
+    });
+    let prepared = prepared.map_err(|error| error.to_string())?;
+    Walk::load(program, prepared, types?, states).map_err(|error| error.to_string())
 }
 
 impl KernelWalk {
@@ -111,10 +123,11 @@ impl KernelWalk {
         self.walk.run(unix)
     }
 
-    /// Whether it can tell which sockets are in messages.
-    #[must_use]
-    pub fn reads_messages(&self) -> bool {
-        Messages::work(&self.types)
+    /// The holders of sockets that are in no table of descriptors and, if messages can be read, in
+    /// none of these.
+    pub fn hidden_holders(&mut self, inodes: &HashSet<u64>) -> Vec<Descriptor> {
+        let messages_read = Messages::work(self.walk.types());
+        self.hidden.find(inodes, messages_read)
     }
 
     /// The inodes of the sockets on their way in the messages of a Unix socket.
@@ -122,7 +135,7 @@ impl KernelWalk {
     /// # Errors
     /// When the kernel refuses.
     pub fn messages(&mut self, unix: &SocketRecord) -> io::Result<Vec<u64>> {
-        self.messages.read(&self.types, unix)
+        self.messages.read(self.walk.types(), unix)
     }
 
     /// Whether the walk finds sockets in the state with this number.
@@ -136,14 +149,14 @@ impl KernelWalk {
     /// # Errors
     /// When the kernel refuses, or the queue changes all the time.
     pub fn queue(&mut self, listener: &SocketRecord) -> io::Result<Vec<SocketRecord>> {
-        self.queues.read(&self.types, listener)
+        self.queues.read(self.walk.types(), listener)
     }
 
     /// What the records mean.
     #[must_use]
     pub fn meaning(&self) -> Meaning {
         Meaning {
-            tcp: self.types.tcp,
+            tcp: self.walk.types().tcp,
             tick_ns: tick_ns(),
         }
     }

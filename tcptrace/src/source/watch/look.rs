@@ -3,6 +3,8 @@
 use std::{
     collections::{HashMap, HashSet},
     io,
+    panic::resume_unwind,
+    thread,
     time::SystemTime,
 };
 
@@ -17,7 +19,10 @@ use crate::{
         diag::ask::Scope,
         error::StartError,
         machine::{cgroup::Cgroups, clock::monotonic_ns, privileges, process, restrictions},
-        walk::{Walker, survey::Survey},
+        walk::{
+            Walker,
+            survey::{Before, Survey},
+        },
         watch::{kernel_side::KernelSide, options::WatchOptions},
     },
 };
@@ -30,6 +35,8 @@ pub struct Live {
     scope: Scope,
     cgroups: Cgroups,
     useful_missing: Vec<&'static str>,
+    /// What was read for the first look while the walk was being loaded, and when that began.
+    first: Option<(SystemTime, u64, Before)>,
 }
 
 impl Live {
@@ -59,12 +66,20 @@ impl Live {
         useful_missing: Vec<&'static str>,
     ) -> Result<Self, StartError> {
         restrictions::lift_memory_limit();
+        let (time, now_ns) = (SystemTime::now(), monotonic_ns());
+        let (walker, before) = thread::scope(|threads| {
+            let before = threads.spawn(|| Before::read(&scope));
+            let walker = Walker::start(walk, &[scope.state]);
+            let before = before.join();
+            (walker, before.unwrap_or_else(|panic| resume_unwind(panic)))
+        });
         Ok(Self {
             kernel: None,
-            walker: Walker::start(walk, &[scope.state])?,
+            walker: walker?,
             scope,
             cgroups: Cgroups::default(),
             useful_missing,
+            first: before.ok().map(|before| (time, now_ns, before)),
         })
     }
 
@@ -89,10 +104,17 @@ impl Live {
     /// sockets, processes or namespaces leaves these unknown.
     pub fn look(&mut self) -> io::Result<Look> {
         // Everything is read after this moment, so the look includes everything that is true at it.
-        let (time, now_ns) = (SystemTime::now(), monotonic_ns());
+        let (time, now_ns, before) = match self.first.take() {
+            Some(first) => first,
+            None => (
+                SystemTime::now(),
+                monotonic_ns(),
+                Before::read(&self.scope)?,
+            ),
+        };
         // The map first: a socket that is in the map and then not found has left the state.
         let entered = self.entered()?;
-        let survey = self.walker.survey(&self.scope)?;
+        let survey = self.walker.survey(&self.scope, before)?;
         // A socket that entered meanwhile belongs to the next look.
         let since = self.entered()?.into_iter();
         let later: Vec<_> = since.filter(|socket| socket.since_ns > now_ns).collect();

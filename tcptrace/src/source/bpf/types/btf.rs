@@ -45,7 +45,7 @@ mod kind {
     pub const FUNC_PROTO: u32 = 13;
     pub const VAR: u32 = 14;
     pub const DATASEC: u32 = 15;
-    pub const FLOAT: u32 = 16;
+    // 16 is `FLOAT`.
     pub const DECL_TAG: u32 = 17;
     pub const TYPE_TAG: u32 = 18;
     pub const ENUM64: u32 = 19;
@@ -129,19 +129,21 @@ impl<'a> Btf<'a> {
             structs: Vec::with_capacity(types.len() / 250),
         };
         let mut start = 0;
-        while start < types.len() {
-            let info = types.get(start + 4..start + 8);
-            let info = info.ok_or(BtfError::Truncated)?.try_into();
-            let info = info.map_or(0, u32::from_ne_bytes);
+        while let Some(info) = types.get(start + 4..start + 8) {
+            let info = info.try_into().map_or(0, u32::from_ne_bytes);
             #[allow(clippy::cast_possible_truncation)] // the section's length is a u32
             btf.starts.push(start as u32);
-            let kind = info >> 24 & 0x1f;
-            if kind == kind::STRUCT {
+            let kind = (info >> 24 & 0x1f) as usize;
+            if kind == kind::STRUCT as usize {
                 #[allow(clippy::cast_possible_truncation)] // as above
                 btf.structs.push(start as u32);
             }
-            let (bytes, of_each) = TRAILING_BYTES[kind as usize].ok_or(BtfError::Kind(kind))?;
-            start += TYPE_BYTES + bytes + of_each * (info & 0xffff) as usize;
+            let (fixed, of_each) = (FIXED_BYTES[kind], BYTES_OF_EACH[kind]);
+            if fixed == UNKNOWN {
+                return Err(BtfError::Kind(info >> 24 & 0x1f));
+            }
+            start +=
+                TYPE_BYTES + usize::from(fixed) + usize::from(of_each) * (info & 0xffff) as usize;
         }
         if start == types.len() {
             Ok(btf)
@@ -399,44 +401,32 @@ fn first_two(name: &[u8]) -> usize {
     byte(0) << 8 | byte(1)
 }
 
-/// For each kind: how many bytes follow the 12 common ones, and how many for each of its parts; `None`
-/// for an unknown kind.
-const TRAILING_BYTES: [Option<(usize, usize)>; 32] = {
-    let mut bytes = [None; 32];
-    let sizes: [(usize, usize, &[u32]); 5] = [
-        (4, 0, &[kind::INT, kind::VAR, kind::DECL_TAG]),
-        (12, 0, &[kind::ARRAY]),
-        (
-            0,
-            12,
-            &[kind::STRUCT, kind::UNION, kind::DATASEC, kind::ENUM64],
-        ),
-        (0, 8, &[kind::ENUM, kind::FUNC_PROTO]),
-        (
-            0,
-            0,
-            &[
-                kind::PTR,
-                kind::FWD,
-                kind::TYPEDEF,
-                kind::VOLATILE,
-                kind::CONST,
-                kind::RESTRICT,
-                kind::FUNC,
-                kind::FLOAT,
-                kind::TYPE_TAG,
-            ],
-        ),
-    ];
-    let mut row = 0;
-    while row < sizes.len() {
-        let (fixed, of_each, kinds) = sizes[row];
-        let mut index = 0;
-        while index < kinds.len() {
-            bytes[kinds[index] as usize] = Some((fixed, of_each));
-            index += 1;
-        }
-        row += 1;
+/// Instead of a number of bytes: the kind is not known.
+const UNKNOWN: u8 = u8::MAX;
+
+/// For each kind: how many bytes follow the 12 common ones.
+const FIXED_BYTES: [u8; 32] = {
+    let mut bytes = [UNKNOWN; 32];
+    let mut known = kind::INT;
+    while known <= kind::ENUM64 {
+        bytes[known as usize] = match known {
+            kind::INT | kind::VAR | kind::DECL_TAG => 4,
+            kind::ARRAY => 12,
+            _ => 0,
+        };
+        known += 1;
     }
+    bytes
+};
+
+/// For each kind: how many bytes follow these for each of its parts.
+const BYTES_OF_EACH: [u8; 32] = {
+    let mut bytes = [0; 32];
+    bytes[kind::STRUCT as usize] = 12;
+    bytes[kind::UNION as usize] = 12;
+    bytes[kind::DATASEC as usize] = 12;
+    bytes[kind::ENUM64 as usize] = 12;
+    bytes[kind::ENUM as usize] = 8;
+    bytes[kind::FUNC_PROTO as usize] = 8;
     bytes
 };
