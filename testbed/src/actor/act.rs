@@ -3,16 +3,15 @@
 use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::thread::UnshareFlags;
 
-use super::{Actor, Order, Reply, children::Children, dial, inherit, mailboxes::Mailboxes};
+use super::{Actor, Order, Reply, children::Children, dial, inherit, listen, mailboxes::Mailboxes};
 use crate::clock;
 use crate::network::{netns, sockets, state::FIN_WAIT2};
 
@@ -39,6 +38,16 @@ impl Act {
     pub fn perform(&mut self, order: Order) -> Result<Reply> {
         match order {
             Order::Listen { address, backlog } => self.listen(address, backlog),
+            Order::ListenBeside {
+                address,
+                backlog,
+                how,
+            } => self.keep(vec![listen::beside(&address, backlog, &how)?]),
+            Order::ListenOn { fd, backlog } => {
+                let fd = self.get(fd)?;
+                rustix::net::listen(fd, backlog)?;
+                Ok(Reply::Sockets(vec![sockets::describe(fd)?]))
+            }
             Order::Connect { address, count } => self.connect(address, count),
             Order::ConnectUnanswered { address, count } => self.connect_unanswered(address, count),
             Order::Open { local, bind } => {
@@ -59,6 +68,10 @@ impl Act {
             Order::Disconnect { fd } => dial::disconnect(self.get(fd)?).map(|()| Reply::Done),
             Order::ConnectAndEnd { address } => self.connect(address, 1),
             Order::Accept { fd, count } => self.accept(fd, count),
+            Order::AcceptWaiting { fd } => {
+                let accepted = listen::accept_waiting(self.get(fd)?)?;
+                self.keep(accepted)
+            }
             Order::Send { fd, bytes } => self.send(fd, bytes),
             Order::Drain { fd } => self.drain(fd),
             Order::Shutdown { fd } => self.shutdown(fd, Shutdown::Write).map(Reply::Time),
@@ -178,7 +191,7 @@ impl Act {
     fn accept(&mut self, fd: i32, count: usize) -> Result<Reply> {
         let listener = self.get(fd)?;
         let fds = (0..count)
-            .map(|_| accept_one(listener))
+            .map(|_| listen::accept_one(listener))
             .collect::<Result<_>>()?;
         self.keep(fds)
     }
@@ -258,16 +271,6 @@ fn unshare_pids() -> Result<()> {
         .context("cannot make a PID namespace")
 }
 
-/// Accepts one connection, with a time limit.
-fn accept_one(listener: &OwnedFd) -> Result<OwnedFd> {
-    let mut poll = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
-    let patience = Timespec::try_from(clock::patience()).context("too patient")?;
-    if rustix::event::poll(&mut poll, Some(&patience))? == 0 {
-        bail!("no connection came");
-    }
-    Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
-}
-
 fn churn(count: usize, mut one: impl FnMut() -> Result<()>) -> Result<Reply> {
     let start = Instant::now();
     for _ in 0..count {
@@ -286,7 +289,7 @@ fn visit(address: &SocketAddr) -> Result<()> {
 
 /// The other side of it: it closes after the client.
 fn serve(listener: &OwnedFd) -> Result<()> {
-    let fd = accept_one(listener)?;
+    let fd = listen::accept_one(listener)?;
     read_byte(&fd)?;
     rustix::net::send(&fd, b"!", SendFlags::NOSIGNAL)?;
     rustix::net::recv(&fd, &mut [0; 1], RecvFlags::empty())?;

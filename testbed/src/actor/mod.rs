@@ -6,11 +6,12 @@ mod children;
 mod dial;
 mod handle;
 mod inherit;
+mod listen;
 mod mailboxes;
 mod orders;
 
 pub use handle::Actor;
-pub use orders::{Order, Reply, Socket};
+pub use orders::{Beside, Order, Reply, Socket};
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};

@@ -19,6 +19,18 @@ pub struct Socket {
     pub remote: Option<SocketAddr>,
 }
 
+/// How several sockets can listen on one port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beside {
+    /// They share it (`SO_REUSEPORT`): the kernel spreads the connections over them.
+    SharedPort,
+    /// Each takes what arrives at one network interface (`SO_BINDTODEVICE`).
+    Device(String),
+    /// It takes connections to addresses that are not the machine's (`IP_TRANSPARENT`).
+    Transparent,
+}
+
 /// One thing for an actor to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -27,6 +39,22 @@ pub enum Order {
     Listen {
         /// Where.
         address: SocketAddr,
+        /// How many connections may wait to be accepted.
+        backlog: i32,
+    },
+    /// Listen where another socket may listen, too. Answers the socket.
+    ListenBeside {
+        /// Where.
+        address: SocketAddr,
+        /// How many connections may wait to be accepted.
+        backlog: i32,
+        /// What makes it possible.
+        how: Beside,
+    },
+    /// Listen on a socket that is already open. Answers the socket.
+    ListenOn {
+        /// The socket.
+        fd: i32,
         /// How many connections may wait to be accepted.
         backlog: i32,
     },
@@ -50,6 +78,11 @@ pub enum Order {
         fd: i32,
         /// How many.
         count: usize,
+    },
+    /// Accept the connections that wait. Answers the sockets.
+    AcceptWaiting {
+        /// The listener.
+        fd: i32,
     },
     /// Make a socket that is not connected, of the family of an address, and bind it to the address if requested.
     /// Answers the socket.

@@ -137,16 +137,5 @@ pub fn hear(fd: impl AsFd) -> Result<()> {
 
 /// Brings the loopback of this thread's network namespace up.
 pub fn loopback_up() -> Result<()> {
-    let any = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    // SAFETY: an all-zero ifreq is a valid one, of plain numbers and bytes.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = *from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: SIOCSIFFLAGS reads an ifreq, which `request` is, with its name ended by a NUL.
-    if unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) } != 0 {
-        return Err(std::io::Error::last_os_error()).context("SIOCSIFFLAGS");
-    }
-    Ok(())
+    super::device::up("lo")
 }

@@ -6,6 +6,7 @@ mod filters;
 pub mod holders;
 mod leaks;
 mod limits;
+mod listeners;
 mod output;
 mod queues;
 mod states;
@@ -18,6 +19,7 @@ pub fn add(cases: &mut Cases) {
     endings::add(cases);
     states::add(cases);
     queues::add(cases);
+    listeners::add(cases);
     filters::add(cases);
     limits::add(cases);
     output::add(cases);
