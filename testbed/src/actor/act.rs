@@ -11,14 +11,18 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::thread::UnshareFlags;
 
-use super::{Actor, Order, Reply, children::Children, dial, inherit, listen, mailboxes::Mailboxes};
+use super::{
+    Actor, Order, Reply, children::Children, dial, inherit, listen, mailboxes::Mailboxes, other,
+};
 use crate::clock;
-use crate::network::{netns, sockets, state::FIN_WAIT2};
+use crate::network::{destroy, netns, sockets, state::FIN_WAIT2};
 
 /// An actor: its sockets, and the processes that it has started.
 #[derive(Default)]
 pub struct Act {
     sockets: BTreeMap<i32, OwnedFd>,
+    /// Those that are not TCP's.
+    others: Vec<OwnedFd>,
     children: Children,
     mailboxes: Mailboxes,
     workers: BTreeMap<u32, Actor>,
@@ -68,6 +72,10 @@ impl Act {
             Order::Disconnect { fd } => dial::disconnect(self.get(fd)?).map(|()| Reply::Done),
             Order::ConnectAndEnd { address } => self.connect(address, 1),
             Order::Accept { fd, count } => self.accept(fd, count),
+            Order::OpenOther { kind } => {
+                self.others.push(other::open(kind)?);
+                Ok(Reply::Done)
+            }
             Order::AcceptWaiting { fd } => {
                 let accepted = listen::accept_waiting(self.get(fd)?)?;
                 self.keep(accepted)
@@ -86,6 +94,26 @@ impl Act {
             }),
             Order::Await { fd, state } => {
                 Ok(Reply::Time(sockets::await_state(self.get(fd)?, state)?))
+            }
+            Order::AwaitAll { fds, state } => {
+                let all = fds.iter().map(|fd| self.get(*fd));
+                let all = all.collect::<Result<Vec<_>>>()?;
+                Ok(Reply::Brackets(sockets::await_all(&all, state)?))
+            }
+            Order::ReadError { fd } => {
+                let error = sockopt::socket_error(self.get(fd)?)?;
+                Ok(Reply::Error(error.err().map_or(0, Errno::raw_os_error)))
+            }
+            Order::Destroy { fd } => {
+                let before = clock::monotonic_ns();
+                match destroy::destroy(self.get(fd)?)? {
+                    0 => Ok(Reply::Time(before)),
+                    error => Ok(Reply::Error(error)),
+                }
+            }
+            Order::UserTimeout { fd, milliseconds } => {
+                sockopt::set_tcp_user_timeout(self.get(fd)?, milliseconds)?;
+                Ok(Reply::Done)
             }
             Order::Keepalive {
                 fd,

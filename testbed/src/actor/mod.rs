@@ -9,9 +9,10 @@ mod inherit;
 mod listen;
 mod mailboxes;
 mod orders;
+mod other;
 
 pub use handle::Actor;
-pub use orders::{Beside, Order, Reply, Socket};
+pub use orders::{Beside, Order, Other, Reply, Socket};
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};

@@ -31,6 +31,18 @@ pub enum Beside {
     Transparent,
 }
 
+/// Sockets that are not TCP's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Other {
+    /// It sees TCP's packets, but is none of its sockets (`SOCK_RAW`).
+    RawTcp,
+    /// UDP, connected.
+    Udp,
+    /// One end of a pair of Unix sockets.
+    Unix,
+}
+
 /// One thing for an actor to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -78,6 +90,11 @@ pub enum Order {
         fd: i32,
         /// How many.
         count: usize,
+    },
+    /// Make a socket of another protocol and keep it.
+    OpenOther {
+        /// The protocol.
+        kind: Other,
     },
     /// Accept the connections that wait. Answers the sockets.
     AcceptWaiting {
@@ -157,6 +174,31 @@ pub enum Order {
         fd: i32,
         /// The state's number.
         state: u8,
+    },
+    /// Wait until all of them are in a state. Answers two times for each: when it was last seen in another state, and
+    /// when it was first seen in this one.
+    AwaitAll {
+        /// The sockets.
+        fds: Vec<i32>,
+        /// The state's number.
+        state: u8,
+    },
+    /// Read the socket's pending error (`SO_ERROR`), which clears it. Answers its number, 0 for none.
+    ReadError {
+        /// The socket.
+        fd: i32,
+    },
+    /// Make the kernel destroy the socket, as `ss -K` does. Answers the time just before, or the error's number.
+    Destroy {
+        /// The socket.
+        fd: i32,
+    },
+    /// Let the connection end if sent data is not acknowledged for this long (`TCP_USER_TIMEOUT`).
+    UserTimeout {
+        /// The socket.
+        fd: i32,
+        /// Milliseconds.
+        milliseconds: u32,
     },
     /// Switch keepalive probes on.
     Keepalive {

@@ -1,5 +1,6 @@
 //! Network namespaces, and functions for the sockets in them.
 
+pub mod destroy;
 pub mod device;
 pub mod netns;
 pub mod sockets;

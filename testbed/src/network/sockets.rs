@@ -87,6 +87,35 @@ pub fn await_state(fd: impl AsFd, wanted: u8) -> Result<u64> {
     }
 }
 
+/// Waits until all of them are in a state; returns for each when it was last seen in another one, and when it was
+/// first seen in this one.
+pub fn await_all(fds: &[impl AsFd], wanted: u8) -> Result<Vec<(u64, u64)>> {
+    let start = Instant::now();
+    let mut seen = vec![(clock::monotonic_ns(), None); fds.len()];
+    loop {
+        for (fd, (before, after)) in fds.iter().zip(&mut seen) {
+            if after.is_some() {
+                continue;
+            }
+            let now = clock::monotonic_ns();
+            match state_of(fd)? == wanted {
+                true => *after = Some(clock::monotonic_ns()),
+                false => *before = now,
+            }
+        }
+        let pairs = seen
+            .iter()
+            .map(|(before, after)| Some((*before, (*after)?)));
+        if let Some(all) = pairs.collect() {
+            return Ok(all);
+        }
+        if start.elapsed() > clock::patience() {
+            bail!("not all are {}: {seen:?}", name(wanted));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Makes the socket drop every packet without an answer, by a filter that accepts nothing.
 pub fn deafen(fd: impl AsFd) -> Result<()> {
     // One instruction: return 0, "keep no byte of the packet".

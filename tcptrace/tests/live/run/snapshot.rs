@@ -19,6 +19,13 @@ pub struct Snapshot {
     pub caveats: Vec<Caveat>,
 }
 
+impl Snapshot {
+    /// Whether it says that this could not be seen.
+    pub fn has_caveat(&self, name: &str) -> bool {
+        self.caveats.iter().any(|caveat| caveat.caveat == name)
+    }
+}
+
 /// What the tool looks for.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Watched {

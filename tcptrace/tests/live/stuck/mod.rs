@@ -7,8 +7,10 @@ pub mod holders;
 mod leaks;
 mod limits;
 mod listeners;
+mod odd;
 mod output;
 mod queues;
+mod residue;
 mod states;
 
 use crate::harness::case::Cases;
@@ -20,6 +22,7 @@ pub fn add(cases: &mut Cases) {
     states::add(cases);
     queues::add(cases);
     listeners::add(cases);
+    residue::add(cases);
     filters::add(cases);
     limits::add(cases);
     output::add(cases);
