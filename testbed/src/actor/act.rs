@@ -1,6 +1,6 @@
 //! How an actor executes an order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -13,6 +13,7 @@ use rustix::thread::UnshareFlags;
 
 use super::{
     Actor, Order, Reply, children::Children, dial, inherit, listen, mailboxes::Mailboxes, other,
+    threads,
 };
 use crate::clock;
 use crate::network::{destroy, netns, sockets, state::FIN_WAIT2};
@@ -26,6 +27,8 @@ pub struct Act {
     children: Children,
     mailboxes: Mailboxes,
     workers: BTreeMap<u32, Actor>,
+    /// Processes that share this one's table of descriptors.
+    sharers: BTreeSet<u32>,
 }
 
 impl Act {
@@ -132,6 +135,7 @@ impl Act {
                     drop(worker);
                     Ok(Reply::Done)
                 }
+                None if self.sharers.remove(&pid) => threads::end(pid).map(|()| Reply::Done),
                 None => self.children.end(pid).map(|()| Reply::Done),
             },
             Order::Worker { comm, fds } => {
@@ -148,6 +152,17 @@ impl Act {
                     .tell(&order)
             }
             Order::Thread { order } => self.in_thread(*order),
+            Order::OwnTable { fds } => {
+                let tid = threads::with_own_table()?;
+                self.close(&fds, |_| Ok(()))?;
+                Ok(Reply::Thread(tid, Box::new(Reply::Done)))
+            }
+            Order::ShareTable => {
+                let pid = threads::share_table()?;
+                self.sharers.insert(pid);
+                Ok(Reply::Pid(pid))
+            }
+            Order::LeaveMainThread => bail!("only the main thread can leave itself"),
             Order::Become { comm, fds } => {
                 fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
                 Err(inherit::become_actor(&comm, fds))

@@ -240,6 +240,16 @@ pub enum Order {
         /// What to do.
         order: Box<Order>,
     },
+    /// Start a thread that has a table of descriptors of its own, a copy of the process's, and waits; then close these in
+    /// the process, so that the thread alone has them. Answers [`Reply::Thread`].
+    OwnTable {
+        /// The descriptors that the thread alone keeps.
+        fds: Vec<i32>,
+    },
+    /// Start a process that shares the table of descriptors with this one, and waits. Answers its PID.
+    ShareTable,
+    /// End the main thread and go on in another one. Answers [`Reply::Thread`] from there.
+    LeaveMainThread,
     /// Replace this process by an actor of another name (`execve`), which keeps these descriptors.
     Become {
         /// Its name.
@@ -254,7 +264,7 @@ pub enum Order {
         /// The descriptors.
         fds: Vec<i32>,
     },
-    /// End a child or a worker and wait for it.
+    /// End a child, a worker or a process of [`Order::ShareTable`], and wait for it.
     EndChild {
         /// Its PID.
         pid: u32,

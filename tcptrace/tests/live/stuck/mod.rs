@@ -12,6 +12,7 @@ mod output;
 mod queues;
 mod residue;
 mod states;
+mod tables;
 mod ways;
 
 use crate::harness::case::Cases;
@@ -24,6 +25,7 @@ pub fn add(cases: &mut Cases) {
     queues::add(cases);
     listeners::add(cases);
     residue::add(cases);
+    tables::add(cases);
     ways::add(cases);
     filters::add(cases);
     limits::add(cases);

@@ -1,7 +1,7 @@
 //! The ways to find sockets and their holders. `auto` chooses one, so each is forced here: all of them must see the
 //! same.
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 use testbed::{Family, Order, Stage, Truth};
 
 use crate::{
@@ -14,10 +14,12 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    for way in ["tasks", "files", "proc"] {
+    for way in WAYS {
         cases.add(&format!("walk_by_{way}"), move || sees_all(way));
     }
 }
+
+const WAYS: [&str; 3] = ["tasks", "files", "proc"];
 
 fn sees_all(way: &'static str) -> Result<()> {
     works(way)?;
@@ -48,13 +50,30 @@ fn sees_all(way: &'static str) -> Result<()> {
 
 /// Ignores the test with the tool's own words if this kernel does not have this way.
 fn works(way: &str) -> Result<()> {
+    match refusal(way)? {
+        None => Ok(()),
+        Some(said) if way == "proc" => bail!("it needs nothing of the kernel: {said}"),
+        Some(said) => Err(Ignored::because(said)),
+    }
+}
+
+/// What the tool says if this kernel does not have this way.
+fn refusal(way: &str) -> Result<Option<String>> {
     let words = ["stuck", "--once", "--json", "--walk", way];
     let outcome = Tool::start(Place::AsIs, &words)?.wait()?;
-    match outcome.code()? {
-        0 => Ok(()),
-        _ if way == "proc" => anyhow::bail!("it needs nothing of the kernel: {}", outcome.stderr),
-        _ => Err(Ignored::because(outcome.stderr.trim())),
+    let refused = outcome.code()? != 0;
+    Ok(refused.then(|| outcome.stderr.trim().to_owned()))
+}
+
+/// Looks at the sockets in a namespace in every way that this kernel has.
+pub fn look_in_all(netns: u64) -> Result<Vec<(&'static str, Snapshot)>> {
+    let mut looks = Vec::new();
+    for way in WAYS {
+        if refusal(way)?.is_none() {
+            looks.push((way, Tool::look(Place::AsIs, netns, &["--walk", way])?));
+        }
     }
+    Ok(looks)
 }
 
 /// Sockets of servers and of clients, of every family, that are held in all ways in which a descriptor can hold them.
