@@ -30,8 +30,10 @@ struct Signs {
 #[must_use]
 pub fn find(inodes: &HashSet<u64>) -> Vec<Descriptor> {
     let mut signs = Signs::default();
+    // This process reads its own signs, and seems to be in a call on a file that it has closed since.
+    let own = std::process::id();
     let processes = all_processes().into_iter().flatten().flatten();
-    for process in processes {
+    for process in processes.filter(|process| process.pid.cast_unsigned() != own) {
         signs.add(&process, inodes);
     }
     let named: HashSet<u64> = signs.named.iter().map(|one| one.inode).collect();
@@ -119,12 +121,14 @@ fn has_messages(fdinfo: &str) -> bool {
     count.is_some_and(|count| count.trim() != "0")
 }
 
-/// Whether a thread of the process is in a call that works on a descriptor which is not open.
+/// Whether a thread of the process is in a call that works on a descriptor which is not open. It still
+/// is after that was seen: otherwise the call may have ended before.
 fn in_call_on_closed(process: &Path, is_open: impl Fn(i32) -> bool) -> bool {
     let threads = fs::read_dir(process.join("task")).into_iter().flatten();
     threads.flatten().any(|thread| {
-        let text = fs::read_to_string(thread.path().join("syscall"));
-        text.is_ok_and(|text| descriptor_of_call(&text).is_some_and(|fd| !is_open(fd)))
+        let call = || fs::read_to_string(thread.path().join("syscall")).ok();
+        let Some(text) = call() else { return false };
+        descriptor_of_call(&text).is_some_and(|fd| !is_open(fd)) && call() == Some(text)
     })
 }
 
