@@ -12,8 +12,8 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::thread::UnshareFlags;
 
 use super::{
-    Actor, Order, Reply, children::Children, dial, inherit, listen, mailboxes::Mailboxes, other,
-    threads,
+    Actor, Order, Reply, children::Children, dial, hide, inherit, listen, mailboxes::Mailboxes,
+    other, threads,
 };
 use crate::clock;
 use crate::network::{destroy, netns, sockets, state::FIN_WAIT2};
@@ -152,6 +152,14 @@ impl Act {
                     .tell(&order)
             }
             Order::Thread { order } => self.in_thread(*order),
+            Order::Hide { fd, how } => {
+                let hidden = hide::hide(self.get(fd)?, how)?;
+                match hidden {
+                    Ok(ring) => self.others.extend(ring),
+                    Err(error) => return Ok(Reply::Error(error)),
+                }
+                self.close(&[fd], |_| Ok(()))
+            }
             Order::OwnTable { fds } => {
                 let tid = threads::with_own_table()?;
                 self.close(&fds, |_| Ok(()))?;

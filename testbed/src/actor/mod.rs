@@ -5,6 +5,7 @@ mod act;
 mod children;
 mod dial;
 mod handle;
+mod hide;
 mod inherit;
 mod listen;
 mod mailboxes;
@@ -13,7 +14,7 @@ mod other;
 mod threads;
 
 pub use handle::Actor;
-pub use orders::{Beside, Order, Other, Reply, Socket};
+pub use orders::{Beside, Hiding, Order, Other, Reply, Socket};
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};

@@ -43,6 +43,20 @@ pub enum Other {
     Unix,
 }
 
+/// What keeps a socket open without a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hiding {
+    /// It is registered with an `io_uring`.
+    IoUring,
+    /// It is mapped into memory.
+    Mapping,
+    /// A thread is blocked in a write to it.
+    Write,
+    /// A thread waits for it in a poll.
+    Poll,
+}
+
 /// One thing for an actor to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -239,6 +253,13 @@ pub enum Order {
     Thread {
         /// What to do.
         order: Box<Order>,
+    },
+    /// Keep a socket open without a descriptor: close its only one. Answers the error's number if the kernel refuses.
+    Hide {
+        /// The socket.
+        fd: i32,
+        /// What keeps it open.
+        how: Hiding,
     },
     /// Start a thread that has a table of descriptors of its own, a copy of the process's, and waits; then close these in
     /// the process, so that the thread alone has them. Answers [`Reply::Thread`].

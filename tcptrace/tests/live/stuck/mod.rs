@@ -1,6 +1,7 @@
 //! Tests `tcptrace stuck`: what it lists of sockets that are left, held, filtered out, or no longer stuck.
 
 mod check;
+mod elsewhere;
 mod endings;
 mod filters;
 pub mod holders;
@@ -26,6 +27,7 @@ pub fn add(cases: &mut Cases) {
     listeners::add(cases);
     residue::add(cases);
     tables::add(cases);
+    elsewhere::add(cases);
     ways::add(cases);
     filters::add(cases);
     limits::add(cases);

@@ -1,0 +1,118 @@
+//! Sockets that are open although no table of descriptors has them. The tool may not find out who holds them, but it
+//! never says that nobody does, and never names somebody else.
+
+use anyhow::{Context, Result, bail, ensure};
+use testbed::{Actor, Family, Hiding, Order, Reply, Side, Stage, Truth};
+
+use crate::{
+    harness::{case::Cases, verdict::Ignored},
+    run::snapshot::Socket,
+    stuck::{holders, ways::look_in_all},
+};
+
+pub fn add(cases: &mut Cases) {
+    cases.add("held_by_io_uring", || hidden(Hiding::IoUring, "io_uring"));
+    cases.add("held_by_a_mapping", || hidden(Hiding::Mapping, "mapping"));
+    cases.add("held_by_a_blocked_write", || {
+        hidden(Hiding::Write, "in_use")
+    });
+    cases.add("held_by_a_poll", || hidden(Hiding::Poll, "in_use"));
+    cases.add("held_in_a_message", in_a_message);
+    cases.add("held_elsewhere_beside_a_message_of_others", || {
+        beside_a_stranger(message_in_flight)
+    });
+    cases.add("held_elsewhere_beside_a_blocked_call_of_others", || {
+        beside_a_stranger(blocked_call)
+    });
+}
+
+/// A socket of the server in CLOSE_WAIT that only this keeps open.
+fn hide(stage: &mut Stage, how: Hiding) -> Result<Truth> {
+    let mut truths = stage.server_leak(Family::Ipv4, 1)?;
+    let mut truth = truths.pop().context("no socket")?;
+    for (_, fd) in std::mem::take(&mut truth.holders) {
+        hide_one(&mut stage.server, fd, how)?;
+    }
+    Ok(truth)
+}
+
+fn hide_one(actor: &mut Actor, fd: i32, how: Hiding) -> Result<()> {
+    match actor.tell(&Order::Hide { fd, how })? {
+        Reply::Time(_) => Ok(()),
+        Reply::Error(error) => {
+            let error = std::io::Error::from_raw_os_error(error);
+            Err(Ignored::because(format!("refused here: {how:?}: {error}")))
+        }
+        other => bail!("the answer is {other:?}"),
+    }
+}
+
+/// Every way to look shows the socket as held by this process in this way, or its holder as unknown.
+fn held_by(stage: &Stage, truth: &Truth, pid: u32, via: &str) -> Result<()> {
+    for (way, look) in look_in_all(stage.netns().inode())? {
+        let [socket] = &look.sockets[..] else {
+            bail!("way {way}: not one socket: {:#?}", look.sockets);
+        };
+        ensure!(socket.inode == Some(truth.inode), "another: {socket:#?}");
+        right(socket, pid, via).with_context(|| format!("way {way}: {socket:#?}"))?;
+        println!("way {way}: {via}, shown as {}", socket.held);
+    }
+    Ok(())
+}
+
+fn right(socket: &Socket, pid: u32, via: &str) -> Result<()> {
+    let Some(holders) = &socket.holders else {
+        ensure!(socket.held == "unknown", "not unknown");
+        return Ok(());
+    };
+    ensure!(!holders.is_empty(), "somebody holds it");
+    let by = |pid| holders.iter().all(|one| one.pid == pid);
+    ensure!(by(pid), "it is held by {pid}");
+    let as_said = holders.iter().all(|one| one.via == via);
+    ensure!(as_said && socket.held == via, "not by {via}");
+    Ok(())
+}
+
+fn hidden(how: Hiding, via: &str) -> Result<()> {
+    let mut stage = Stage::new()?;
+    let truth = hide(&mut stage, how)?;
+    held_by(&stage, &truth, stage.server.pid(), via)
+}
+
+/// The client has a Unix socket, in which the descriptor waits to be received.
+fn in_a_message() -> Result<()> {
+    let mut stage = Stage::new()?;
+    let truths = holders::in_flight(&mut stage, Family::Ipv4, 1)?;
+    held_by(&stage, &truths[0], stage.client.pid(), "in_flight")
+}
+
+/// Makes a process that has nothing to do with the socket look as if it could hold it.
+type Stranger = fn(&mut Stage) -> Result<()>;
+
+/// What a process shows does not always name the socket. A sign that is the only one may still be about another one:
+/// a poll shows nothing.
+fn beside_a_stranger(stranger: Stranger) -> Result<()> {
+    let mut stage = Stage::new()?;
+    let truth = hide(&mut stage, Hiding::Poll)?;
+    stranger(&mut stage)?;
+    held_by(&stage, &truth, stage.server.pid(), "in_use")
+}
+
+/// The client has another socket in a message to itself.
+fn message_in_flight(stage: &mut Stage) -> Result<()> {
+    let pairs = stage.connect(Family::Ipv6, 1)?;
+    let (fd, name) = (pairs[0].client.fd, String::from("others"));
+    stage.client.tell(&Order::Mailbox { name: name.clone() })?;
+    stage.client.tell(&Order::Pass { fd, name })?;
+    Ok(())
+}
+
+/// A thread of the client is blocked in a write to another socket, whose descriptor is closed.
+fn blocked_call(stage: &mut Stage) -> Result<()> {
+    let pairs = stage.connect(Family::Ipv6, 1)?;
+    hide_one(
+        &mut stage.client,
+        pairs[0].end(Side::Client).fd,
+        Hiding::Write,
+    )
+}
