@@ -182,6 +182,10 @@ impl Act {
                 let fd = self.mailboxes.take()?;
                 self.keep(vec![fd])
             }
+            Order::PassOn { name, milliseconds } => {
+                let time = Duration::from_millis(milliseconds);
+                self.mailboxes.pass_on(&name, time).map(Reply::Count)
+            }
             Order::LeaveNamespace => netns::leave().map(|()| Reply::Done),
             Order::Rename { comm } => {
                 rustix::thread::set_name(&CString::new(comm)?)?;

@@ -304,6 +304,14 @@ pub enum Order {
     },
     /// Take a descriptor out of the mailbox that was opened last. Answers the socket.
     Take,
+    /// For this long, pass every descriptor that comes to the mailbox that was opened last on to the mailbox with this
+    /// name, after a random time, and close it. Answers the number of them.
+    PassOn {
+        /// The other mailbox.
+        name: String,
+        /// Milliseconds.
+        milliseconds: u64,
+    },
     /// Move to a new network namespace; the sockets stay in the old one.
     LeaveNamespace,
     /// Take this name (`PR_SET_NAME`), any bytes but NUL.
@@ -349,6 +357,8 @@ pub enum Reply {
     Time(u64),
     /// For each socket, the moments before and after.
     Brackets(Vec<(u64, u64)>),
+    /// A number of things.
+    Count(u64),
     /// A process.
     Pid(u32),
     /// The answer of the thread with this number.

@@ -8,6 +8,7 @@ pub mod holders;
 mod leaks;
 mod limits;
 mod listeners;
+mod motion;
 mod odd;
 mod output;
 mod queues;
@@ -28,6 +29,7 @@ pub fn add(cases: &mut Cases) {
     residue::add(cases);
     tables::add(cases);
     elsewhere::add(cases);
+    motion::add(cases);
     ways::add(cases);
     filters::add(cases);
     limits::add(cases);

@@ -19,7 +19,7 @@ pub fn add(cases: &mut Cases) {
     }
 }
 
-const WAYS: [&str; 3] = ["tasks", "files", "proc"];
+pub const WAYS: [&str; 3] = ["tasks", "files", "proc"];
 
 fn sees_all(way: &'static str) -> Result<()> {
     works(way)?;
@@ -49,7 +49,7 @@ fn sees_all(way: &'static str) -> Result<()> {
 }
 
 /// Ignores the test with the tool's own words if this kernel does not have this way.
-fn works(way: &str) -> Result<()> {
+pub fn works(way: &str) -> Result<()> {
     match refusal(way)? {
         None => Ok(()),
         Some(said) if way == "proc" => bail!("it needs nothing of the kernel: {said}"),
