@@ -20,12 +20,11 @@ pub fn hide(fd: &OwnedFd, how: Hiding) -> Result<Result<Option<OwnedFd>, i32>> {
         Hiding::Mapping => return Ok(map(fd).map(|()| None)),
         Hiding::Write => {
             fill(fd)?;
-            // SAFETY: the buffer is as long as said and lives for ever; the number is an open socket's, or the call
-            // fails.
-            blocked(
-                fd,
-                |fd| unsafe { libc::write(fd, b"x".as_ptr().cast(), 1) } != 0,
-            )?;
+            blocked(fd, |fd| {
+                let byte = [b'x'];
+                // SAFETY: the kernel reads one byte of `byte`, which lives through the call.
+                unsafe { libc::write(fd, byte.as_ptr().cast(), 1) };
+            })?;
         }
         Hiding::Poll => blocked(fd, |fd| {
             let events = libc::POLLPRI;
@@ -35,7 +34,7 @@ pub fn hide(fd: &OwnedFd, how: Hiding) -> Result<Result<Option<OwnedFd>, i32>> {
                 revents: 0,
             };
             // SAFETY: the kernel reads and writes one `pollfd`, which lives through the call.
-            unsafe { libc::poll(&raw mut one, 1, -1) != 0 }
+            unsafe { libc::poll(&raw mut one, 1, -1) };
         })?,
     }
     Ok(Ok(None))
@@ -98,7 +97,7 @@ fn fill(fd: &OwnedFd) -> Result<()> {
 }
 
 /// Starts a thread that is blocked in a call on the descriptor until the process ends.
-fn blocked(fd: &OwnedFd, call: impl Fn(i32) -> bool + Send + 'static) -> Result<()> {
+fn blocked(fd: &OwnedFd, call: impl Fn(i32) + Send + 'static) -> Result<()> {
     let (number, tid) = (fd.as_raw_fd(), Arc::new(AtomicI32::new(0)));
     let told = Arc::clone(&tid);
     let thread = std::thread::Builder::new().name(super::THREAD.into());
@@ -106,7 +105,7 @@ fn blocked(fd: &OwnedFd, call: impl Fn(i32) -> bool + Send + 'static) -> Result<
         let own = rustix::thread::gettid().as_raw_nonzero().get();
         // Its next sleep is the call.
         told.store(own, Ordering::Release);
-        call(number)
+        call(number);
     })?;
     let start = Instant::now();
     loop {
