@@ -69,18 +69,12 @@ pub enum Via {
     IoUring,
     /// By a mapping of the socket's memory.
     Mapping,
-    /// A message with a descriptor of it waits in one of the process's Unix sockets.
-    InFlight,
-    /// By a system call that goes on, although the descriptor is closed.
-    InUse,
 }
 
 names!(Via {
     Descriptor => "descriptor",
     IoUring => "io_uring",
     Mapping => "mapping",
-    InFlight => "in_flight",
-    InUse => "in_use",
 });
 
 /// A process that holds the socket, and how.

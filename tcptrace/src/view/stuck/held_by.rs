@@ -60,8 +60,6 @@ fn without_descriptor(via: Via) -> &'static str {
         Via::Descriptor => "by a descriptor",
         Via::IoUring => "in an io_uring",
         Via::Mapping => "in a mapping",
-        Via::InFlight => "in a message not received",
-        Via::InUse => "in a call that goes on",
     }
 }
 

@@ -110,16 +110,12 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
     Ok(())
 }
 
-/// Every descriptor, and nobody who has none. A socket on its way in a message is in no table of descriptors: it is
-/// never said to be nobody's.
+/// Every descriptor, and nobody who has none. Nothing names a socket on its way in a message, which is in no table of
+/// descriptors: it is never said to be nobody's.
 fn holders_right(socket: &Socket, truth: &Truth) -> Result<()> {
     let holders = socket.holders.as_deref();
     if truth.holders.is_empty() && truth.inode != 0 {
-        let in_flight = |holder: &Holder| holder.via == "in_flight";
-        ensure!(
-            holders.is_none_or(|all| !all.is_empty() && all.iter().all(in_flight)),
-            "no process has a descriptor"
-        );
+        ensure!(holders.is_none(), "no process has a descriptor");
         return Ok(());
     }
     let holders = holders.context("no holders")?;
