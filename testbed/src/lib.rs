@@ -18,8 +18,8 @@ mod network;
 pub mod part;
 mod scene;
 
-pub use actor::{Actor, Order, Reply, Socket};
-pub use network::{Netns, loopback_up, state};
+pub use actor::{Actor, Beside, Hiding, Order, Other, Reply, Socket};
+pub use network::{Device, Netns, loopback_up, state};
 pub use scene::{
     Caller, Family, History, How, Pair, Role, Side, Span, Stage, Step, Truth, Whose, timed,
 };

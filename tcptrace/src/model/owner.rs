@@ -71,8 +71,6 @@ pub enum Via {
     Mapping,
     /// A message with a descriptor of it waits in one of the process's Unix sockets.
     InFlight,
-    /// By a system call that goes on, although the descriptor is closed.
-    InUse,
 }
 
 names!(Via {
@@ -80,7 +78,6 @@ names!(Via {
     IoUring => "io_uring",
     Mapping => "mapping",
     InFlight => "in_flight",
-    InUse => "in_use",
 });
 
 /// A process that holds the socket, and how.

@@ -1,28 +1,34 @@
 //! How an actor executes an order.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, Shutdown, SocketFlags, sockopt};
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::thread::UnshareFlags;
 
-use super::{Actor, Order, Reply, children::Children, dial, inherit, mailboxes::Mailboxes};
+use super::{
+    Actor, Order, Reply, children::Children, dial, hide, inherit, listen, mailboxes::Mailboxes,
+    other, threads,
+};
 use crate::clock;
-use crate::network::{netns, sockets, state::FIN_WAIT2};
+use crate::network::{destroy, netns, sockets, state::FIN_WAIT2};
 
 /// An actor: its sockets, and the processes that it has started.
 #[derive(Default)]
 pub struct Act {
     sockets: BTreeMap<i32, OwnedFd>,
+    /// Those that are not TCP's.
+    others: Vec<OwnedFd>,
     children: Children,
     mailboxes: Mailboxes,
     workers: BTreeMap<u32, Actor>,
+    /// Processes that share this one's table of descriptors.
+    sharers: BTreeSet<u32>,
 }
 
 impl Act {
@@ -39,6 +45,16 @@ impl Act {
     pub fn perform(&mut self, order: Order) -> Result<Reply> {
         match order {
             Order::Listen { address, backlog } => self.listen(address, backlog),
+            Order::ListenBeside {
+                address,
+                backlog,
+                how,
+            } => self.keep(vec![listen::beside(&address, backlog, &how)?]),
+            Order::ListenOn { fd, backlog } => {
+                let fd = self.get(fd)?;
+                rustix::net::listen(fd, backlog)?;
+                Ok(Reply::Sockets(vec![sockets::describe(fd)?]))
+            }
             Order::Connect { address, count } => self.connect(address, count),
             Order::ConnectUnanswered { address, count } => self.connect_unanswered(address, count),
             Order::Open { local, bind } => {
@@ -59,6 +75,14 @@ impl Act {
             Order::Disconnect { fd } => dial::disconnect(self.get(fd)?).map(|()| Reply::Done),
             Order::ConnectAndEnd { address } => self.connect(address, 1),
             Order::Accept { fd, count } => self.accept(fd, count),
+            Order::OpenOther { kind } => {
+                self.others.push(other::open(kind)?);
+                Ok(Reply::Done)
+            }
+            Order::AcceptWaiting { fd } => {
+                let accepted = listen::accept_waiting(self.get(fd)?)?;
+                self.keep(accepted)
+            }
             Order::Send { fd, bytes } => self.send(fd, bytes),
             Order::Drain { fd } => self.drain(fd),
             Order::Shutdown { fd } => self.shutdown(fd, Shutdown::Write).map(Reply::Time),
@@ -73,6 +97,26 @@ impl Act {
             }),
             Order::Await { fd, state } => {
                 Ok(Reply::Time(sockets::await_state(self.get(fd)?, state)?))
+            }
+            Order::AwaitAll { fds, state } => {
+                let all = fds.iter().map(|fd| self.get(*fd));
+                let all = all.collect::<Result<Vec<_>>>()?;
+                Ok(Reply::Brackets(sockets::await_all(&all, state)?))
+            }
+            Order::ReadError { fd } => {
+                let error = sockopt::socket_error(self.get(fd)?)?;
+                Ok(Reply::Error(error.err().map_or(0, Errno::raw_os_error)))
+            }
+            Order::Destroy { fd } => {
+                let before = clock::monotonic_ns();
+                match destroy::destroy(self.get(fd)?)? {
+                    0 => Ok(Reply::Time(before)),
+                    error => Ok(Reply::Error(error)),
+                }
+            }
+            Order::UserTimeout { fd, milliseconds } => {
+                sockopt::set_tcp_user_timeout(self.get(fd)?, milliseconds)?;
+                Ok(Reply::Done)
             }
             Order::Keepalive {
                 fd,
@@ -91,6 +135,7 @@ impl Act {
                     drop(worker);
                     Ok(Reply::Done)
                 }
+                None if self.sharers.remove(&pid) => threads::end(pid).map(|()| Reply::Done),
                 None => self.children.end(pid).map(|()| Reply::Done),
             },
             Order::Worker { comm, fds } => {
@@ -107,6 +152,25 @@ impl Act {
                     .tell(&order)
             }
             Order::Thread { order } => self.in_thread(*order),
+            Order::Hide { fd, how } => {
+                let hidden = hide::hide(self.get(fd)?, how)?;
+                match hidden {
+                    Ok(ring) => self.others.extend(ring),
+                    Err(error) => return Ok(Reply::Error(error)),
+                }
+                self.close(&[fd], |_| Ok(()))
+            }
+            Order::OwnTable { fds } => {
+                let tid = threads::with_own_table()?;
+                self.close(&fds, |_| Ok(()))?;
+                Ok(Reply::Thread(tid, Box::new(Reply::Done)))
+            }
+            Order::ShareTable => {
+                let pid = threads::share_table()?;
+                self.sharers.insert(pid);
+                Ok(Reply::Pid(pid))
+            }
+            Order::LeaveMainThread => bail!("only the main thread can leave itself"),
             Order::Become { comm, fds } => {
                 fds.iter().try_for_each(|fd| self.get(*fd).map(drop))?;
                 Err(inherit::become_actor(&comm, fds))
@@ -117,6 +181,10 @@ impl Act {
             Order::Take => {
                 let fd = self.mailboxes.take()?;
                 self.keep(vec![fd])
+            }
+            Order::PassOn { name, milliseconds } => {
+                let time = Duration::from_millis(milliseconds);
+                self.mailboxes.pass_on(&name, time).map(Reply::Count)
             }
             Order::LeaveNamespace => netns::leave().map(|()| Reply::Done),
             Order::Rename { comm } => {
@@ -178,7 +246,7 @@ impl Act {
     fn accept(&mut self, fd: i32, count: usize) -> Result<Reply> {
         let listener = self.get(fd)?;
         let fds = (0..count)
-            .map(|_| accept_one(listener))
+            .map(|_| listen::accept_one(listener))
             .collect::<Result<_>>()?;
         self.keep(fds)
     }
@@ -258,16 +326,6 @@ fn unshare_pids() -> Result<()> {
         .context("cannot make a PID namespace")
 }
 
-/// Accepts one connection, with a time limit.
-fn accept_one(listener: &OwnedFd) -> Result<OwnedFd> {
-    let mut poll = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
-    let patience = Timespec::try_from(clock::patience()).context("too patient")?;
-    if rustix::event::poll(&mut poll, Some(&patience))? == 0 {
-        bail!("no connection came");
-    }
-    Ok(rustix::net::accept_with(listener, SocketFlags::CLOEXEC)?)
-}
-
 fn churn(count: usize, mut one: impl FnMut() -> Result<()>) -> Result<Reply> {
     let start = Instant::now();
     for _ in 0..count {
@@ -286,7 +344,7 @@ fn visit(address: &SocketAddr) -> Result<()> {
 
 /// The other side of it: it closes after the client.
 fn serve(listener: &OwnedFd) -> Result<()> {
-    let fd = accept_one(listener)?;
+    let fd = listen::accept_one(listener)?;
     read_byte(&fd)?;
     rustix::net::send(&fd, b"!", SendFlags::NOSIGNAL)?;
     rustix::net::recv(&fd, &mut [0; 1], RecvFlags::empty())?;

@@ -5,6 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
 use rustix::net::{
@@ -43,6 +44,30 @@ impl Mailboxes {
             SendFlags::NOSIGNAL,
         )?;
         Ok(())
+    }
+
+    /// For this long, passes every descriptor that comes on to the mailbox of that name, after a random time; returns
+    /// how many these were.
+    pub fn pass_on(&self, name: &str, time: Duration) -> Result<u64> {
+        let own = self.0.last().context("no mailbox")?;
+        own.set_read_timeout(Some(Duration::from_millis(1)))?;
+        let (start, mut random, mut count) = (Instant::now(), clock::monotonic_ns() | 1, 0);
+        while start.elapsed() < time {
+            let Ok(fd) = self.take() else { continue };
+            // Xorshift.
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            let (held, waits) = (random % 200, (random >> 32) % 200);
+            std::thread::sleep(Duration::from_micros(held));
+            Self::pass(&fd, name)?;
+            drop(fd);
+            // For this time, the next one is in a message only.
+            std::thread::sleep(Duration::from_micros(waits));
+            count += 1;
+        }
+        own.set_read_timeout(Some(clock::patience()))?;
+        Ok(count)
     }
 
     /// Takes the next descriptor out of the mailbox that was opened last.

@@ -5,12 +5,16 @@ mod act;
 mod children;
 mod dial;
 mod handle;
+mod hide;
 mod inherit;
+mod listen;
 mod mailboxes;
 mod orders;
+mod other;
+mod threads;
 
 pub use handle::Actor;
-pub use orders::{Order, Reply, Socket};
+pub use orders::{Beside, Hiding, Order, Other, Reply, Socket};
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};
@@ -52,8 +56,28 @@ fn play(comm: &str, inherited: impl Iterator<Item = OsString>) -> Result<()> {
     many_descriptors()?;
     let mut act = Act::new(inherit::adopt(inherited)?);
     answer(&Reply::Done)?;
+    match obey(&mut act)? {
+        Next::End => Ok(()),
+        Next::OtherThread => threads::go_on(move || {
+            obey(&mut act)?;
+            Ok(())
+        }),
+    }
+}
+
+/// What follows the orders that a thread has executed.
+enum Next {
+    End,
+    /// Another thread executes the next ones.
+    OtherThread,
+}
+
+fn obey(act: &mut Act) -> Result<Next> {
     for line in stdin().lock().lines() {
         let order: Order = serde_json::from_str(&line?).context("cannot read an order")?;
+        if matches!(order, Order::LeaveMainThread) {
+            return Ok(Next::OtherThread);
+        }
         let last = matches!(order, Order::ConnectAndEnd { .. });
         answer(
             &act.perform(order)
@@ -63,7 +87,7 @@ fn play(comm: &str, inherited: impl Iterator<Item = OsString>) -> Result<()> {
             break;
         }
     }
-    Ok(())
+    Ok(Next::End)
 }
 
 fn answer(reply: &Reply) -> Result<()> {

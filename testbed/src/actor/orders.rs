@@ -19,6 +19,44 @@ pub struct Socket {
     pub remote: Option<SocketAddr>,
 }
 
+/// How several sockets can listen on one port.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Beside {
+    /// They share it (`SO_REUSEPORT`): the kernel spreads the connections over them.
+    SharedPort,
+    /// Each takes what arrives at one network interface (`SO_BINDTODEVICE`).
+    Device(String),
+    /// It takes connections to addresses that are not the machine's (`IP_TRANSPARENT`).
+    Transparent,
+}
+
+/// Sockets that are not TCP's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Other {
+    /// It sees TCP's packets, but is none of its sockets (`SOCK_RAW`).
+    RawTcp,
+    /// UDP, connected.
+    Udp,
+    /// One end of a pair of Unix sockets.
+    Unix,
+}
+
+/// What keeps a socket open without a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hiding {
+    /// It is registered with an `io_uring`.
+    IoUring,
+    /// It is mapped into memory.
+    Mapping,
+    /// A thread is blocked in a write to it.
+    Write,
+    /// A thread waits for it in a poll.
+    Poll,
+}
+
 /// One thing for an actor to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
@@ -27,6 +65,22 @@ pub enum Order {
     Listen {
         /// Where.
         address: SocketAddr,
+        /// How many connections may wait to be accepted.
+        backlog: i32,
+    },
+    /// Listen where another socket may listen, too. Answers the socket.
+    ListenBeside {
+        /// Where.
+        address: SocketAddr,
+        /// How many connections may wait to be accepted.
+        backlog: i32,
+        /// What makes it possible.
+        how: Beside,
+    },
+    /// Listen on a socket that is already open. Answers the socket.
+    ListenOn {
+        /// The socket.
+        fd: i32,
         /// How many connections may wait to be accepted.
         backlog: i32,
     },
@@ -50,6 +104,16 @@ pub enum Order {
         fd: i32,
         /// How many.
         count: usize,
+    },
+    /// Make a socket of another protocol and keep it.
+    OpenOther {
+        /// The protocol.
+        kind: Other,
+    },
+    /// Accept the connections that wait. Answers the sockets.
+    AcceptWaiting {
+        /// The listener.
+        fd: i32,
     },
     /// Make a socket that is not connected, of the family of an address, and bind it to the address if requested.
     /// Answers the socket.
@@ -125,6 +189,31 @@ pub enum Order {
         /// The state's number.
         state: u8,
     },
+    /// Wait until all of them are in a state. Answers two times for each: when it was last seen in another state, and
+    /// when it was first seen in this one.
+    AwaitAll {
+        /// The sockets.
+        fds: Vec<i32>,
+        /// The state's number.
+        state: u8,
+    },
+    /// Read the socket's pending error (`SO_ERROR`), which clears it. Answers its number, 0 for none.
+    ReadError {
+        /// The socket.
+        fd: i32,
+    },
+    /// Make the kernel destroy the socket, as `ss -K` does. Answers the time just before, or the error's number.
+    Destroy {
+        /// The socket.
+        fd: i32,
+    },
+    /// Let the connection end if sent data is not acknowledged for this long (`TCP_USER_TIMEOUT`).
+    UserTimeout {
+        /// The socket.
+        fd: i32,
+        /// Milliseconds.
+        milliseconds: u32,
+    },
     /// Switch keepalive probes on.
     Keepalive {
         /// The socket.
@@ -165,6 +254,23 @@ pub enum Order {
         /// What to do.
         order: Box<Order>,
     },
+    /// Keep a socket open without a descriptor: close its only one. Answers the error's number if the kernel refuses.
+    Hide {
+        /// The socket.
+        fd: i32,
+        /// What keeps it open.
+        how: Hiding,
+    },
+    /// Start a thread that has a table of descriptors of its own, a copy of the process's, and waits; then close these in
+    /// the process, so that the thread alone has them. Answers [`Reply::Thread`].
+    OwnTable {
+        /// The descriptors that the thread alone keeps.
+        fds: Vec<i32>,
+    },
+    /// Start a process that shares the table of descriptors with this one, and waits. Answers its PID.
+    ShareTable,
+    /// End the main thread and go on in another one. Answers [`Reply::Thread`] from there.
+    LeaveMainThread,
     /// Replace this process by an actor of another name (`execve`), which keeps these descriptors.
     Become {
         /// Its name.
@@ -179,7 +285,7 @@ pub enum Order {
         /// The descriptors.
         fds: Vec<i32>,
     },
-    /// End a child or a worker and wait for it.
+    /// End a child, a worker or a process of [`Order::ShareTable`], and wait for it.
     EndChild {
         /// Its PID.
         pid: u32,
@@ -198,6 +304,14 @@ pub enum Order {
     },
     /// Take a descriptor out of the mailbox that was opened last. Answers the socket.
     Take,
+    /// For this long, pass every descriptor that comes to the mailbox that was opened last on to the mailbox with this
+    /// name, after a random time, and close it. Answers the number of them.
+    PassOn {
+        /// The other mailbox.
+        name: String,
+        /// Milliseconds.
+        milliseconds: u64,
+    },
     /// Move to a new network namespace; the sockets stay in the old one.
     LeaveNamespace,
     /// Take this name (`PR_SET_NAME`), any bytes but NUL.
@@ -243,6 +357,8 @@ pub enum Reply {
     Time(u64),
     /// For each socket, the moments before and after.
     Brackets(Vec<(u64, u64)>),
+    /// A number of things.
+    Count(u64),
     /// A process.
     Pid(u32),
     /// The answer of the thread with this number.

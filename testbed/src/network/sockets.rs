@@ -87,6 +87,35 @@ pub fn await_state(fd: impl AsFd, wanted: u8) -> Result<u64> {
     }
 }
 
+/// Waits until all of them are in a state; returns for each when it was last seen in another one, and when it was
+/// first seen in this one.
+pub fn await_all(fds: &[impl AsFd], wanted: u8) -> Result<Vec<(u64, u64)>> {
+    let start = Instant::now();
+    let mut seen = vec![(clock::monotonic_ns(), None); fds.len()];
+    loop {
+        for (fd, (before, after)) in fds.iter().zip(&mut seen) {
+            if after.is_some() {
+                continue;
+            }
+            let now = clock::monotonic_ns();
+            match state_of(fd)? == wanted {
+                true => *after = Some(clock::monotonic_ns()),
+                false => *before = now,
+            }
+        }
+        let pairs = seen
+            .iter()
+            .map(|(before, after)| Some((*before, (*after)?)));
+        if let Some(all) = pairs.collect() {
+            return Ok(all);
+        }
+        if start.elapsed() > clock::patience() {
+            bail!("not all are {}: {seen:?}", name(wanted));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Makes the socket drop every packet without an answer, by a filter that accepts nothing.
 pub fn deafen(fd: impl AsFd) -> Result<()> {
     // One instruction: return 0, "keep no byte of the packet".
@@ -137,16 +166,5 @@ pub fn hear(fd: impl AsFd) -> Result<()> {
 
 /// Brings the loopback of this thread's network namespace up.
 pub fn loopback_up() -> Result<()> {
-    let any = rustix::net::socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    // SAFETY: an all-zero ifreq is a valid one, of plain numbers and bytes.
-    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
-    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = *from as libc::c_char;
-    }
-    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
-    // SAFETY: SIOCSIFFLAGS reads an ifreq, which `request` is, with its name ended by a NUL.
-    if unsafe { libc::ioctl(any.as_raw_fd(), libc::SIOCSIFFLAGS as _, &raw const request) } != 0 {
-        return Err(std::io::Error::last_os_error()).context("SIOCSIFFLAGS");
-    }
-    Ok(())
+    super::device::up("lo")
 }

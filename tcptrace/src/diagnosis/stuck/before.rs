@@ -31,9 +31,10 @@ pub struct Earlier {
 }
 
 /// A socket without a cookie: namespace, ends and inode.
-type Place = (u32, Endpoint, Endpoint, u32);
+pub type Place = (u32, Endpoint, Endpoint, u32);
 
-fn place(listed: &Listed) -> Place {
+/// Where it is.
+pub fn place(listed: &Listed) -> Place {
     (
         listed.netns,
         listed.local,
@@ -94,6 +95,13 @@ impl Before {
             }
             None => keep(self.by_cookie.entry(cookie), new),
         }
+    }
+
+    /// Whether a socket is known from an earlier look.
+    #[must_use]
+    pub fn knows(&self, listed: &Listed) -> bool {
+        let by_cookie = |cookie| self.by_cookie.contains_key(&cookie);
+        listed.cookie.is_some_and(by_cookie) || self.by_place.contains_key(&place(listed))
     }
 
     /// What is known about the socket with this cookie.

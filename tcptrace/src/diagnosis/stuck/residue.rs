@@ -24,11 +24,7 @@ pub fn residue(dead: &DeadSocket, holders: Vec<Holder>) -> Residue {
         inode: dead.inode,
         died_ns: dead.touched_ns,
         died_by: died_by(dead, own_fin),
-        was_close_wait: match (dead.fin_came, own_fin) {
-            (Some(true), Some(own_fin)) => Some(!own_fin),
-            (Some(false), _) => Some(false),
-            _ => None,
-        },
+        was_close_wait: was_close_wait(dead, own_fin),
         never_connected: dead.never_connected,
     }
 }
@@ -49,15 +45,34 @@ fn died_by(dead: &DeadSocket, own_fin: Option<bool>) -> DiedBy {
     }
 }
 
+/// Whether it was in `CLOSE_WAIT`: the peer's FIN had come, and none was sent. What `tcp_reset` leaves
+/// tells it, too, until the process reads it.
+fn was_close_wait(dead: &DeadSocket, own_fin: Option<bool>) -> Option<bool> {
+    match i32::try_from(dead.error) {
+        _ if dead.never_connected => None,
+        Ok(libc::EPIPE) => Some(true),
+        Ok(libc::ECONNRESET) => Some(false),
+        _ if dead.fin_came == Some(false) => Some(false),
+        _ => own_fin
+            .filter(|_| dead.fin_came == Some(true))
+            .map(|own_fin| !own_fin),
+    }
+}
+
 /// Whether this end has sent its FIN; `None` if the numbers do not tell. Beside the data a client has
 /// sent a SYN. One number beside the data may be a client's SYN or a server's FIN: a backlog shows a
-/// server.
+/// server, but a server that called `listen(0)` has none. If nothing was under way when the connection
+/// timed out or was destroyed, the number is no FIN: with both FINs acknowledged it would have been
+/// closed.
 fn sent_fin(dead: &DeadSocket) -> Option<bool> {
     let sent = dead.sent.filter(|_| !dead.never_connected)?;
     let is_server = dead.backlog.is_some_and(|backlog| backlog > 0);
-    match (syns_acked(&sent, false), is_server) {
-        (Some(0), _) | (Some(1), false) => Some(false),
-        (Some(1), true) => Some(true),
+    let was_open = [libc::ETIMEDOUT, libc::ECONNABORTED].contains(&dead.error.cast_signed());
+    let quiet = was_open && sent.in_flight == 0;
+    match syns_acked(&sent, false) {
+        Some(0) => Some(false),
+        Some(1) if is_server => Some(true),
+        Some(1) => (quiet && dead.fin_came == Some(true)).then_some(false),
         // Two numbers beside the data.
         _ => (syns_acked(&sent, true) == Some(1)).then_some(true),
     }
@@ -112,20 +127,43 @@ mod tests {
             assert_eq!(found.died_by, DiedBy::Closed);
             assert_eq!(found.was_close_wait, Some(false));
         }
-        // A client that has read the error.
+        // A client that has read the error, or a server of `listen(0)` that was closed.
         let found = residue(&dead(0, true, 1, 0), Vec::new());
         assert_eq!(found.died_by, DiedBy::Unknown);
-        assert_eq!(found.was_close_wait, Some(true));
+        assert_eq!(found.was_close_wait, None);
     }
 
     #[test]
     fn close_wait_needs_the_peers_fin_and_none_of_ours() {
-        let was = |fin, numbers, backlog| {
-            residue(&dead(libc::EPIPE, fin, numbers, backlog), Vec::new()).was_close_wait
+        let was = |error, fin, numbers, backlog| {
+            residue(&dead(error, fin, numbers, backlog), Vec::new()).was_close_wait
         };
-        assert_eq!(was(true, 0, 128), Some(true));
-        assert_eq!(was(true, 1, 0), Some(true));
-        assert_eq!(was(false, 0, 128), Some(false));
-        assert_eq!(was(true, 9, 128), None);
+        for error in [0, libc::ETIMEDOUT] {
+            assert_eq!(was(error, true, 0, 128), Some(true));
+            assert_eq!(was(error, true, 1, 128), Some(false));
+            assert_eq!(was(error, true, 2, 0), Some(false));
+            assert_eq!(was(error, false, 0, 128), Some(false));
+            assert_eq!(was(error, true, 9, 128), None);
+        }
+        for error in [libc::ETIMEDOUT, libc::ECONNABORTED] {
+            assert_eq!(was(error, true, 1, 0), Some(true));
+        }
+    }
+
+    #[test]
+    fn a_reset_leaves_another_error_in_close_wait() {
+        // Even where the numbers do not tell.
+        for (error, expected) in [(libc::EPIPE, true), (libc::ECONNRESET, false)] {
+            let found = residue(&dead(error, true, 1, 0), Vec::new());
+            assert_eq!(found.was_close_wait, Some(expected));
+        }
+    }
+
+    #[test]
+    fn a_fin_under_way_is_not_taken_for_a_syn() {
+        let mut last_ack = dead(libc::ETIMEDOUT, true, 1, 0);
+        let sent = last_ack.sent.as_mut().expect("given");
+        (sent.acked, sent.in_flight) = (100, 1);
+        assert_eq!(residue(&last_ack, Vec::new()).was_close_wait, None);
     }
 }

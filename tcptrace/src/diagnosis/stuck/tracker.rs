@@ -1,16 +1,17 @@
 //! From looks to sockets. The tracker only remembers sockets from before the kernel side was
 //! attached, with the best bound on their age so far.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use tcptrace_common::TcpState;
 
 use crate::{
     diagnosis::stuck::{
-        before::Before,
+        before::{Before, Place, place},
         join::{Sighting, join},
         listener::Listeners,
         role::role_of,
+        since::at_latest_ns,
     },
     model::{
         owner::Holder,
@@ -27,6 +28,8 @@ pub struct Tracker {
     before: Before,
     left_unseen: u64,
     found: u64,
+    /// Sockets of the last look that it did not show: see [`Self::came_and_went`].
+    doubtful: HashSet<Place>,
 }
 
 impl Tracker {
@@ -38,6 +41,7 @@ impl Tracker {
             before: Before::default(),
             left_unseen: 0,
             found: 0,
+            doubtful: HashSet::new(),
         }
     }
 
@@ -57,22 +61,40 @@ impl Tracker {
     pub fn sockets(&mut self, look: &Look) -> Vec<Socket> {
         let sightings = join(look.entered.clone(), look.listed.clone(), &look.coverage);
         let listeners = Listeners::new(&look.listening, &look.waiting);
+        let mut doubtful = HashSet::new();
         let sockets = sightings
             .into_iter()
-            .map(|sighting| match sighting {
+            .filter_map(|sighting| match sighting {
                 Sighting::Both(entered, listed) => {
                     let since = Since::Exact(entered.since_ns);
-                    self.listed(look, &listeners, since, listed, Some(&entered))
+                    Some(self.listed(look, &listeners, since, listed, Some(&entered)))
+                }
+                Sighting::ListedOnly(listed) if self.came_and_went(look, &listed) => {
+                    doubtful.insert(place(&listed));
+                    None
                 }
                 Sighting::ListedOnly(listed) => {
                     let since = Since::AtLatest(self.earliest(&listed));
-                    self.listed(look, &listeners, since, listed, None)
+                    Some(self.listed(look, &listeners, since, listed, None))
                 }
-                Sighting::EnteredOnly(entered) => self.unlisted(&entered),
+                Sighting::EnteredOnly(entered) => Some(self.unlisted(&entered)),
             })
             .collect();
+        self.doubtful = doubtful;
         self.left_unseen += self.before.end_look() as u64;
         sockets
+    }
+
+    /// Whether a socket seems to have entered the state during the look and to have left it again:
+    /// the kernel side, which sees every transition, had not seen it before and does not know it any
+    /// more, and no process has it. If the next look lists it again, it is shown.
+    fn came_and_went(&self, look: &Look, listed: &Listed) -> bool {
+        look.tracing.hook.is_some()
+            && look.held.is_some()
+            && at_latest_ns(listed) > look.monotonic_ns
+            && holders_of(look, listed.details.inode).is_none()
+            && !self.before.knows(listed)
+            && !self.doubtful.contains(&place(listed))
     }
 
     /// The best bound on when a socket entered the state unseen.
@@ -245,6 +267,37 @@ mod tests {
         assert_eq!((tracker.found(), tracker.left_unseen()), (1, 0));
         tracker.sockets(&look());
         assert_eq!((tracker.found(), tracker.left_unseen()), (1, 1));
+    }
+
+    #[test]
+    fn what_entered_during_the_look_and_is_gone_is_not_shown() {
+        let socket = Listed {
+            last_ack_ns: None,
+            listed_ns: NOW_NS + 1,
+            ..listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60)
+        };
+        let mut unheld = look();
+        unheld.held = Some(Descriptors::default());
+        unheld.listed = vec![socket.clone()];
+        let shown = |look: &Look| Tracker::new(TcpState::CloseWait).sockets(look).len();
+        assert_eq!(shown(&unheld), 0);
+        // It is still there.
+        let mut again = Tracker::new(TcpState::CloseWait);
+        assert_eq!(again.sockets(&unheld).len(), 0);
+        assert_eq!(again.sockets(&unheld).len(), 1);
+        // A single look sees no transitions.
+        let mut once = unheld.clone();
+        once.tracing.hook = None;
+        assert_eq!(shown(&once), 1);
+        // It was there before.
+        let mut tracker = Tracker::new(TcpState::CloseWait);
+        let mut earlier = unheld.clone();
+        earlier.listed = vec![Listed {
+            listed_ns: NOW_NS,
+            ..socket
+        }];
+        assert_eq!(tracker.sockets(&earlier).len(), 1);
+        assert_eq!(tracker.sockets(&unheld).len(), 1);
     }
 
     #[test]

@@ -356,7 +356,7 @@ fn by_proc(hidden: &mut Hidden, scope: &Scope, namespaces: &Namespaces) -> Surve
                 unheld.remove(&one.inode);
             }
             if !unheld.is_empty() {
-                found.held.extend(hidden.find(&unheld, false));
+                found.held.extend(hidden.find(&unheld));
             }
             if found.incomplete {
                 survey.caveats.push(Caveat::UnreadDescriptors);

@@ -123,11 +123,9 @@ impl KernelWalk {
         self.walk.run(unix)
     }
 
-    /// The holders of sockets that are in no table of descriptors and, if messages can be read, in
-    /// none of these.
+    /// The holders of sockets that are in no table of descriptors.
     pub fn hidden_holders(&mut self, inodes: &HashSet<u64>) -> Vec<Descriptor> {
-        let messages_read = Messages::work(self.walk.types());
-        self.hidden.find(inodes, messages_read)
+        self.hidden.find(inodes)
     }
 
     /// The inodes of the sockets on their way in the messages of a Unix socket.

@@ -63,7 +63,6 @@ fn without_descriptor(via: Via) -> &'static str {
         Via::IoUring => "in an io_uring",
         Via::Mapping => "in a mapping",
         Via::InFlight => "in a message not received",
-        Via::InUse => "in a call that goes on",
     }
 }
 

@@ -13,7 +13,17 @@ pub struct Snapshot {
     pub watched: Watched,
     pub sockets: Vec<Socket>,
     pub groups: Vec<Group>,
+    pub residue: Vec<Residue>,
+    pub failed_connects: Vec<Residue>,
     pub tracing: Tracing,
+    pub caveats: Vec<Caveat>,
+}
+
+impl Snapshot {
+    /// Whether it says that this could not be seen.
+    pub fn has_caveat(&self, name: &str) -> bool {
+        self.caveats.iter().any(|caveat| caveat.caveat == name)
+    }
 }
 
 /// What the tool looks for.
@@ -41,6 +51,7 @@ pub struct Socket {
     pub send_queue: Option<u64>,
     pub keepalive: Option<bool>,
     pub holders: Option<Vec<Holder>>,
+    pub held: String,
     pub listener: Option<Listener>,
 }
 
@@ -63,6 +74,7 @@ impl Endpoint {
 pub struct Holder {
     pub pid: u32,
     pub comm: String,
+    pub tid: Option<u32>,
     pub fd: Option<i32>,
     pub via: String,
 }
@@ -74,21 +86,53 @@ impl Holder {
     }
 }
 
-/// The process that listens. Both are `None` if it has ended.
+/// The process that listens. It is `None` if it has ended, or if several processes have the listener.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Listener {
     pub pid: Option<u32>,
     pub comm: Option<String>,
+    pub holders: Option<Vec<Holder>>,
+    pub queued: Option<u32>,
+    pub backlog: Option<u32>,
 }
 
 /// Sockets of one process with one remote.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Group {
     pub pid: Option<u32>,
+    pub candidates: Vec<Candidate>,
     pub remote: Endpoint,
     pub sockets: usize,
     pub oldest_ns: u64,
     pub median_ns: u64,
+}
+
+/// One of several processes of which the owner may be any.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Candidate {
+    pub pid: u32,
+    pub comm: String,
+}
+
+/// A socket that is dead in the network and still open in a process.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Residue {
+    pub holders: Vec<Holder>,
+    pub family: String,
+    pub local: Endpoint,
+    pub remote: Endpoint,
+    pub netns: u64,
+    pub inode: u64,
+    pub died_ns: Option<u64>,
+    /// `None` for a connect that failed.
+    pub died_by: Option<String>,
+    pub was_close_wait: Option<bool>,
+}
+
+/// Something that could not be seen.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Caveat {
+    pub caveat: String,
 }
 
 /// The state of the tracing itself.

@@ -35,13 +35,32 @@ impl Churn {
         Ok(Self { netns, pairs })
     }
 
+    /// The processes that accept.
+    pub fn servers(&self) -> Vec<u32> {
+        self.pairs
+            .iter()
+            .map(|(server, _, _)| server.pid())
+            .collect()
+    }
+
     /// Makes `count` connections of each pair, and waits until none is left.
     pub fn run(&mut self, count: usize) -> Result<()> {
+        self.begin(count)?;
+        self.finish()
+    }
+
+    /// Begins to make `count` connections of each pair.
+    pub fn begin(&mut self, count: usize) -> Result<()> {
         for (server, client, listener) in &mut self.pairs {
             let (fd, address) = (listener.fd, listener.local);
             server.begin(&Order::ChurnServe { fd, count })?;
             client.begin(&Order::Churn { address, count })?;
         }
+        Ok(())
+    }
+
+    /// Waits until all are made and none is left.
+    pub fn finish(&mut self) -> Result<()> {
         for (server, client, _) in &mut self.pairs {
             client.finish()?;
             server.finish()?;
