@@ -11,9 +11,10 @@ const MAX_DESCRIPTORS: u64 = 253;
 /// message, or 0 for the first one, and the number of the descriptor in it. The user side runs it, it
 /// is never attached.
 ///
-/// It runs as a program on `TP_PROTO(struct pt_regs *regs, long id)` (`sys_enter`,
-/// `include/trace/events/syscalls.h`), with any numbers as arguments.
-#[unsafe(link_section = "raw_tp/sys_enter")]
+/// It runs as a program on `TP_PROTO(struct pt_regs *regs, long ret)` (`sys_exit`,
+/// `include/trace/events/syscalls.h`), with any numbers as arguments. Two programs must not share a
+/// section: the loader would give the kernel the types of both.
+#[unsafe(link_section = "raw_tp/sys_exit")]
 #[unsafe(no_mangle)]
 pub extern "C" fn messages(ctx: *mut c_void) -> i32 {
     let ctx = RawTracePointContext::new(ctx);

@@ -28,6 +28,9 @@ pub enum Caveat {
     /// Sockets that are closed in the network and still open in a process are not looked for: no
     /// table but the walk shows them.
     ResidueNotLookedFor,
+    /// Accept queues that could not be read: where connections wait to be accepted, every listener
+    /// that may be meant is named. How many.
+    UnreadQueues(u64),
     /// The filter leaves out control groups that are created from now on.
     NewControlGroupsLeftOut,
     /// Lines of a recording that could not be read.
@@ -122,6 +125,7 @@ impl Caveat {
             Self::UnreadDescriptors => "unread_descriptors",
             Self::UnknownHolders(_) => "unknown_holders",
             Self::ResidueNotLookedFor => "residue_not_looked_for",
+            Self::UnreadQueues(_) => "unread_queues",
             Self::NewControlGroupsLeftOut => "new_control_groups_left_out",
             Self::DamagedLines { .. } => "damaged_lines",
             Self::BrokenOff { .. } => "broken_off",
@@ -147,6 +151,7 @@ impl Caveat {
             Self::UnreadableProcesses(pids) => Some(pids.len() as u64),
             Self::NoSuchProcess(_) | Self::UnlistedNamespace { .. } => Some(1),
             Self::DamagedLines { count, .. }
+            | Self::UnreadQueues(count)
             | Self::UnknownLines(count)
             | Self::Contradictions(count)
             | Self::Unidentified { count, .. }

@@ -44,6 +44,8 @@ pub struct Survey {
     pub held: Option<Descriptors>,
     /// Which namespaces are completely in it.
     pub coverage: Coverage,
+    /// Accept queues with connections that could not be read.
+    unread_queues: u64,
     /// Names of network namespaces by inode number.
     pub netns_names: HashMap<u32, String>,
     /// What could not be seen.
@@ -65,6 +67,11 @@ impl Walker {
             Self::Proc(hidden) => by_proc(hidden, scope, &namespaces),
         };
         survey.netns_names = namespaces.names;
+        let waits = |socket: &Listed| socket.details.inode == 0;
+        if survey.unread_queues > 0 && survey.listed.iter().any(waits) {
+            let unread = Caveat::UnreadQueues(survey.unread_queues);
+            survey.caveats.push(unread);
+        }
         Ok(survey)
     }
 
@@ -246,6 +253,7 @@ impl KernelWalk {
         counted: &mut HashMap<u32, States>,
     ) {
         let Ok(children) = self.queue(listener) else {
+            survey.unread_queues += 1;
             return;
         };
         let meaning = self.meaning();
@@ -340,6 +348,8 @@ fn by_proc(hidden: &mut Hidden, scope: &Scope, namespaces: &Namespaces) -> Surve
         ..Survey::default()
     };
     survey.caveats.push(Caveat::ResidueNotLookedFor);
+    let waited_at = survey.listening.iter().filter(|one| one.queued > 0);
+    survey.unread_queues = waited_at.count() as u64;
     let stuck = survey.listed.iter().map(|socket| socket.details.inode);
     let listeners = survey.listening.iter().map(|listening| listening.inode);
     let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();

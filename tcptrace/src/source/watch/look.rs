@@ -127,6 +127,7 @@ impl Live {
             coverage,
             netns_names,
             caveats,
+            ..
         } = survey;
         if !later.is_empty() {
             let index = Later::new(&later);

@@ -28,6 +28,10 @@ pub fn text(caveat: &Caveat) -> String {
              way of finding sockets cannot see them"
                 .into()
         }
+        Caveat::UnreadQueues(count) => format!(
+            "{count} accept queues could not be read: where connections wait to be accepted, every \
+             listener that may be meant is named"
+        ),
         Caveat::NewControlGroupsLeftOut => {
             "the filter leaves out control groups that are created from now on: on this kernel \
              tcptrace cannot find out which group contains them"

@@ -13,8 +13,9 @@ pub struct Snapshot {
     pub watched: Watched,
     pub sockets: Vec<Socket>,
     pub groups: Vec<Group>,
-    pub residue: Vec<Residue>,
-    pub failed_connects: Vec<Residue>,
+    /// `None` if it was not looked for.
+    pub residue: Option<Vec<Residue>>,
+    pub failed_connects: Option<Vec<Residue>>,
     pub tracing: Tracing,
     pub caveats: Vec<Caveat>,
 }

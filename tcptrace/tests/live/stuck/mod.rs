@@ -1,21 +1,15 @@
 //! Tests `tcptrace stuck`: what it lists of sockets that are left, held, filtered out, or no longer stuck.
 
 mod check;
-mod elsewhere;
 mod endings;
 mod filters;
 pub mod holders;
 mod leaks;
 mod limits;
-mod listeners;
-mod motion;
-mod odd;
 mod output;
 mod queues;
-mod residue;
 mod states;
-mod tables;
-mod ways;
+mod walk;
 
 use crate::harness::case::Cases;
 
@@ -25,12 +19,7 @@ pub fn add(cases: &mut Cases) {
     endings::add(cases);
     states::add(cases);
     queues::add(cases);
-    listeners::add(cases);
-    residue::add(cases);
-    tables::add(cases);
-    elsewhere::add(cases);
-    motion::add(cases);
-    ways::add(cases);
+    walk::add(cases);
     filters::add(cases);
     limits::add(cases);
     output::add(cases);

@@ -12,7 +12,7 @@ use testbed::{
 use crate::{
     harness::{case::Cases, place::Place, verdict::Ignored},
     run::tool::Tool,
-    stuck::odd::{Death, End, Odd, Truth},
+    stuck::walk::odd::{Death, End, Odd, Truth},
 };
 
 pub fn add(cases: &mut Cases) {
@@ -147,7 +147,7 @@ fn among_odd_sockets() -> Result<()> {
     odd.check(&Tool::look(Place::AsIs, netns, &["--pid", &server])?)?;
     let others = Tool::look(Place::AsIs, netns, &["--pid", &client])?;
     ensure!(
-        others.residue.is_empty() && others.failed_connects.is_empty(),
+        others.residue == Some(vec![]) && others.failed_connects == Some(vec![]),
         "the client has none: {others:#?}"
     );
     let mut tool = Tool::watch(Place::AsIs, netns, &[])?;
@@ -342,7 +342,7 @@ fn without_backlog() -> Result<()> {
     let look = Tool::look(Place::AsIs, netns, &[])?;
     odd.can_look(&look)?;
     for (own, was_close_wait) in truths {
-        let mut residue = look.residue.iter();
+        let mut residue = look.residue.iter().flatten();
         let found = residue.find(|one| one.inode == own.inode);
         let found = found.with_context(|| format!("not seen: {own:?}"))?;
         ensure!(

@@ -14,7 +14,7 @@ use crate::{
         snapshot::{Snapshot, Socket},
         tool::Tool,
     },
-    stuck::ways::{WAYS, works},
+    stuck::walk::ways::{WAYS, works},
     truth::churn::Churn,
 };
 

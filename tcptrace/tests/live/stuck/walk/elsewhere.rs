@@ -7,7 +7,7 @@ use testbed::{Actor, Family, Hiding, Order, Reply, Side, Stage, Truth};
 use crate::{
     harness::{case::Cases, verdict::Ignored},
     run::snapshot::Socket,
-    stuck::{holders, ways::look_in_all},
+    stuck::{holders, walk::ways::look_in_all},
 };
 
 pub fn add(cases: &mut Cases) {

@@ -8,7 +8,7 @@ use testbed::{Family, Order, Reply, Stage, Truth};
 use crate::{
     harness::case::Cases,
     run::snapshot::{Holder, Snapshot},
-    stuck::ways::look_in_all,
+    stuck::walk::ways::look_in_all,
 };
 
 pub fn add(cases: &mut Cases) {

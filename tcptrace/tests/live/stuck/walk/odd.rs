@@ -139,8 +139,8 @@ impl Odd {
     /// Checks that the look shows exactly those that died and those whose connect failed.
     pub fn check(&self, look: &Snapshot) -> Result<()> {
         self.can_look(look)?;
-        let mut residue = by_inode(&look.residue)?;
-        let mut failed = by_inode(&look.failed_connects)?;
+        let mut residue = by_inode(look.residue.as_deref().unwrap_or_default())?;
+        let mut failed = by_inode(look.failed_connects.as_deref().unwrap_or_default())?;
         for (inode, (what, fd, truth)) in &self.all {
             let (dead, connect) = (residue.remove(inode), failed.remove(inode));
             let right = match (truth, dead, connect) {
