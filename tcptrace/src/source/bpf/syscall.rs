@@ -166,7 +166,9 @@ fn load_with_log(program: &NewProgram<'_>, log: &mut [u8]) -> io::Result<OwnedFd
     load.license = address(program.license.as_ptr());
     load.prog_btf_fd = number(program.types);
     load.func_info = address(functions.as_ptr());
-    load.func_info_cnt = program.function.func_info.num_info;
+    // Not `num_info`, which counts those of all programs in the section.
+    load.func_info_cnt =
+        u32::try_from(program.function.func_info.func_info.len()).map_err(io::Error::other)?;
     load.func_info_rec_size =
         u32::try_from(program.function.func_info_rec_size).map_err(io::Error::other)?;
     if let Some(id) = program.iterates {
