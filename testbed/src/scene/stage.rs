@@ -167,6 +167,7 @@ impl Stage {
             accepted: true,
             holders: [(actor.pid(), stuck.fd)].into(),
             listener: None,
+            receiver: None,
             before_ns,
             after_ns,
         })
@@ -204,6 +205,7 @@ impl Stage {
             accepted: false,
             holders: [].into(),
             listener,
+            receiver: None,
             before_ns,
             after_ns,
         };

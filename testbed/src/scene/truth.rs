@@ -52,6 +52,8 @@ pub struct Truth {
     pub holders: BTreeSet<(u32, i32)>,
     /// The PID of the listener's process, if no process has accepted it.
     pub listener: Option<u32>,
+    /// The PID of the process that can receive it, if only a message has it.
+    pub receiver: Option<u32>,
     /// It cannot have entered its state before this (CLOCK_MONOTONIC).
     pub before_ns: u64,
     /// It had entered its state by this time.

@@ -106,7 +106,8 @@ fn socket_right(socket: &Socket, truth: &Truth) -> Result<()> {
 fn holders_right(socket: &Socket, truth: &Truth) -> Result<()> {
     let holders = socket.holders.as_deref();
     if truth.holders.is_empty() && truth.inode != 0 {
-        let in_flight = |holder: &Holder| holder.via == "in_flight";
+        let in_flight =
+            |holder: &Holder| holder.via == "in_flight" && Some(holder.pid) == truth.receiver;
         ensure!(
             holders.is_none_or(|all| !all.is_empty() && all.iter().all(in_flight)),
             "no process has a descriptor"
@@ -154,6 +155,13 @@ fn age_right(
     }
 }
 
+/// Whether a holder of the socket is shown, of one that only a message has.
+fn shows_holders(snapshot: &Snapshot, truth: &Truth) -> bool {
+    let mut sockets = snapshot.sockets.iter();
+    let found = sockets.find(|socket| socket.inode == Some(truth.inode));
+    found.is_some_and(|socket| socket.holders.is_some())
+}
+
 /// Computes the groups from the truth: by the first holder (or listener) and the remote. The remote port counts
 /// only if this end connected.
 fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
@@ -164,7 +172,8 @@ fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
             .holders
             .first()
             .map(|(pid, _)| *pid)
-            .or(truth.listener);
+            .or(truth.listener)
+            .or(truth.receiver.filter(|_| shows_holders(snapshot, truth)));
         let port = (truth.role == Role::Client).then(|| truth.remote.port());
         *expected
             .entry((owner, truth.remote.ip(), port))

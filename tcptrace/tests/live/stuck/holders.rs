@@ -57,6 +57,7 @@ pub fn passed(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<Tru
             "another socket was passed"
         );
         truth.holders = [(stage.client.pid(), socket.fd)].into();
+        truth.receiver = None;
     }
     Ok(truths)
 }
@@ -67,6 +68,7 @@ pub fn in_flight(stage: &mut Stage, family: Family, count: usize) -> Result<Vec<
     let name = format!("{family:?}-{}", truths[0].inode);
     stage.client.tell(&Order::Mailbox { name: name.clone() })?;
     for truth in &mut truths {
+        truth.receiver = Some(stage.client.pid());
         for (_, fd) in std::mem::take(&mut truth.holders) {
             stage.server.tell(&Order::Pass {
                 fd,
