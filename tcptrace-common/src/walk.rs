@@ -243,6 +243,10 @@ pub struct WalkSettings {
     pub max_shared: u32,
     /// Room for namespaces.
     pub max_namespaces: u32,
+    /// How many readers share the descriptors: 1 or 2.
+    pub readers: u32,
+    /// Which of them this is, from 0 on.
+    pub reader: u32,
     /// Members of `struct sock`.
     pub sock: SockOffsets,
     /// Members on the way from a task to its sockets.
@@ -309,5 +313,5 @@ const _: () = assert!(size_of::<WalkState>() == 56);
 const _: () = assert!(size_of::<QueueStep>() == 32 + size_of::<SocketRecord>());
 const _: () = assert!(
     size_of::<WalkSettings>()
-        == 16 + size_of::<SockOffsets>() + size_of::<TaskOffsets>() + size_of::<TcpOffsets>()
+        == 24 + size_of::<SockOffsets>() + size_of::<TaskOffsets>() + size_of::<TcpOffsets>()
 );

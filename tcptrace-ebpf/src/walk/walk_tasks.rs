@@ -22,10 +22,35 @@ static RESUME: HashMap<u32, ResumePoint> = HashMap::with_max_entries(1024, BPF_F
 /// Descriptors of one process in one pass: about 2 ms, so that no CPU is blocked.
 const PASS_DESCRIPTORS: u32 = 8192;
 
+/// Two readers take turns of so many descriptors of each table, as a power of two.
+const TURN_BITS: u32 = 9;
+
 struct Walk {
     table: u64,
+    slots: u32,
     from: u32,
     place: Place,
+}
+
+/// The descriptor of one step of the loop.
+#[inline(always)]
+fn descriptor(from: u32, step: u32) -> u32 {
+    if setting!(readers) < 2 {
+        return from.wrapping_add(step);
+    }
+    let turn = (step >> TURN_BITS) << (TURN_BITS + 1) | setting!(reader) << TURN_BITS;
+    from.wrapping_add(turn + (step & ((1 << TURN_BITS) - 1)))
+}
+
+/// The steps that a pass over these descriptors takes.
+#[inline(always)]
+fn steps(descriptors: u32) -> u32 {
+    if setting!(readers) < 2 {
+        return descriptors;
+    }
+    // Whole turns, the last of which may go beyond the table.
+    let turns = descriptors.saturating_add((2 << TURN_BITS) - 1) >> (TURN_BITS + 1);
+    turns << TURN_BITS
 }
 
 /// The callback's result to continue the loop.
@@ -69,15 +94,17 @@ fn walk_task(task: *const u8) {
     };
     let table = peek::<u64>(files as *const u8, setting!(task.files_fdt)) as *const u8;
     let slots: u32 = peek(table, setting!(task.fdt_max_fds));
-    let count = slots.saturating_sub(from).min(PASS_DESCRIPTORS);
+    let count = steps(slots.saturating_sub(from)).min(PASS_DESCRIPTORS);
     let mut walk = Walk {
         table: peek(table, setting!(task.fdt_fd)),
+        slots,
         from,
         place,
     };
     // SAFETY: the callback's second argument is `walk`, which outlives the loop.
     unsafe { bpf_loop(count, walk_one as *mut c_void, (&raw mut walk).cast(), 0) };
-    let next = from.saturating_add(count);
+    let readers = if setting!(readers) < 2 { 1 } else { 2 };
+    let next = from.saturating_add(count * readers);
     if next < slots {
         state.more = 1;
         let point = ResumePoint {
@@ -99,7 +126,10 @@ fn walk_task(task: *const u8) {
 unsafe extern "C" fn walk_one(index: u64, walk: *mut Walk) -> c_long {
     // SAFETY: `walk_task` passes its own.
     let walk = unsafe { &*walk };
-    let fd = walk.from.wrapping_add(index as u32);
+    let fd = descriptor(walk.from, index as u32);
+    if fd >= walk.slots {
+        return NEXT;
+    }
     let slot = walk.table.wrapping_add(u64::from(fd) * 8) as *const u8;
     let file = peek::<u64>(slot, 0) as *const u8;
     if !file.is_null() {

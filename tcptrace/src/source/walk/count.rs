@@ -21,6 +21,22 @@ pub fn in_use(namespace: &Namespace) -> io::Result<u64> {
     })
 }
 
+/// About how many TCP sockets the machine has, in all namespaces; 0 if unknown.
+#[must_use]
+pub fn allocated() -> u64 {
+    let text = fs::read_to_string("/proc/self/net/sockstat").unwrap_or_default();
+    let line = text.lines().find(|line| line.starts_with("TCP:"));
+    let count = line.and_then(|line| {
+        line.split_once(" alloc ")?
+            .1
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    });
+    count.unwrap_or(0)
+}
+
 /// The number of sockets in ESTABLISHED and CLOSE_WAIT (`TCP_MIB_CURRESTAB`): before 6.11, and in
 /// kernels that did not take over the change, those in CLOSE_WAIT may be missing.
 ///

@@ -122,6 +122,23 @@ pub fn prepare(program: WalkProgram, room: Room) -> io::Result<Prepared<'static>
     single.prepare()
 }
 
+/// What one of several readers walks over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share {
+    /// Which one, from 0 on.
+    pub reader: u32,
+    /// How many there are: 1 or 2.
+    pub readers: u32,
+}
+
+impl Share {
+    /// Everything.
+    pub const WHOLE: Self = Self {
+        reader: 0,
+        readers: 1,
+    };
+}
+
 /// Loads one program.
 ///
 /// # Errors
@@ -132,12 +149,15 @@ pub fn load(
     types: &WalkTypes,
     watched_states: u32,
     room: Room,
+    share: Share,
 ) -> io::Result<Loaded> {
     let settings = WalkSettings {
         watched_states,
         max_records: room.records,
         max_shared: room.shared,
         max_namespaces: room.namespaces,
+        readers: share.readers,
+        reader: share.reader,
         sock: types.sock,
         task: types.task,
         tcp: types.tcp,
@@ -155,7 +175,7 @@ pub fn load(
 /// When the kernel refuses a map or the program.
 pub fn load_alone(program: WalkProgram, types: &WalkTypes) -> io::Result<Loaded> {
     let prepared = prepare(program, Room::NONE)?;
-    load(program, prepared, types, 0, Room::NONE)
+    load(program, prepared, types, 0, Room::NONE, Share::WHOLE)
 }
 
 // The kernel puts the entries of an array at multiples of 8 bytes.

@@ -5,6 +5,8 @@ use std::{
     fs::File,
     io::{self, Read as _},
     os::fd::{AsFd as _, OwnedFd},
+    panic::resume_unwind,
+    thread,
 };
 
 use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, WalkState};
@@ -15,7 +17,7 @@ use crate::source::{
         syscall,
         types::WalkTypes,
     },
-    walk::object::{self, Room, WalkProgram},
+    walk::object::{self, Room, Share, WalkProgram},
 };
 
 /// More passes than any process has descriptors for. The limit ends a walk over a table that keeps
@@ -23,6 +25,9 @@ use crate::source::{
 const MAX_PASSES: usize = 4096;
 /// How often the room may be too small: it grows each time, and so do the sockets.
 const MAX_GROWTHS: usize = 8;
+/// From so many sockets on two readers share the descriptors: a second one takes 1.5 ms to load, and
+/// saves that with fewer.
+const MANY: u64 = 16_384;
 
 /// Sockets with a descriptor in one network namespace, by state: each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -38,7 +43,7 @@ pub struct Counted {
 pub struct Walked {
     /// One record for each descriptor of a socket of interest.
     pub records: Vec<SocketRecord>,
-    /// The sockets of each namespace.
+    /// The sockets of each namespace; a namespace may occur more than once.
     pub counted: Vec<Counted>,
     /// Whether some descriptors were not seen.
     pub incomplete: bool,
@@ -46,9 +51,21 @@ pub struct Walked {
 
 /// A loaded walk.
 pub struct Walk {
+    what: What,
+    readers: Vec<Reader>,
+}
+
+/// What a walk looks for.
+#[derive(Clone)]
+struct What {
     program: WalkProgram,
     types: WalkTypes,
     watched_states: u32,
+}
+
+/// One reader, with maps of its own.
+struct Reader {
+    share: Share,
     room: Room,
     loaded: Loaded,
     link: OwnedFd,
@@ -68,51 +85,128 @@ impl Walk {
         types: WalkTypes,
         watched_states: u32,
     ) -> io::Result<Self> {
-        let room = Room::USUAL;
-        let loaded = object::load(program, prepared, &types, watched_states, room)?;
-        let link = syscall::link_iterator(loaded.program.as_fd())?;
-        Ok(Self {
+        let what = What {
             program,
             types,
             watched_states,
+        };
+        let reader = what.reader(prepared, Room::USUAL, Share::WHOLE)?;
+        Ok(Self {
+            what,
+            readers: vec![reader],
+        })
+    }
+
+    /// Walks over the descriptors of all processes; with `unix`, Unix sockets in which descriptors wait
+    /// are found, too. `expected`: about how many sockets there are.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn run(&mut self, unix: bool, expected: u64) -> io::Result<Walked> {
+        if expected >= MANY && self.readers.len() == 1 && self.what.program == WalkProgram::Tasks {
+            let shares = [0, 1].map(|reader| Share { reader, readers: 2 });
+            let what = &self.what;
+            let load = |share| what.reader(what.prepare(Room::USUAL)?, Room::USUAL, share);
+            // One reader is enough, if there is no second one.
+            if let Ok(readers) = side_by_side(shares, load) {
+                self.readers = readers;
+            }
+        }
+        let what = &self.what;
+        let read = |reader: &mut Reader| reader.run(what, unix);
+        let parts = side_by_side(self.readers.iter_mut(), read)?;
+        let mut walked = Walked::default();
+        let mut met = HashSet::new();
+        for part in parts {
+            part.add_to(&mut walked, &mut met);
+        }
+        Ok(walked)
+    }
+
+    /// The kernel's types.
+    #[must_use]
+    pub fn types(&self) -> &WalkTypes {
+        &self.what.types
+    }
+}
+
+/// Does the work for all of them at the same time: the first on this thread.
+fn side_by_side<T: Send, R: Send>(
+    all: impl IntoIterator<Item = T>,
+    work: impl Fn(T) -> io::Result<R> + Sync,
+) -> io::Result<Vec<R>> {
+    let mut all = all.into_iter();
+    let first = all.next();
+    thread::scope(|threads| {
+        let work = &work;
+        let others: Vec<_> = all.map(|one| threads.spawn(move || work(one))).collect();
+        let first = first.map(work);
+        let others = others
+            .into_iter()
+            .map(|one| one.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        first.into_iter().chain(others).collect()
+    })
+}
+
+impl What {
+    fn prepare(&self, room: Room) -> io::Result<Prepared<'static>> {
+        object::prepare(self.program, room)
+    }
+
+    fn reader(&self, prepared: Prepared<'_>, room: Room, share: Share) -> io::Result<Reader> {
+        let (program, states) = (self.program, self.watched_states);
+        let loaded = object::load(program, prepared, &self.types, states, room, share)?;
+        let link = syscall::link_iterator(loaded.program.as_fd())?;
+        Ok(Reader {
+            share,
             room,
             loaded,
             link,
             walks: 0,
         })
     }
+}
 
-    /// Walks over the descriptors of all processes; with `unix`, Unix sockets in which descriptors wait
-    /// are found, too.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn run(&mut self, unix: bool) -> io::Result<Walked> {
+/// What one reader found.
+struct Part {
+    records: Vec<SocketRecord>,
+    counted: Vec<Counted>,
+    shared: Vec<SharedSocket>,
+    incomplete: bool,
+}
+
+impl Part {
+    /// Adds it to the whole; `met`: shared sockets that have been counted.
+    fn add_to(mut self, walked: &mut Walked, met: &mut HashSet<u64>) {
+        for socket in &self.shared {
+            if met.insert(socket.sock)
+                && let Some(counted) = self.counted.get_mut(socket.netns_index as usize)
+            {
+                counted.states[socket.state as usize & 15] += 1;
+            }
+        }
+        if walked.records.is_empty() {
+            walked.records = self.records;
+        } else {
+            walked.records.append(&mut self.records);
+        }
+        walked.counted.append(&mut self.counted);
+        walked.incomplete |= self.incomplete;
+    }
+}
+
+impl Reader {
+    fn run(&mut self, what: &What, unix: bool) -> io::Result<Part> {
         for _ in 0..MAX_GROWTHS {
             let (state, finished) = self.passes(unix)?;
             let Some(room) = self.room.enough_for(&state) else {
                 return self.read(&state, finished);
             };
-            self.reload(room)?;
+            // With other maps.
+            *self = what.reader(what.prepare(room)?, room, self.share)?;
         }
         let (state, _) = self.passes(unix)?;
         self.read(&state, false)
-    }
-
-    /// Loads it again with other maps.
-    fn reload(&mut self, room: Room) -> io::Result<()> {
-        let prepared = object::prepare(self.program, room)?;
-        let (program, states) = (self.program, self.watched_states);
-        self.loaded = object::load(program, prepared, &self.types, states, room)?;
-        self.link = syscall::link_iterator(self.loaded.program.as_fd())?;
-        self.room = room;
-        Ok(())
-    }
-
-    /// The kernel's types.
-    #[must_use]
-    pub fn types(&self) -> &WalkTypes {
-        &self.types
     }
 
     /// Passes until no descriptors are left; returns whether it came to that.
@@ -145,13 +239,13 @@ impl Walk {
         Ok((state, false))
     }
 
-    fn read(&mut self, state: &WalkState, finished: bool) -> io::Result<Walked> {
+    fn read(&mut self, state: &WalkState, finished: bool) -> io::Result<Part> {
         let count = state.records.min(self.room.records) as usize;
         let records = self.loaded.memory("RECORDS")?;
         let records = (0..count).map(|index| records.read(index)).collect();
         let namespaces = state.namespaces.min(self.room.namespaces) as usize;
         let counts = self.loaded.memory("COUNTS")?;
-        let mut counted: Vec<Counted> = (0..namespaces)
+        let counted = (0..namespaces)
             .map(|index| {
                 let counts: NetnsCounts = counts.read(index);
                 Counted {
@@ -160,19 +254,12 @@ impl Walk {
                 }
             })
             .collect();
+        let count = state.shared.min(self.room.shared) as usize;
         let shared = self.loaded.memory("SHARED")?;
-        let mut met = HashSet::new();
-        for index in 0..state.shared.min(self.room.shared) as usize {
-            let socket: SharedSocket = shared.read(index);
-            if met.insert(socket.sock)
-                && let Some(counted) = counted.get_mut(socket.netns_index as usize)
-            {
-                counted.states[socket.state as usize & 15] += 1;
-            }
-        }
-        Ok(Walked {
+        Ok(Part {
             records,
             counted,
+            shared: (0..count).map(|index| shared.read(index)).collect(),
             incomplete: !finished || self.room.enough_for(state).is_some(),
         })
     }

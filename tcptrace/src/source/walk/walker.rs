@@ -12,6 +12,7 @@ use crate::{
         machine::{clock::tick_ns, restrictions::in_initial_pid_namespace},
         walk::{
             convert::Meaning,
+            count,
             hidden::Hidden,
             messages::Messages,
             object::{self, Room, WalkProgram},
@@ -120,7 +121,7 @@ impl KernelWalk {
     /// # Errors
     /// When the kernel refuses.
     pub fn run(&mut self, unix: bool) -> io::Result<Walked> {
-        self.walk.run(unix)
+        self.walk.run(unix, count::allocated())
     }
 
     /// The holders of sockets that are in no table of descriptors.
