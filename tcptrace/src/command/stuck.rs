@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write as _},
+    mem,
     time::Instant,
 };
 
@@ -49,6 +50,8 @@ fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<()> {
     let look = live.look().context("looking at the machine")?;
     let snapshot = snapshot(look, &mut Tracker::new(watched.state), watched);
     screens::of_stuck(&request.show, false).show(&snapshot)?;
+    // The process ends now: giving back its memory piece by piece would take longer than the walk.
+    mem::forget((live, snapshot));
     Ok(())
 }
 

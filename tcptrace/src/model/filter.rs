@@ -147,7 +147,7 @@ mod tests {
 
     /// Cookies of the sockets that pass.
     fn passing(filter: &Filter) -> Vec<u64> {
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut busy_look());
         let passing = sockets.iter().filter(|socket| filter.passes(socket));
         passing
             .filter_map(|socket| socket.identity.cookie)

@@ -92,7 +92,7 @@ pub struct Holder {
     /// How it holds the socket.
     pub via: Via,
     /// The process's name as the kernel has it: not yet fit for a terminal.
-    pub comm: String,
+    pub comm: Arc<str>,
 }
 
 /// The listener at which a socket waits to be accepted.

@@ -67,7 +67,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
             pids,
             lost_ns,
         };
-        let sockets = Tracker::new(state).sockets(&look).into_iter();
+        let sockets = Tracker::new(state).sockets(&mut look).into_iter();
         let mut open: Vec<_> = sockets
             .filter_map(|socket| judge.still_open(socket, &look))
             .collect();

@@ -18,8 +18,8 @@ use crate::{
 /// What is known about one socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Earlier {
-    /// Its last listing.
-    pub listed: Listed,
+    /// The state that it was in at its last listing.
+    pub state: TcpState,
     /// The latest moment at which it can have entered its state, in ns of `CLOCK_MONOTONIC`: the
     /// earliest one from all listings.
     pub at_latest_ns: u64,
@@ -60,7 +60,7 @@ impl Before {
         let waiting: Vec<_> = waits_at(&facts);
         for (socket, waits_at) in facts.listed.into_iter().zip(waiting) {
             let cookie = socket.cookie;
-            before.list(socket);
+            before.list(&socket);
             if let Some(earlier) = cookie.and_then(|cookie| before.by_cookie.get_mut(&cookie)) {
                 earlier.waits_at = waits_at.map(Box::new);
             }
@@ -70,21 +70,21 @@ impl Before {
 
     /// Adds a listed socket; returns the latest moment at which it can have entered its state, and
     /// whether it is new. Traffic on a socket makes its bound worse, so the best bound is kept.
-    pub fn list(&mut self, listed: Listed) -> (u64, bool) {
-        let bound = at_latest_ns(&listed);
+    pub fn list(&mut self, listed: &Listed) -> (u64, bool) {
+        let bound = at_latest_ns(listed);
         let mut new = Earlier {
             at_latest_ns: bound,
             waits_at: None,
             look: self.look,
-            listed,
+            state: listed.state,
         };
-        let Some(cookie) = new.listed.cookie else {
-            return keep(self.by_place.entry(place(&new.listed)), new);
+        let Some(cookie) = listed.cookie else {
+            return keep(self.by_place.entry(place(listed)), new);
         };
         // It may have had no cookie the last time.
         let nameless = match self.by_place.is_empty() {
             true => None,
-            false => self.by_place.remove(&place(&new.listed)),
+            false => self.by_place.remove(&place(listed)),
         };
         match nameless {
             Some(earlier) => {
@@ -118,7 +118,7 @@ impl Before {
     #[must_use]
     pub fn at_latest_ns(&self, cookie: u64, state: TcpState) -> Option<u64> {
         let earlier = self.get(cookie)?;
-        (earlier.listed.state == state).then_some(earlier.at_latest_ns)
+        (earlier.state == state).then_some(earlier.at_latest_ns)
     }
 
     /// Forgets a socket: from its first transition on, the kernel side follows it.
@@ -200,12 +200,12 @@ mod tests {
     #[test]
     fn a_socket_that_is_given_a_cookie_stays_the_same() {
         let mut before = Before::default();
-        let (first, new) = before.list(socket(None, 60));
+        let (first, new) = before.list(&socket(None, 60));
         assert!(new);
         assert_eq!(before.end_look(), 0);
-        assert_eq!(before.list(socket(Some(7), 3)), (first, false));
+        assert_eq!(before.list(&socket(Some(7), 3)), (first, false));
         assert_eq!(before.end_look(), 0);
-        assert_eq!(before.list(socket(Some(7), 1)), (first, false));
+        assert_eq!(before.list(&socket(Some(7), 1)), (first, false));
         assert_eq!(before.end_look(), 0);
         assert_eq!(before.end_look(), 1);
     }
@@ -213,11 +213,11 @@ mod tests {
     #[test]
     fn another_socket_at_the_same_place_has_another_inode() {
         let mut before = Before::default();
-        before.list(socket(None, 60));
+        before.list(&socket(None, 60));
         before.end_look();
         let mut other = socket(None, 3);
         other.details.inode += 1;
-        assert!(before.list(other).1);
+        assert!(before.list(&other).1);
         assert_eq!(before.end_look(), 1);
     }
 }

@@ -10,14 +10,9 @@ use crate::model::{
 /// Groups `sockets`, the largest group first and then the oldest.
 #[must_use]
 pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
-    let mut groups: HashMap<Key, Vec<&Socket>> = HashMap::new();
+    let mut groups: HashMap<Key<'_>, Vec<&Socket>> = HashMap::new();
     for socket in sockets {
-        let name = |(pid, comm): (u32, &str)| ProcessName {
-            pid,
-            comm: comm.to_owned(),
-        };
-        let owner = socket.process().map(name);
-        let candidates = socket.candidates().into_iter().map(name).collect();
+        let (owner, candidates) = (socket.process(), socket.candidates());
         let port = (socket.identity.role != Role::Server).then_some(socket.identity.remote.port);
         let key = (owner, candidates, socket.identity.remote.address, port);
         groups.entry(key).or_default().push(socket);
@@ -35,14 +30,20 @@ pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
 }
 
 /// What the sockets of a group have in common: the owner or the candidates, and the remote.
-type Key = (Option<ProcessName>, Vec<ProcessName>, IpAddr, Option<u16>);
+type Key<'a> = (Option<Named<'a>>, Vec<Named<'a>>, IpAddr, Option<u16>);
+/// Pid and name.
+type Named<'a> = (u32, &'a str);
 
 fn key_of(group: &Group) -> (&Option<ProcessName>, &[ProcessName], IpAddr, Option<u16>) {
     (&group.owner, &group.candidates, group.remote, group.port)
 }
 
-fn summarize(key: Key, mut members: Vec<&Socket>, now_ns: u64) -> Group {
+fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64) -> Group {
     let (owner, candidates, remote, port) = key;
+    let name = |(pid, comm): Named<'_>| ProcessName {
+        pid,
+        comm: comm.to_owned(),
+    };
     members.sort_by_key(|socket| socket.since.moment_ns());
     let median = members[members.len() / 2];
     let queues = members.iter().filter_map(|socket| socket.details.as_ref());
@@ -51,8 +52,8 @@ fn summarize(key: Key, mut members: Vec<&Socket>, now_ns: u64) -> Group {
         .reduce(|a, b| a + b);
     let cgroup = members[0].cgroup.clone();
     Group {
-        owner,
-        candidates,
+        owner: owner.map(name),
+        candidates: candidates.into_iter().map(name).collect(),
         owner_known: members.iter().all(|socket| socket.holders.is_some()),
         remote,
         port,
@@ -81,7 +82,7 @@ mod tests {
 
     #[test]
     fn clients_group_by_remote_port_and_servers_by_address() {
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut busy_look());
         let groups = group(&sockets, NOW_NS);
         let rows: Vec<_> = groups
             .iter()

@@ -18,10 +18,10 @@ use crate::{
 
 /// The snapshot of a look.
 #[must_use]
-pub fn snapshot(look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
+pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
     let now_ns = look.monotonic_ns;
     let (failed_connects, residue) = dead(&look, watched).unzip();
-    let all = tracker.sockets(&look).into_iter();
+    let all = tracker.sockets(&mut look).into_iter();
     let wanted = all.filter(|socket| watched.filter.passes(socket));
     let (sockets, younger) = by_age(wanted, now_ns, watched);
     Snapshot {

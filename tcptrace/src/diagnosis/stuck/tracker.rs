@@ -1,7 +1,7 @@
 //! From looks to sockets. The tracker only remembers sockets from before the kernel side was
 //! attached, with the best bound on their age so far.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, mem::take, sync::Arc};
 
 use tcptrace_common::TcpState;
 
@@ -58,8 +58,12 @@ impl Tracker {
     }
 
     /// The sockets in the watched state at this look, regardless of age.
-    pub fn sockets(&mut self, look: &Look) -> Vec<Socket> {
-        let sightings = join(look.entered.clone(), look.listed.clone(), &look.coverage);
+    ///
+    /// It takes them out of the look.
+    pub fn sockets(&mut self, look: &mut Look) -> Vec<Socket> {
+        let (entered, listed) = (take(&mut look.entered), take(&mut look.listed));
+        let look = &*look;
+        let sightings = join(entered, listed, &look.coverage);
         let listeners = Listeners::new(&look.listening, &look.waiting);
         let mut doubtful = HashSet::new();
         let sockets = sightings
@@ -99,7 +103,7 @@ impl Tracker {
 
     /// The best bound on when a socket entered the state unseen.
     fn earliest(&mut self, listed: &Listed) -> u64 {
-        let (bound, new) = self.before.list(listed.clone());
+        let (bound, new) = self.before.list(listed);
         self.found += u64::from(new);
         bound
     }
@@ -211,7 +215,7 @@ mod tests {
 
     #[test]
     fn seen_transitions_are_exact_and_others_lower_bounds() {
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut busy_look());
         assert_eq!(sockets.len(), 4);
         assert_eq!(
             by_cookie(&sockets, 2).since,
@@ -225,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_longest_running_holder_comes_first() {
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut busy_look());
         let holders = by_cookie(&sockets, 2).holders.as_ref().expect("asked for");
         let pids: Vec<_> = holders.iter().map(|holder| holder.pid).collect();
         assert_eq!(pids, [4242, 4300]);
@@ -233,7 +237,7 @@ mod tests {
 
     #[test]
     fn nobody_accepted_a_socket_without_inode_and_its_listener_is_named() {
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&busy_look());
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut busy_look());
         let waiting = by_cookie(&sockets, 4);
         assert_eq!(waiting.accepted(), Some(false));
         assert_eq!(waiting.holders.as_deref(), Some(&[][..]));
@@ -244,7 +248,7 @@ mod tests {
 
     #[test]
     fn a_closed_socket_in_a_closing_state_is_not_called_unaccepted() {
-        let mut sockets = Tracker::new(TcpState::LastAck).sockets(&busy_look());
+        let mut sockets = Tracker::new(TcpState::LastAck).sockets(&mut busy_look());
         let waiting = sockets.pop().expect("four sockets");
         assert_eq!(waiting.accepted(), None);
     }
@@ -255,17 +259,17 @@ mod tests {
         let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
         let mut first = look();
         first.listed = vec![socket.clone()];
-        tracker.sockets(&first);
+        tracker.sockets(&mut first);
         // A keepalive probe was answered: the kernel now says 3 s.
         let mut second = look();
         second.listed = vec![Listed {
             last_ack_ns: Some(NOW_NS - 3 * SECOND),
             ..socket
         }];
-        let sockets = tracker.sockets(&second);
+        let sockets = tracker.sockets(&mut second);
         assert_eq!(sockets[0].since, Since::AtLatest(NOW_NS - 60 * SECOND));
         assert_eq!((tracker.found(), tracker.left_unseen()), (1, 0));
-        tracker.sockets(&look());
+        tracker.sockets(&mut look());
         assert_eq!((tracker.found(), tracker.left_unseen()), (1, 1));
     }
 
@@ -279,12 +283,16 @@ mod tests {
         let mut unheld = look();
         unheld.held = Some(Descriptors::default());
         unheld.listed = vec![socket.clone()];
-        let shown = |look: &Look| Tracker::new(TcpState::CloseWait).sockets(look).len();
+        let shown = |look: &Look| {
+            Tracker::new(TcpState::CloseWait)
+                .sockets(&mut look.clone())
+                .len()
+        };
         assert_eq!(shown(&unheld), 0);
         // It is still there.
         let mut again = Tracker::new(TcpState::CloseWait);
-        assert_eq!(again.sockets(&unheld).len(), 0);
-        assert_eq!(again.sockets(&unheld).len(), 1);
+        assert_eq!(again.sockets(&mut unheld.clone()).len(), 0);
+        assert_eq!(again.sockets(&mut unheld.clone()).len(), 1);
         // A single look sees no transitions.
         let mut once = unheld.clone();
         once.tracing.hook = None;
@@ -296,8 +304,8 @@ mod tests {
             listed_ns: NOW_NS,
             ..socket
         }];
-        assert_eq!(tracker.sockets(&earlier).len(), 1);
-        assert_eq!(tracker.sockets(&unheld).len(), 1);
+        assert_eq!(tracker.sockets(&mut earlier).len(), 1);
+        assert_eq!(tracker.sockets(&mut unheld.clone()).len(), 1);
     }
 
     #[test]
@@ -314,7 +322,7 @@ mod tests {
         let socket = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
         look.entered = vec![entered(&socket, 60)];
         look.coverage = crate::model::stuck::look::Coverage::default();
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&look);
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut look);
         assert_eq!(sockets[0].details, None);
         assert_eq!(sockets[0].holders, None);
         assert_eq!(sockets[0].accepted(), None);

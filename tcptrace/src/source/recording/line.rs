@@ -119,7 +119,7 @@ fn still_open(fields: Fields) -> Result<Record, String> {
             via: (holder.via.as_deref())
                 .and_then(Via::from_name)
                 .unwrap_or(Via::Descriptor),
-            comm: holder.comm.clone().unwrap_or_default(),
+            comm: holder.comm.clone().unwrap_or_default().into(),
         };
         holders.iter().map(holder).collect()
     });

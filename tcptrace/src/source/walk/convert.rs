@@ -1,5 +1,7 @@
 //! Converts what the walk writes about sockets to the model's types.
 
+use std::sync::Arc;
+
 use tcptrace_common::{AF_INET, AF_INET6, IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
 
 use crate::{
@@ -53,9 +55,29 @@ fn inode(record: &SocketRecord) -> u32 {
     record.inode as u32
 }
 
+/// The names of processes, each kept once.
+#[derive(Debug, Default)]
+pub struct Names {
+    last: Option<([u64; 2], Arc<str>)>,
+}
+
+impl Names {
+    /// The name in a record: mostly the one of the record before.
+    fn of(&mut self, record: &SocketRecord) -> Arc<str> {
+        match &self.last {
+            Some((words, name)) if *words == record.comm => Arc::clone(name),
+            _ => {
+                let name: Arc<str> = name(record.comm).into();
+                self.last = Some((record.comm, Arc::clone(&name)));
+                name
+            }
+        }
+    }
+}
+
 /// The process and descriptor of a record.
 #[must_use]
-pub fn descriptor(record: &SocketRecord) -> Descriptor {
+pub fn descriptor(record: &SocketRecord, names: &mut Names) -> Descriptor {
     Descriptor {
         inode: record.inode,
         holder: Holder {
@@ -63,7 +85,7 @@ pub fn descriptor(record: &SocketRecord) -> Descriptor {
             tid: Some(record.tid).filter(|tid| *tid != 0),
             fd: Some(record.fd),
             via: Via::Descriptor,
-            comm: name(record.comm),
+            comm: names.of(record),
         },
     }
 }
@@ -272,7 +294,8 @@ mod tests {
         assert_eq!((listed.cookie, listed.sent), (None, None));
         assert_eq!(listed.details.timer, Some(Timer::None));
         assert_eq!(listed.details.keepalive, None);
-        assert_eq!(descriptor(&record()).holder.comm, "java");
+        let held = descriptor(&record(), &mut Names::default());
+        assert_eq!(&*held.holder.comm, "java");
     }
 
     #[test]

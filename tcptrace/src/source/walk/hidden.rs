@@ -67,7 +67,7 @@ fn by_process(process: &Process, inodes: &HashSet<u64>) -> Vec<Descriptor> {
                 tid: None,
                 fd: None,
                 via,
-                comm: process.stat().map(|stat| stat.comm).unwrap_or_default(),
+                comm: (process.stat().map(|stat| stat.comm).unwrap_or_default()).into(),
             },
         }));
     };

@@ -1,7 +1,7 @@
 //! Holders by reading `/proc`: used where no iterator loads, and outside the initial PID namespace,
 //! whose process numbers an iterator would give.
 
-use std::{collections::HashSet, io};
+use std::{collections::HashSet, io, sync::Arc};
 
 use procfs::{
     ProcError,
@@ -76,7 +76,7 @@ impl Found {
                 return;
             }
         };
-        let mut name = None;
+        let mut name: Option<Arc<str>> = None;
         for descriptor in descriptors.flatten() {
             let FDTarget::Socket(inode) = descriptor.target else {
                 continue;
@@ -91,7 +91,7 @@ impl Found {
                     tid: tid.map(i32::cast_unsigned),
                     fd: Some(descriptor.fd.cast_unsigned()),
                     via: Via::Descriptor,
-                    comm: name.get_or_insert_with(comm).clone(),
+                    comm: Arc::clone(name.get_or_insert_with(|| comm().into())),
                 },
             });
         }

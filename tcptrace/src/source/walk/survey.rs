@@ -20,7 +20,8 @@ use crate::{
         diag::ask::{self, Scope},
         machine::netns::{self, Namespace, Namespaces},
         walk::{
-            convert, count,
+            convert::{self, Names},
+            count,
             hidden::Hidden,
             proc,
             walker::{KernelWalk, Walker},
@@ -200,13 +201,14 @@ impl KernelWalk {
             }
         }
         let (mut met, mut dead) = (HashSet::new(), Vec::new());
+        let mut names = Names::default();
         let mut held = Vec::with_capacity(walked.records.len());
         for record in &walked.records {
             if record.family == AF_UNIX {
                 held.extend(self.on_their_way(record, on_their_way));
                 continue;
             }
-            held.push(convert::descriptor(record));
+            held.push(convert::descriptor(record, &mut names));
             if record.protocol == IPPROTO_MPTCP || !met.insert(record.sock) {
                 continue;
             }
@@ -234,7 +236,7 @@ impl KernelWalk {
         let found = self.messages(unix).unwrap_or_default().into_iter();
         let wanted = |inode: &u64| inodes.is_some_and(|inodes| inodes.contains(inode));
         let descriptor = |inode| {
-            let receiver = convert::descriptor(unix);
+            let receiver = convert::descriptor(unix, &mut Names::default());
             let holder = Holder {
                 via: Via::InFlight,
                 ..receiver.holder

@@ -113,11 +113,16 @@ impl Live {
             ),
         };
         // The map first: a socket that is in the map and then not found has left the state.
-        let entered = self.entered()?;
+        let seen = self.tracing()?;
+        let entered = self.entered(&seen)?;
         let survey = self.walker.survey(&self.scope, before)?;
         // A socket that entered meanwhile belongs to the next look.
-        let since = self.entered()?.into_iter();
-        let later: Vec<_> = since.filter(|socket| socket.since_ns > now_ns).collect();
+        let now = self.tracing()?;
+        let mut later = Vec::new();
+        if now.entered != seen.entered {
+            later = self.entered(&now)?;
+            later.retain(|socket| socket.since_ns > now_ns);
+        }
         let Survey {
             mut listed,
             listening,
@@ -162,12 +167,11 @@ impl Live {
         tracing.unwrap_or_else(|| Ok(Tracing::default()))
     }
 
-    fn entered(&self) -> io::Result<Vec<Entered>> {
+    fn entered(&self, tracing: &Tracing) -> io::Result<Vec<Entered>> {
         let Some(kernel) = &self.kernel else {
             return Ok(Vec::new());
         };
         // Walking a million empty buckets takes 4 ms.
-        let tracing = kernel.tracing()?;
         if tracing.entered == tracing.left {
             return Ok(Vec::new());
         }

@@ -74,7 +74,7 @@ fn by_process(residue: &[Residue]) -> String {
     let mut counts: HashMap<Option<(u32, &str)>, usize> = HashMap::new();
     for one in residue {
         let first = one.holders.first();
-        let process = first.map(|holder| (holder.pid, holder.comm.as_str()));
+        let process = first.map(|holder| (holder.pid, &*holder.comm));
         *counts.entry(process).or_default() += 1;
     }
     let mut counts: Vec<_> = counts.into_iter().collect();
