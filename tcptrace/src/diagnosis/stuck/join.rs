@@ -32,14 +32,17 @@ fn tuple(local: Endpoint, remote: Endpoint) -> Tuple {
 ///
 /// An entered socket that should have been listed but was not has left unseen (the kernel may skip
 /// a run of the program) and is dropped. `entered` must have been read before `listed`.
-#[must_use]
-pub fn join(entered: Vec<Entered>, listed: Vec<Listed>, coverage: &Coverage) -> Vec<Sighting> {
-    if entered.is_empty() {
-        return listed.into_iter().map(Sighting::ListedOnly).collect();
-    }
+pub fn join(
+    entered: Vec<Entered>,
+    listed: Vec<Listed>,
+    coverage: &Coverage,
+) -> impl Iterator<Item = Sighting> {
     let (mut by_cookie, mut by_tuple) = (HashMap::new(), HashMap::new());
-    let nameless = entered.iter().any(|socket| socket.cookie.is_none());
-    for (index, socket) in listed.iter().enumerate() {
+    let (any, nameless) = (
+        !entered.is_empty(),
+        entered.iter().any(|socket| socket.cookie.is_none()),
+    );
+    for (index, socket) in listed.iter().enumerate().filter(|_| any) {
         if let Some(cookie) = socket.cookie {
             by_cookie.insert(cookie, index);
         }
@@ -48,7 +51,7 @@ pub fn join(entered: Vec<Entered>, listed: Vec<Listed>, coverage: &Coverage) -> 
             by_tuple.entry(key).or_insert_with(Vec::new).push(index);
         }
     }
-    let mut partners: Vec<Option<Entered>> = vec![None; listed.len()];
+    let mut partners: HashMap<usize, Entered> = HashMap::new();
     let mut alone = Vec::new();
     for socket in entered {
         let found = match socket.cookie {
@@ -56,21 +59,20 @@ pub fn join(entered: Vec<Entered>, listed: Vec<Listed>, coverage: &Coverage) -> 
             None => only_match(&socket, &listed, &by_tuple),
         };
         match found {
-            Some(index) => partners[index] = Some(socket),
+            Some(index) => drop(partners.insert(index, socket)),
             None if ought_to_be_listed(&socket, coverage) => {}
-            None => alone.push(Sighting::EnteredOnly(socket)),
+            None => alone.push(socket),
         }
     }
-    let joined = listed
-        .into_iter()
-        .zip(partners)
-        .map(|(listed, entered)| match entered {
-            Some(entered) => Sighting::Both(entered, listed),
-            None => Sighting::ListedOnly(listed),
-        });
-    let mut sightings: Vec<_> = joined.collect();
-    sightings.append(&mut alone);
-    sightings
+    let joined =
+        listed
+            .into_iter()
+            .enumerate()
+            .map(move |(index, listed)| match partners.remove(&index) {
+                Some(entered) => Sighting::Both(entered, listed),
+                None => Sighting::ListedOnly(listed),
+            });
+    joined.chain(alone.into_iter().map(Sighting::EnteredOnly))
 }
 
 /// The one listed socket with these addresses; `None` if several namespaces have such a socket and
@@ -111,6 +113,10 @@ mod tests {
         listed(cookie, end("10.0.0.1", port), end("10.0.0.2", 80), 60)
     }
 
+    fn joined(entered: Vec<Entered>, listed: Vec<Listed>, coverage: &Coverage) -> Vec<Sighting> {
+        join(entered, listed, coverage).collect()
+    }
+
     fn complete() -> Coverage {
         Coverage {
             complete: [NETNS].into(),
@@ -120,8 +126,8 @@ mod tests {
     #[test]
     fn a_socket_that_both_know_is_listed_once() {
         let (socket, seen) = (one(1), entered(&one(1), 50));
-        let joined = join(vec![seen.clone()], vec![socket.clone()], &complete());
-        assert_eq!(joined, [Sighting::Both(seen, socket)]);
+        let found = joined(vec![seen.clone()], vec![socket.clone()], &complete());
+        assert_eq!(found, [Sighting::Both(seen, socket)]);
     }
 
     #[test]
@@ -133,13 +139,13 @@ mod tests {
             cookie: Some(99),
             ..one(1)
         };
-        let joined = join(
+        let found = joined(
             vec![seen.clone()],
             vec![elsewhere.clone(), one(1)],
             &complete(),
         );
         assert_eq!(
-            joined,
+            found,
             [
                 Sighting::ListedOnly(elsewhere.clone()),
                 Sighting::Both(seen.clone(), one(1))
@@ -148,9 +154,9 @@ mod tests {
         // Two namespaces have the same addresses and the right one is not known: neither socket
         // gets a time.
         seen.netns = None;
-        let joined = join(vec![seen], vec![elsewhere.clone(), one(1)], &complete());
+        let found = joined(vec![seen], vec![elsewhere.clone(), one(1)], &complete());
         assert_eq!(
-            joined,
+            found,
             [
                 Sighting::ListedOnly(elsewhere),
                 Sighting::ListedOnly(one(1))
@@ -161,9 +167,9 @@ mod tests {
     #[test]
     fn what_ought_to_be_listed_and_is_not_has_left() {
         let seen = entered(&one(1), 50);
-        assert_eq!(join(vec![seen.clone()], vec![], &complete()), []);
+        assert_eq!(joined(vec![seen.clone()], vec![], &complete()), []);
         let alone = [Sighting::EnteredOnly(seen.clone())];
-        assert_eq!(join(vec![seen], vec![], &Coverage::default()), alone);
+        assert_eq!(joined(vec![seen], vec![], &Coverage::default()), alone);
     }
 
     #[test]
@@ -176,8 +182,8 @@ mod tests {
             remote: end("::ffff:10.0.0.2", 80),
             ..one(1)
         };
-        let joined = join(vec![seen.clone()], vec![mapped.clone()], &complete());
-        assert_eq!(joined, [Sighting::Both(seen, mapped)]);
+        let found = joined(vec![seen.clone()], vec![mapped.clone()], &complete());
+        assert_eq!(found, [Sighting::Both(seen, mapped)]);
     }
 
     proptest! {
@@ -198,8 +204,8 @@ mod tests {
                     seen
                 })
                 .collect();
-            let joined = join(seen, listed, &complete());
-            let mut out: Vec<u64> = joined
+            let found = joined(seen, listed, &complete());
+            let mut out: Vec<u64> = found
                 .iter()
                 .filter_map(|sighting| match sighting {
                     Sighting::Both(_, socket) | Sighting::ListedOnly(socket) => socket.cookie,

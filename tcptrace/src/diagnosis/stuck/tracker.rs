@@ -63,27 +63,26 @@ impl Tracker {
     pub fn sockets(&mut self, look: &mut Look) -> Vec<Socket> {
         let (entered, listed) = (take(&mut look.entered), take(&mut look.listed));
         let look = &*look;
+        let mut sockets = Vec::with_capacity(listed.len());
         let sightings = join(entered, listed, &look.coverage);
         let listeners = Listeners::new(&look.listening, &look.waiting);
         let mut doubtful = HashSet::new();
-        let sockets = sightings
-            .into_iter()
-            .filter_map(|sighting| match sighting {
-                Sighting::Both(entered, listed) => {
-                    let since = Since::Exact(entered.since_ns);
-                    Some(self.listed(look, &listeners, since, listed, Some(&entered)))
-                }
-                Sighting::ListedOnly(listed) if self.came_and_went(look, &listed) => {
-                    doubtful.insert(place(&listed));
-                    None
-                }
-                Sighting::ListedOnly(listed) => {
-                    let since = Since::AtLatest(self.earliest(&listed));
-                    Some(self.listed(look, &listeners, since, listed, None))
-                }
-                Sighting::EnteredOnly(entered) => Some(self.unlisted(&entered)),
-            })
-            .collect();
+        let shown = sightings.filter_map(|sighting| match sighting {
+            Sighting::Both(entered, listed) => {
+                let since = Since::Exact(entered.since_ns);
+                Some(self.listed(look, &listeners, since, listed, Some(&entered)))
+            }
+            Sighting::ListedOnly(listed) if self.came_and_went(look, &listed) => {
+                doubtful.insert(place(&listed));
+                None
+            }
+            Sighting::ListedOnly(listed) => {
+                let since = Since::AtLatest(self.earliest(&listed));
+                Some(self.listed(look, &listeners, since, listed, None))
+            }
+            Sighting::EnteredOnly(entered) => Some(self.unlisted(&entered)),
+        });
+        sockets.extend(shown);
         self.doubtful = doubtful;
         self.left_unseen += self.before.end_look() as u64;
         sockets

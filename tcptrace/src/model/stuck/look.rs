@@ -161,7 +161,7 @@ impl Descriptors {
     /// another pass.
     #[must_use]
     pub fn new(mut descriptors: Vec<Descriptor>) -> Self {
-        descriptors.sort_by(|a, b| (a.inode, &a.holder).cmp(&(b.inode, &b.holder)));
+        descriptors.sort_unstable_by(|a, b| (a.inode, &a.holder).cmp(&(b.inode, &b.holder)));
         descriptors.dedup();
         Self(descriptors)
     }

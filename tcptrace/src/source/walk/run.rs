@@ -41,8 +41,8 @@ pub struct Counted {
 /// What a walk found.
 #[derive(Debug, Default)]
 pub struct Walked {
-    /// One record for each descriptor of a socket of interest.
-    pub records: Vec<SocketRecord>,
+    /// One record for each descriptor of a socket of interest, by reader.
+    pub records: Vec<Vec<SocketRecord>>,
     /// The sockets of each namespace; a namespace may occur more than once.
     pub counted: Vec<Counted>,
     /// Whether some descriptors were not seen.
@@ -185,11 +185,7 @@ impl Part {
                 counted.states[socket.state as usize & 15] += 1;
             }
         }
-        if walked.records.is_empty() {
-            walked.records = self.records;
-        } else {
-            walked.records.append(&mut self.records);
-        }
+        walked.records.push(self.records);
         walked.counted.append(&mut self.counted);
         walked.incomplete |= self.incomplete;
     }

@@ -202,8 +202,10 @@ impl KernelWalk {
         }
         let (mut met, mut dead) = (HashSet::new(), Vec::new());
         let mut names = Names::default();
-        let mut held = Vec::with_capacity(walked.records.len());
-        for record in &walked.records {
+        let count = walked.records.iter().map(Vec::len).sum();
+        let mut held = Vec::with_capacity(count);
+        survey.listed.reserve(count);
+        for record in walked.records.iter().flatten() {
             if record.family == AF_UNIX {
                 held.extend(self.on_their_way(record, on_their_way));
                 continue;
