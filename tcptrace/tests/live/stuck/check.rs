@@ -30,6 +30,11 @@ pub enum Age {
 /// and the dump that contains the age takes longer.
 const CLOSELY_NS: u64 = 10_000_000;
 
+/// The same on this machine.
+pub fn closely_ns() -> u64 {
+    CLOSELY_NS * u64::from(slowness())
+}
+
 /// Checks that a snapshot shows these sockets and no others, and that everything about them is right.
 pub fn exactly(snapshot: &Snapshot, truths: &[(&[Truth], Age)]) -> Result<()> {
     let mut shown: BTreeMap<(SocketAddr, SocketAddr), &Socket> = BTreeMap::new();
@@ -148,10 +153,7 @@ fn age_right(
             within(since.context("the age is longer than the uptime")?, entered)
         }
         Age::AtLeast => at_least(now, socket.age_ns, entered, short_ns()),
-        Age::AtLeastClosely => {
-            let closely_ns = CLOSELY_NS * u64::from(slowness());
-            at_least(now, socket.age_ns, entered, closely_ns)
-        }
+        Age::AtLeastClosely => at_least(now, socket.age_ns, entered, closely_ns()),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Sockets that their owner leaves in CLOSE_WAIT, before the tool starts and while it watches.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result, ensure};
 use testbed::{Family, Stage, Truth};
 
@@ -161,6 +163,8 @@ fn once(place: Place) -> Result<()> {
         "invented"
     );
     let truths = stuck_for_a_while(&mut stage, Stage::client_leak)?;
+    // Longer than an age may be too low: otherwise 0 would pass.
+    std::thread::sleep(Duration::from_nanos(check::closely_ns()));
     let mut closely = Vec::new();
     for _ in 0..3 {
         let snapshot = Tool::look(place, netns, &[])?;
