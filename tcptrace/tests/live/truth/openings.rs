@@ -115,6 +115,8 @@ fn bound_non_blocking(scene: &mut Scene) -> Result<()> {
 fn refused(scene: &mut Scene) -> Result<()> {
     let address = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 1);
     let connector = Whose::of(scene.stage.client.pid(), How::Connect)?;
+    // Both stay open: otherwise the second may get the port of the first.
+    let mut fds = Vec::new();
     for blocking in [true, false] {
         let mut socket = open(&mut scene.stage.client, address, true)?;
         let fd = socket.fd;
@@ -131,8 +133,9 @@ fn refused(scene: &mut Scene) -> Result<()> {
         let history = History::client("refused", &socket, &connector);
         let history = history.called("SYN_SENT", span, connector.pid);
         scene.told.push(history.then("CLOSE", span));
-        scene.stage.client.tell(&Order::Close { fds: vec![fd] })?;
+        fds.push(fd);
     }
+    scene.stage.client.tell(&Order::Close { fds })?;
     Ok(())
 }
 
