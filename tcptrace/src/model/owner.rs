@@ -41,6 +41,19 @@ pub struct Process {
     pub started_ns: Option<u64>,
 }
 
+impl Process {
+    /// A process of which only a look at open descriptors tells: no thread and no start.
+    #[must_use]
+    pub fn named((pid, comm): (u32, &str)) -> Self {
+        Self {
+            pid,
+            tid: None,
+            comm: comm.into(),
+            started_ns: None,
+        }
+    }
+}
+
 /// The owner of a socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {

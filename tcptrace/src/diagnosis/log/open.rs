@@ -156,15 +156,10 @@ impl Judge<'_> {
 
 /// The process that has it open, or the one that has the listener open at which it waits.
 fn by_descriptor(socket: &Socket) -> Option<Owner> {
-    let (pid, comm) = socket.process()?;
+    let process = Process::named(socket.process()?);
     let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
     Some(Owner {
-        process: Process {
-            pid,
-            tid: None,
-            comm: comm.into(),
-            started_ns: None,
-        },
+        process,
         known_by: if held { KnownBy::Fd } else { KnownBy::Listener },
         cgroup: socket.cgroup.clone(),
     })

@@ -170,14 +170,9 @@ fn waits_at(facts: &BeforeStart) -> Vec<Option<Owner>> {
         }
         let held = facts.descriptors.as_ref()?;
         let listener = listeners.listener(socket, Some(held), |_| {})?;
-        let (pid, comm) = only_process(listener.holders.as_deref()?)?;
+        let process = Process::named(only_process(listener.holders.as_deref()?)?);
         Some(Owner {
-            process: Process {
-                pid,
-                tid: None,
-                comm: comm.into(),
-                started_ns: None,
-            },
+            process,
             known_by: KnownBy::Listener,
             cgroup: None,
         })

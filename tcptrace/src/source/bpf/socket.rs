@@ -12,7 +12,7 @@ use crate::model::{
 /// The socket in the model's type; `None` for a family that TCP does not run on.
 #[must_use]
 pub fn entered(socket: &WatchedSocket) -> Option<Entered> {
-    let family = family(socket)?;
+    let family = family(socket.family)?;
     let some = |number: u32| Some(number).filter(|number| *number != 0);
     let read = socket.flags & WatchedSocket::SOCK_READ != 0;
     Some(Entered {
@@ -27,10 +27,10 @@ pub fn entered(socket: &WatchedSocket) -> Option<Entered> {
     })
 }
 
-/// The socket's family.
+/// The address family with this number; `None` for one that TCP does not run on.
 #[must_use]
-pub fn family(socket: &WatchedSocket) -> Option<Family> {
-    match socket.family {
+pub fn family(number: u16) -> Option<Family> {
+    match number {
         AF_INET => Some(Family::Ipv4),
         AF_INET6 => Some(Family::Ipv6),
         _ => None,

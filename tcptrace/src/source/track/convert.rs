@@ -74,7 +74,7 @@ pub fn transition(
 
 /// Which socket it is; `None` for a family that TCP does not run on.
 fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
-    let family = socket::family(raw)?;
+    let family = socket::family(raw.family)?;
     Some(Identity {
         protocol: if protocol == IPPROTO_MPTCP {
             Protocol::Mptcp

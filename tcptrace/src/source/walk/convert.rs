@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcptrace_common::{AF_INET, AF_INET6, IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
+use tcptrace_common::{IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
 
 use crate::{
     model::{
@@ -10,7 +10,7 @@ use crate::{
         socket::{Details, Endpoint, Family, Timer},
         stuck::look::{DeadSocket, Descriptor, Listed, Listening, Sent, Waiting},
     },
-    source::bpf::socket::endpoint,
+    source::bpf::socket::{endpoint, family},
 };
 
 /// `icsk_pending` of `include/net/inet_connection_sock.h`.
@@ -28,14 +28,6 @@ pub struct Meaning {
     pub tcp: TcpOffsets,
     /// The kernel's tick, in ns.
     pub tick_ns: u64,
-}
-
-fn family(record: &SocketRecord) -> Option<Family> {
-    match record.family {
-        AF_INET => Some(Family::Ipv4),
-        AF_INET6 => Some(Family::Ipv6),
-        _ => None,
-    }
 }
 
 fn ends(record: &SocketRecord, family: Family) -> (Endpoint, Endpoint) {
@@ -103,7 +95,7 @@ impl Meaning {
     /// The connection in a record.
     #[must_use]
     pub fn listed(&self, record: &SocketRecord) -> Option<Listed> {
-        let family = family(record)?;
+        let family = family(record.family)?;
         let (local, remote) = ends(record, family);
         Some(Listed {
             netns: record.netns,
@@ -139,7 +131,7 @@ impl Meaning {
     /// The listener in a record.
     #[must_use]
     pub fn listening(&self, record: &SocketRecord) -> Option<Listening> {
-        let (local, _) = ends(record, family(record)?);
+        let (local, _) = ends(record, family(record.family)?);
         Some(Listening {
             netns: record.netns,
             interface: record.bound_interface,
@@ -155,7 +147,7 @@ impl Meaning {
     /// The connection in the queue of the listener with this inode.
     #[must_use]
     pub fn waiting(&self, record: &SocketRecord, listener: u64) -> Option<Waiting> {
-        let (local, remote) = ends(record, family(record)?);
+        let (local, remote) = ends(record, family(record.family)?);
         Some(Waiting {
             listener: u32::try_from(listener).ok()?,
             netns: record.netns,
@@ -177,7 +169,7 @@ impl Meaning {
         if record.remote_port == 0 || record.protocol != IPPROTO_TCP {
             return None;
         }
-        let family = family(record)?;
+        let family = family(record.family)?;
         let (local, remote) = ends(record, family);
         Some(DeadSocket {
             inode: inode(record),
@@ -255,6 +247,8 @@ fn beyond(later: u32, earlier: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use tcptrace_common::AF_INET;
+
     use super::*;
 
     fn meaning() -> Meaning {
