@@ -1,7 +1,7 @@
 //! Standard output for items that are shown immediately: looks and reports. On a terminal, a live
 //! look is redrawn in place.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 
 use crate::{
     sink::lines::heading_line,
@@ -43,24 +43,27 @@ impl<T: ?Sized> Screen<T> {
             width: size.map(|(width, _)| width.0.into()),
             height: size.filter(|_| redrawn).map(|(_, height)| height.0.into()),
         };
-        let text = self.text(item, &page, redrawn);
-        self.write(&text)
+        self.print(|screen, out| screen.write(item, &page, redrawn, out))
     }
 
-    /// The item with what separates it from the one before.
-    fn text(&mut self, item: &T, page: &Page, redrawn: bool) -> Vec<u8> {
+    /// Writes the item with what separates it from the one before.
+    fn write(
+        &mut self,
+        item: &T,
+        page: &Page,
+        redrawn: bool,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let first = std::mem::replace(&mut self.first, false);
-        let mut text = Vec::new();
         if redrawn {
-            text.extend_from_slice(REDRAW);
+            out.write_all(REDRAW)?;
         } else if !self.view.is_for_programs() && !first {
-            text.push(b'\n');
+            out.write_all(b"\n")?;
         }
         if first || redrawn {
-            text.extend_from_slice(&heading_line(&*self.view));
+            out.write_all(&heading_line(&*self.view))?;
         }
-        self.view.show(item, page, &mut text);
-        text
+        self.view.write(item, page, out)
     }
 
     /// Prints the summary at the end: below the output, or on standard error if the output is for
@@ -72,18 +75,21 @@ impl<T: ?Sized> Screen<T> {
         if self.view.is_for_programs() {
             return writeln!(io::stderr(), "{summary}");
         }
-        self.write(format!("\n{summary}\n").as_bytes())
+        self.print(|_, out| write!(out, "\n{summary}\n"))
     }
 
-    fn write(&self, text: &[u8]) -> io::Result<()> {
+    fn print(
+        &mut self,
+        write: impl FnOnce(&mut Self, &mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
         if self.view.is_for_programs() {
             let mut out = io::stdout().lock();
-            out.write_all(text)?;
+            write(self, &mut out)?;
             return out.flush();
         }
         // Drops colours if they are not wanted: no terminal, NO_COLOR, TERM=dumb.
         let mut out = anstream::stdout().lock();
-        out.write_all(text)?;
+        write(self, &mut out)?;
         out.flush()
     }
 }
@@ -112,11 +118,13 @@ mod tests {
 
     fn shown(for_programs: bool, redrawn: bool) -> String {
         let mut screen = Screen::new(Box::new(Numbers { for_programs }), true);
-        let texts = [1, 2].map(|item| screen.text(&item, &Page::UNLIMITED, redrawn));
+        let mut text = Vec::new();
+        for item in [1, 2] {
+            let written = screen.write(&item, &Page::UNLIMITED, redrawn, &mut text);
+            written.expect("memory takes it");
+        }
         let redraw = str::from_utf8(REDRAW).expect("ASCII");
-        String::from_utf8(texts.concat())
-            .expect("ASCII")
-            .replace(redraw, "^")
+        String::from_utf8(text).expect("ASCII").replace(redraw, "^")
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Views: each turns results into one kind of output. They do not write anything or query the
 //! terminal; the sinks do. A new output needs a file here and an arm in its folder's `choose`.
 
+use std::io::{self, Write};
+
 pub mod doctor;
 pub mod hist;
 pub mod log;
@@ -12,6 +14,16 @@ pub mod stuck;
 pub trait View<T: ?Sized> {
     /// Appends the output for `item`: whole lines, each with its line end.
     fn show(&mut self, item: &T, page: &Page, out: &mut Vec<u8>);
+
+    /// Writes what [`show`](Self::show) appends, piece by piece if it is large.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn write(&mut self, item: &T, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+        let mut text = Vec::new();
+        self.show(item, page, &mut text);
+        out.write_all(&text)
+    }
 
     /// A line that comes first at every beginning of the output, without its line end. It is the
     /// sink that writes it.

@@ -61,6 +61,14 @@ impl Loaded {
     pub fn memory(&mut self, name: &str) -> io::Result<&mut Mapping> {
         (self.memory.get_mut(name)).ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    /// Takes the memory of that map out: it may be read while other maps are written.
+    ///
+    /// # Errors
+    /// As [`Self::memory`].
+    pub fn take_memory(&mut self, name: &str) -> io::Result<Mapping> {
+        (self.memory.remove(name)).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
 }
 
 /// An object with its maps, before the settings are known.

@@ -13,6 +13,7 @@ use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, WalkState};
 
 use crate::source::{
     bpf::{
+        mapping::Mapping,
         single::{Loaded, Prepared},
         syscall,
         types::WalkTypes,
@@ -41,8 +42,9 @@ pub struct Counted {
 /// What a walk found.
 #[derive(Debug, Default)]
 pub struct Walked {
-    /// One record for each descriptor of a socket of interest, by reader.
-    pub records: Vec<Vec<SocketRecord>>,
+    /// How many records there are, one for each descriptor of a socket of interest: see
+    /// [`Walk::record`].
+    pub records: usize,
     /// The sockets of each namespace; a namespace may occur more than once.
     pub counted: Vec<Counted>,
     /// Whether some descriptors were not seen.
@@ -68,14 +70,17 @@ struct Reader {
     share: Share,
     room: Room,
     loaded: Loaded,
+    records: Mapping,
     link: OwnedFd,
     /// How many walks there were.
     walks: u64,
+    /// How many records the last one wrote.
+    found: usize,
 }
 
 impl Walk {
     /// Loads and attaches it; `prepared`, for [`Room::USUAL`], and the types may have been made side by
-    /// side.
+    /// side. `expected`: about how many sockets there are.
     ///
     /// # Errors
     /// When the kernel refuses.
@@ -84,34 +89,30 @@ impl Walk {
         prepared: Prepared<'_>,
         types: WalkTypes,
         watched_states: u32,
+        expected: u64,
     ) -> io::Result<Self> {
         let what = What {
             program,
             types,
             watched_states,
         };
-        let reader = what.reader(prepared, Room::USUAL, Share::WHOLE)?;
-        Ok(Self {
-            what,
-            readers: vec![reader],
-        })
+        let readers = Vec::new();
+        let mut walk = Self { what, readers };
+        walk.share(expected);
+        if walk.readers.is_empty() {
+            let reader = walk.what.reader(prepared, Room::USUAL, Share::WHOLE)?;
+            walk.readers.push(reader);
+        }
+        Ok(walk)
     }
 
     /// Walks over the descriptors of all processes; with `unix`, Unix sockets in which descriptors wait
-    /// are found, too. `expected`: about how many sockets there are.
+    /// are found, too. `expected` as before.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn run(&mut self, unix: bool, expected: u64) -> io::Result<Walked> {
-        if expected >= MANY && self.readers.len() == 1 && self.what.program == WalkProgram::Tasks {
-            let shares = [0, 1].map(|reader| Share { reader, readers: 2 });
-            let what = &self.what;
-            let load = |share| what.reader(what.prepare(Room::USUAL)?, Room::USUAL, share);
-            // One reader is enough, if there is no second one.
-            if let Ok(readers) = side_by_side(shares, load) {
-                self.readers = readers;
-            }
-        }
+        self.share(expected);
         let what = &self.what;
         let read = |reader: &mut Reader| reader.run(what, unix);
         let parts = side_by_side(self.readers.iter_mut(), read)?;
@@ -121,6 +122,33 @@ impl Walk {
             part.add_to(&mut walked, &mut met);
         }
         Ok(walked)
+    }
+
+    /// Lets two readers share the descriptors, if so many sockets are worth it.
+    fn share(&mut self, expected: u64) {
+        if expected < MANY || self.readers.len() > 1 || self.what.program != WalkProgram::Tasks {
+            return;
+        }
+        let shares = [0, 1].map(|reader| Share { reader, readers: 2 });
+        let what = &self.what;
+        let load = |share| what.reader(what.prepare(Room::USUAL)?, Room::USUAL, share);
+        // One reader is enough, if there is no second one.
+        if let Ok(readers) = side_by_side(shares, load) {
+            self.readers = readers;
+        }
+    }
+
+    /// A record of the last walk; `None` beyond the last one. They are read where they are: a copy of
+    /// all of them would need as much memory again.
+    #[must_use]
+    pub fn record(&self, mut index: usize) -> Option<SocketRecord> {
+        for reader in &self.readers {
+            if index < reader.found {
+                return Some(reader.records.read(index));
+            }
+            index -= reader.found;
+        }
+        None
     }
 
     /// The kernel's types.
@@ -155,21 +183,24 @@ impl What {
 
     fn reader(&self, prepared: Prepared<'_>, room: Room, share: Share) -> io::Result<Reader> {
         let (program, states) = (self.program, self.watched_states);
-        let loaded = object::load(program, prepared, &self.types, states, room, share)?;
+        let mut loaded = object::load(program, prepared, &self.types, states, room, share)?;
+        let records = loaded.take_memory("RECORDS")?;
         let link = syscall::link_iterator(loaded.program.as_fd())?;
         Ok(Reader {
             share,
             room,
             loaded,
+            records,
             link,
             walks: 0,
+            found: 0,
         })
     }
 }
 
 /// What one reader found.
 struct Part {
-    records: Vec<SocketRecord>,
+    records: usize,
     counted: Vec<Counted>,
     shared: Vec<SharedSocket>,
     incomplete: bool,
@@ -185,7 +216,7 @@ impl Part {
                 counted.states[socket.state as usize & 15] += 1;
             }
         }
-        walked.records.push(self.records);
+        walked.records += self.records;
         walked.counted.append(&mut self.counted);
         walked.incomplete |= self.incomplete;
     }
@@ -236,9 +267,7 @@ impl Reader {
     }
 
     fn read(&mut self, state: &WalkState, finished: bool) -> io::Result<Part> {
-        let count = state.records.min(self.room.records) as usize;
-        let records = self.loaded.memory("RECORDS")?;
-        let records = (0..count).map(|index| records.read(index)).collect();
+        self.found = state.records.min(self.room.records) as usize;
         let namespaces = state.namespaces.min(self.room.namespaces) as usize;
         let counts = self.loaded.memory("COUNTS")?;
         let counted = (0..namespaces)
@@ -253,7 +282,7 @@ impl Reader {
         let count = state.shared.min(self.room.shared) as usize;
         let shared = self.loaded.memory("SHARED")?;
         Ok(Part {
-            records,
+            records: self.found,
             counted,
             shared: (0..count).map(|index| shared.read(index)).collect(),
             incomplete: !finished || self.room.enough_for(state).is_some(),

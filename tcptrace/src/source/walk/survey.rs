@@ -202,10 +202,12 @@ impl KernelWalk {
         }
         let (mut met, mut dead) = (HashSet::new(), Vec::new());
         let mut names = Names::default();
-        let count = walked.records.iter().map(Vec::len).sum();
-        let mut held = Vec::with_capacity(count);
-        survey.listed.reserve(count);
-        for record in walked.records.iter().flatten() {
+        let mut held = Vec::with_capacity(walked.records);
+        survey.listed.reserve(walked.records);
+        for index in 0..walked.records {
+            let Some(record) = &self.record(index) else {
+                break;
+            };
             if record.family == AF_UNIX {
                 held.extend(self.on_their_way(record, on_their_way));
                 continue;

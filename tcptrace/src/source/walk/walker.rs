@@ -112,7 +112,8 @@ fn load_one(program: WalkProgram, states: u32) -> Result<Walk, String> {
         (prepared.unwrap_or_else(|panic| resume_unwind(panic)), types)
     });
     let prepared = prepared.map_err(|error| error.to_string())?;
-    Walk::load(program, prepared, types?, states).map_err(|error| error.to_string())
+    let expected = count::allocated();
+    Walk::load(program, prepared, types?, states, expected).map_err(|error| error.to_string())
 }
 
 impl KernelWalk {
@@ -122,6 +123,12 @@ impl KernelWalk {
     /// When the kernel refuses.
     pub fn run(&mut self, unix: bool) -> io::Result<Walked> {
         self.walk.run(unix, count::allocated())
+    }
+
+    /// A record of that walk; `None` beyond the last one.
+    #[must_use]
+    pub fn record(&self, index: usize) -> Option<SocketRecord> {
+        self.walk.record(index)
     }
 
     /// The holders of sockets that are in no table of descriptors.

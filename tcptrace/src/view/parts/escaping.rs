@@ -14,6 +14,12 @@ impl Formatter for Escaping {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
+        // No early exit, so that the compiler checks many bytes at a time. A control is DEL, or the
+        // second byte of two.
+        let plain = |byte: u8| byte < 0x7f;
+        if fragment.bytes().fold(true, |all, byte| all & plain(byte)) {
+            return CompactFormatter.write_string_fragment(writer, fragment);
+        }
         let mut rest = fragment;
         while let Some(at) = rest.find(char::is_control) {
             CompactFormatter.write_string_fragment(writer, &rest[..at])?;
@@ -28,10 +34,18 @@ impl Formatter for Escaping {
 
 /// Appends the record as one line of JSON, with its end.
 pub fn line(out: &mut Vec<u8>, record: &impl Serialize) {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping);
     // Writing to memory does not fail, and the views only use strings as keys.
-    let _ = record.serialize(&mut serializer);
-    out.push(b'\n');
+    let _ = write_line(out, record);
+}
+
+/// Writes the record as one line of JSON, with its end.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_line(out: &mut (impl Write + ?Sized), record: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Escaping);
+    record.serialize(&mut serializer)?;
+    out.write_all(b"\n")
 }
 
 /// Appends the text with its quotes. Nearly all text needs no escape and is copied at once.

@@ -1,5 +1,7 @@
 //! JSON Lines, as `docs/json.md` describes them.
 
+use std::io::{self, BufWriter, Write};
+
 use serde::{Serialize, Serializer};
 
 use crate::{
@@ -24,6 +26,9 @@ use crate::{
     },
 };
 
+/// Bytes written at once: as many as a pipe holds.
+const AT_ONCE: usize = 64 * 1024;
+
 /// One line per snapshot.
 pub struct Json {
     limit: usize,
@@ -44,6 +49,13 @@ impl View<Snapshot> for Json {
         escaping::line(out, &SnapshotRecord::new(snapshot, self.limit));
     }
 
+    /// Piece by piece: the line of 43 000 sockets has 25 MB.
+    fn write(&mut self, snapshot: &Snapshot, _: &Page, out: &mut dyn Write) -> io::Result<()> {
+        let mut out = BufWriter::with_capacity(AT_ONCE, out);
+        escaping::write_line(&mut out, &SnapshotRecord::new(snapshot, self.limit))?;
+        out.flush()
+    }
+
     fn is_for_programs(&self) -> bool {
         true
     }
@@ -55,7 +67,7 @@ struct SnapshotRecord<'a> {
     time: Option<String>,
     monotonic_ns: Option<u64>,
     watched: WatchedRecord,
-    sockets: Vec<SocketRecord<'a>>,
+    sockets: Sockets<'a>,
     younger: usize,
     groups: Vec<GroupRecord<'a>>,
     residue: Option<Vec<ResidueRecord<'a>>>,
@@ -69,6 +81,19 @@ struct SnapshotRecord<'a> {
 struct WatchedRecord {
     state: &'static str,
     older_than_ns: u64,
+}
+
+/// The first sockets of a snapshot, each made into a record when it is written.
+struct Sockets<'a> {
+    snapshot: &'a Snapshot,
+    limit: usize,
+}
+
+impl Serialize for Sockets<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let shown = self.snapshot.sockets.iter().take(self.limit);
+        out.collect_seq(shown.map(|socket| socket_record(socket, self.snapshot)))
+    }
 }
 
 #[derive(Serialize)]
@@ -183,7 +208,6 @@ fn display<T: std::fmt::Display, S: Serializer>(value: &T, out: S) -> Result<S::
 
 impl<'a> SnapshotRecord<'a> {
     fn new(snapshot: &'a Snapshot, limit: usize) -> Self {
-        let sockets = snapshot.sockets.iter().take(limit);
         let groups = snapshot.groups.iter();
         Self {
             schema: "tcptrace.stuck/1",
@@ -193,9 +217,7 @@ impl<'a> SnapshotRecord<'a> {
                 state: snapshot.watched.state.name(),
                 older_than_ns: snapshot.watched.older_than_ns,
             },
-            sockets: sockets
-                .map(|socket| socket_record(socket, snapshot))
-                .collect(),
+            sockets: Sockets { snapshot, limit },
             younger: snapshot.younger,
             groups: groups.map(|group| group_record(group, snapshot)).collect(),
             residue: residue_records(snapshot.residue.as_deref()),
