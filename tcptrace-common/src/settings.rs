@@ -105,7 +105,15 @@ pub struct SockOffsets {
     pub sk_socket: u32,
     pub inet_sport: u32,
     pub tsq_node: u32,
-    pub reserved: u32,
+    /// Of a subflow of MPTCP. All four are 0 where the kernel lacks one.
+    pub icsk_ulp_ops: u32,
+    pub icsk_ulp_data: u32,
+    /// Of `struct tcp_ulp_ops`: `name`.
+    pub ulp_name: u32,
+    /// Of `struct mptcp_subflow_context`: `conn`.
+    pub subflow_conn: u32,
+    /// Of `struct mptcp_sock`: `first`, or 0.
+    pub mptcp_first: u32,
 }
 
 /// Byte offsets of members on the way from `struct task_struct` to `struct sock`.

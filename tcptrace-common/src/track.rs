@@ -47,7 +47,7 @@ pub struct TrackedSocket {
     pub socket: WatchedSocket,
     /// The [`TcpState`](crate::TcpState) that it is in.
     pub state: u32,
-    /// [`Self::BEFORE`] and [`Self::HELD_BACK`].
+    /// [`Self::BEFORE`], [`Self::HELD_BACK`] and [`Self::SUBFLOW`].
     pub flags: u32,
     /// The state that it left by the transition that is held back.
     pub held_from: u32,
@@ -78,6 +78,9 @@ impl TrackedSocket {
     pub const BEFORE: u32 = 1;
     /// Its first transition has not been reported yet, because its addresses were not known.
     pub const HELD_BACK: u32 = 2;
+    /// It listens as the subflow of an MPTCP listener: it is only followed so that those who come in
+    /// find their listener's owner.
+    pub const SUBFLOW: u32 = 4;
 
     /// The valid owner.
     #[inline(always)]

@@ -10,6 +10,9 @@ use crate::{SockOffsets, TaskOffsets};
 pub struct SocketRecord {
     /// Address of its `struct sock`: tells sockets apart within one walk.
     pub sock: u64,
+    /// Of an MPTCP connection: the address of its first subflow, or 0. What follows about queues and
+    /// times is the subflow's, unless it says otherwise.
+    pub subflow: u64,
     /// The cookie, or 0 if nothing has asked the kernel for it yet.
     pub cookie: u64,
     /// Inode number, as in `socket:[…]`; 0 for a socket that no process has accepted.
@@ -25,7 +28,7 @@ pub struct SocketRecord {
     pub local: [u64; 2],
     /// Remote address in the common form.
     pub remote: [u64; 2],
-    /// Bytes received from the peer.
+    /// Bytes received from the peer; of MPTCP the connection's.
     pub bytes_received: u64,
     /// Sequence numbers that the peer has acknowledged: a SYN that this end sent counts, too.
     pub bytes_acked: u64,
@@ -49,7 +52,8 @@ pub struct SocketRecord {
     pub bound_interface: u32,
     /// The user that created it.
     pub uid: u32,
-    /// The next sequence number expected from the peer.
+    /// The next sequence number expected from the peer. This and the other numbers except `snd_nxt` are
+    /// those of the connection, of MPTCP their lower halves.
     pub rcv_nxt: u32,
     /// The next sequence number that the process will read.
     pub copied_seq: u32,
@@ -87,8 +91,10 @@ pub struct SocketRecord {
     pub pending: u8,
     /// 1 if the keepalive timer runs.
     pub keepalive_timer: u8,
-    /// Padding.
-    pub reserved: [u8; 2],
+    /// Of MPTCP: how many subflows there are.
+    pub subflows: u8,
+    /// Of MPTCP: 1 if the peer connected.
+    pub server_side: u8,
 }
 
 impl SocketRecord {
@@ -122,8 +128,12 @@ pub struct SharedSocket {
 pub struct NetnsCounts {
     /// The namespace's inode number.
     pub netns: u32,
-    /// Padding.
-    pub reserved: u32,
+    /// A process that has one of its sockets open.
+    pub pid: u32,
+    /// The thread, if it has a table of descriptors of its own; otherwise 0.
+    pub tid: u32,
+    /// The socket's descriptor.
+    pub fd: u32,
     /// By the state's number.
     pub states: [u32; 16],
 }
@@ -299,6 +309,15 @@ pub struct TcpOffsets {
     pub skb_descriptors: u32,
     pub scm_count: u32,
     pub scm_files: u32,
+    /// Of `struct mptcp_sock`.
+    pub mptcp_server_side: u32,
+    pub mptcp_extra_subflows: u32,
+    pub mptcp_bytes_received: u32,
+    pub mptcp_bytes_consumed: u32,
+    pub mptcp_write_seq: u32,
+    pub mptcp_snd_una: u32,
+    /// How many requests for connections a listener has: half-open connections.
+    pub icsk_queue_length: u32,
     pub reserved: u32,
 }
 
@@ -306,9 +325,9 @@ pub struct TcpOffsets {
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for WalkSettings {}
 
-const _: () = assert!(size_of::<SocketRecord>() == 6 * 8 + 4 * 8 + 5 * 8 + 2 * 8 + 16 * 4 + 16);
+const _: () = assert!(size_of::<SocketRecord>() == 7 * 8 + 4 * 8 + 5 * 8 + 2 * 8 + 16 * 4 + 16);
 const _: () = assert!(size_of::<SharedSocket>() == 16);
-const _: () = assert!(size_of::<NetnsCounts>() == 72);
+const _: () = assert!(size_of::<NetnsCounts>() == 80);
 const _: () = assert!(size_of::<WalkState>() == 56);
 const _: () = assert!(size_of::<QueueStep>() == 32 + size_of::<SocketRecord>());
 const _: () = assert!(

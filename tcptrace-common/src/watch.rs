@@ -7,7 +7,8 @@
 pub struct WatchedSocket {
     /// When it entered the state, in ns of `CLOCK_MONOTONIC`.
     pub since_ns: u64,
-    /// The socket cookie (`SO_COOKIE`); 0 if the kernel does not let tracing programs read it.
+    /// The socket cookie (`SO_COOKIE`); 0 if the kernel does not let tracing programs read it, and for
+    /// MPTCP.
     pub cookie: u64,
     /// Inode number of its network namespace; 0 without BTF.
     pub netns: u32,
@@ -19,7 +20,7 @@ pub struct WatchedSocket {
     pub local_port: u16,
     /// Remote port in host order.
     pub remote_port: u16,
-    /// Flags: [`Self::SOCK_READ`] and [`Self::FROM_LISTENER`].
+    /// Flags: [`Self::SOCK_READ`], [`Self::FROM_LISTENER`] and [`Self::MPTCP`].
     pub flags: u16,
     /// Local address in network order; an IPv4 address in its v4-mapped form.
     pub local: [u64; 2],
@@ -32,6 +33,9 @@ impl WatchedSocket {
     pub const SOCK_READ: u16 = 1;
     /// It came from a listener, whose backlog it keeps (`sk_max_ack_backlog`).
     pub const FROM_LISTENER: u16 = 2;
+    /// It is an MPTCP connection. It has no cookie here: the kernel gives all connections of a listener
+    /// the listener's (`mptcp_sk_clone_init`, `net/mptcp/protocol.c`).
+    pub const MPTCP: u16 = 4;
 }
 
 /// What happened since the programs were attached, one copy for each CPU.

@@ -1,18 +1,12 @@
 //! Which sockets are kept. Unused parts of the filter cost nothing, because the verifier removes
 //! them.
 
-use tcptrace_common::{IPPROTO_TCP, MAX_PORTS, MAX_REMOTES, WatchedSocket};
+use tcptrace_common::{MAX_PORTS, MAX_REMOTES, WatchedSocket};
 
 use crate::settings::setting;
 
 /// Whether the user asks about the socket. Unknown values pass; the user side checks again with all
 /// details.
-#[inline(always)]
-pub fn passes(socket: &WatchedSocket, protocol: u16) -> bool {
-    protocol == IPPROTO_TCP && fits(socket)
-}
-
-/// The same for any protocol.
 #[inline(always)]
 pub fn fits(socket: &WatchedSocket) -> bool {
     netns_passes(socket) && family_passes(socket) && port_passes(socket) && remote_passes(socket)

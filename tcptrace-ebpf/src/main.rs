@@ -8,6 +8,7 @@ mod file;
 mod filter;
 mod iterator;
 mod memory;
+mod mptcp;
 mod settings;
 mod sock;
 mod tracepoint;

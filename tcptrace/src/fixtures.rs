@@ -78,6 +78,7 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
         netns: NETNS,
         cookie: Some(cookie),
         interface: 0,
+        protocol: Protocol::Tcp,
         family: Family::of(local.address),
         local,
         remote,
@@ -86,11 +87,12 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
         last_ack_ns: Some(NOW_NS - seconds * SECOND),
         backlog: None,
         sent: None,
+        server_side: None,
         details: Details {
             inode: u32::try_from(cookie * 10).expect("tests give small cookies"),
             uid: 1000,
-            recv_queue: 1,
-            send_queue: 0,
+            recv_queue: Some(1),
+            send_queue: Some(0),
             timer: Some(Timer::None),
             keepalive: Some(false),
             bytes_received: Some(512),
@@ -98,7 +100,8 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
             last_data_ns: Some(NOW_NS - seconds * SECOND),
             touched_ns: None,
             cgroup_id: None,
-            mptcp: false,
+            subflows: None,
+            remainder: false,
         },
     }
 }
@@ -111,6 +114,7 @@ pub fn entered(listed: &Listed, seconds: u64) -> Entered {
         netns: Some(listed.netns),
         interface: Some(listed.interface),
         from_listener: None,
+        protocol: Protocol::Tcp,
         family: listed.family,
         local: listed.local,
         remote: listed.remote,
@@ -215,7 +219,7 @@ pub fn busy_look() -> Look {
     forgotten.backlog = Some(511);
     let mut waiting = listed(4, end("10.0.0.2", 443), end("192.0.2.8", 51001), 40);
     waiting.details.inode = 0;
-    waiting.details.recv_queue = 78;
+    waiting.details.recv_queue = Some(78);
     let mut look = look();
     look.entered = vec![entered(&second, 91)];
     look.held = Some(Descriptors::new(vec![

@@ -16,7 +16,14 @@ use super::{
     read_sock::{RawSock, ReadSock as _},
     table::{self, Table, fill_in, hand_over},
 };
-use crate::{file::socket_of_file, memory::peek, settings::setting, sock::is_ip, typed::TypedPtr};
+use crate::{
+    file::socket_of_file,
+    memory::peek,
+    mptcp::{connection, is_subflow},
+    settings::setting,
+    sock::is_ip,
+    typed::TypedPtr,
+};
 
 /// `struct syscall_trace_exit { struct trace_entry ent; int nr; long ret; }`
 /// (`kernel/trace/trace.h`): the result follows the common header (8 bytes) and the number of the
@@ -101,6 +108,11 @@ fn accepted(table: &Table, sock: *const u8) {
     if sock.is_null() {
         return;
     }
+    // The kernel's function returns the subflow; what the process gets is the connection.
+    let sock = match is_subflow(sock) {
+        true => connection(sock),
+        false => sock,
+    };
     if let Some(entry) = table::get(table, sock) {
         // Another thread may have put another socket at that descriptor in the meantime.
         if entry.handed_over == 0 {

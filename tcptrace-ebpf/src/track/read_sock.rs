@@ -1,6 +1,6 @@
 //! Reading the current socket, in the form in which the hook passes it.
 
-use tcptrace_common::{AF_INET6, WatchedSocket};
+use tcptrace_common::{AF_INET6, IPPROTO_MPTCP, WatchedSocket};
 
 use crate::{
     memory::peek,
@@ -24,6 +24,24 @@ pub trait ReadSock {
     fn describe_ends(&self, socket: &mut WatchedSocket);
     /// Whether a process has a descriptor of it (`sk->sk_socket`).
     fn has_file(&self) -> bool;
+}
+
+/// The same as [`ReadSock::describe_ends`], also for MPTCP.
+#[inline(always)]
+pub fn describe_ends(sock: &impl ReadSock, socket: &mut WatchedSocket) {
+    sock.describe_ends(socket);
+    if sock.protocol() == IPPROTO_MPTCP {
+        // A connection that has just come in has no addresses; its first subflow has.
+        let offset = setting!(sock.mptcp_first);
+        if socket.remote_port == 0 && offset != 0 {
+            let first = peek::<u64>(sock.address(), offset) as *const u8;
+            if !first.is_null() {
+                RawSock(first).describe_ends(socket);
+            }
+        }
+        socket.cookie = 0;
+        socket.flags |= WatchedSocket::MPTCP;
+    }
 }
 
 impl ReadSock for TypedSock {

@@ -13,7 +13,7 @@ use tcptrace_common::{OwnerRecord, TrackedSocket};
 
 use super::{
     counters::count_untracked,
-    read_sock::{RawSock, ReadSock},
+    read_sock::{RawSock, ReadSock, describe_ends},
 };
 
 /// Either of the two maps below.
@@ -108,7 +108,7 @@ pub fn known(table: &Table, sock: &impl ReadSock) -> Option<&'static mut Tracked
 #[inline(always)]
 pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
     sock.describe_place(&mut entry.socket);
-    sock.describe_ends(&mut entry.socket);
+    describe_ends(sock, &mut entry.socket);
     entry.state = sock.state().into();
     entry.flags = TrackedSocket::BEFORE;
     // SAFETY: the helper takes nothing and only reads the clock.

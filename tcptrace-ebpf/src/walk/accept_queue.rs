@@ -6,8 +6,9 @@
 use aya_ebpf::{cty::c_void, programs::RawTracePointContext};
 
 use crate::{
-    describe::{describe, member},
+    describe::{describe, describe_ends, member},
     memory::peek,
+    mptcp::{connection, is_subflow},
     output::queue_step,
     settings::setting,
 };
@@ -34,7 +35,14 @@ pub extern "C" fn accept_queue(ctx: *mut c_void) -> i32 {
     } as *const u8;
     // A read at address 0 gives 0.
     let child = peek::<u64>(request, setting!(tcp.request_sk)) as *const u8;
-    describe(child, &mut step.child);
+    // A process accepts the connection, which is in a state of its own. Up to 6.2 it has no addresses
+    // before that.
+    let accepted = match is_subflow(child) {
+        true => connection(child),
+        false => child,
+    };
+    describe(accepted, &mut step.child);
+    describe_ends(child, &mut step.child);
     step.next = peek(request, setting!(tcp.request_next));
     step.listener = peek(request, setting!(tcp.request_listener));
     step.queued = member!(listener, tcp.sk_ack_backlog);

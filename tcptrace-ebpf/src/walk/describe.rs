@@ -1,7 +1,7 @@
 //! Everything about a socket that its `struct sock` says.
 
 use aya_ebpf::helpers::{bpf_ktime_get_ns, generated::bpf_jiffies64};
-use tcptrace_common::{AF_INET6, SocketRecord};
+use tcptrace_common::{AF_INET6, IPPROTO_MPTCP, SocketRecord};
 
 use crate::{memory::peek, settings::setting};
 
@@ -20,6 +20,28 @@ pub(crate) use member;
 #[inline(always)]
 pub fn describe(sock: *const u8, record: &mut SocketRecord) {
     record.sock = sock as u64;
+    describe_ends(sock, record);
+    record.protocol = peek(sock, setting!(sock.sk_protocol));
+    record.state = peek(sock, setting!(sock.skc_state));
+    record.bound_interface = peek(sock, setting!(sock.skc_bound_dev_if));
+    let net = peek::<u64>(sock, setting!(sock.skc_net)) as *const u8;
+    record.netns = peek(net, setting!(sock.net_inum));
+    record.cookie = member!(sock, sock.skc_cookie);
+    record.sock_flags = member!(sock, tcp.skc_flags);
+    record.uid = member!(sock, tcp.sk_uid);
+    record.error = member!(sock, tcp.sk_err);
+    record.cgroup = cgroup(sock);
+    record.subflow = 0;
+    if record.protocol == IPPROTO_MPTCP {
+        describe_mptcp(sock, record);
+    } else {
+        describe_connection(sock, record);
+    }
+}
+
+/// Family, addresses and ports.
+#[inline(always)]
+pub fn describe_ends(sock: *const u8, record: &mut SocketRecord) {
     record.family = peek(sock, setting!(sock.skc_family));
     if record.family == AF_INET6 {
         record.local = peek(sock, setting!(sock.skc_v6_rcv_saddr));
@@ -28,26 +50,36 @@ pub fn describe(sock: *const u8, record: &mut SocketRecord) {
         record.local = v4_mapped(peek(sock, setting!(sock.skc_rcv_saddr)));
         record.remote = v4_mapped(peek(sock, setting!(sock.skc_daddr)));
     }
-    record.protocol = peek(sock, setting!(sock.sk_protocol));
-    record.state = peek(sock, setting!(sock.skc_state));
     record.local_port = peek(sock, setting!(sock.skc_num));
     record.remote_port = u16::from_be(peek(sock, setting!(sock.skc_dport)));
     record.bound_port = u16::from_be(member!(sock, sock.inet_sport));
-    record.bound_interface = peek(sock, setting!(sock.skc_bound_dev_if));
-    let net = peek::<u64>(sock, setting!(sock.skc_net)) as *const u8;
-    record.netns = peek(net, setting!(sock.net_inum));
-    record.cookie = member!(sock, sock.skc_cookie);
-    record.sock_flags = member!(sock, tcp.skc_flags);
-    record.uid = member!(sock, tcp.sk_uid);
-    record.error = member!(sock, tcp.sk_err);
-    record.queued = member!(sock, tcp.sk_ack_backlog);
-    record.backlog = peek(sock, setting!(sock.sk_max_ack_backlog));
-    record.cgroup = cgroup(sock);
-    describe_connection(sock, record);
+}
+
+/// An MPTCP connection: what is its own, and the rest from its first subflow.
+#[inline(always)]
+fn describe_mptcp(sock: *const u8, record: &mut SocketRecord) {
+    let first: u64 = member!(sock, sock.mptcp_first);
+    describe_connection(first as *const u8, record);
+    record.subflow = first;
+    let more: u8 = member!(sock, tcp.mptcp_extra_subflows);
+    record.subflows = more.wrapping_add(u8::from(first != 0));
+    record.server_side = member!(sock, tcp.mptcp_server_side);
+    record.bytes_received = member!(sock, tcp.mptcp_bytes_received);
+    let consumed: u64 = member!(sock, tcp.mptcp_bytes_consumed);
+    let (written, acked): (u64, u64) = (
+        member!(sock, tcp.mptcp_write_seq),
+        member!(sock, tcp.mptcp_snd_una),
+    );
+    record.rcv_nxt = record.bytes_received as u32;
+    record.copied_seq = consumed as u32;
+    record.write_seq = written as u32;
+    record.snd_una = acked as u32;
 }
 
 #[inline(always)]
 fn describe_connection(sock: *const u8, record: &mut SocketRecord) {
+    record.queued = member!(sock, tcp.sk_ack_backlog);
+    record.backlog = peek(sock, setting!(sock.sk_max_ack_backlog));
     record.rcv_nxt = member!(sock, tcp.rcv_nxt);
     record.copied_seq = member!(sock, tcp.copied_seq);
     record.write_seq = member!(sock, tcp.write_seq);

@@ -79,15 +79,18 @@ pub fn consider(file: *const u8, fd: u32, place: &Place) {
         return;
     };
     let state: u8 = head.get(sock, setting!(sock.skc_state));
-    if protocol == IPPROTO_TCP && state != TcpState::Close.number() && place.counts != 0 {
+    if protocol == IPPROTO_TCP && place.counts != 0 {
         let socket = CountedSocket {
             sock: sock as u64,
             net: head.get(sock, setting!(sock.skc_net)),
             state,
             alone: peek::<u32>(file, setting!(tcp.file_count)) == setting!(tcp.file_count_one),
+            ids: place.ids,
+            fd,
         };
         count(walk, &socket);
     }
+    // An MPTCP connection in another state tells whose its subflows are.
     let interesting = protocol == IPPROTO_MPTCP
         || setting!(watched_states) & (1 << (state & 31)) != 0
         || state == TcpState::Listen.number()

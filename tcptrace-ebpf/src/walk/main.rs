@@ -13,6 +13,8 @@ mod iterator;
 #[path = "../memory.rs"]
 mod memory;
 mod messages;
+#[path = "../mptcp.rs"]
+mod mptcp;
 mod output;
 mod place;
 mod settings;

@@ -87,7 +87,7 @@ impl Place {
 pub fn count(state: &mut WalkState, socket: &CountedSocket) {
     if state.net != socket.net {
         state.net = socket.net;
-        state.net_index = index_of(socket.net, state);
+        state.net_index = index_of(socket, state);
     }
     let Some(counts) = COUNTS.get_ptr_mut(state.net_index) else {
         return;
@@ -115,11 +115,16 @@ pub struct CountedSocket {
     pub state: u8,
     /// Whether no other descriptor refers to it.
     pub alone: bool,
+    /// As [`Place::ids`].
+    pub ids: u64,
+    /// The descriptor.
+    pub fd: u32,
 }
 
 /// The namespace's place among the counts; a namespace that does not fit is counted all the same.
 #[inline(always)]
-fn index_of(net: u64, state: &mut WalkState) -> u32 {
+fn index_of(socket: &CountedSocket, state: &mut WalkState) -> u32 {
+    let net = socket.net;
     // SAFETY: the value is copied at once.
     if let Some(known) = unsafe { NETNS.get(net) }.copied()
         && known.walk == state.walk
@@ -145,6 +150,11 @@ fn index_of(net: u64, state: &mut WalkState) -> u32 {
     };
     let netns = peek(net as *const u8, setting!(sock.net_inum));
     // SAFETY: one reader at a time runs a walk.
-    unsafe { (*counts).netns = netns };
+    unsafe {
+        (*counts).netns = netns;
+        (*counts).pid = (socket.ids >> 32) as u32;
+        (*counts).tid = socket.ids as u32;
+        (*counts).fd = socket.fd;
+    }
     index
 }

@@ -10,9 +10,11 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::{debug, warn};
-use tcptrace_common::{WatchCounters, WatchedSocket};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, WatchCounters, WatchedSocket};
 
-use crate::{filter, settings::setting, sock::TypedSock, tracepoint::TracepointRecord};
+use crate::{
+    filter, mptcp::is_subflow, settings::setting, sock::TypedSock, tracepoint::TracepointRecord,
+};
 
 /// Sockets in the watched state, by the address of their `struct sock`.
 #[map]
@@ -73,7 +75,13 @@ fn enter(
     mut socket: WatchedSocket,
     protocol: u16,
 ) {
-    if !filter::passes(&socket, protocol) {
+    if protocol == IPPROTO_MPTCP {
+        socket.cookie = 0;
+        socket.flags |= WatchedSocket::MPTCP;
+    }
+    // The connection enters the state by itself, perhaps earlier than its subflows.
+    let is_one = protocol == IPPROTO_MPTCP || protocol == IPPROTO_TCP && !is_subflow(sock);
+    if !filter::fits(&socket) || !is_one {
         return;
     }
     // SAFETY: the helper takes nothing and only reads the clock.

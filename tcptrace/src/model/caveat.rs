@@ -19,6 +19,24 @@ pub enum Caveat {
         /// Why.
         error: String,
     },
+    /// Network namespaces that no process leads to and that could not be entered either: of their
+    /// sockets those without a descriptor may be missing.
+    UnenteredNamespaces {
+        /// How many.
+        count: u64,
+        /// How many sockets with a descriptor they have.
+        sockets: u64,
+    },
+    /// MPTCP connections and listeners of this network namespace that no process has open could not be
+    /// listed.
+    UnlistedMptcp {
+        /// Its inode number.
+        netns: u32,
+        /// How many it has of both, those of processes included.
+        count: u64,
+        /// Why.
+        error: String,
+    },
     /// tcptrace may not inspect these processes, so a namespace may be missing.
     UnreadableProcesses(Vec<u32>),
     /// Some descriptors could not be read, so holders may be missing.
@@ -121,6 +139,8 @@ impl Caveat {
             Self::MissingCapabilities(_) => "missing_capabilities",
             Self::NoSuchProcess(_) => "no_such_process",
             Self::UnlistedNamespace { .. } => "unlisted_namespace",
+            Self::UnenteredNamespaces { .. } => "unentered_namespaces",
+            Self::UnlistedMptcp { .. } => "unlisted_mptcp",
             Self::UnreadableProcesses(_) => "unreadable_processes",
             Self::UnreadDescriptors => "unread_descriptors",
             Self::UnknownHolders(_) => "unknown_holders",
@@ -151,6 +171,8 @@ impl Caveat {
             Self::UnreadableProcesses(pids) => Some(pids.len() as u64),
             Self::NoSuchProcess(_) | Self::UnlistedNamespace { .. } => Some(1),
             Self::DamagedLines { count, .. }
+            | Self::UnenteredNamespaces { count, .. }
+            | Self::UnlistedMptcp { count, .. }
             | Self::UnreadQueues(count)
             | Self::UnknownLines(count)
             | Self::Contradictions(count)

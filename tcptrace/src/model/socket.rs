@@ -175,10 +175,11 @@ pub struct Details {
     pub inode: u32,
     /// The user that created it.
     pub uid: u32,
-    /// Bytes received and not read; in `CLOSE_WAIT` the FIN counts as one.
-    pub recv_queue: u32,
-    /// Bytes sent and not acknowledged.
-    pub send_queue: u32,
+    /// Bytes received and not read; of TCP in `CLOSE_WAIT` the FIN counts as one. `None` if this kernel
+    /// does not show it (of MPTCP).
+    pub recv_queue: Option<u32>,
+    /// Bytes sent and not acknowledged; `None` likewise.
+    pub send_queue: Option<u32>,
     /// The timer that runs; `None` if this kernel does not show it.
     pub timer: Option<Timer>,
     /// Whether keepalive is on (`SO_KEEPALIVE`).
@@ -193,8 +194,11 @@ pub struct Details {
     pub touched_ns: Option<u64>,
     /// Its control group's id (5.8 and later).
     pub cgroup_id: Option<u64>,
-    /// Whether it is a subflow of an MPTCP connection.
-    pub mptcp: bool,
+    /// Of an MPTCP connection: how many subflows it has, if that is known.
+    pub subflows: Option<u8>,
+    /// Whether it is a remainder: its process has closed it, and the kernel keeps a small entry until
+    /// the peer's FIN comes or `tcp_fin_timeout` is over.
+    pub remainder: bool,
 }
 
 /// A socket in a state, with everything that is known about it from a look at the machine or from a

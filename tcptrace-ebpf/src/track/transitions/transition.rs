@@ -1,9 +1,9 @@
 //! A transition, what it shows about its socket, and whether it is wanted.
 
-use tcptrace_common::{TcpState, WatchedSocket};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, TcpState, WatchedSocket};
 
-use super::super::read_sock::ReadSock;
-use crate::{filter, memory::peek, settings::setting};
+use super::super::read_sock::{ReadSock, describe_ends};
+use crate::{filter, memory::peek, mptcp::is_subflow, settings::setting};
 
 pub const CLOSE: u32 = TcpState::Close as u32;
 pub const LISTEN: u32 = TcpState::Listen as u32;
@@ -44,6 +44,20 @@ impl Transition {
         self.to == FIN_WAIT1 || self.to == LAST_ACK || (self.from == LISTEN && self.to == CLOSE)
     }
 
+    /// Whether an MPTCP connection comes in at a listener: it begins with this transition.
+    #[inline(always)]
+    pub fn comes_in(&self) -> bool {
+        self.protocol == IPPROTO_MPTCP && self.from == LISTEN && self.to != CLOSE
+    }
+
+    /// Whether it is about a subflow of MPTCP, which is left out: the connection has transitions of its
+    /// own. `known`: the socket is followed, so it was none at an earlier transition.
+    #[inline(always)]
+    pub fn is_of_subflow(&self, sock: &impl ReadSock, known: bool) -> bool {
+        let undecided = !known || self.opens() || self.from == SYN_RECV;
+        undecided && self.protocol == IPPROTO_TCP && is_subflow(sock.address())
+    }
+
     /// Whether the filter wants such a transition of such a socket.
     #[inline(always)]
     pub fn is_wanted(&self, socket: &WatchedSocket) -> bool {
@@ -51,7 +65,7 @@ impl Transition {
         let counted = setting!(hist.states);
         let wanted = if counted != 0 {
             // A socket that comes from a listener was never in the listener's state.
-            counted & (1 << (from & 31)) != 0 && !(from == LISTEN && to == SYN_RECV)
+            counted & (1 << (from & 31)) != 0 && !(from == LISTEN && to != CLOSE)
         } else {
             let states = setting!(track.states);
             states == 0 || states & (1 << (from & 31) | 1 << (to & 31)) != 0
@@ -64,7 +78,7 @@ impl Transition {
 #[inline(always)]
 pub fn describe(sock: &impl ReadSock, to: u32, again: bool, socket: &mut WatchedSocket) {
     sock.describe_place(socket);
-    sock.describe_ends(socket);
+    describe_ends(sock, socket);
     complete_port(sock, to, again, socket);
 }
 

@@ -7,7 +7,7 @@ use tcptrace_common::{OwnerRecord, StateStart, TrackedSocket, TransitionRecord, 
 use super::{
     super::{
         owner,
-        read_sock::ReadSock,
+        read_sock::{ReadSock, describe_ends},
         table::{self, Table, hand_over, known},
     },
     count::{self, FinishedState},
@@ -19,13 +19,38 @@ use crate::{filter, settings::setting};
 /// Handles a transition in three steps: who caused it, what the socket is now, and reporting it.
 #[inline(always)]
 pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) {
-    let Some(entry) = known(table, sock).or_else(|| table::insert(table, sock.address())) else {
+    let known = known(table, sock);
+    if transition.is_of_subflow(sock, known.is_some()) {
+        return leave_out(table, sock, transition);
+    }
+    if let Some(entry) = &known
+        && entry.flags & TrackedSocket::SUBFLOW != 0
+    {
+        let _ = table.remove(sock.address() as u64);
+        return;
+    }
+    let Some(entry) = known.or_else(|| table::insert(table, sock.address())) else {
         return write_untracked(sock, transition);
     };
+    if transition.comes_in() {
+        entry.held_from = LISTEN;
+    }
     let mut space = MaybeUninit::uninit();
     let caller = find_who(entry, sock, transition, &mut space);
     describe_what(entry, sock, transition);
     hand_on(entry, sock, transition, caller);
+}
+
+/// Forgets a subflow, unless it listens: those who come in may be connections of TCP.
+#[inline(always)]
+fn leave_out(table: &Table, sock: &impl ReadSock, transition: &Transition) {
+    if transition.to != LISTEN {
+        let _ = table.remove(sock.address() as u64);
+    } else if let Some(entry) = table::insert(table, sock.address()) {
+        entry.flags = TrackedSocket::SUBFLOW;
+        entry.state = LISTEN;
+        hand_over(entry, &opener(LISTEN));
+    }
 }
 
 /// Who: the process that opens or closes the socket by a system call, and may become its owner by
@@ -62,7 +87,8 @@ fn find_who<'a>(
 fn describe_what(entry: &mut TrackedSocket, sock: &impl ReadSock, transition: &Transition) {
     // So is a socket that came in, until its next transition, whatever that is.
     let new = entry.socket.family == 0;
-    if new || transition.opens() || transition.from == SYN_RECV {
+    let late = entry.socket.flags & WatchedSocket::MPTCP != 0 && entry.socket.remote_port == 0;
+    if new || late || transition.opens() || transition.from == SYN_RECV {
         let since_ns = entry.socket.since_ns;
         describe(sock, transition.to, !new, &mut entry.socket);
         entry.socket.since_ns = since_ns;
@@ -70,7 +96,7 @@ fn describe_what(entry: &mut TrackedSocket, sock: &impl ReadSock, transition: &T
             entry.socket.flags |= WatchedSocket::FROM_LISTENER;
         }
     } else if transition.from == SYN_SENT {
-        sock.describe_ends(&mut entry.socket);
+        describe_ends(sock, &mut entry.socket);
         complete_port(sock, transition.to, true, &mut entry.socket);
     }
 }

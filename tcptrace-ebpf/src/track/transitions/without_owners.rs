@@ -25,6 +25,11 @@ pub fn leaves_out(state: u32) -> bool {
 pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> bool {
     let (leaves, enters) = (!leaves_out(transition.from), !leaves_out(transition.to));
     let entry = known(table, sock);
+    // One that comes in is undecided until its next transition.
+    if transition.to != SYN_RECV && transition.is_of_subflow(sock, entry.is_some()) {
+        let _ = table.remove(sock.address() as u64);
+        return true;
+    }
     match entry {
         Some(entry) if entry.state == transition.from => {
             let start = entry.step(transition.from, transition.to, transition.now_ns);

@@ -142,15 +142,15 @@ impl Judge<'_> {
 
     /// The latest moment at which it can have entered its state, if it was in it before the start.
     fn bound(&self, socket: &Socket) -> Option<u64> {
-        self.before
-            .at_latest_ns(socket.identity.cookie?, socket.state)
+        let earlier = self.before.of(socket)?;
+        (earlier.state == socket.state).then_some(earlier.at_latest_ns)
     }
 
     /// The listener at which it has been waiting since before the start.
     fn waits_at(&self, socket: &Socket) -> Option<Owner> {
+        let earlier = self.before.of(socket)?;
         let waits = socket.accepted() == Some(false);
-        let earlier = self.before.get(socket.identity.cookie.filter(|_| waits)?)?;
-        earlier.waits_at.as_deref().cloned()
+        earlier.waits_at.as_deref().filter(|_| waits).cloned()
     }
 }
 

@@ -37,6 +37,7 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>)
         groups: group(&sockets, now_ns),
         sockets,
         younger,
+        remainders: 0,
         residue: None,
         failed_connects: None,
         processes: HashMap::new(),

@@ -1,6 +1,6 @@
 //! The identity of sockets in a recording.
 
-use crate::model::socket::{Endpoint, Identity};
+use crate::model::socket::{Endpoint, Identity, Protocol};
 
 /// The identity of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +18,8 @@ impl SocketKey {
         match socket.cookie {
             Some(cookie) => Some(Self::Cookie(cookie)),
             None if socket.local.port == 0 => None,
+            // An MPTCP connection that has just come in has no remote address yet.
+            None if socket.protocol == Protocol::Mptcp && socket.remote.port == 0 => None,
             None => Some(Self::Ends(socket.netns, socket.local, socket.remote)),
         }
     }

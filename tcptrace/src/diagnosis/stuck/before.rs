@@ -9,7 +9,7 @@ use crate::{
     diagnosis::stuck::{listener::Listeners, since::at_latest_ns},
     model::{
         owner::{KnownBy, Owner, Process, only_process},
-        socket::Endpoint,
+        socket::{Endpoint, Identity, Socket},
         stuck::look::Listed,
         track::BeforeStart,
     },
@@ -59,9 +59,12 @@ impl Before {
         let mut before = Self::default();
         let waiting: Vec<_> = waits_at(&facts);
         for (socket, waits_at) in facts.listed.into_iter().zip(waiting) {
-            let cookie = socket.cookie;
             before.list(&socket);
-            if let Some(earlier) = cookie.and_then(|cookie| before.by_cookie.get_mut(&cookie)) {
+            let listed = match socket.cookie {
+                Some(cookie) => before.by_cookie.get_mut(&cookie),
+                None => before.by_place.get_mut(&place(&socket)),
+            };
+            if let Some(earlier) = listed {
                 earlier.waits_at = waits_at.map(Box::new);
             }
         }
@@ -112,6 +115,23 @@ impl Before {
             return None;
         }
         self.by_cookie.get(&cookie)
+    }
+
+    /// What is known about a listed socket.
+    #[must_use]
+    pub fn of(&self, socket: &Socket) -> Option<&Earlier> {
+        let Identity {
+            cookie,
+            netns,
+            local,
+            remote,
+            ..
+        } = socket.identity;
+        if cookie.is_some() {
+            return self.get(cookie?);
+        }
+        let inode = socket.details.as_ref()?.inode;
+        self.by_place.get(&(netns?, local, remote, inode))
     }
 
     /// The latest moment at which the socket can have entered that state, if it was in it then.

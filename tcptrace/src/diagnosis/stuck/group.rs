@@ -48,8 +48,9 @@ fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64) -> Group {
     let median = members[members.len() / 2];
     let queues = members.iter().filter_map(|socket| socket.details.as_ref());
     let recv_queue = queues
-        .map(|details| u64::from(details.recv_queue))
-        .reduce(|a, b| a + b);
+        .map(|details| details.recv_queue.map(u64::from))
+        .sum::<Option<u64>>()
+        .filter(|_| members.iter().any(|socket| socket.details.is_some()));
     let cgroup = members[0].cgroup.clone();
     Group {
         owner: owner.map(name),

@@ -17,6 +17,11 @@ pub fn role_of(listed: &Listed, entered: Option<&Entered>) -> Role {
     if listed.state == TcpState::SynSent {
         return Role::Client;
     }
+    match listed.server_side {
+        Some(true) => return Role::Server,
+        Some(false) => return Role::Client,
+        None => {}
+    }
     let waits = listed.details.inode == 0
         && matches!(listed.state, TcpState::CloseWait | TcpState::Established);
     let syns = listed

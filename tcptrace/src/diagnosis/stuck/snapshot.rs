@@ -22,7 +22,13 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
     let now_ns = look.monotonic_ns;
     let (failed_connects, residue) = dead(&look, watched).unzip();
     let all = tracker.sockets(&mut look).into_iter();
-    let wanted = all.filter(|socket| watched.filter.passes(socket));
+    let mut remainders = 0;
+    let wanted = all
+        .filter(|socket| watched.filter.passes(socket))
+        .inspect(|socket| {
+            let details = socket.details.as_ref();
+            remainders += usize::from(details.is_some_and(|details| details.remainder));
+        });
     let (sockets, younger) = by_age(wanted, now_ns, watched);
     Snapshot {
         time: Some(look.time),
@@ -31,6 +37,7 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
         groups: group(&sockets, now_ns),
         sockets,
         younger,
+        remainders,
         residue,
         failed_connects,
         processes: look.processes,

@@ -15,7 +15,7 @@ use crate::{
     },
     model::{
         owner::Holder,
-        socket::{Identity, Protocol, Role, Since, Socket},
+        socket::{Identity, Role, Since, Socket},
         stuck::look::{Entered, Listed, Look},
     },
 };
@@ -126,7 +126,7 @@ impl Tracker {
         let holders = holders_of(look, listed.details.inode);
         let mut socket = Socket {
             identity: Identity {
-                protocol: Protocol::Tcp,
+                protocol: listed.protocol,
                 family: listed.family,
                 local: listed.local,
                 remote: listed.remote,
@@ -151,7 +151,7 @@ impl Tracker {
 
     fn unlisted(&self, entered: &Entered) -> Socket {
         let identity = Identity {
-            protocol: Protocol::Tcp,
+            protocol: entered.protocol,
             family: entered.family,
             local: entered.local,
             remote: entered.remote,

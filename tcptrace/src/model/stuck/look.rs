@@ -11,7 +11,7 @@ use crate::model::{
     caveat::Caveat,
     names::names,
     owner::Holder,
-    socket::{Details, Endpoint, Family},
+    socket::{Details, Endpoint, Family, Protocol},
 };
 
 /// A socket that the kernel side saw enter the watched state and has not seen leave it.
@@ -27,6 +27,8 @@ pub struct Entered {
     pub interface: Option<u32>,
     /// Whether it came from a listener; `None` if unknown.
     pub from_listener: Option<bool>,
+    /// Its protocol.
+    pub protocol: Protocol,
     /// Its family.
     pub family: Family,
     /// This end; port 0 if it had none yet.
@@ -59,6 +61,8 @@ pub struct Listed {
     pub cookie: Option<u64>,
     /// The interface that it is bound to, or 0.
     pub interface: u32,
+    /// Its protocol.
+    pub protocol: Protocol,
     /// Its family.
     pub family: Family,
     /// This end.
@@ -75,8 +79,10 @@ pub struct Listed {
     /// The backlog of the listener that it came from, 0 if it came from none or from one with a
     /// backlog of 0; `None` if unknown.
     pub backlog: Option<u32>,
-    /// What it has sent; `None` if unknown.
+    /// What it has sent; `None` if unknown, and for MPTCP.
     pub sent: Option<Sent>,
+    /// Whether the peer connected, where the kernel says so itself (of MPTCP).
+    pub server_side: Option<bool>,
     /// The other details.
     pub details: Details,
 }

@@ -41,6 +41,8 @@ pub struct Snapshot {
     pub groups: Vec<Group>,
     /// How many sockets are in the state, but not for long enough.
     pub younger: usize,
+    /// Remainders among both ([`Details::remainder`](crate::model::socket::Details::remainder)).
+    pub remainders: usize,
     /// Sockets that are dead in the network and still open in a process; `None` if they were not
     /// looked for.
     pub residue: Option<Vec<Residue>>,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use tcptrace_common::{AF_INET, AF_INET6, WatchedSocket};
 
 use crate::model::{
-    socket::{Endpoint, Family},
+    socket::{Endpoint, Family, Protocol},
     stuck::look::Entered,
 };
 
@@ -21,6 +21,10 @@ pub fn entered(socket: &WatchedSocket) -> Option<Entered> {
         netns: some(socket.netns),
         interface: read.then_some(socket.bound_interface),
         from_listener: read.then_some(socket.flags & WatchedSocket::FROM_LISTENER != 0),
+        protocol: match socket.flags & WatchedSocket::MPTCP {
+            0 => Protocol::Tcp,
+            _ => Protocol::Mptcp,
+        },
         family,
         local: endpoint(family, socket.local, socket.local_port),
         remote: endpoint(family, socket.remote, socket.remote_port),

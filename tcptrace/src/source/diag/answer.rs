@@ -10,7 +10,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
-        socket::{Details, Endpoint, Family, Timer},
+        socket::{Details, Endpoint, Family, Protocol, Timer},
         stuck::look::{Listed, Listening, Sent},
     },
     source::diag::request::{GETSOCK, HEADER},
@@ -124,23 +124,26 @@ fn endpoints(response: &InetResponse) -> Option<(Family, Endpoint, Endpoint)> {
     ))
 }
 
-/// The socket in an answer; `None` for the remainder of a closed one in `TIME_WAIT`, which the
-/// kernel lists under the state before.
+/// The socket in an answer, or what the kernel keeps of a closed one ([`Details::remainder`]), which it
+/// lists under the state before; `None` for a subflow of MPTCP.
 #[must_use]
-pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
+pub fn listed(response: &InetResponse, protocol: Protocol, read: ReadAt) -> Option<Listed> {
     use netlink_packet_sock_diag::inet::Timer as Wire;
     let (family, local, remote) = endpoints(response)?;
     let header = &response.header;
+    let remainder = matches!(header.timer, Some(Wire::TimeWait));
+    let is_mptcp = protocol == Protocol::Mptcp;
     let timer = match header.timer {
-        Some(Wire::TimeWait) => return None,
-        Some(Wire::Retransmit(..)) => Timer::Retransmit,
-        Some(Wire::KeepAlive(_)) => Timer::Keepalive,
-        Some(Wire::Probe(_)) => Timer::ZeroWindowProbe,
-        None => Timer::None,
+        Some(Wire::TimeWait) => None,
+        Some(Wire::Retransmit(..)) => Some(Timer::Retransmit),
+        Some(Wire::KeepAlive(_)) => Some(Timer::Keepalive),
+        Some(Wire::Probe(_)) => Some(Timer::ZeroWindowProbe),
+        None => Some(Timer::None),
     };
+    // Of the whole connection the kernel gives the memory that it takes, and not its data.
+    let queue = |bytes: u32| (!is_mptcp).then_some(bytes);
     let mut tcp_info: &[u8] = &[];
     let mut cgroup_id = None;
-    let mut mptcp = false;
     for attribute in &response.nlas {
         match attribute {
             Nla::TcpInfo(info) => {
@@ -157,7 +160,9 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
                 let mut value = vec![0; other.value_len()];
                 other.emit_value(&mut value);
                 // The name is among the nested attributes.
-                mptcp = value.windows(6).any(|window| window == b"mptcp\0");
+                if value.windows(6).any(|window| window == b"mptcp\0") {
+                    return None;
+                }
             }
             _ => {}
         }
@@ -165,8 +170,10 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
     let ago = |at| member_u32(tcp_info, at).map(|ms| moment_ns(ms, read));
     Some(Listed {
         netns: read.netns,
-        cookie: Some(u64::from_ne_bytes(header.socket_id.cookie)),
+        // The kernel gives MPTCP connections that of their listener.
+        cookie: (!is_mptcp).then_some(u64::from_ne_bytes(header.socket_id.cookie)),
         interface: header.socket_id.interface_id,
+        protocol,
         family,
         local,
         remote,
@@ -175,24 +182,28 @@ pub fn listed(response: &InetResponse, read: ReadAt) -> Option<Listed> {
         last_ack_ns: ago(info::LAST_ACK_RECV),
         backlog: None,
         sent: sent(tcp_info, header.send_queue),
+        server_side: None,
         details: Details {
             inode: header.inode,
             uid: header.uid,
-            recv_queue: header.recv_queue,
-            send_queue: header.send_queue,
-            timer: Some(timer),
+            recv_queue: queue(header.recv_queue),
+            send_queue: queue(header.send_queue),
+            timer: timer.filter(|_| !is_mptcp),
             // While another timer runs, that of keepalive cannot be seen.
             keepalive: match timer {
-                Timer::Keepalive => Some(true),
-                Timer::None => Some(false),
-                Timer::Retransmit | Timer::ZeroWindowProbe => None,
+                // The timer of an orphan is another one.
+                _ if header.inode == 0 => None,
+                Some(Timer::Keepalive) => Some(true),
+                Some(Timer::None) if !is_mptcp => Some(false),
+                _ => None,
             },
             bytes_received: member_u64(tcp_info, info::BYTES_RECEIVED),
             bytes_acked: member_u64(tcp_info, info::BYTES_ACKED),
             last_data_ns: ago(info::LAST_DATA_RECV),
             touched_ns: None,
             cgroup_id,
-            mptcp,
+            subflows: None,
+            remainder,
         },
     })
 }
@@ -254,6 +265,10 @@ mod tests {
         tick_ns: 4_000_000,
     };
 
+    fn tcp(response: &InetResponse) -> Option<Listed> {
+        listed(response, Protocol::Tcp, READ)
+    }
+
     fn response() -> InetResponse {
         let mut values = vec![0; 232];
         values[info::LAST_ACK_RECV..info::LAST_ACK_RECV + 4]
@@ -302,7 +317,7 @@ mod tests {
         let Some(Answer::Socket(first)) = next_answer(&mut datagram) else {
             panic!("a socket was sent");
         };
-        let socket = listed(&first, READ).expect("a whole socket");
+        let socket = tcp(&first).expect("a whole socket");
         assert_eq!(
             (socket.netns, socket.cookie, socket.interface),
             (7, Some(42), 3)
@@ -320,17 +335,33 @@ mod tests {
     }
 
     #[test]
-    fn the_remains_of_a_closed_socket_are_no_socket() {
+    fn the_remains_of_a_closed_socket_are_a_remainder() {
         let mut response = response();
         response.header.timer = Some(netlink_packet_sock_diag::inet::Timer::TimeWait);
-        assert_eq!(listed(&response, READ), None);
+        let remainder = tcp(&response).expect("it was one");
+        assert!(remainder.details.remainder);
+        assert_eq!(remainder.details.timer, None);
+    }
+
+    #[test]
+    fn a_subflow_is_no_connection_and_a_connection_has_its_own_queues() {
+        let mut response = response();
+        let whole = listed(&response, Protocol::Mptcp, READ).expect("a connection");
+        assert_eq!((whole.protocol, whole.cookie), (Protocol::Mptcp, None));
+        assert_eq!(
+            (whole.details.recv_queue, whole.details.timer),
+            (None, None)
+        );
+        let ulp = DefaultNla::new(ULP_INFO, b"\x0a\0\x01\0mptcp\0\0\0".to_vec());
+        response.nlas = [Nla::Other(ulp)].into_iter().collect();
+        assert_eq!(tcp(&response), None);
     }
 
     #[test]
     fn a_short_tcp_info_leaves_the_age_unknown() {
         let mut response = response();
         response.nlas = [Nla::TcpInfo(vec![0; 20])].into_iter().collect();
-        let socket = listed(&response, READ).expect("a socket");
+        let socket = tcp(&response).expect("a socket");
         assert_eq!(
             (socket.listed_ns, socket.last_ack_ns),
             (READ.monotonic_ns, None)
@@ -376,7 +407,7 @@ mod tests {
             let mut datagram = bytes.freeze();
             while let Some(answer) = next_answer(&mut datagram) {
                 if let Answer::Socket(response) = answer {
-                    let _ = (listed(&response, READ), listening(&response, 7));
+                    let _ = (tcp(&response), listening(&response, 7));
                 }
             }
         }

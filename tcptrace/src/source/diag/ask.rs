@@ -1,17 +1,17 @@
 //! Asking `sock_diag` in several namespaces.
 
-use std::io;
+use std::{collections::HashSet, io};
 
 use tcptrace_common::TcpState;
 
 use crate::{
     model::{
         caveat::Caveat,
-        socket::Family,
+        socket::{Endpoint, Family},
         stuck::look::{Coverage, Listed, Listening},
     },
     source::{
-        diag::sock_diag::{SockDiag, has_tcp_sockets},
+        diag::sock_diag::{SockDiag, has_tcp_sockets, mptcp_in_use},
         machine::netns::{self, Namespace, Namespaces},
     },
 };
@@ -34,6 +34,8 @@ pub struct Scope {
 pub struct Answers {
     /// Sockets in the watched state.
     pub listed: Vec<Listed>,
+    /// What the kernel keeps of closed ones.
+    pub remainders: Vec<Listed>,
     /// Listeners in their namespaces.
     pub listening: Vec<Listening>,
     /// Which namespaces were asked.
@@ -45,10 +47,70 @@ pub struct Answers {
 /// All sockets in one of the states, in every namespace in scope.
 #[must_use]
 pub fn in_states(scope: &Scope, states: &[TcpState], namespaces: &Namespaces) -> Answers {
-    dump_by(scope, namespaces, |diag| match states {
-        [only] => diag.in_state(*only, scope.family),
-        _ => diag.in_states(states, scope.family),
+    dump_by(scope, namespaces, |diag| {
+        let mut found = match states {
+            [only] => diag.in_state(*only, scope.family),
+            _ => diag.in_states(states, scope.family),
+        }?;
+        let mut not_listed = None;
+        let count = mptcp_in_use().unwrap_or(0);
+        if count > 0 {
+            match diag.mptcp_in_states(&TcpState::ALL, scope.family) {
+                Ok(whole) => add_mptcp(&mut found, whole, states),
+                Err(error) => not_listed = Some((count, error)),
+            }
+        }
+        Ok((found, not_listed))
     })
+}
+
+/// The sockets in a namespace; and how many MPTCP connections and listeners it has that could not be
+/// listed, for that reason.
+type Dump = (Vec<Listed>, Option<(u64, io::Error)>);
+
+/// Adds the connections in one of the `states`, and takes out their subflows: these have the addresses
+/// of the connection, or the inode.
+fn add_mptcp(found: &mut Vec<Listed>, mut whole: Vec<Listed>, states: &[TcpState]) {
+    let subflows = Subflows::of(&whole);
+    found.retain(|socket| !subflows.has(socket));
+    whole.retain(|socket| states.contains(&socket.state));
+    found.append(&mut whole);
+}
+
+/// What subflows have in common with their connection: `sock_diag` says what they are only with
+/// `CAP_NET_ADMIN`.
+#[derive(Debug, Default)]
+pub struct Subflows {
+    inodes: HashSet<u32>,
+    places: HashSet<(u32, Endpoint, Endpoint)>,
+}
+
+impl Subflows {
+    /// Those of these connections.
+    #[must_use]
+    pub fn of(connections: &[Listed]) -> Self {
+        let mut subflows = Self::default();
+        for connection in connections {
+            subflows.add(connection);
+        }
+        subflows
+    }
+
+    /// Adds those of a connection.
+    pub fn add(&mut self, connection: &Listed) {
+        // One that nobody has accepted has no inode.
+        self.inodes
+            .extend(Some(connection.details.inode).filter(|inode| *inode != 0));
+        self.places
+            .insert((connection.netns, connection.local, connection.remote));
+    }
+
+    /// Whether a socket is one.
+    #[must_use]
+    pub fn has(&self, socket: &Listed) -> bool {
+        let place = (socket.netns, socket.local, socket.remote);
+        self.inodes.contains(&socket.details.inode) || self.places.contains(&place)
+    }
 }
 
 /// All sockets, whatever their state, in every namespace in scope.
@@ -64,7 +126,7 @@ pub fn everything(scope: &Scope, namespaces: &Namespaces) -> Answers {
 fn dump_by(
     scope: &Scope,
     namespaces: &Namespaces,
-    ask: impl Fn(&mut SockDiag) -> io::Result<Vec<Listed>> + Sync,
+    ask: impl Fn(&mut SockDiag) -> io::Result<Dump> + Sync,
 ) -> Answers {
     let mut answers = Answers::default();
     for (&inode, path) in &namespaces.paths {
@@ -77,13 +139,13 @@ fn dump_by(
                 return Ok(Default::default());
             }
             let mut diag = SockDiag::open(inode)?;
-            let listed = ask(&mut diag)?;
-            let listening = if listed.is_empty() {
+            let dump = ask(&mut diag)?;
+            let listening = if dump.0.is_empty() {
                 Vec::new()
             } else {
                 diag.listening()?
             };
-            Ok((listed, listening))
+            Ok((dump, listening))
         });
         if answers.take(inode, result) {
             answers.coverage.complete.insert(inode);
@@ -98,14 +160,25 @@ fn dump_by(
 }
 
 impl Answers {
-    /// Adds a namespace's answer; returns whether there was one. A namespace that is gone is not an
-    /// error: its sockets are gone with it.
-    fn take(&mut self, netns: u32, result: io::Result<(Vec<Listed>, Vec<Listening>)>) -> bool {
+    /// Adds a namespace's answer; returns whether there was a complete one. A namespace that is gone is
+    /// not an error: its sockets are gone with it.
+    fn take(&mut self, netns: u32, result: io::Result<(Dump, Vec<Listening>)>) -> bool {
         match result {
-            Ok((listed, listening)) => {
+            Ok(((listed, not_listed), listening)) => {
+                let is_remainder = |socket: &Listed| socket.details.remainder;
+                let (remainders, listed): (Vec<_>, Vec<_>) =
+                    listed.into_iter().partition(is_remainder);
+                self.remainders.extend(remainders);
                 self.listed.extend(listed);
                 self.listening.extend(listening);
-                return true;
+                if let Some((count, error)) = &not_listed {
+                    self.caveats.push(Caveat::UnlistedMptcp {
+                        netns,
+                        count: *count,
+                        error: error.to_string(),
+                    });
+                }
+                return not_listed.is_none();
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {

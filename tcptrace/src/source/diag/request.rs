@@ -5,10 +5,10 @@ use netlink_packet_core::{
     NLM_F_DUMP, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_sock_diag::{
-    SockDiagMessage,
+    SOCK_DIAG_BY_FAMILY, SockDiagMessage,
     inet::{ExtensionFlags, InetRequest, SocketId, StateFlags},
 };
-use tcptrace_common::{IPPROTO_TCP, TcpState};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, TcpState};
 
 use crate::model::{
     socket::{Endpoint, Family},
@@ -20,6 +20,12 @@ use crate::model::{
 pub const GETSOCK: u16 = 18;
 /// Bytes of a message's header.
 pub const HEADER: usize = 16;
+/// Bytes of `struct inet_diag_req_v2`.
+const REQUEST_BYTES: usize = 56;
+/// `INET_DIAG_REQ_PROTOCOL`: the protocol, of 32 bits (5.9).
+const REQ_PROTOCOL: u16 = 3;
+/// Bytes of that attribute.
+const ATTRIBUTE_BYTES: usize = 8;
 /// Bytes of `struct inet_diag_req`.
 const GETSOCK_BYTES: usize = 60;
 /// The cookie that matches any socket, `INET_DIAG_NOCOOKIE`.
@@ -110,6 +116,26 @@ pub fn ask_for_all(buffer: &mut BytesMut, family: Family, states: u32, sequence:
         socket_id,
     };
     append(buffer, NLM_F_DUMP, sequence, request);
+}
+
+/// Appends a request for all MPTCP connections of `family` in one of the `states`. The number of the
+/// protocol does not fit into the request itself.
+#[allow(clippy::cast_possible_truncation)] // a length of 80
+pub fn ask_for_mptcp(buffer: &mut BytesMut, family: Family, states: u32, sequence: u32) {
+    buffer.put_u32_ne((HEADER + REQUEST_BYTES + ATTRIBUTE_BYTES) as u32);
+    buffer.put_u16_ne(SOCK_DIAG_BY_FAMILY);
+    buffer.put_u16_ne(NLM_F_REQUEST | NLM_F_DUMP);
+    buffer.put_u32_ne(sequence);
+    buffer.put_u32_ne(0);
+    // sdiag_family, sdiag_protocol, idiag_ext, pad, idiag_states; an empty id.
+    buffer.put_u8(family_number(family));
+    buffer.put_u8(IPPROTO_MPTCP as u8);
+    buffer.put_u16_ne(0);
+    buffer.put_u32_ne(states);
+    buffer.put_bytes(0, 48);
+    buffer.put_u16_ne(ATTRIBUTE_BYTES as u16);
+    buffer.put_u16_ne(REQ_PROTOCOL);
+    buffer.put_u32_ne(IPPROTO_MPTCP.into());
 }
 
 /// Appends a request for one socket.

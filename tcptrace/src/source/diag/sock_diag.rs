@@ -9,7 +9,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     model::{
-        socket::Family,
+        socket::{Family, Protocol},
         stuck::look::{Listed, Listening},
     },
     source::{
@@ -27,8 +27,24 @@ const DATAGRAM_BYTES: usize = 64 * 1024;
 /// receive buffer (208 KiB) must hold them all.
 const AT_ONCE: usize = 32;
 
-/// Whether the namespace of the calling thread has any TCP sockets, accepted or not. This costs far
-/// less than a dump, which walks the connections of all namespaces.
+/// How many MPTCP connections and listeners the namespace of the calling thread has; 0 if the kernel
+/// has no MPTCP.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn mptcp_in_use() -> io::Result<u64> {
+    // `proto_seq_printf` of `net/core/sock.c`: the third column is the number of sockets.
+    let text = fs::read_to_string("/proc/thread-self/net/protocols")?;
+    let lines = text.lines().filter(|line| line.starts_with("MPTCP"));
+    let counts = lines.map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
+    // IPv6 sockets are in a line of their own.
+    counts
+        .sum::<Option<u64>>()
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether the namespace of the calling thread has any TCP sockets, accepted or not, or remainders of
+/// such. This costs far less than a dump, which walks the connections of all namespaces.
 #[must_use]
 pub fn has_tcp_sockets() -> bool {
     let in_use = |file: &str, label: &str| {
@@ -36,7 +52,9 @@ pub fn has_tcp_sockets() -> bool {
         // An unknown number counts as some. Without IPv6 there is no such file.
         text.map_or(file == "sockstat", |text| {
             let line = text.lines().find_map(|line| line.strip_prefix(label));
-            line.is_none_or(|line| line != "0" && !line.starts_with("0 "))
+            line.is_none_or(|line| {
+                line != "0" && !(line.starts_with("0 ") && line.contains(" tw 0 "))
+            })
         })
     };
     in_use("sockstat", "TCP: inuse ") || in_use("sockstat6", "TCP6: inuse ")
@@ -97,8 +115,35 @@ impl SockDiag {
                 monotonic_ns,
                 tick_ns,
             };
-            sockets.extend(answer::listed(response, read));
+            sockets.extend(answer::listed(response, Protocol::Tcp, read));
         })?;
+        Ok(sockets)
+    }
+
+    /// All MPTCP connections in one of the `states`, of one family or of both.
+    ///
+    /// # Errors
+    /// As [`Self::in_state`]; also if the kernel cannot list these.
+    pub fn mptcp_in_states(
+        &mut self,
+        states: &[TcpState],
+        family: Option<Family>,
+    ) -> io::Result<Vec<Listed>> {
+        let netns = self.netns;
+        let mut sockets = Vec::new();
+        for family in family.map_or(vec![Family::Ipv4, Family::Ipv6], |one| vec![one]) {
+            let mut request = BytesMut::new();
+            self.sequence += 1;
+            request::ask_for_mptcp(&mut request, family, request::mask(states), self.sequence);
+            self.answers(&request, |response, monotonic_ns| {
+                let read = ReadAt {
+                    netns,
+                    monotonic_ns,
+                    tick_ns: 0,
+                };
+                sockets.extend(answer::listed(response, Protocol::Mptcp, read));
+            })?;
+        }
         Ok(sockets)
     }
 
@@ -134,7 +179,7 @@ impl SockDiag {
         &mut self,
         states: &[TcpState],
         family: Option<Family>,
-        mut each: impl FnMut(&InetResponse, u64),
+        each: impl FnMut(&InetResponse, u64),
     ) -> io::Result<()> {
         self.sequence += 1;
         let mut request = BytesMut::new();
@@ -143,7 +188,16 @@ impl SockDiag {
             Some(family) => request::ask_for_all(&mut request, family, states, self.sequence),
             None => request::ask_for_both(&mut request, states, self.sequence),
         }
-        self.socket.send(&request, 0)?;
+        self.answers(&request, each)
+    }
+
+    /// Sends a request for a dump, and gives each of the answers.
+    fn answers(
+        &mut self,
+        request: &[u8],
+        mut each: impl FnMut(&InetResponse, u64),
+    ) -> io::Result<()> {
+        self.socket.send(request, 0)?;
         loop {
             // The kernel filled it during the call before this one.
             let filled_ns = monotonic_ns();
@@ -185,7 +239,7 @@ impl SockDiag {
                 while let Some(answer) = answer::next_answer(&mut datagram) {
                     unanswered = unanswered.saturating_sub(1);
                     if let Answer::Socket(response) = answer {
-                        let socket = answer::listed(&response, read);
+                        let socket = answer::listed(&response, Protocol::Tcp, read);
                         found.extend(socket.filter(|socket| socket.state == state));
                     }
                 }

@@ -90,8 +90,12 @@ fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
     })
 }
 
-/// The table's entry in the model's types; `None` if the socket cannot be identified.
+/// The table's entry in the model's types; `None` if the socket cannot be identified,
+/// or is not shown by itself.
 pub fn entry(raw: &TrackedSocket, processes: &mut Processes) -> Option<TableEntry> {
+    if raw.flags & TrackedSocket::SUBFLOW != 0 {
+        return None;
+    }
     let owner = raw.owner();
     Some(TableEntry {
         entered: socket::entered(&raw.socket)?,

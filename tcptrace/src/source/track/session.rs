@@ -17,7 +17,7 @@ use crate::{
     },
     source::{
         diag::ask::{self, Scope},
-        machine::{cgroup::Cgroups, netns},
+        machine::cgroup::Cgroups,
         track::{
             convert::{self, Moment},
             kernel_side::{KernelSide, TrackOptions},
@@ -99,11 +99,11 @@ impl LiveTransitions {
             "finding the owners of the sockets from before the start",
         );
         if owned {
-            list(&scope, &mut Vec::new()).context(listed)?;
+            list(&mut side, &scope, &mut Vec::new()).context(listed)?;
             side.add_open_sockets().context(walked)?;
         }
         side.begin()?;
-        let mut before = list(&scope, caveats).context(listed)?;
+        let mut before = list(&mut side, &scope, caveats).context(listed)?;
         if owned {
             side.add_open_sockets().context(walked)?;
             add_queues(&mut side, &mut before);
@@ -232,7 +232,7 @@ impl LiveTransitions {
     /// When the table or `/proc` cannot be read.
     pub fn open(&mut self, states: &[TcpState]) -> io::Result<OpenSockets> {
         let now = self.stopped.unwrap_or_else(Moment::now);
-        let namespaces = netns::list()?;
+        let (namespaces, _) = self.side.namespaces(&self.scope)?;
         let answers = ask::in_states(&self.scope, states, &namespaces);
         // Read after the list, so that it includes everything that is listed.
         let table = self.side.table()?;
@@ -280,10 +280,15 @@ impl LiveTransitions {
 }
 
 /// Lists all sockets. This also gives every socket a cookie, which the programs can only read.
-fn list(scope: &Scope, caveats: &mut Vec<Caveat>) -> io::Result<BeforeStart> {
-    let namespaces = netns::list()?;
+fn list(
+    side: &mut KernelSide,
+    scope: &Scope,
+    caveats: &mut Vec<Caveat>,
+) -> io::Result<BeforeStart> {
+    let (namespaces, unentered) = side.namespaces(scope)?;
     let answers = ask::everything(scope, &namespaces);
     caveats.extend(answers.caveats);
+    caveats.extend(unentered);
     Ok(BeforeStart {
         listed: answers.listed,
         listening: answers.listening,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use tcptrace_common::{IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
 
 use crate::{
     model::{
         owner::{Holder, Via},
-        socket::{Details, Endpoint, Family, Timer},
+        socket::{Details, Endpoint, Family, Protocol, Timer},
         stuck::look::{DeadSocket, Descriptor, Listed, Listening, Sent, Waiting},
     },
     source::bpf::socket::{endpoint, family},
@@ -28,6 +28,8 @@ pub struct Meaning {
     pub tcp: TcpOffsets,
     /// The kernel's tick, in ns.
     pub tick_ns: u64,
+    /// Whether the kernel tells how many subflows an MPTCP connection has.
+    pub counts_subflows: bool,
 }
 
 fn ends(record: &SocketRecord, family: Family) -> (Endpoint, Endpoint) {
@@ -97,33 +99,52 @@ impl Meaning {
     pub fn listed(&self, record: &SocketRecord) -> Option<Listed> {
         let family = family(record.family)?;
         let (local, remote) = ends(record, family);
+        let tcp = &self.tcp;
+        let is_mptcp = record.protocol == IPPROTO_MPTCP;
+        // Of an MPTCP connection without subflows nothing was read.
+        let has_times = !is_mptcp || record.subflow != 0;
+        let has = |of_mptcp, of_tcp| (if is_mptcp { of_mptcp } else { of_tcp }) != 0;
         Some(Listed {
             netns: record.netns,
-            cookie: Some(record.cookie).filter(|cookie| *cookie != 0),
+            // The kernel gives MPTCP connections that of their listener.
+            cookie: Some(record.cookie).filter(|cookie| *cookie != 0 && !is_mptcp),
             interface: record.bound_interface,
+            protocol: if is_mptcp {
+                Protocol::Mptcp
+            } else {
+                Protocol::Tcp
+            },
             family,
             local,
             remote,
             state: TcpState::from_number(record.state)?,
             listed_ns: record.now_ns,
-            last_ack_ns: self.moment(self.tcp.rcv_tstamp, record, record.ticks_since_ack),
+            last_ack_ns: (self.moment(tcp.rcv_tstamp, record, record.ticks_since_ack))
+                .filter(|_| has_times),
             backlog: Some(record.backlog),
-            sent: self.sent(record),
+            sent: self.sent(record).filter(|_| !is_mptcp),
+            server_side: (is_mptcp && tcp.mptcp_server_side != 0)
+                .then_some(record.server_side != 0),
             details: Details {
                 inode: inode(record),
                 uid: record.uid,
-                recv_queue: beyond(record.rcv_nxt, record.copied_seq),
-                send_queue: beyond(record.write_seq, record.snd_una),
-                timer: self.timer(record),
+                recv_queue: has(tcp.mptcp_bytes_consumed, tcp.copied_seq)
+                    .then(|| beyond(record.rcv_nxt, record.copied_seq)),
+                send_queue: has(tcp.mptcp_snd_una, tcp.snd_una)
+                    .then(|| beyond(record.write_seq, record.snd_una)),
+                timer: self.timer(record).filter(|_| has_times),
                 keepalive: self.known(self.tcp.skc_flags, || {
                     record.sock_flags & SocketRecord::KEEPOPEN != 0
                 }),
-                bytes_received: self.known(self.tcp.bytes_received, || record.bytes_received),
-                bytes_acked: self.known(self.tcp.bytes_acked, || record.bytes_acked),
-                last_data_ns: self.moment(self.tcp.icsk_lrcvtime, record, record.ticks_since_data),
+                bytes_received: has(tcp.mptcp_bytes_received, tcp.bytes_received)
+                    .then_some(record.bytes_received),
+                bytes_acked: has(0, tcp.bytes_acked).then_some(record.bytes_acked),
+                last_data_ns: (self.moment(tcp.icsk_lrcvtime, record, record.ticks_since_data))
+                    .filter(|_| has_times),
                 touched_ns: self.touched_ns(record),
                 cgroup_id: Some(record.cgroup).filter(|id| *id != 0),
-                mptcp: false,
+                subflows: (is_mptcp && self.counts_subflows).then_some(record.subflows),
+                remainder: false,
             },
         })
     }
@@ -166,7 +187,7 @@ impl Meaning {
             SocketRecord::CONNECTING => true,
             _ => return None,
         };
-        if record.remote_port == 0 || record.protocol != IPPROTO_TCP {
+        if record.remote_port == 0 {
             return None;
         }
         let family = family(record.family)?;
@@ -183,7 +204,7 @@ impl Meaning {
                 record.sock_flags & SocketRecord::DONE != 0
             }),
             backlog: Some(record.backlog),
-            sent: self.sent(record),
+            sent: self.sent(record).filter(|_| record.protocol == IPPROTO_TCP),
             touched_ns: self.touched_ns(record),
         })
     }
@@ -254,9 +275,11 @@ mod tests {
     fn meaning() -> Meaning {
         let mut tcp = TcpOffsets::default();
         (tcp.rcv_tstamp, tcp.icsk_pending, tcp.keepalive_timer) = (1, 1, 1);
+        tcp.copied_seq = 1;
         Meaning {
             tcp,
             tick_ns: 4_000_000,
+            counts_subflows: true,
         }
     }
 
@@ -282,7 +305,9 @@ mod tests {
     fn a_record_is_read_whole() {
         let listed = meaning().listed(&record()).expect("a connection");
         assert_eq!((listed.local.port, listed.remote.port), (80, 4000));
-        assert_eq!(listed.details.recv_queue, 10);
+        assert_eq!(listed.details.recv_queue, Some(10));
+        // This kernel does not show it.
+        assert_eq!(listed.details.send_queue, None);
         // 1 s ago less a tick.
         assert_eq!(listed.last_ack_ns, Some(99_004_000_000));
         assert_eq!((listed.cookie, listed.sent), (None, None));

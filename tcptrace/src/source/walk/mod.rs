@@ -6,6 +6,7 @@ pub mod count;
 pub mod hidden;
 pub mod messages;
 pub mod object;
+pub mod places;
 pub mod proc;
 pub mod queue;
 pub mod run;

@@ -56,7 +56,7 @@ fn attempt(loaded: &mut Loaded, listener: &SocketRecord) -> io::Result<Option<Ve
     let mut children = Vec::new();
     let (mut head, mut request) = (None, 0);
     while children.len() < MAX_LENGTH {
-        syscall::run_once(loaded.program.as_fd(), &[listener.sock, request])?;
+        syscall::run_once(loaded.program.as_fd(), &[queue_at(listener), request])?;
         let step: QueueStep = loaded.memory("QUEUE")?.read(0);
         if step.state != u32::from(TcpState::Listen.number()) {
             // The listener is gone, and its queue with it.
@@ -78,8 +78,18 @@ fn attempt(loaded: &mut Loaded, listener: &SocketRecord) -> io::Result<Option<Ve
     Ok(None)
 }
 
+/// The socket that has the queue: of an MPTCP listener its subflow.
+fn queue_at(listener: &SocketRecord) -> u64 {
+    match listener.subflow {
+        0 => listener.sock,
+        subflow => subflow,
+    }
+}
+
 /// Whether the request is one of this listener. Memory that has been used for something else says
 /// something else.
 fn belongs(step: &QueueStep, listener: &SocketRecord) -> bool {
-    step.listener == listener.sock && step.child.netns == listener.netns && step.child.sock != 0
+    step.listener == queue_at(listener)
+        && step.child.netns == listener.netns
+        && step.child.sock != 0
 }

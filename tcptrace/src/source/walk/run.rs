@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, WalkState};
+use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, TcpState, WalkState};
 
 use crate::source::{
     bpf::{
@@ -30,13 +30,50 @@ const MAX_GROWTHS: usize = 8;
 /// saves that with fewer.
 const MANY: u64 = 16_384;
 
+/// Numbers of sockets, by the state's number.
+pub type States = [u64; 16];
+
+/// All but the closed ones.
+#[must_use]
+pub fn open(states: &States) -> u64 {
+    let all: u64 = states.iter().sum();
+    all - states[usize::from(TcpState::Close.number())]
+}
+
 /// Sockets with a descriptor in one network namespace, by state: each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counted {
     /// The namespace's inode number.
     pub netns: u32,
+    /// One of its sockets.
+    pub example: Example,
     /// By the state's number.
-    pub states: [u64; 16],
+    pub states: States,
+}
+
+impl Counted {
+    /// How many are open.
+    #[must_use]
+    pub fn open(&self) -> u64 {
+        open(&self.states)
+    }
+
+    /// How many are closed: no namespace counts these.
+    #[must_use]
+    pub fn closed(&self) -> u64 {
+        self.states[usize::from(TcpState::Close.number())]
+    }
+}
+
+/// A descriptor of a socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Example {
+    /// The process.
+    pub pid: u32,
+    /// The thread, if it has a table of descriptors of its own; otherwise 0.
+    pub tid: u32,
+    /// The descriptor's number.
+    pub fd: u32,
 }
 
 /// What a walk found.
@@ -275,6 +312,11 @@ impl Reader {
                 let counts: NetnsCounts = counts.read(index);
                 Counted {
                     netns: counts.netns,
+                    example: Example {
+                        pid: counts.pid,
+                        tid: counts.tid,
+                        fd: counts.fd,
+                    },
                     states: counts.states.map(u64::from),
                 }
             })

@@ -14,17 +14,19 @@ use crate::{
     model::{
         caveat::Caveat,
         owner::{Holder, Via},
+        socket::Protocol,
         stuck::look::{Coverage, DeadSocket, Descriptor, Descriptors, Listed, Listening, Waiting},
     },
     source::{
-        diag::ask::{self, Scope},
-        machine::netns::{self, Namespace, Namespaces},
+        diag::ask::{self, Scope, Subflows},
+        machine::netns::{Namespace, Namespaces},
         walk::{
             convert::{self, Names},
-            count,
-            hidden::Hidden,
+            count::{self, Counts},
+            places::Before,
             proc,
-            walker::{KernelWalk, Walker},
+            run::{Counted, States, open},
+            walker::{KernelWalk, ProcWalk, Walker},
         },
     },
 };
@@ -47,14 +49,13 @@ pub struct Survey {
     pub coverage: Coverage,
     /// Accept queues with connections that could not be read.
     unread_queues: u64,
+    /// What tells the subflows of the MPTCP connections that were found.
+    subflows: Subflows,
     /// Names of network namespaces by inode number.
     pub netns_names: HashMap<u32, String>,
     /// What could not be seen.
     pub caveats: Vec<Caveat>,
 }
-
-/// What a namespace has, by a walk: the numbers of sockets, by state.
-type States = [u64; 16];
 
 impl Walker {
     /// Looks at the machine.
@@ -62,18 +63,36 @@ impl Walker {
     /// # Errors
     /// When the walk fails.
     pub fn survey(&mut self, scope: &Scope, before: Before) -> io::Result<Survey> {
-        let Before { namespaces, in_use } = before;
         let mut survey = match self {
-            Self::Kernel(kernel) => kernel.survey(scope, &namespaces, in_use)?,
-            Self::Proc(hidden) => by_proc(hidden, scope, &namespaces),
+            Self::Kernel(kernel) => kernel.survey(scope, before)?,
+            Self::Proc(proc) => by_proc(proc, scope, before),
         };
-        survey.netns_names = namespaces.names;
         let waits = |socket: &Listed| socket.details.inode == 0;
         if survey.unread_queues > 0 && survey.listed.iter().any(waits) {
             let unread = Caveat::UnreadQueues(survey.unread_queues);
             survey.caveats.push(unread);
         }
         Ok(survey)
+    }
+
+    /// The namespaces of the machine, for a session that lists their sockets by `sock_diag`; and what is
+    /// to be said about them.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be listed, or the walk fails.
+    pub fn namespaces(&mut self, scope: &Scope) -> io::Result<(Namespaces, Option<Caveat>)> {
+        let mut before = Before::read(scope)?;
+        let caveat = match self {
+            Self::Kernel(kernel) => {
+                let (_, counted, _) = kernel.pass(&mut Survey::default(), None)?;
+                kernel.search.add_hidden(scope, &mut before, &counted)
+            }
+            Self::Proc(proc) => {
+                proc.search.add_hidden_unwalked(scope, &mut before);
+                None
+            }
+        };
+        Ok((before.namespaces, caveat))
     }
 
     /// Every descriptor of the sockets with these inodes and of others, and what waits in accept
@@ -115,50 +134,22 @@ pub struct Holders {
     pub incomplete: bool,
 }
 
-/// The network namespaces before a walk, and how many sockets the kernel counts in each.
-pub struct Before {
-    namespaces: Namespaces,
-    in_use: Vec<(Namespace, io::Result<u64>)>,
-}
-
-impl Before {
-    /// Reads them.
-    ///
-    /// # Errors
-    /// When `/proc` cannot be listed.
-    pub fn read(scope: &Scope) -> io::Result<Self> {
-        let namespaces = netns::list()?;
-        let in_scope = |inode: &u32| scope.netns.is_none_or(|only| only == *inode);
-        let wanted = namespaces.paths.iter().filter(|(inode, _)| in_scope(inode));
-        let in_use = wanted
-            .map(|(inode, path)| {
-                let namespace = Namespace {
-                    inode: *inode,
-                    path: path.clone(),
-                };
-                let count = count::in_use(&namespace);
-                (namespace, count)
-            })
-            .collect();
-        Ok(Self { namespaces, in_use })
-    }
-}
-
 impl KernelWalk {
-    fn survey(
-        &mut self,
-        scope: &Scope,
-        namespaces: &Namespaces,
-        before: Vec<(Namespace, io::Result<u64>)>,
-    ) -> io::Result<Survey> {
+    fn survey(&mut self, scope: &Scope, mut before: Before) -> io::Result<Survey> {
         let mut survey = Survey::default();
         let in_scope = |inode: &u32| scope.netns.is_none_or(|only| only == *inode);
         let (mut held, counted, mut incomplete) = self.pass(&mut survey, None)?;
-        let nothing = States::default();
+        survey
+            .caveats
+            .extend(self.search.add_hidden(scope, &mut before, &counted));
+        let Before {
+            namespaces, counts, ..
+        } = before;
+        let nothing = Counted::default();
         let mut short = Namespaces::default();
-        for (namespace, before) in before {
+        for (namespace, before) in counts {
             let walked = counted.get(&namespace.inode).unwrap_or(&nothing);
-            if is_complete(&namespace, scope.state, walked, before) {
+            if is_complete(&namespace, scope.state, &walked.states, before) {
                 survey.coverage.complete.insert(namespace.inode);
             } else {
                 short.paths.insert(namespace.inode, namespace.path);
@@ -179,6 +170,7 @@ impl KernelWalk {
         if !scope.netns.is_some_and(found) {
             survey.caveats.extend(namespaces.refusal());
         }
+        survey.netns_names.clone_from(&namespaces.names);
         survey.held = Some(Descriptors::new(held));
         Ok(survey)
     }
@@ -190,13 +182,17 @@ impl KernelWalk {
         &mut self,
         survey: &mut Survey,
         on_their_way: Option<&HashSet<u64>>,
-    ) -> io::Result<(Vec<Descriptor>, HashMap<u32, States>, bool)> {
+    ) -> io::Result<(Vec<Descriptor>, HashMap<u32, Counted>, bool)> {
         let meaning = self.meaning();
         let walked = self.run(on_their_way.is_some())?;
-        let mut counted: HashMap<u32, States> = HashMap::new();
+        let mut counted: HashMap<u32, Counted> = HashMap::new();
         for one in walked.counted {
-            let states = counted.entry(one.netns).or_default();
-            for (sum, count) in states.iter_mut().zip(one.states) {
+            let empty = || Counted {
+                states: States::default(),
+                ..one
+            };
+            let known = counted.entry(one.netns).or_insert_with(empty);
+            for (sum, count) in known.states.iter_mut().zip(one.states) {
                 *sum += count;
             }
         }
@@ -213,8 +209,12 @@ impl KernelWalk {
                 continue;
             }
             held.push(convert::descriptor(record, &mut names));
-            if record.protocol == IPPROTO_MPTCP || !met.insert(record.sock) {
+            if !met.insert(record.sock) {
                 continue;
+            }
+            if record.protocol == IPPROTO_MPTCP {
+                let connection = meaning.listed(record);
+                connection.iter().for_each(|one| survey.subflows.add(one));
             }
             match TcpState::from_number(record.state) {
                 Some(TcpState::Close) => dead.extend(meaning.dead(record)),
@@ -224,7 +224,8 @@ impl KernelWalk {
                         self.add_queue(survey, record, &mut counted);
                     }
                 }
-                _ => survey.listed.extend(meaning.listed(record)),
+                _ if self.watches(record.state) => survey.listed.extend(meaning.listed(record)),
+                _ => {}
             }
         }
         survey.dead = Some(dead);
@@ -256,7 +257,7 @@ impl KernelWalk {
         &mut self,
         survey: &mut Survey,
         listener: &SocketRecord,
-        counted: &mut HashMap<u32, States>,
+        counted: &mut HashMap<u32, Counted>,
     ) {
         let Ok(children) = self.queue(listener) else {
             survey.unread_queues += 1;
@@ -264,11 +265,15 @@ impl KernelWalk {
         };
         let meaning = self.meaning();
         for child in children {
-            if child.protocol != IPPROTO_TCP || child.state == TcpState::Close.number() {
+            if child.state == TcpState::Close.number() {
                 continue;
             }
-            let states = counted.entry(child.netns).or_default();
-            states[usize::from(child.state & 15)] += 1;
+            if child.protocol == IPPROTO_TCP {
+                let counted = counted.entry(child.netns).or_default();
+                counted.states[usize::from(child.state & 15)] += 1;
+            } else if let Some(connection) = meaning.listed(&child) {
+                survey.subflows.add(&connection);
+            }
             survey
                 .waiting
                 .extend(meaning.waiting(&child, listener.inode));
@@ -293,7 +298,13 @@ impl KernelWalk {
         let place = |socket: &Listed| (socket.netns, socket.local, socket.remote);
         let known: HashSet<_> = survey.listed.iter().map(place).collect();
         let mut missing = answers.listed;
-        missing.retain(|socket| !known.contains(&place(socket)));
+        missing.retain(|socket| {
+            let is_subflow = socket.protocol == Protocol::Tcp && survey.subflows.has(socket);
+            !is_subflow && !known.contains(&place(socket))
+        });
+        if scope.state == TcpState::FinWait2 {
+            survey.listed.extend(answers.remainders);
+        }
         let mut unheld: HashSet<u64> = (missing.iter())
             .map(|socket| u64::from(socket.details.inode))
             .filter(|inode| *inode != 0)
@@ -324,12 +335,16 @@ fn is_complete(
     namespace: &Namespace,
     state: TcpState,
     walked: &States,
-    before: io::Result<u64>,
+    before: io::Result<Counts>,
 ) -> bool {
-    let all: u64 = walked.iter().sum();
+    let all = open(walked);
     let Ok(before) = before else { return false };
+    // Remainders have no descriptor.
+    if state == TcpState::FinWait2 && before.time_wait > 0 {
+        return false;
+    }
     // Sockets come and go: what is missing is missing from both counts.
-    if before <= all || count::in_use(namespace).is_ok_and(|after| after <= all) {
+    if before.in_use <= all || count::of(namespace).is_ok_and(|after| after.in_use <= all) {
         return true;
     }
     // Connections that their process has closed have no descriptor, but they are not in these states.
@@ -343,9 +358,12 @@ fn is_complete(
 }
 
 /// All namespaces by `sock_diag`, and holders by `/proc`.
-fn by_proc(hidden: &mut Hidden, scope: &Scope, namespaces: &Namespaces) -> Survey {
-    let answers = ask::in_states(scope, &[scope.state], namespaces);
+fn by_proc(proc: &mut ProcWalk, scope: &Scope, mut before: Before) -> Survey {
+    proc.search.add_hidden_unwalked(scope, &mut before);
+    let (namespaces, hidden) = (before.namespaces, &mut proc.hidden);
+    let answers = ask::in_states(scope, &[scope.state], &namespaces);
     let mut survey = Survey {
+        netns_names: namespaces.names,
         coverage: answers.coverage,
         caveats: answers.caveats,
         listed: answers.listed,
@@ -353,6 +371,9 @@ fn by_proc(hidden: &mut Hidden, scope: &Scope, namespaces: &Namespaces) -> Surve
         held: Some(Descriptors::default()),
         ..Survey::default()
     };
+    if scope.state == TcpState::FinWait2 {
+        survey.listed.extend(answers.remainders);
+    }
     survey.caveats.push(Caveat::ResidueNotLookedFor);
     let waited_at = survey.listening.iter().filter(|one| one.queued > 0);
     survey.unread_queues = waited_at.count() as u64;

@@ -16,6 +16,7 @@ use crate::{
             hidden::Hidden,
             messages::Messages,
             object::{self, Room, WalkProgram},
+            places::Search,
             queue::Queues,
             run::{Walk, Walked},
         },
@@ -28,8 +29,19 @@ pub struct KernelWalk {
     queues: Queues,
     messages: Messages,
     hidden: Hidden,
+    /// What else leads to namespaces.
+    pub search: Search,
     program: WalkProgram,
     states: u32,
+}
+
+/// What reading `/proc` keeps from look to look.
+#[derive(Debug, Default)]
+pub struct ProcWalk {
+    /// Holders without descriptors.
+    pub hidden: Hidden,
+    /// What else leads to namespaces.
+    pub search: Search,
 }
 
 /// How descriptors are walked over.
@@ -37,7 +49,7 @@ pub enum Walker {
     /// Inside the kernel.
     Kernel(Box<KernelWalk>),
     /// `/proc` is read.
-    Proc(Hidden),
+    Proc(Box<ProcWalk>),
 }
 
 impl Walker {
@@ -51,11 +63,11 @@ impl Walker {
             WalkChoice::Auto => &[WalkProgram::Tasks, WalkProgram::Files],
             WalkChoice::Tasks => &[WalkProgram::Tasks],
             WalkChoice::Files => &[WalkProgram::Files],
-            WalkChoice::Proc => return Ok(Self::Proc(Hidden::default())),
+            WalkChoice::Proc => return Ok(Self::Proc(Box::default())),
         };
         match load(programs, states) {
             Ok(kernel) => Ok(Self::Kernel(Box::new(kernel))),
-            Err(_) if choice == WalkChoice::Auto => Ok(Self::Proc(Hidden::default())),
+            Err(_) if choice == WalkChoice::Auto => Ok(Self::Proc(Box::default())),
             Err(reason) => Err(StartError::Walk {
                 way: choice.name(),
                 reason,
@@ -93,6 +105,7 @@ fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, Str
                     queues: Queues::default(),
                     messages: Messages::default(),
                     hidden: Hidden::default(),
+                    search: Search::default(),
                     program,
                     states,
                 });
@@ -164,6 +177,8 @@ impl KernelWalk {
         Meaning {
             tcp: self.walk.types().tcp,
             tick_ns: tick_ns(),
+            counts_subflows: self.walk.types().sock.mptcp_first != 0
+                && self.walk.types().tcp.mptcp_extra_subflows != 0,
         }
     }
 }

@@ -19,10 +19,7 @@ use crate::{
         diag::ask::Scope,
         error::StartError,
         machine::{cgroup::Cgroups, clock::monotonic_ns, privileges, process, restrictions},
-        walk::{
-            Walker,
-            survey::{Before, Survey},
-        },
+        walk::{Walker, places::Before, survey::Survey},
         watch::{kernel_side::KernelSide, options::WatchOptions},
     },
 };
@@ -114,11 +111,11 @@ impl Live {
         };
         // The map first: a socket that is in the map and then not found has left the state.
         let seen = self.tracing()?;
-        let entered = self.entered(&seen)?;
+        let (entered, mut later): (Vec<_>, Vec<_>) =
+            (self.entered(&seen)?.into_iter()).partition(|socket| socket.since_ns <= now_ns);
         let survey = self.walker.survey(&self.scope, before)?;
         // A socket that entered meanwhile belongs to the next look.
         let now = self.tracing()?;
-        let mut later = Vec::new();
         if now.entered != seen.entered {
             later = self.entered(&now)?;
             later.retain(|socket| socket.since_ns > now_ns);
@@ -141,9 +138,7 @@ impl Live {
         let mut look = Look {
             time,
             monotonic_ns: now_ns,
-            entered: (entered.into_iter())
-                .filter(|socket| socket.since_ns <= now_ns)
-                .collect(),
+            entered,
             listed,
             coverage,
             listening,

@@ -18,6 +18,18 @@ pub fn text(caveat: &Caveat) -> String {
         Caveat::UnlistedNamespace { netns, error } => {
             format!("network namespace {netns} could not be asked: {error}")
         }
+        Caveat::UnenteredNamespaces { count, sockets } => format!(
+            "{count} network namespaces with {sockets} TCP sockets could not be entered: sockets in \
+             them that have no descriptor may be missing"
+        ),
+        Caveat::UnlistedMptcp {
+            netns,
+            count,
+            error,
+        } => format!(
+            "network namespace {netns} has {count} MPTCP sockets, and those without a descriptor \
+             could not be listed: {error}"
+        ),
         Caveat::UnreadableProcesses(pids) => unreadable(pids),
         Caveat::UnreadDescriptors => {
             "the descriptors of some processes could not be read: holders may be missing".into()

@@ -8,7 +8,7 @@ use crate::{
     model::{
         names::UNKNOWN,
         owner::{Holder, Listener, Owner},
-        socket::{Endpoint, Socket},
+        socket::{Endpoint, Protocol, Socket},
         stuck::{
             group::Group,
             look::{Hook, Tracing},
@@ -22,7 +22,7 @@ use crate::{
             caveat::{self, CaveatRecord},
             container, escaping,
         },
-        stuck::residue,
+        stuck::notes::notes,
     },
 };
 
@@ -103,6 +103,11 @@ struct SocketRecord<'a> {
     age: &'static str,
     role: &'static str,
     accepted: Option<bool>,
+    protocol: &'static str,
+    /// Only of MPTCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subflows: Option<Option<u8>>,
+    remainder: bool,
     family: &'static str,
     local: EndpointRecord,
     remote: EndpointRecord,
@@ -225,7 +230,7 @@ impl<'a> SnapshotRecord<'a> {
             tracing: tracing_record(&snapshot.tracing),
             caveats: caveat::records(&snapshot.caveats),
             notes: (caveat::texts(&snapshot.caveats).into_iter())
-                .chain(residue::note(snapshot))
+                .chain(notes(snapshot))
                 .collect(),
         }
     }
@@ -240,6 +245,10 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         age: socket.since.precision().name(),
         role: socket.identity.role.name(),
         accepted: socket.accepted(),
+        protocol: socket.identity.protocol.name(),
+        subflows: (socket.identity.protocol == Protocol::Mptcp)
+            .then(|| details.and_then(|details| details.subflows)),
+        remainder: details.is_some_and(|details| details.remainder),
         family: socket.identity.family.name(),
         local: endpoint(socket.identity.local),
         remote: endpoint(socket.identity.remote),
@@ -248,8 +257,8 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         cookie: socket.identity.cookie,
         inode: details.map(|details| details.inode),
         uid: details.map(|details| details.uid),
-        recv_queue: details.map(|details| details.recv_queue),
-        send_queue: details.map(|details| details.send_queue),
+        recv_queue: details.and_then(|details| details.recv_queue),
+        send_queue: details.and_then(|details| details.send_queue),
         bytes_received: details.and_then(|details| details.bytes_received),
         bytes_acked: details.and_then(|details| details.bytes_acked),
         last_data_received_ns: details.and_then(|details| details.last_data_ns),

@@ -4,6 +4,7 @@ mod groups;
 mod headline;
 mod held_by;
 mod json;
+mod notes;
 mod residue;
 mod sockets;
 pub mod summary;

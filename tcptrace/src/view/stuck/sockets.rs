@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     model::{
-        socket::{Role, Socket},
+        socket::{Protocol, Role, Socket},
         stuck::snapshot::Snapshot,
     },
     view::{
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 10] = [
     right("AGE"),
     right("RECV-Q"),
     right("SEND-Q"),
@@ -27,6 +27,7 @@ const COLUMNS: [Column; 9] = [
     left("ROLE"),
     left("HELD BY"),
     left("KEEPALIVE"),
+    left("PROTOCOL"),
     left("NETNS"),
 ];
 
@@ -63,8 +64,8 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
             socket.age_ns(snapshot.monotonic_ns),
             socket.since.is_exact(),
         ),
-        queue(details.map(|details| details.recv_queue)),
-        queue(details.map(|details| details.send_queue)),
+        queue(details.and_then(|details| details.recv_queue)),
+        queue(details.and_then(|details| details.send_queue)),
         endpoint(socket.identity.local),
         endpoint(socket.identity.remote),
         match socket.identity.role {
@@ -79,6 +80,20 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
             None => "?",
         }
         .into(),
+        protocol(socket),
         netns,
     ]
+}
+
+/// MPTCP and the number of subflows; nothing for TCP.
+fn protocol(socket: &Socket) -> String {
+    if socket.identity.protocol == Protocol::Tcp {
+        return String::new();
+    }
+    let subflows = (socket.details.as_ref()).and_then(|details| details.subflows);
+    match subflows {
+        Some(1) => "MPTCP, 1 subflow".into(),
+        Some(count) => format!("MPTCP, {count} subflows"),
+        None => "MPTCP".into(),
+    }
 }

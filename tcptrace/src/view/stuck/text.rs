@@ -11,7 +11,8 @@ use crate::{
         stuck::{
             groups,
             headline::{headline, warnings},
-            residue, sockets,
+            notes::notes,
+            sockets,
         },
     },
 };
@@ -59,8 +60,8 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
         text.push('\n');
     };
     line(&headline(snapshot));
-    let note = residue::note(snapshot);
-    if let Some(note) = &note {
+    let notes = notes(snapshot);
+    for note in &notes {
         line(&clean(note));
     }
     for warning in warnings(snapshot) {
@@ -70,7 +71,7 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
         return text;
     }
     let groups = groups::lines(snapshot);
-    let used = 4 + groups.len() + warnings(snapshot).len() + usize::from(note.is_some());
+    let used = 4 + groups.len() + warnings(snapshot).len() + notes.len();
     let rows = match (limit, page.height) {
         (Limit::None, _) => usize::MAX,
         (Limit::Rows(rows), _) => rows,

@@ -61,6 +61,7 @@ impl TypeInfo {
         let btf = file.parse()?;
         let owners = Owners::find(&btf);
         let mut sock = offsets::sock(&owners).map_err(|error| error.to_string())?;
+        offsets::add_mptcp(&owners, &mut sock);
         let task = offsets::task(&owners).ok();
         let has_task_offsets = task.is_some();
         let mut task = task.unwrap_or_default();

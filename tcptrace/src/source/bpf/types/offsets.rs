@@ -77,6 +77,8 @@ owners!(
     inet_sock,
     inode,
     kernfs_node,
+    mptcp_sock,
+    mptcp_subflow_context,
     net,
     request_sock,
     scm_fp_list,
@@ -86,6 +88,7 @@ owners!(
     socket,
     task_struct,
     tcp_sock,
+    tcp_ulp_ops,
     unix_skb_parms,
     unix_sock,
 );
@@ -113,6 +116,26 @@ pub fn sock(owners: &Owners<'_>) -> Result<SockOffsets, MissingMember> {
         sk_max_ack_backlog: sock.offset("sk_max_ack_backlog", 4)?,
         ..SockOffsets::default()
     })
+}
+
+/// Adds the members that tell a subflow of MPTCP from a TCP socket, if the kernel has all of them.
+pub fn add_mptcp(owners: &Owners<'_>, sock: &mut SockOffsets) {
+    let icsk = &owners.inet_connection_sock;
+    let way = [
+        icsk.maybe("icsk_ulp_ops", 8),
+        icsk.maybe("icsk_ulp_data", 8),
+        owners.tcp_ulp_ops.maybe("name", 16),
+        owners.mptcp_subflow_context.maybe("conn", 8),
+    ];
+    if !way.contains(&0) {
+        [
+            sock.icsk_ulp_ops,
+            sock.icsk_ulp_data,
+            sock.ulp_name,
+            sock.subflow_conn,
+        ] = way;
+        sock.mptcp_first = owners.mptcp_sock.maybe("first", 8);
+    }
 }
 
 /// Members on the way from a task to its sockets.
@@ -176,12 +199,14 @@ pub fn tcp(owners: &Owners<'_>, sock: &mut SockOffsets) -> Result<TcpOffsets, Mi
         sock: whole,
         inet_connection_sock: icsk,
         tcp_sock: tcp,
+        mptcp_sock: mptcp,
         request_sock: request,
         file,
         ..
     } = owners;
     sock.skc_cookie = common.maybe("skc_cookie", 8);
     sock.inet_sport = owners.inet_sock.maybe("inet_sport", 2);
+    add_mptcp(owners, sock);
     let cgroup = match whole.maybe("sk_cgrp_data.cgroup", 8) {
         // Up to 5.15.
         0 => whole.maybe("sk_cgrp_data.val", 8),
@@ -238,6 +263,17 @@ pub fn tcp(owners: &Owners<'_>, sock: &mut SockOffsets) -> Result<TcpOffsets, Mi
         },
         scm_count: owners.scm_fp_list.maybe("count", 2),
         scm_files: owners.scm_fp_list.at("fp"),
+        mptcp_server_side: mptcp.maybe("pm.server_side", 1),
+        mptcp_extra_subflows: match mptcp.maybe("pm.extra_subflows", 1) {
+            // Up to 6.17.
+            0 => mptcp.maybe("pm.subflows", 1),
+            offset => offset,
+        },
+        mptcp_bytes_received: mptcp.maybe("bytes_received", 8),
+        mptcp_bytes_consumed: mptcp.maybe("bytes_consumed", 8),
+        mptcp_write_seq: mptcp.maybe("write_seq", 8),
+        mptcp_snd_una: mptcp.maybe("snd_una", 8),
+        icsk_queue_length: icsk.maybe("icsk_accept_queue.qlen.counter", 4),
         reserved: 0,
     })
 }

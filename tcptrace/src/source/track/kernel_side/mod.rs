@@ -18,15 +18,16 @@ pub use options::TrackOptions;
 use tcptrace_common::{TrackCounters, TrackSettings, TrackedSocket};
 
 use crate::{
-    model::{request::HookChoice, stuck::look::Hook},
+    model::{caveat::Caveat, request::HookChoice, stuck::look::Hook},
     source::{
         bpf::{
             attach::{Accept, Candidate, first_that_works},
             load, messages, program, read_map,
             types::TypeInfo,
         },
+        diag::ask::Scope,
         error::{StartError, refusal},
-        machine::restrictions,
+        machine::{netns::Namespaces, restrictions},
         track::kernel_side::{
             follow::follow_processes,
             list::add_to_list,
@@ -268,6 +269,14 @@ impl KernelSide {
             Some(Map::HashMap(map)) => read_map::read_all(map.fd().as_fd()),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
+    }
+
+    /// The namespaces of the machine, and what is to be said about them.
+    ///
+    /// # Errors
+    /// When they cannot be found out.
+    pub fn namespaces(&mut self, scope: &Scope) -> io::Result<(Namespaces, Option<Caveat>)> {
+        self.walker.namespaces(scope)
     }
 
     /// Every descriptor of the sockets with these inodes, and possibly of others; and what waits in

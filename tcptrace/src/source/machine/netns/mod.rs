@@ -4,17 +4,22 @@
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
+    fs::{self, File, Metadata},
     io,
-    os::{fd::AsFd, unix::fs::MetadataExt},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::fs::MetadataExt,
+    },
     path::{Path, PathBuf},
     thread,
 };
 
-use procfs::process::Process;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::model::{caveat::Caveat, recording::NamedNetns};
+
+mod mounts;
+pub mod search;
 
 const OWN: &str = "/proc/self/ns/net";
 /// Where `ip netns` binds named namespaces.
@@ -29,8 +34,8 @@ pub struct Namespace {
     pub path: PathBuf,
 }
 
-/// The namespaces that processes are in or that are bound to a path.
-#[derive(Debug, Clone, Default)]
+/// The machine's namespaces, as far as something leads to them.
+#[derive(Debug, Default)]
 pub struct Namespaces {
     /// By inode number.
     pub paths: HashMap<u32, PathBuf>,
@@ -38,9 +43,25 @@ pub struct Namespaces {
     pub names: HashMap<u32, String>,
     /// Processes whose namespace tcptrace may not read.
     pub refused: Vec<u32>,
+    /// What some of the paths lead through.
+    opened: Vec<OwnedFd>,
 }
 
 impl Namespaces {
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = Namespace> {
+        self.paths.iter().map(|(inode, path)| Namespace {
+            inode: *inode,
+            path: path.clone(),
+        })
+    }
+
+    /// Adds a namespace that is open.
+    pub fn add(&mut self, inode: u32, file: OwnedFd) {
+        self.paths.insert(inode, search::path_of(&file));
+        self.opened.push(file);
+    }
+
     /// The caveat about processes that tcptrace may not inspect, if there are any.
     #[must_use]
     pub fn refusal(&self) -> Option<Caveat> {
@@ -53,9 +74,13 @@ impl Namespaces {
 ///
 /// # Errors
 /// When it cannot be read.
-#[allow(clippy::cast_possible_truncation)] // the kernel numbers namespaces with 32 bits
 pub fn inode_of(path: &Path) -> io::Result<u32> {
-    Ok(fs::metadata(path)?.ino() as u32)
+    Ok(number(&fs::metadata(path)?))
+}
+
+#[allow(clippy::cast_possible_truncation)] // the kernel numbers namespaces with 32 bits
+fn number(metadata: &Metadata) -> u32 {
+    metadata.ino() as u32
 }
 
 /// The inode number of this process's own namespace.
@@ -93,7 +118,7 @@ pub fn list() -> io::Result<Namespaces> {
             Err(_) => {}
         }
     }
-    for path in mounted() {
+    for path in mounts::of(Path::new("/proc/self")) {
         let Ok(inode) = inode_of(&path) else { continue };
         if let Some(name) = path.file_name() {
             let name = name.to_string_lossy().into_owned();
@@ -107,7 +132,7 @@ pub fn list() -> io::Result<Namespaces> {
 /// The names of the namespaces that are bound to a path, those that `ip netns` gave first.
 #[must_use]
 pub fn names() -> Vec<NamedNetns> {
-    let mut paths = mounted();
+    let mut paths = mounts::of(Path::new("/proc/self"));
     paths.sort_by_key(|path| !path.starts_with(NAMED));
     let mut names = Vec::new();
     for path in paths {
@@ -121,17 +146,6 @@ pub fn names() -> Vec<NamedNetns> {
         }
     }
     names
-}
-
-/// Where namespaces are bound: `/run/netns`, a container engine's folder, anywhere else.
-fn mounted() -> Vec<PathBuf> {
-    let mounts = Process::myself().and_then(|me| me.mountinfo());
-    let mounts = mounts.map(|mounts| mounts.0).unwrap_or_default();
-    mounts
-        .into_iter()
-        .filter(|mount| mount.fs_type == "nsfs" && mount.root.starts_with("net:["))
-        .map(|mount| mount.mount_point)
-        .collect()
 }
 
 /// The inode number of the namespace that the user gives: by its name in `ip netns`, or by a path.
@@ -163,7 +177,7 @@ pub fn inside<T: Send>(
     }
     let file = File::open(&namespace.path)?;
     // The pid may have been reused by another process since the path was found.
-    if file.metadata()?.ino() != u64::from(namespace.inode) {
+    if number(&file.metadata()?) != namespace.inode {
         return Err(io::ErrorKind::NotFound.into());
     }
     thread::scope(|scope| {

@@ -1,0 +1,150 @@
+//! Namespaces to which neither a process's first thread nor a mount of this mount namespace leads.
+
+use std::{
+    collections::HashSet,
+    fs::{self, OpenOptions},
+    io,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd},
+        unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
+    path::{Path, PathBuf},
+};
+
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+
+use super::{inode_of, mounts, number};
+
+/// A namespace that was found, and what refers to it: it stays open no longer than a look takes.
+#[derive(Debug)]
+pub struct Found {
+    /// Its identity, as in `net:[…]`.
+    pub inode: u32,
+    /// What refers to it.
+    pub file: OwnedFd,
+}
+
+/// The namespace of a socket that a process has open.
+///
+/// # Errors
+/// When the descriptor is gone, or may not be looked at.
+pub fn of_socket(pid: u32, fd: u32) -> io::Result<OwnedFd> {
+    /// `SIOCGSKNS` of `include/uapi/linux/sockios.h`: a descriptor of the socket's namespace.
+    const GET_NAMESPACE: libc::c_ulong = 0x894c;
+    let process = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
+    let process = pidfd_open(process, PidfdFlags::empty())?;
+    let socket = pidfd_getfd(process, fd.cast_signed(), PidfdGetfdFlags::empty())?;
+    // SAFETY: the call takes no memory, and gives a new descriptor or an error.
+    let namespace = unsafe { libc::ioctl(socket.as_raw_fd(), GET_NAMESPACE, 0) };
+    if namespace < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just made it for this process.
+    Ok(unsafe { OwnedFd::from_raw_fd(namespace) })
+}
+
+/// The path of something that is open.
+#[must_use]
+pub fn path_of(file: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", file.as_fd().as_raw_fd()).into()
+}
+
+/// All namespaces except the `known` ones to which something else leads: another thread of a process, an
+/// open descriptor, a mount in another mount namespace; with `sockets`, also a socket. It looks at every
+/// thread and every descriptor.
+#[must_use]
+pub fn elsewhere(known: HashSet<u32>, sockets: bool) -> Vec<Found> {
+    let mut search = Search {
+        known,
+        sockets,
+        mount_namespaces: HashSet::new(),
+        found: Vec::new(),
+    };
+    for process in numbered(Path::new("/proc")) {
+        for thread in numbered(&process.join("task")) {
+            search.at(&thread.join("ns/net"));
+        }
+        search.by_mounts(&process);
+        search.by_descriptors(&process);
+    }
+    search.found
+}
+
+struct Search {
+    known: HashSet<u32>,
+    sockets: bool,
+    mount_namespaces: HashSet<u64>,
+    found: Vec<Found>,
+}
+
+impl Search {
+    /// Takes the namespace at this path, if it is another one.
+    fn at(&mut self, path: &Path) {
+        let Ok(inode) = inode_of(path) else { return };
+        if self.known.contains(&inode) {
+            return;
+        }
+        // Meanwhile the path may lead elsewhere, perhaps to something whose opening waits.
+        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+        if let Ok(file) = OpenOptions::new().read(true).custom_flags(flags).open(path)
+            && file.metadata().is_ok_and(|now| number(&now) == inode)
+        {
+            self.take(inode, file.into());
+        }
+    }
+
+    fn take(&mut self, inode: u32, file: OwnedFd) {
+        if self.known.insert(inode) {
+            self.found.push(Found { inode, file });
+        }
+    }
+
+    fn by_mounts(&mut self, process: &Path) {
+        let Ok(namespace) = fs::metadata(process.join("ns/mnt")) else {
+            return;
+        };
+        if !self.mount_namespaces.insert(namespace.ino()) {
+            return;
+        }
+        let root = process.join("root");
+        for path in mounts::of(process) {
+            // The path begins at the process's root.
+            if let Ok(below) = path.strip_prefix("/") {
+                self.at(&root.join(below));
+            }
+        }
+    }
+
+    fn by_descriptors(&mut self, process: &Path) {
+        for descriptor in numbered(&process.join("fd")) {
+            let target = fs::read_link(&descriptor).unwrap_or_default();
+            let target = target.as_os_str().as_encoded_bytes();
+            if target.starts_with(b"net:[") {
+                self.at(&descriptor);
+            } else if self.sockets && target.starts_with(b"socket:[") {
+                self.by_socket(process, &descriptor);
+            }
+        }
+    }
+
+    fn by_socket(&mut self, process: &Path, descriptor: &Path) {
+        let number_of = |path: &Path| path.file_name()?.to_str()?.parse().ok();
+        let (Some(pid), Some(fd)) = (number_of(process), number_of(descriptor)) else {
+            return;
+        };
+        if let Ok(file) = of_socket(pid, fd)
+            && let Ok(inode) = inode_of(&path_of(&file))
+        {
+            self.take(inode, file);
+        }
+    }
+}
+
+/// The entries of a folder whose names are numbers; none if it cannot be read.
+fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_number = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_digit);
+    entries
+        .filter(move |entry| is_number(entry.file_name().as_encoded_bytes()))
+        .map(|entry| entry.path())
+}
