@@ -18,7 +18,7 @@ mod network;
 pub mod part;
 mod scene;
 
-pub use actor::{Actor, Beside, Hiding, Order, Other, Reply, Socket};
+pub use actor::{Actor, Beside, Hiding, Keeper, Order, Other, Reply, Socket};
 pub use network::{Device, Netns, loopback_up, state};
 pub use scene::{
     Caller, Family, History, How, Pair, Role, Side, Span, Stage, Step, Truth, Whose, timed,

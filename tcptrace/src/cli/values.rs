@@ -64,12 +64,15 @@ pub fn state(text: &str) -> Result<TcpState, String> {
         Some(state) if WATCHABLE.contains(&state) => return Ok(state),
         Some(TcpState::TimeWait) => {
             "no process owns a socket in TIME_WAIT: the kernel keeps only a small entry for it and \
-             removes it by itself"
+             removes it by itself (`tcptrace states` counts them)"
         }
         Some(TcpState::SynRecv | TcpState::NewSynRecv) => {
-            "a half-open connection is not a socket yet, and the kernel reports no transition of it"
+            "a half-open connection is not a socket yet, and the kernel reports no transition of it \
+             (`tcptrace states` counts them)"
         }
-        Some(_) => "a socket does not get stuck in this state",
+        Some(_) => {
+            "a socket does not get stuck in this state (`tcptrace states` counts the sockets in it)"
+        }
         None => "no such TCP state",
     };
     let names: Vec<_> = WATCHABLE.iter().map(|state| state.name()).collect();

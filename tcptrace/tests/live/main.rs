@@ -8,6 +8,7 @@
 
 mod harness;
 mod hist;
+mod kinds;
 mod log;
 mod machine;
 mod run;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     let mut cases = Cases::default();
     truth::add(&mut cases);
     stuck::add(&mut cases);
+    kinds::add(&mut cases);
     machine::add(&mut cases);
     log::add(&mut cases);
     hist::add(&mut cases);

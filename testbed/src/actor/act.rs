@@ -12,7 +12,12 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use rustix::thread::UnshareFlags;
 
 use super::{
-    Actor, Order, Reply, children::Children, dial, hide, inherit, listen, mailboxes::Mailboxes,
+    Actor, Order, Reply,
+    children::Children,
+    dial,
+    elsewhere::{self, Elsewhere},
+    hide, inherit, listen,
+    mailboxes::Mailboxes,
     other, threads,
 };
 use crate::clock;
@@ -44,6 +49,12 @@ impl Act {
     /// Executes an order.
     pub fn perform(&mut self, order: Order) -> Result<Reply> {
         match order {
+            Order::SpeakMptcp => match sockets::speak_mptcp() {
+                Ok(()) => Ok(Reply::Done),
+                Err(error) => Ok(Reply::Error(error.raw_os_error())),
+            },
+            Order::LeakElsewhere { keeper } => self.keep_elsewhere(elsewhere::leak(keeper)?),
+            Order::LeakAtAMount => self.keep_elsewhere(elsewhere::leak_at_a_mount()?),
             Order::Listen { address, backlog } => self.listen(address, backlog),
             Order::ListenBeside {
                 address,
@@ -196,6 +207,16 @@ impl Act {
                 let listener = self.get(fd)?;
                 churn(count, || serve(listener))
             }
+        }
+    }
+
+    fn keep_elsewhere(&mut self, made: std::result::Result<Elsewhere, i32>) -> Result<Reply> {
+        match made {
+            Ok(made) => {
+                self.others.extend(made.kept);
+                Ok(Reply::Elsewhere(made.netns, made.inode))
+            }
+            Err(error) => Ok(Reply::Error(error)),
         }
     }
 

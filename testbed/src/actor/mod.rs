@@ -4,6 +4,7 @@
 mod act;
 mod children;
 mod dial;
+mod elsewhere;
 mod handle;
 mod hide;
 mod inherit;
@@ -14,7 +15,7 @@ mod other;
 mod threads;
 
 pub use handle::Actor;
-pub use orders::{Beside, Hiding, Order, Other, Reply, Socket};
+pub use orders::{Beside, Hiding, Keeper, Order, Other, Reply, Socket};
 
 use std::ffi::{CString, OsString};
 use std::io::{BufRead, Write, stdin, stdout};

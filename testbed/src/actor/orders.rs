@@ -57,10 +57,32 @@ pub enum Hiding {
     Poll,
 }
 
+/// What leads to a network namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Keeper {
+    /// A socket alone.
+    Socket,
+    /// A thread that is not the process's first one.
+    Thread,
+    /// A descriptor of the namespace.
+    Descriptor,
+}
+
 /// One thing for an actor to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Order {
+    /// Make all sockets from now on speak MPTCP. Answers the error's number if the kernel refuses.
+    SpeakMptcp,
+    /// Make a new network namespace to which only this leads, with one socket in CLOSE_WAIT. Answers
+    /// [`Reply::Elsewhere`], or the error's number.
+    LeakElsewhere {
+        /// What leads to it.
+        keeper: Keeper,
+    },
+    /// The same, with a mount in a mount namespace of the actor's own.
+    LeakAtAMount,
     /// Listen on an address; port 0 takes a free one. Answers the socket.
     Listen {
         /// Where.
@@ -363,6 +385,8 @@ pub enum Reply {
     Pid(u32),
     /// The answer of the thread with this number.
     Thread(u32, Box<Reply>),
+    /// The inode numbers of a network namespace and of a socket in it.
+    Elsewhere(u64, u64),
     /// The number of the error that a call ended with.
     Error(i32),
     /// The order failed.

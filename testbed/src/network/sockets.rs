@@ -1,14 +1,31 @@
 //! Socket functions that have no safe wrapper, and functions that describe a socket.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Protocol, SocketFlags, SocketType, sockopt};
 
 use super::state::name;
 use crate::{Socket, clock};
+
+/// `IPPROTO_MPTCP` of `linux/in.h`.
+const MPTCP: u32 = 262;
+
+/// Whether this process's sockets speak MPTCP.
+static SPEAKS_MPTCP: AtomicBool = AtomicBool::new(false);
+
+/// Makes all sockets of this process from now on speak MPTCP.
+pub fn speak_mptcp() -> Result<(), Errno> {
+    let mptcp = NonZeroU32::new(MPTCP).map(Protocol::from_raw);
+    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, mptcp)?;
+    SPEAKS_MPTCP.store(true, Ordering::Relaxed);
+    Ok(())
+}
 
 /// A new TCP socket of the family of `address`, closed on exec.
 pub fn tcp(address: &SocketAddr) -> Result<OwnedFd> {
@@ -17,7 +34,9 @@ pub fn tcp(address: &SocketAddr) -> Result<OwnedFd> {
     } else {
         AddressFamily::INET6
     };
-    let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let mptcp = NonZeroU32::new(MPTCP).filter(|_| SPEAKS_MPTCP.load(Ordering::Relaxed));
+    let protocol = mptcp.map(Protocol::from_raw);
+    let fd = rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, protocol)?;
     if address.is_ipv6() {
         // A v4-mapped address needs a socket for both families.
         sockopt::set_ipv6_v6only(&fd, false)?;

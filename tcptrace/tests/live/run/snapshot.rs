@@ -18,6 +18,7 @@ pub struct Snapshot {
     pub failed_connects: Option<Vec<Residue>>,
     pub tracing: Tracing,
     pub caveats: Vec<Caveat>,
+    pub notes: Vec<String>,
 }
 
 impl Snapshot {
@@ -42,6 +43,10 @@ pub struct Socket {
     pub age: String,
     pub role: String,
     pub accepted: Option<bool>,
+    pub protocol: String,
+    /// Only of MPTCP.
+    pub subflows: Option<u8>,
+    pub remainder: bool,
     pub family: String,
     pub local: Endpoint,
     pub remote: Endpoint,

@@ -9,7 +9,7 @@ mod limits;
 mod output;
 mod queues;
 mod states;
-mod walk;
+pub mod walk;
 
 use crate::harness::case::Cases;
 

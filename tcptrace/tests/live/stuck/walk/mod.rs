@@ -6,7 +6,7 @@ mod motion;
 mod odd;
 mod residue;
 mod tables;
-mod ways;
+pub mod ways;
 
 use crate::harness::case::Cases;
 
