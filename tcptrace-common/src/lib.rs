@@ -22,8 +22,8 @@ pub use settings::{
 pub use state::TcpState;
 pub use track::{OwnerRecord, StateStart, TrackCounters, TrackedSocket, TransitionRecord};
 pub use walk::{
-    MessageStep, NetnsCounts, NetnsIndex, QueueStep, ResumePoint, SharedSocket, SocketRecord,
-    TcpOffsets, WalkSettings, WalkState, WalkedTable,
+    BriefRecord, MessageStep, NetnsCounts, NetnsIndex, QueueStep, ResumePoint, SharedSocket,
+    SocketRecord, TcpOffsets, WalkSettings, WalkState, WalkedTable,
 };
 pub use watch::{WatchCounters, WatchedSocket};
 

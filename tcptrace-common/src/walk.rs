@@ -110,6 +110,55 @@ impl SocketRecord {
     pub const KEEPOPEN: u64 = 1 << 3;
 }
 
+/// One descriptor of a TCP socket, as a walk writes it that only counts: [`WalkSettings::brief`].
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BriefRecord {
+    /// Address of its `struct sock`.
+    pub sock: u64,
+    /// Of an MPTCP connection: the address of its first subflow, or 0.
+    pub subflow: u64,
+    /// Local address in the common form.
+    pub local: [u64; 2],
+    /// Remote address in the common form.
+    pub remote: [u64; 2],
+    /// Id of the control group that created it, if these are wanted.
+    pub cgroup: u64,
+    /// Name of the process's main thread, NUL-padded; it may contain any bytes.
+    pub comm: [u64; 2],
+    /// The process.
+    pub pid: u32,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Of a listener: connections that wait to be accepted.
+    pub queued: u32,
+    /// Of a listener: requests for connections, which are no sockets yet.
+    pub half_open: u32,
+    /// The local port, which stays when the socket is closed.
+    pub local_port: u16,
+    /// The remote port.
+    pub remote_port: u16,
+    /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
+    pub family: u16,
+    /// [`TcpState`](crate::TcpState) number.
+    pub state: u8,
+    /// The constants below.
+    pub flags: u8,
+}
+
+impl BriefRecord {
+    /// No other descriptor refers to the socket.
+    pub const ALONE: u8 = 1;
+    /// It came from a listener.
+    pub const SERVER: u8 = 1 << 1;
+    /// It connected.
+    pub const CLIENT: u8 = 1 << 2;
+    /// It is an MPTCP connection or listener.
+    pub const MPTCP: u8 = 1 << 3;
+    /// It was connected: if it is closed, it is residue.
+    pub const CONNECTED: u8 = 1 << 4;
+}
+
 /// A socket that more than one descriptor or system call refers to: it may be met again.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -257,6 +306,10 @@ pub struct WalkSettings {
     pub readers: u32,
     /// Which of them this is, from 0 on.
     pub reader: u32,
+    /// 1 if every TCP socket is written as a [`BriefRecord`], and nothing else.
+    pub brief: u32,
+    /// 1 if these need control groups.
+    pub with_cgroups: u32,
     /// Members of `struct sock`.
     pub sock: SockOffsets,
     /// Members on the way from a task to its sockets.
@@ -326,11 +379,12 @@ pub struct TcpOffsets {
 unsafe impl aya::Pod for WalkSettings {}
 
 const _: () = assert!(size_of::<SocketRecord>() == 7 * 8 + 4 * 8 + 5 * 8 + 2 * 8 + 16 * 4 + 16);
+const _: () = assert!(size_of::<BriefRecord>() == 2 * 8 + 4 * 8 + 8 + 2 * 8 + 4 * 4 + 8);
 const _: () = assert!(size_of::<SharedSocket>() == 16);
 const _: () = assert!(size_of::<NetnsCounts>() == 80);
 const _: () = assert!(size_of::<WalkState>() == 56);
 const _: () = assert!(size_of::<QueueStep>() == 32 + size_of::<SocketRecord>());
 const _: () = assert!(
     size_of::<WalkSettings>()
-        == 24 + size_of::<SockOffsets>() + size_of::<TaskOffsets>() + size_of::<TcpOffsets>()
+        == 32 + size_of::<SockOffsets>() + size_of::<TaskOffsets>() + size_of::<TcpOffsets>()
 );

@@ -106,7 +106,7 @@ fn describe_connection(sock: *const u8, record: &mut SocketRecord) {
 
 /// The id of the control group that created the socket.
 #[inline(always)]
-fn cgroup(sock: *const u8) -> u64 {
+pub fn cgroup(sock: *const u8) -> u64 {
     let offset = setting!(tcp.sk_cgroup);
     if offset == 0 {
         return 0;
@@ -122,7 +122,7 @@ fn cgroup(sock: *const u8) -> u64 {
 
 /// An IPv4 address, as it is in memory, in its v4-mapped IPv6 form.
 #[inline(always)]
-fn v4_mapped(address: u32) -> [u64; 2] {
+pub fn v4_mapped(address: u32) -> [u64; 2] {
     let prefix = 0xffff_u32.to_be();
     // Both sides have the same byte order, so the halves are joined as in memory.
     if cfg!(target_endian = "little") {

@@ -5,6 +5,7 @@ use tcptrace_common::{
 };
 
 use crate::{
+    brief::write_brief,
     describe::describe,
     file::socket_of_file,
     memory::peek,
@@ -21,7 +22,7 @@ const SOCK_STREAM: u16 = 1;
 const HEAD: usize = 64;
 
 /// The beginning of a socket.
-struct Head([u64; HEAD / 8]);
+pub struct Head([u64; HEAD / 8]);
 
 impl Head {
     #[inline(always)]
@@ -31,7 +32,7 @@ impl Head {
 
     /// The member at `offset`, which the caller knows to lie in the head or reads from the socket.
     #[inline(always)]
-    fn get<T: Copy + Default>(&self, sock: *const u8, offset: u32) -> T {
+    pub fn get<T: Copy + Default>(&self, sock: *const u8, offset: u32) -> T {
         let offset = offset as usize;
         if offset + size_of::<T>() > HEAD {
             return peek(sock, offset as u32);
@@ -89,6 +90,9 @@ pub fn consider(file: *const u8, fd: u32, place: &Place) {
             fd,
         };
         count(walk, &socket);
+    }
+    if setting!(brief) != 0 {
+        return write_brief(sock, &head, file, protocol, place);
     }
     // An MPTCP connection in another state tells whose its subflows are.
     let interesting = protocol == IPPROTO_MPTCP

@@ -4,6 +4,7 @@
 #![no_main]
 
 mod accept_queue;
+mod brief;
 mod describe;
 mod descriptor;
 #[path = "../file.rs"]

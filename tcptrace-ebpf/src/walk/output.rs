@@ -1,7 +1,7 @@
 //! What a walk writes: maps that the user side has in its memory.
 
 use aya_ebpf::{bindings::BPF_F_MMAPABLE, macros::map, maps::Array};
-use tcptrace_common::{MessageStep, QueueStep, SharedSocket, SocketRecord, WalkState};
+use tcptrace_common::{BriefRecord, MessageStep, QueueStep, SharedSocket, SocketRecord, WalkState};
 
 use crate::settings::setting;
 
@@ -12,6 +12,10 @@ static WALK: Array<WalkState> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 /// One entry for each descriptor of a socket of interest.
 #[map]
 static RECORDS: Array<SocketRecord> = Array::with_max_entries(1, BPF_F_MMAPABLE);
+
+/// The same where sockets are only counted.
+#[map]
+static BRIEF: Array<BriefRecord> = Array::with_max_entries(1, BPF_F_MMAPABLE);
 
 /// Sockets that may be met again.
 #[map]
@@ -39,6 +43,18 @@ pub fn next_record(state: &mut WalkState) -> Option<*mut SocketRecord> {
     state.records = index.wrapping_add(1);
     if index < setting!(max_records) {
         RECORDS.get_ptr_mut(index)
+    } else {
+        None
+    }
+}
+
+/// The same where sockets are only counted.
+#[inline(always)]
+pub fn next_brief(state: &mut WalkState) -> Option<*mut BriefRecord> {
+    let index = state.records;
+    state.records = index.wrapping_add(1);
+    if index < setting!(max_records) {
+        BRIEF.get_ptr_mut(index)
     } else {
         None
     }

@@ -5,6 +5,7 @@ use clap::{ValueEnum, builder::PossibleValue};
 use crate::model::{
     hist::key::Part,
     request::{AcceptChoice, HookChoice, WalkChoice},
+    states::report::By,
 };
 
 impl ValueEnum for HookChoice {
@@ -52,6 +53,27 @@ impl ValueEnum for WalkChoice {
             Self::Tasks => "The kernel walks the descriptors of each thread (Linux 5.17 or later)",
             Self::Files => "The kernel runs a program for each descriptor (Linux 5.8 or later)",
             Self::Proc => "`sock_diag` in each namespace, and /proc/*/fd: slower, no residue",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
+
+impl ValueEnum for By {
+    fn value_variants<'a>() -> &'a [Self] {
+        Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Comm => "The name of the process",
+            Self::Pid => "The process",
+            Self::Remote => "The remote address",
+            Self::Port => {
+                "The service's port: the remote port of a client, the local port of a server"
+            }
+            Self::Cgroup => "The control group that created the socket",
+            Self::Container => "The container, pod or service, as the control group names it",
+            Self::Netns => "The network namespace",
         };
         Some(PossibleValue::new(self.name()).help(help))
     }

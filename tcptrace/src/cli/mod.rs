@@ -7,6 +7,7 @@ mod filters;
 mod hist;
 mod log;
 mod replay;
+mod states;
 mod stuck;
 mod usage;
 mod values;
@@ -40,6 +41,9 @@ enum Command {
     /// Reports stuck sockets: age, owner, remote, queues (the default command)
     #[command(after_help = stuck::EXAMPLES)]
     Stuck(Box<stuck::Stuck>),
+    /// Counts sockets by state, process and remote: what `netstat | awk` is used for
+    #[command(after_help = states::EXAMPLES)]
+    States(Box<states::States>),
     /// Writes every state transition as it happens, with the process that owns the socket
     #[command(after_help = log::EXAMPLES)]
     Log(Box<log::Log>),
@@ -59,6 +63,7 @@ impl Cli {
     pub fn request(self) -> Request {
         match self.command {
             Some(Command::Stuck(arguments)) => Request::Stuck(arguments.request()),
+            Some(Command::States(arguments)) => Request::States(arguments.request()),
             Some(Command::Log(arguments)) => Request::Log(arguments.request()),
             Some(Command::Hist(arguments)) => Request::Hist(arguments.request()),
             Some(Command::Replay(arguments)) => Request::Replay(arguments.request()),

@@ -7,6 +7,7 @@ mod log;
 mod replay;
 mod screens;
 mod session;
+mod states;
 mod stuck;
 mod tracking;
 
@@ -22,6 +23,7 @@ use crate::{model::request::Request, source::error::StartError};
 pub fn run(request: Request) -> anyhow::Result<()> {
     let result = match request {
         Request::Stuck(request) => stuck::run(&request),
+        Request::States(request) => states::run(&request),
         Request::Log(request) => log::run(&request),
         Request::Hist(request) => hist::run(&request),
         Request::Replay(request) => replay::run(&request),

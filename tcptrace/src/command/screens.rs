@@ -3,11 +3,12 @@
 use crate::{
     model::{
         hist::report::Report,
-        request::{HistShow, StuckShow},
+        request::{HistShow, StatesRequest, StuckShow},
+        states,
         stuck::snapshot::Snapshot,
     },
     sink::screen::Screen,
-    view::{Format, hist, stuck},
+    view::{self, Format, hist, stuck},
 };
 
 /// The screen for snapshots; a `live` session is redrawn in place if possible.
@@ -16,6 +17,15 @@ pub fn of_stuck(show: &StuckShow, live: bool) -> Screen<Snapshot> {
         format: Format::json_if(show.json),
         limit: show.limit,
         all: show.all,
+    });
+    Screen::new(view, live)
+}
+
+/// The screen for numbers by state; a `live` session is redrawn in place if possible.
+pub fn of_states(request: &StatesRequest, live: bool) -> Screen<states::report::Report> {
+    let view = view::states::choose(view::states::StatesOptions {
+        format: Format::json_if(request.json),
+        top: request.top,
     });
     Screen::new(view, live)
 }

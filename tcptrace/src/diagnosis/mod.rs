@@ -3,4 +3,5 @@
 pub mod hist;
 pub mod log;
 pub mod recording;
+pub mod states;
 pub mod stuck;

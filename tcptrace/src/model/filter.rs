@@ -9,6 +9,7 @@ use tcptrace_common::TcpState;
 use crate::model::{
     owner::{Holder, Owner},
     socket::{Endpoint, Family, Identity, Socket, common_form},
+    states::member::Member,
     stuck::residue::Residue,
     transition::Record,
 };
@@ -60,6 +61,26 @@ impl Filter {
             && self.family.is_none_or(|family| residue.family == family)
             && self.processes_fit(std::iter::empty(), residue.holders.iter())
             && self.cgroup_fits(None)
+    }
+
+    /// Whether something that is counted is wanted. What is not known does not match.
+    #[must_use]
+    pub fn passes_member(&self, member: &Member) -> bool {
+        let process = |fits: &dyn Fn(u32, &str) -> bool| {
+            let mut all = member.holders.all();
+            all.any(|(pid, comm)| fits(*pid, comm))
+        };
+        let (local, remote) = (member.local, member.remote);
+        let has_port = |end: Option<Endpoint>, port| end.is_some_and(|end| end.port == port);
+        any(&self.ports, |port| {
+            *port != 0 && (has_port(local, *port) || has_port(remote, *port))
+        }) && any(&self.remotes, |range| {
+            remote.is_some_and(|end| holds(range, end.address))
+        }) && self.netns.is_none_or(|netns| member.netns == netns)
+            && (self.family).is_none_or(|family| member.family == Some(family))
+            && any(&self.pids, |wanted| process(&|pid, _| pid == *wanted))
+            && any(&self.comms, |wanted| process(&|_, comm| comm == wanted))
+            && self.cgroup_fits(member.cgroup.as_deref())
     }
 
     /// Whether a line of a log is wanted: about a wanted socket, and into or out of one of `states`

@@ -1,6 +1,7 @@
 //! Plain data, shared by all modules. No clock and no I/O: times are part of the observations.
 
 pub mod caveat;
+pub mod container;
 pub mod filter;
 pub mod finding;
 pub mod hist;
@@ -10,6 +11,7 @@ pub mod owner;
 pub mod recording;
 pub mod request;
 pub mod socket;
+pub mod states;
 pub mod stuck;
 pub mod tally;
 pub mod track;

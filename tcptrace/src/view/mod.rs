@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod hist;
 pub mod log;
 pub mod parts;
+pub mod states;
 pub mod stuck;
 
 /// One kind of output of a `T`: a snapshot, a report, the findings about a machine, a record of a

@@ -4,7 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::model::{
     names::names,
-    request::{HistShow, LogShow, StuckShow},
+    request::{Filters, HistShow, LogShow, StuckShow},
+    states::report::By,
 };
 
 /// Which hook to use.
@@ -64,6 +65,29 @@ names!(WalkChoice {
     Files => "files",
     Proc => "proc",
 });
+
+/// Options of `tcptrace states`.
+#[derive(Debug, Clone)]
+pub struct StatesRequest {
+    /// What sockets are counted by; none for a process and its connections.
+    pub by: Vec<By>,
+    /// Which sockets.
+    pub filters: Filters,
+    /// The maximum number of groups to show; `None` for the default of the output.
+    pub top: Option<usize>,
+    /// Whether to write JSON.
+    pub json: bool,
+    /// Whether to look once and exit.
+    pub once: bool,
+    /// Time between looks.
+    pub interval: Duration,
+    /// After which time to end.
+    pub duration: Option<Duration>,
+    /// How to find sockets and the processes that hold them.
+    pub walk: WalkChoice,
+    /// How much to say about how it works.
+    pub verbose: u8,
+}
 
 /// Options of `tcptrace stuck`.
 #[derive(Debug, Clone)]

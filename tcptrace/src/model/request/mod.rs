@@ -8,8 +8,8 @@ mod usage;
 
 pub use filters::{Filters, LogFilters, Netns};
 pub use live::{
-    AcceptChoice, DoctorRequest, HistRequest, HookChoice, LogRequest, Rotation, StuckRequest,
-    WalkChoice,
+    AcceptChoice, DoctorRequest, HistRequest, HookChoice, LogRequest, Rotation, StatesRequest,
+    StuckRequest, WalkChoice,
 };
 pub use replay::{ReplayRequest, ReplayView};
 pub use show::{HistShow, LogShow, StuckShow};
@@ -24,6 +24,8 @@ pub enum Request {
     Log(LogRequest),
     /// `tcptrace hist`.
     Hist(HistRequest),
+    /// `tcptrace states`.
+    States(StatesRequest),
     /// `tcptrace replay`.
     Replay(ReplayRequest),
     /// `tcptrace doctor`.

@@ -85,7 +85,8 @@ pub fn descriptor(record: &SocketRecord, names: &mut Names) -> Descriptor {
 }
 
 /// A name up to its NUL.
-fn name(words: [u64; 2]) -> String {
+#[must_use]
+pub fn name(words: [u64; 2]) -> String {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&words[0].to_ne_bytes());
     bytes[8..].copy_from_slice(&words[1].to_ne_bytes());

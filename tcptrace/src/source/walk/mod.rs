@@ -1,6 +1,7 @@
 //! The walk over descriptors: which sockets there are in all network namespaces, and which processes
 //! hold them.
 
+pub mod census;
 pub mod convert;
 pub mod count;
 pub mod hidden;

@@ -2,7 +2,9 @@
 
 use std::io;
 
-use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, WalkSettings, WalkState};
+use tcptrace_common::{
+    BriefRecord, NetnsCounts, SharedSocket, SocketRecord, WalkSettings, WalkState,
+};
 
 use crate::source::bpf::{
     single::{Kind, Loaded, Prepared, Single},
@@ -13,7 +15,9 @@ use crate::source::bpf::{
 static OBJECT: &[u8] = aya::include_bytes_aligned!("walk.bpf.o");
 
 /// Maps whose memory this process shares.
-const SHARED: [&str; 6] = ["WALK", "RECORDS", "SHARED", "COUNTS", "QUEUE", "MESSAGE"];
+const SHARED: [&str; 7] = [
+    "WALK", "RECORDS", "BRIEF", "SHARED", "COUNTS", "QUEUE", "MESSAGE",
+];
 
 /// The programs of the object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,17 @@ impl WalkProgram {
     }
 }
 
+/// What a walk is to find.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// A bit for each state, by number; what else is of interest is found, too.
+    pub states: u32,
+    /// Instead every TCP socket is to be counted.
+    pub brief: bool,
+    /// With its control group.
+    pub with_cgroups: bool,
+}
+
 /// How much a walk has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
@@ -79,6 +94,16 @@ impl Room {
         tables: 4096,
     };
 
+    /// For about so many sockets, if each is counted.
+    #[must_use]
+    pub fn for_all(sockets: u64) -> Self {
+        let sockets = u32::try_from(sockets).unwrap_or(u32::MAX);
+        Self {
+            records: (sockets.saturating_add(sockets / 8)).max(Self::USUAL.records),
+            ..Self::USUAL
+        }
+    }
+
     /// Enough for what a walk found, if it was more than there was room for; with a margin, for
     /// there may be more the next time. What earlier walks left in the maps takes room, too: then
     /// the same room does, once it is empty.
@@ -105,12 +130,17 @@ impl Room {
 ///
 /// # Errors
 /// When the kernel refuses a map.
-pub fn prepare(program: WalkProgram, room: Room) -> io::Result<Prepared<'static>> {
+pub fn prepare(program: WalkProgram, wanted: Wanted, room: Room) -> io::Result<Prepared<'static>> {
+    let (records, brief) = match wanted.brief {
+        false => (room.records, 1),
+        true => (1, room.records),
+    };
     let single = Single {
         object: OBJECT,
         name: program.name(),
         sizes: vec![
-            ("RECORDS", room.records),
+            ("RECORDS", records),
+            ("BRIEF", brief),
             ("SHARED", room.shared),
             ("COUNTS", room.namespaces),
             ("TABLES", room.tables),
@@ -147,12 +177,14 @@ pub fn load(
     program: WalkProgram,
     prepared: Prepared<'_>,
     types: &WalkTypes,
-    watched_states: u32,
+    wanted: Wanted,
     room: Room,
     share: Share,
 ) -> io::Result<Loaded> {
     let settings = WalkSettings {
-        watched_states,
+        watched_states: wanted.states,
+        brief: wanted.brief.into(),
+        with_cgroups: wanted.with_cgroups.into(),
         max_records: room.records,
         max_shared: room.shared,
         max_namespaces: room.namespaces,
@@ -174,12 +206,14 @@ pub fn load(
 /// # Errors
 /// When the kernel refuses a map or the program.
 pub fn load_alone(program: WalkProgram, types: &WalkTypes) -> io::Result<Loaded> {
-    let prepared = prepare(program, Room::NONE)?;
-    load(program, prepared, types, 0, Room::NONE, Share::WHOLE)
+    let nothing = Wanted::default();
+    let prepared = prepare(program, nothing, Room::NONE)?;
+    load(program, prepared, types, nothing, Room::NONE, Share::WHOLE)
 }
 
 // The kernel puts the entries of an array at multiples of 8 bytes.
 const _: () = assert!(size_of::<SocketRecord>().is_multiple_of(8));
+const _: () = assert!(size_of::<BriefRecord>().is_multiple_of(8));
 const _: () = assert!(size_of::<SharedSocket>().is_multiple_of(8));
 const _: () = assert!(size_of::<NetnsCounts>().is_multiple_of(8));
 

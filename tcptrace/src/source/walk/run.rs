@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use tcptrace_common::{NetnsCounts, SharedSocket, SocketRecord, TcpState, WalkState};
+use tcptrace_common::{BriefRecord, NetnsCounts, SharedSocket, SocketRecord, TcpState, WalkState};
 
 use crate::source::{
     bpf::{
@@ -18,7 +18,7 @@ use crate::source::{
         syscall,
         types::WalkTypes,
     },
-    walk::object::{self, Room, Share, WalkProgram},
+    walk::object::{self, Room, Share, WalkProgram, Wanted},
 };
 
 /// More passes than any process has descriptors for. The limit ends a walk over a table that keeps
@@ -99,7 +99,7 @@ pub struct Walk {
 struct What {
     program: WalkProgram,
     types: WalkTypes,
-    watched_states: u32,
+    wanted: Wanted,
 }
 
 /// One reader, with maps of its own.
@@ -116,28 +116,28 @@ struct Reader {
 }
 
 impl Walk {
-    /// Loads and attaches it; `prepared`, for [`Room::USUAL`], and the types may have been made side by
+    /// Loads and attaches it; `prepared`, for this room, and the types may have been made side by
     /// side. `expected`: about how many sockets there are.
     ///
     /// # Errors
     /// When the kernel refuses.
     pub fn load(
         program: WalkProgram,
-        prepared: Prepared<'_>,
+        (prepared, room): (Prepared<'_>, Room),
         types: WalkTypes,
-        watched_states: u32,
+        wanted: Wanted,
         expected: u64,
     ) -> io::Result<Self> {
         let what = What {
             program,
             types,
-            watched_states,
+            wanted,
         };
         let readers = Vec::new();
         let mut walk = Self { what, readers };
         walk.share(expected);
         if walk.readers.is_empty() {
-            let reader = walk.what.reader(prepared, Room::USUAL, Share::WHOLE)?;
+            let reader = walk.what.reader(prepared, room, Share::WHOLE)?;
             walk.readers.push(reader);
         }
         Ok(walk)
@@ -168,7 +168,11 @@ impl Walk {
         }
         let shares = [0, 1].map(|reader| Share { reader, readers: 2 });
         let what = &self.what;
-        let load = |share| what.reader(what.prepare(Room::USUAL)?, Room::USUAL, share);
+        let room = match what.wanted.brief {
+            false => Room::USUAL,
+            true => Room::for_all(expected / 2),
+        };
+        let load = |share| what.reader(what.prepare(room)?, room, share);
         // One reader is enough, if there is no second one.
         if let Ok(readers) = side_by_side(shares, load) {
             self.readers = readers;
@@ -178,7 +182,17 @@ impl Walk {
     /// A record of the last walk; `None` beyond the last one. They are read where they are: a copy of
     /// all of them would need as much memory again.
     #[must_use]
-    pub fn record(&self, mut index: usize) -> Option<SocketRecord> {
+    pub fn record(&self, index: usize) -> Option<SocketRecord> {
+        self.read(index)
+    }
+
+    /// The same of a walk that counts sockets.
+    #[must_use]
+    pub fn brief(&self, index: usize) -> Option<BriefRecord> {
+        self.read(index)
+    }
+
+    fn read<T: Copy>(&self, mut index: usize) -> Option<T> {
         for reader in &self.readers {
             if index < reader.found {
                 return Some(reader.records.read(index));
@@ -215,13 +229,16 @@ fn side_by_side<T: Send, R: Send>(
 
 impl What {
     fn prepare(&self, room: Room) -> io::Result<Prepared<'static>> {
-        object::prepare(self.program, room)
+        object::prepare(self.program, self.wanted, room)
     }
 
     fn reader(&self, prepared: Prepared<'_>, room: Room, share: Share) -> io::Result<Reader> {
-        let (program, states) = (self.program, self.watched_states);
-        let mut loaded = object::load(program, prepared, &self.types, states, room, share)?;
-        let records = loaded.take_memory("RECORDS")?;
+        let (program, wanted) = (self.program, self.wanted);
+        let mut loaded = object::load(program, prepared, &self.types, wanted, room, share)?;
+        let records = loaded.take_memory(match wanted.brief {
+            false => "RECORDS",
+            true => "BRIEF",
+        })?;
         let link = syscall::link_iterator(loaded.program.as_fd())?;
         Ok(Reader {
             share,

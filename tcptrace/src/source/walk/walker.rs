@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, io, panic::resume_unwind, thread};
 
-use tcptrace_common::{SocketRecord, TcpState};
+use tcptrace_common::{BriefRecord, SocketRecord, TcpState};
 
 use crate::{
     model::{request::WalkChoice, stuck::look::Descriptor},
@@ -15,7 +15,7 @@ use crate::{
             count,
             hidden::Hidden,
             messages::Messages,
-            object::{self, Room, WalkProgram},
+            object::{self, Room, WalkProgram, Wanted},
             places::Search,
             queue::Queues,
             run::{Walk, Walked},
@@ -59,13 +59,28 @@ impl Walker {
     /// # Errors
     /// When the user chose a way that does not work.
     pub fn start(choice: WalkChoice, states: &[TcpState]) -> Result<Self, StartError> {
+        let bits = states.iter().map(|state| 1 << state.number());
+        Self::start_for(
+            choice,
+            Wanted {
+                states: bits.fold(0, |all: u32, bit: u32| all | bit),
+                ..Wanted::default()
+            },
+        )
+    }
+
+    /// The same for whatever is wanted.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_for(choice: WalkChoice, wanted: Wanted) -> Result<Self, StartError> {
         let programs: &[WalkProgram] = match choice {
             WalkChoice::Auto => &[WalkProgram::Tasks, WalkProgram::Files],
             WalkChoice::Tasks => &[WalkProgram::Tasks],
             WalkChoice::Files => &[WalkProgram::Files],
             WalkChoice::Proc => return Ok(Self::Proc(Box::default())),
         };
-        match load(programs, states) {
+        match load(programs, wanted) {
             Ok(kernel) => Ok(Self::Kernel(Box::new(kernel))),
             Err(_) if choice == WalkChoice::Auto => Ok(Self::Proc(Box::default())),
             Err(reason) => Err(StartError::Walk {
@@ -89,16 +104,13 @@ impl Walker {
 }
 
 /// Loads the first of the programs that works.
-fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, String> {
+fn load(programs: &[WalkProgram], wanted: Wanted) -> Result<KernelWalk, String> {
     if !in_initial_pid_namespace() {
         return Err("tcptrace runs in a PID namespace, and the kernel gives other numbers".into());
     }
-    let states = states
-        .iter()
-        .fold(0, |all, state| all | 1 << state.number());
     let mut refused = String::new();
     for &program in programs {
-        match load_one(program, states) {
+        match load_one(program, wanted) {
             Ok(walk) => {
                 return Ok(KernelWalk {
                     walk,
@@ -107,7 +119,7 @@ fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, Str
                     hidden: Hidden::default(),
                     search: Search::default(),
                     program,
-                    states,
+                    states: wanted.states,
                 });
             }
             Err(error) => refused = error,
@@ -117,16 +129,21 @@ fn load(programs: &[WalkProgram], states: &[TcpState]) -> Result<KernelWalk, Str
 }
 
 /// Loads one program. Its maps are made while the kernel's types are read: both take a while.
-fn load_one(program: WalkProgram, states: u32) -> Result<Walk, String> {
+fn load_one(program: WalkProgram, wanted: Wanted) -> Result<Walk, String> {
+    let expected = count::allocated();
+    let room = match wanted.brief {
+        false => Room::USUAL,
+        true => Room::for_all(expected),
+    };
     let (prepared, types) = thread::scope(|threads| {
-        let prepared = threads.spawn(|| object::prepare(program, Room::USUAL));
+        let prepared = threads.spawn(|| object::prepare(program, wanted, room));
         let types = WalkTypes::read(program.iterates().unwrap_or_default());
         let prepared = prepared.join();
         (prepared.unwrap_or_else(|panic| resume_unwind(panic)), types)
     });
     let prepared = prepared.map_err(|error| error.to_string())?;
-    let expected = count::allocated();
-    Walk::load(program, prepared, types?, states, expected).map_err(|error| error.to_string())
+    Walk::load(program, (prepared, room), types?, wanted, expected)
+        .map_err(|error| error.to_string())
 }
 
 impl KernelWalk {
@@ -142,6 +159,12 @@ impl KernelWalk {
     #[must_use]
     pub fn record(&self, index: usize) -> Option<SocketRecord> {
         self.walk.record(index)
+    }
+
+    /// The same of a walk that counts sockets.
+    #[must_use]
+    pub fn brief(&self, index: usize) -> Option<BriefRecord> {
+        self.walk.brief(index)
     }
 
     /// The holders of sockets that are in no table of descriptors.

@@ -4,7 +4,6 @@ pub mod address;
 pub mod age;
 pub mod caveat;
 pub mod clean;
-pub mod container;
 pub mod escaping;
 pub mod number;
 pub mod stamp;

@@ -2,6 +2,7 @@
 
 use crate::{
     model::{
+        container,
         socket::Endpoint,
         stuck::{group::Group, snapshot::Snapshot},
     },
@@ -9,7 +10,6 @@ use crate::{
         address::endpoint,
         age::age,
         clean::clean,
-        container,
         table::{self, Column, left, right},
     },
     view::stuck::held_by::one_of,

@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     model::{
+        container,
         names::UNKNOWN,
         owner::{Holder, Listener, Owner},
         socket::{Endpoint, Protocol, Socket},
@@ -20,7 +21,7 @@ use crate::{
         Page, View,
         parts::{
             caveat::{self, CaveatRecord},
-            container, escaping,
+            escaping,
         },
         stuck::notes::notes,
     },

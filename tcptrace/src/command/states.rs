@@ -1,0 +1,110 @@
+//! `tcptrace states`: counts sockets by state at intervals.
+
+use std::{
+    io::{self, Write as _},
+    time::SystemTime,
+};
+
+use anyhow::Context as _;
+use tcptrace_common::TcpState;
+
+use crate::{
+    command::{
+        screens,
+        session::{self, End, ticks},
+    },
+    diagnosis::states::tally::Tally,
+    model::{
+        filter::Filter,
+        request::StatesRequest,
+        states::report::{By, Report},
+    },
+    source::{
+        diag::ask::Scope,
+        machine::{clock::monotonic_ns, privileges, restrictions},
+        walk::census::{Census, CensusScope},
+    },
+};
+
+/// Runs the command.
+///
+/// # Errors
+/// When a look fails.
+pub fn run(request: &StatesRequest) -> anyhow::Result<()> {
+    let filter = session::resolve(&request.filters)?;
+    if !request.once {
+        return session::run(watch(request, filter));
+    }
+    let mut counting = Counting::start(request, filter)?;
+    let report = counting.look()?;
+    screens::of_states(request, false).show(&report)?;
+    // The process ends now: giving back its memory piece by piece would take long.
+    std::mem::forget(counting);
+    Ok(())
+}
+
+async fn watch(request: &StatesRequest, filter: Filter) -> anyhow::Result<()> {
+    let mut end = End::new(request.duration)?;
+    let mut counting = Counting::start(request, filter)?;
+    let mut screen = screens::of_states(request, true);
+    let mut ticks = ticks(request.interval);
+    loop {
+        screen.show(&counting.look()?)?;
+        tokio::select! {
+            biased;
+            () = end.reached() => return Ok(()),
+            _ = ticks.tick() => {}
+        }
+    }
+}
+
+/// Looks and counts.
+struct Counting {
+    census: Census,
+    tally: Tally,
+    useful_missing: Vec<&'static str>,
+}
+
+impl Counting {
+    fn start(request: &StatesRequest, filter: Filter) -> anyhow::Result<Self> {
+        let useful_missing = privileges::check()?;
+        restrictions::lift_memory_limit();
+        let by = |part| request.by.contains(&part);
+        let wanted = CensusScope {
+            scope: Scope {
+                // It asks about all of them.
+                state: TcpState::Established,
+                older_than_ns: 0,
+                netns: filter.netns,
+                family: filter.family,
+            },
+            with_ends: by(By::Remote)
+                || by(By::Port)
+                || !filter.ports.is_empty()
+                || !filter.remotes.is_empty()
+                || filter.family.is_some(),
+            with_cgroups: by(By::Cgroup) || by(By::Container) || filter.cgroup.is_some(),
+        };
+        let census = Census::start(request.walk, wanted)?;
+        if request.verbose >= 1 {
+            let way = census.describe();
+            writeln!(io::stderr(), "tcptrace: sockets are found by {way}")?;
+        }
+        Ok(Self {
+            census,
+            tally: Tally::new(request.by.clone(), filter),
+            useful_missing,
+        })
+    }
+
+    fn look(&mut self) -> anyhow::Result<Report> {
+        let (time, now_ns) = (SystemTime::now(), monotonic_ns());
+        let tally = &mut self.tally;
+        let found = self
+            .census
+            .look(&mut |member, listed| tally.add(member, listed));
+        let mut caveats = found.context("looking at the machine")?;
+        caveats.extend(privileges::caveat(&self.useful_missing));
+        Ok(tally.report(time, now_ns, caveats))
+    }
+}

@@ -1,0 +1,3 @@
+//! From single sockets to numbers by state.
+
+pub mod tally;

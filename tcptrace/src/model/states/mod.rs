@@ -1,0 +1,5 @@
+//! How many sockets are in each state.
+
+pub mod counts;
+pub mod member;
+pub mod report;
