@@ -67,7 +67,10 @@ impl Act {
                 Ok(Reply::Sockets(vec![sockets::describe(fd)?]))
             }
             Order::Connect { address, count } => self.connect(address, count),
-            Order::ConnectUnanswered { address, count } => self.connect_unanswered(address, count),
+            Order::ConnectUnanswered { address, count } => {
+                self.connect_unanswered(address, count, false)
+            }
+            Order::ConnectDeaf { address, count } => self.connect_unanswered(address, count, true),
             Order::Open { local, bind } => {
                 let fd = dial::open(&local, bind)?;
                 self.keep(vec![fd])
@@ -250,10 +253,18 @@ impl Act {
         self.keep(fds)
     }
 
-    fn connect_unanswered(&mut self, address: SocketAddr, count: usize) -> Result<Reply> {
+    fn connect_unanswered(
+        &mut self,
+        address: SocketAddr,
+        count: usize,
+        deaf: bool,
+    ) -> Result<Reply> {
         let connect = |_| {
             let fd = sockets::tcp(&address)?;
             rustix::io::ioctl_fionbio(&fd, true)?;
+            if deaf {
+                sockets::deafen(&fd)?;
+            }
             match rustix::net::connect(&fd, &address) {
                 Err(Errno::INPROGRESS) => Ok(fd),
                 Ok(()) => bail!("it was answered"),

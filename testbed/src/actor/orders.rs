@@ -120,6 +120,13 @@ pub enum Order {
         /// How many.
         count: usize,
     },
+    /// Start to connect with sockets that hear no answer: the other side is left with requests. Answers the sockets.
+    ConnectDeaf {
+        /// Where to.
+        address: SocketAddr,
+        /// How many.
+        count: usize,
+    },
     /// Accept this many connections, and wait for them if necessary. Answers the sockets.
     Accept {
         /// The listener.

@@ -185,3 +185,121 @@ fn key(by: &[By], member: &Member) -> Key {
     }
     key
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::{
+        fixtures::end,
+        model::{socket::Family, states::member::Holders},
+    };
+
+    fn member(state: TcpState, role: Role, pid: u32) -> Member {
+        Member {
+            kind: Kind::Socket(state),
+            count: 1,
+            residue: false,
+            netns: 1,
+            family: Some(Family::Ipv4),
+            local: Some(end("10.0.0.1", 80)),
+            remote: Some(end("10.0.0.2", 4000 + u16::try_from(pid).expect("small"))),
+            role,
+            holders: Holders {
+                first: Some((pid, "java".into())),
+                ..Holders::default()
+            },
+            cgroup: None,
+            queued: 0,
+        }
+    }
+
+    fn remainder(remote: Option<&str>) -> Member {
+        Member {
+            kind: Kind::NoSocket(NoSocket::TimeWait),
+            remote: remote.map(|address| end(address, 5000)),
+            local: remote.map(|_| end("10.0.0.1", 80)),
+            holders: Holders::default(),
+            role: Role::Unknown,
+            ..member(TcpState::Established, Role::Unknown, 1)
+        }
+    }
+
+    fn report(tally: &mut Tally, members: &[Member]) -> Report {
+        for member in members {
+            tally.add(member.clone(), None);
+        }
+        tally.report(UNIX_EPOCH, 0, Vec::new())
+    }
+
+    #[test]
+    fn a_server_is_one_row_for_its_port_and_a_client_one_for_each_remote() {
+        let members = [
+            member(TcpState::Established, Role::Server, 1),
+            Member {
+                remote: Some(end("10.0.0.9", 1)),
+                ..member(TcpState::CloseWait, Role::Server, 1)
+            },
+            member(TcpState::Established, Role::Client, 2),
+            Member {
+                remote: Some(end("10.0.0.9", 1)),
+                ..member(TcpState::Established, Role::Client, 2)
+            },
+        ];
+        let report = report(&mut Tally::new(Vec::new(), Filter::default()), &members);
+        let keys: Vec<_> = (report.groups.iter())
+            .map(|group| (group.key.server, group.key.port, group.counts.sockets()))
+            .collect();
+        // The one with a socket in CLOSE_WAIT comes first.
+        assert_eq!(keys[0], (Some(true), Some(80), 2));
+        assert_eq!(keys.len(), 3);
+        assert_eq!(report.processes, 2);
+    }
+
+    #[test]
+    fn several_that_may_accept_are_nobody() {
+        let mut waits = member(TcpState::CloseWait, Role::Server, 1);
+        waits.holders.others.push((2, "java".into()));
+        waits.holders.are_candidates = true;
+        let report = report(&mut Tally::new(vec![By::Pid], Filter::default()), &[waits]);
+        assert_eq!(report.groups[0].key, Key::default());
+    }
+
+    #[test]
+    fn what_is_left_of_a_connection_belongs_to_the_port_that_listens() {
+        let listener = member(TcpState::Listen, Role::Server, 1);
+        let all = [listener, remainder(Some("10.0.0.7")), remainder(None)];
+        let report = report(&mut Tally::new(vec![By::Port], Filter::default()), &all);
+        let of = |port| {
+            let group = report.groups.iter().find(|group| group.key.port == port);
+            group.map(|group| group.counts.no_socket(NoSocket::TimeWait))
+        };
+        assert_eq!((of(Some(80)), of(None)), (Some(1), Some(1)));
+        assert_eq!(report.all.of(TcpState::TimeWait), 2);
+        assert_eq!(report.all.sockets(), 1);
+    }
+
+    #[test]
+    fn what_is_not_known_passes_no_filter() {
+        let filter = Filter {
+            ports: vec![80],
+            ..Filter::default()
+        };
+        let all = [remainder(Some("10.0.0.7")), remainder(None)];
+        let report = report(&mut Tally::new(Vec::new(), filter), &all);
+        assert_eq!(report.all.of(TcpState::TimeWait), 1);
+    }
+
+    #[test]
+    fn changes_are_since_the_look_before() {
+        let mut tally = Tally::new(vec![By::Comm], Filter::default());
+        let one = member(TcpState::CloseWait, Role::Server, 1);
+        let first = report(&mut tally, &[one.clone(), one.clone()]);
+        assert_eq!((first.before, first.groups[0].before), (None, None));
+        let second = report(&mut tally, &[one]);
+        let before = second.groups[0].before.expect("there was a look");
+        assert_eq!(before.of(TcpState::CloseWait), 2);
+        assert_eq!(second.all.of(TcpState::CloseWait), 1);
+    }
+}

@@ -195,3 +195,40 @@ impl Serialize for KeyRecord<'_> {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::states::fixture;
+
+    #[test]
+    fn a_look_is_one_line_of_the_schema() {
+        let mut out = Vec::new();
+        Json::new(Some(2)).show(&fixture(), &Page::UNLIMITED, &mut out);
+        let line = String::from_utf8(out).expect("JSON is UTF-8");
+        assert!(!line.trim_end().contains(char::is_control), "{line:?}");
+        let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
+        insta::assert_snapshot!(serde_json::to_string_pretty(&value).expect("it was JSON"));
+    }
+
+    #[test]
+    fn a_key_has_what_was_asked_for() {
+        let report = fixture();
+        let json = |by: &[By]| {
+            let key = KeyRecord {
+                key: &report.groups[1].key,
+                by,
+            };
+            serde_json::to_string(&key).expect("it can be written")
+        };
+        assert_eq!(json(&[By::Pid]), r#"{"comm":"python3","pid":4300}"#);
+        assert_eq!(
+            json(&[By::Comm, By::Pid]),
+            r#"{"comm":"python3","pid":4300}"#
+        );
+        assert_eq!(
+            json(&[By::Remote, By::Cgroup]),
+            r#"{"remote":"::1","cgroup":null}"#
+        );
+    }
+}

@@ -355,7 +355,33 @@ fn below(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::states::counts::STATES;
+    use crate::{model::states::counts::STATES, view::states::fixture};
+
+    fn plain(report: &Report, top: Option<usize>, page: &Page) -> String {
+        anstream::adapter::strip_str(&render(report, top, page)).to_string()
+    }
+
+    #[test]
+    fn the_worst_come_first_and_each_number_is_explained() {
+        insta::assert_snapshot!(plain(&fixture(), None, &Page::UNLIMITED));
+    }
+
+    #[test]
+    fn by_other_parts_what_is_no_socket_has_columns() {
+        let mut report = fixture();
+        report.by = vec![By::Comm, By::Netns];
+        report.before = None;
+        insta::assert_snapshot!(plain(&report, Some(2), &Page::UNLIMITED));
+    }
+
+    #[test]
+    fn hostile_names_do_not_reach_the_terminal() {
+        let text = plain(&fixture(), None, &Page::UNLIMITED);
+        assert!(
+            !text.contains(|c: char| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+    }
 
     #[test]
     fn every_state_is_shown_somewhere() {

@@ -4,6 +4,7 @@
 mod mptcp;
 mod namespaces;
 mod remainders;
+mod states;
 
 use crate::harness::case::Cases;
 
@@ -11,4 +12,5 @@ pub fn add(cases: &mut Cases) {
     mptcp::add(cases);
     remainders::add(cases);
     namespaces::add(cases);
+    states::add(cases);
 }

@@ -19,6 +19,7 @@ use crate::{
         hist,
         log::LogTool,
         snapshot::{self, Snapshot},
+        states::States,
         tool::Tool,
     },
     stuck::walk::ways::look_in_all,
@@ -156,6 +157,10 @@ fn in_all_ways() -> Result<()> {
     let netns = stage.netns.inode();
     let mut truth = stage.leak()?;
     until(|| Tool::look(Place::AsIs, netns, &[]), &truth)?;
+    let states = States::look(netns, &["--by", "netns"])?;
+    let total: usize = truth.values().map(|(count, _)| count).sum();
+    ensure!(states.of("CLOSE_WAIT") == total as u64, "{states:#?}");
+    ensure!(states.groups.len() == 1, "{states:#?}");
     for (way, look) in look_in_all(netns)? {
         if look.has_caveat("unlisted_mptcp") {
             bail!("way {way}: {:?}", look.caveats);

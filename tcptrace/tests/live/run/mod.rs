@@ -4,4 +4,5 @@ pub mod hist;
 pub mod line;
 pub mod log;
 pub mod snapshot;
+pub mod states;
 pub mod tool;

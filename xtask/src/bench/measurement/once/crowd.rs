@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::race::{ONCE, ONCE_BY_FILES, ONCE_BY_PROC, Race, SS, Way, show};
+use super::race::{ONCE, ONCE_BY_FILES, ONCE_BY_PROC, Race, SS, STATES, Way, show};
 use crate::bench::{Plan, load::crowd::Crowd, report::Section};
 
 const STUCK: usize = 1000;
@@ -10,6 +10,8 @@ const STUCK: usize = 1000;
 const SIZES: [(usize, f64); 4] = [(0, 1.0), (10_000, 2.0), (50_000, 7.0), (100_000, 12.0)];
 const QUICK_SIZES: [(usize, f64); 2] = [(0, 1.0), (10_000, 2.0)];
 const ROUNDS: usize = 15;
+/// How many times longer counting everything may take than listing what is stuck.
+const MOST_OF_STATES: f64 = 2.0;
 
 const SS_PLAIN: &str = "`ss -tan` (no processes)";
 const ONCE_NETNS: &str = "`tcptrace --once --netns`";
@@ -20,7 +22,7 @@ pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
         "{STUCK} sockets in CLOSE_WAIT beside a number of ESTABLISHED ones in one network namespace. All list all \
          {STUCK}, with their processes. `ss` only looks at its own namespace, and is asked for this state only; \
          `tcptrace --once --older-than 0s --all` looks at all namespaces of the machine, or with `--netns` at that \
-         one.",
+         one. {STATES} counts all sockets of the machine.",
     ));
     let mut crowd = Crowd::new(STUCK)?;
     let ways = ways(plan, &crowd);
@@ -40,10 +42,22 @@ pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
         };
         let times = race.run(plan, &ways, || Ok(()))?;
         let mut row = vec![established.to_string()];
-        let columns = [SS, SS_PLAIN, ONCE, ONCE_NETNS, ONCE_BY_FILES, ONCE_BY_PROC];
+        let columns = [
+            SS,
+            SS_PLAIN,
+            ONCE,
+            ONCE_NETNS,
+            ONCE_BY_FILES,
+            ONCE_BY_PROC,
+            STATES,
+        ];
         row.extend(columns.map(|name| show(times.spread(name), 0)));
         row.extend([ONCE, ONCE_NETNS].map(|name| show(times.ratio(SS, name), 1)));
         rows.push(row);
+        if let Some(ratio) = times.ratio(STATES, ONCE) {
+            let what = format!("{STATES} beside {established} established, relative to {ONCE}");
+            section.at_most(&what, ratio.median, MOST_OF_STATES, "×");
+        }
         if let Some(ratio) = times.ratio(SS, ONCE) {
             let what = format!(
                 "`tcptrace --once` beside {established} established, faster than `ss -tanp`"
@@ -59,6 +73,7 @@ pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
         ONCE_NETNS,
         "`--walk files`",
         "`--walk proc`",
+        STATES,
         "`ss -tanp` ÷ `tcptrace`",
         "`ss -tanp` ÷ `tcptrace --netns`",
     ];
@@ -78,6 +93,7 @@ fn ways(plan: &Plan, crowd: &Crowd) -> Vec<Way> {
         tcptrace(ONCE_BY_FILES, &["--walk", "files"]),
         tcptrace(ONCE_BY_PROC, &["--walk", "proc"]),
     ];
+    ways.push(Way::states(plan));
     ways.extend(Way::ss(SS, &["-tanp", "state", "close-wait"]));
     ways.extend(Way::ss(SS_PLAIN, &["-tan", "state", "close-wait"]));
     ways

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::race::{HEAD, ONCE, Race, Times, Way};
+use super::race::{HEAD, ONCE, Race, STATES, Times, Way};
 use crate::bench::{Plan, load::namespaces::Namespaces, report::Section};
 
 const SOME: usize = 40;
@@ -15,6 +15,8 @@ const ROUNDS: usize = 15;
 /// In milliseconds.
 const MOST_OF_SOME: f64 = 15.0;
 const MOST_OF_MANY: f64 = 120.0;
+/// How many times longer counting everything may take than listing what is stuck.
+const MOST_OF_STATES: f64 = 2.0;
 
 pub fn measure(plan: &Plan, section: &mut Section) -> Result<()> {
     section.part("Many network namespaces");
@@ -64,5 +66,10 @@ fn add(section: &mut Section, what: &str, times: &Times, most: f64) {
     section.table(&HEAD, &times.rows());
     if let Some(spread) = times.spread(ONCE) {
         section.at_most(what, spread.median, most, " ms");
+    }
+    if let Some(ratio) = times.ratio(STATES, ONCE) {
+        let what = what.replace(ONCE, STATES);
+        let what = format!("{what}, relative to {ONCE}");
+        section.at_most(&what, ratio.median, MOST_OF_STATES, "×");
     }
 }

@@ -13,6 +13,7 @@ use crate::bench::{Plan, gauge::stats::Spread, subject};
 
 pub const SS: &str = "`ss -tanp`";
 pub const ONCE: &str = "`tcptrace --once`";
+pub const STATES: &str = "`tcptrace states --once`";
 pub const ONCE_BY_FILES: &str = "`tcptrace --once --walk files`";
 pub const ONCE_BY_PROC: &str = "`tcptrace --once --walk proc`";
 
@@ -21,6 +22,8 @@ pub struct Way {
     pub name: &'static str,
     program: PathBuf,
     arguments: Vec<String>,
+    /// Whether it prints a line for each socket.
+    lists: bool,
 }
 
 impl Way {
@@ -31,6 +34,17 @@ impl Way {
             name,
             program: plan.program.clone(),
             arguments: arguments.copied().map(String::from).collect(),
+            lists: true,
+        }
+    }
+
+    /// Counting instead of listing.
+    pub fn states(plan: &Plan) -> Self {
+        Self {
+            name: STATES,
+            program: plan.program.clone(),
+            arguments: ["states", "--once"].map(String::from).into(),
+            lists: false,
         }
     }
 
@@ -40,6 +54,7 @@ impl Way {
             name,
             program: subject::find("ss")?,
             arguments: arguments.iter().copied().map(String::from).collect(),
+            lists: true,
         })
     }
 
@@ -50,12 +65,14 @@ impl Way {
             tcptrace(ONCE, &[]),
             tcptrace(ONCE_BY_FILES, &["--walk", "files"]),
             tcptrace(ONCE_BY_PROC, &["--walk", "proc"]),
+            Self::states(plan),
         ];
         Self::ss(SS, &["-tanp"]).into_iter().chain(ours).collect()
     }
 
     /// Milliseconds from start to end; fails unless it prints this many lines.
     fn time(&self, least_lines: usize, inside: Option<&Netns>) -> Result<f64> {
+        let least_lines = if self.lists { least_lines } else { 1 };
         let mut command = Command::new(&self.program);
         command.args(&self.arguments);
         match inside {
