@@ -1,10 +1,14 @@
 //! `tcptrace states`: its numbers, held against the kernel's own tables and against what the actors know.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use testbed::{
     Actor, Family, Keeper, Order, Pair, Reply, Side, Stage,
+    clock::patience,
     state::{CLOSE_WAIT, FIN_WAIT2},
 };
 
@@ -74,7 +78,20 @@ fn everything() -> Result<Stage> {
         let (fd, state) = (pair.client.fd, FIN_WAIT2);
         stage.client.time(&Order::Await { fd, state })?;
     }
-    Ok(stage)
+    // What a process has closed goes on by itself, when the peer's acknowledgment comes.
+    let start = Instant::now();
+    loop {
+        let tables = in_tables(&stage)?;
+        let of = |number: u8| tables.get(&number).copied().unwrap_or(0);
+        if (of(5), of(6)) == ((LEAKED + CLOSED) as u64, TIME_WAIT as u64) {
+            return Ok(stage);
+        }
+        ensure!(
+            start.elapsed() < patience(),
+            "it does not settle: {tables:?}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
+    }
 }
 
 /// How many entries the kernel's own tables have, by the number of the state.
