@@ -63,16 +63,22 @@ impl Search {
     }
 }
 
+/// How often both are counted. Sockets come and go, so that once is not enough.
+const SAMPLES: usize = 5;
+
 /// Whether the machine has more sockets than these namespaces together; `closed`: how many sockets were
 /// found that no namespace counts, because they are closed.
 fn are_too_few(namespaces: &Namespaces, closed: u64) -> bool {
-    // Sockets come and go, so that once is not enough.
-    (0..2).all(|_| {
-        let all = count::allocated();
+    let sample = |_| {
+        let before = count::allocated();
         let in_use = |namespace| Some(count::of(&namespace).ok()?.in_use);
         let counted: Option<u64> = namespaces.all().map(in_use).sum();
+        // Those that are made or end meanwhile are in both numbers, or in one.
+        let all = before.max(count::allocated());
         counted.is_some_and(|counted| all > counted + closed)
-    })
+    };
+    let more = (0..SAMPLES).map(sample).filter(|more| *more).count();
+    more > SAMPLES / 2
 }
 
 /// The network namespaces before a walk, and how many sockets the kernel counts in each.
@@ -111,11 +117,26 @@ impl Before {
         }));
     }
 
-    /// Whether the machine seems to have more sockets than all of its namespaces.
-    fn lacks_some(&self, closed: u64) -> bool {
+    /// Leaves namespaces out that may not be entered, except those that processes are in.
+    fn leave_out_forbidden(&mut self, known: &HashSet<u32>) {
+        let paths = &mut self.namespaces.paths;
+        self.counts.retain(|(namespace, counts)| {
+            let error = counts.as_ref().err().map(io::Error::kind);
+            let forbidden = error == Some(io::ErrorKind::PermissionDenied);
+            let stays = !forbidden || known.contains(&namespace.inode);
+            if !stays {
+                paths.remove(&namespace.inode);
+            }
+            stays
+        });
+    }
+
+    /// Whether the machine may have more sockets than all of its namespaces. On a machine at rest the
+    /// numbers are equal.
+    fn may_lack_some(&self, closed: u64) -> bool {
         let in_use = self.counts.iter().map(|(_, counts)| counts.as_ref().ok());
         let known: Option<u64> = in_use.map(|counts| Some(counts?.in_use)).sum();
-        known.is_some_and(|known| self.allocated > known + closed)
+        known.is_some_and(|known| self.allocated != known + closed)
     }
 }
 
@@ -144,7 +165,7 @@ impl Search {
             add_by_sockets(namespaces, counted);
         }
         let closed = counted.values().map(Counted::closed).sum();
-        let lacks_some = scope.netns.is_none() && before.lacks_some(closed);
+        let lacks_some = scope.netns.is_none() && before.may_lack_some(closed);
         let namespaces = &mut before.namespaces;
         let is_missing = |only| !namespaces.paths.contains_key(&only);
         if missing(namespaces).0 > 0
@@ -153,14 +174,15 @@ impl Search {
         {
             self.add(namespaces, false);
         }
-        let (count, sockets) = missing(namespaces);
         before.count_all(|inode| wanted(inode) && !known.contains(&inode));
+        before.leave_out_forbidden(&known);
+        let (count, sockets) = missing(&before.namespaces);
         (count > 0).then_some(Caveat::UnenteredNamespaces { count, sockets })
     }
 
     /// The same without a walk, if there seem to be some in scope.
     pub fn add_hidden_unwalked(&mut self, scope: &Scope, before: &mut Before) {
-        let lacks_some = scope.netns.is_none() && before.lacks_some(0);
+        let lacks_some = scope.netns.is_none() && before.may_lack_some(0);
         let is_missing = |only| !before.namespaces.paths.contains_key(&only);
         if lacks_some || scope.netns.is_some_and(is_missing) {
             self.add(&mut before.namespaces, true);

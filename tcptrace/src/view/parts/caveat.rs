@@ -18,10 +18,18 @@ pub fn text(caveat: &Caveat) -> String {
         Caveat::UnlistedNamespace { netns, error } => {
             format!("network namespace {netns} could not be asked: {error}")
         }
-        Caveat::UnenteredNamespaces { count, sockets } => format!(
-            "{count} network namespaces with {sockets} TCP sockets could not be entered: sockets in \
-             them that have no descriptor may be missing"
-        ),
+        Caveat::UnenteredNamespaces { count, sockets } => {
+            let number = |count: u64, what: &str| match count {
+                1 => format!("1 {what}"),
+                count => format!("{count} {what}s"),
+            };
+            format!(
+                "{} with {} could not be entered: sockets there that have no descriptor may be \
+                 missing",
+                number(*count, "network namespace"),
+                number(*sockets, "TCP socket")
+            )
+        }
         Caveat::UnlistedMptcp {
             netns,
             count,

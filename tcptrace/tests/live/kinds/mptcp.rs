@@ -7,17 +7,18 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::thread::CapabilitySet;
 use testbed::{Actor, Netns, Order, Reply, Socket, clock::patience};
 
 use crate::{
     harness::{
         case::Cases,
         place::{BOTH, Place},
-        verdict::Ignored,
+        verdict::{Ignored, counted, judge},
     },
     run::{
         hist,
-        log::LogTool,
+        log::{Log, LogTool},
         snapshot::{self, Snapshot},
         states::States,
         tool::Tool,
@@ -161,6 +162,29 @@ fn in_all_ways() -> Result<()> {
     let total: usize = truth.values().map(|(count, _)| count).sum();
     ensure!(states.of("CLOSE_WAIT") == total as u64, "{states:#?}");
     ensure!(states.groups.len() == 1, "{states:#?}");
+    let netns_text = netns.to_string();
+    let words = [
+        "stuck",
+        "--once",
+        "--json",
+        "--older-than",
+        "0s",
+        "--netns",
+        &netns_text,
+    ];
+    // Without this capability sock_diag does not say what a subflow is.
+    for more in [&[][..], &["--walk", "proc"]] {
+        let words = [&words[..], more].concat();
+        let outcome = Tool::start_without(CapabilitySet::NET_ADMIN, &words)?.wait()?;
+        let look = &outcome.success()?.snapshots()?[0];
+        let all = look.sockets.iter().filter(|one| one.protocol == "mptcp");
+        let right = truth
+            .iter()
+            .filter(|((_, protocol), _)| *protocol == "mptcp");
+        let right: usize = right.map(|(_, (count, _))| count).sum();
+        ensure!(all.count() == right, "{more:?}: {:#?}", look.sockets);
+        ensure!(look.sockets.len() == total, "{more:?}: {:#?}", look.sockets);
+    }
     for (way, look) in look_in_all(netns)? {
         if look.has_caveat("unlisted_mptcp") {
             bail!("way {way}: {:?}", look.caveats);
@@ -231,27 +255,31 @@ fn in_log_and_hist(place: Place) -> Result<()> {
     until(|| Tool::look(Place::AsIs, netns, &[]), &both)?;
     let log = log.end()?;
     let total = |truth: &Truth| truth.values().map(|(count, _)| count).sum::<usize>();
-    let entered = log.transitions.iter().filter(|one| one.to == "CLOSE_WAIT");
-    let entered = entered.count() as u64 + log.skipped();
-    ensure!(entered == total(&after) as u64, "entered: {entered}");
+    let reports = hist::end_all(place, vec![hist])?;
+    judge(log.skipped(), in_log(&log, total(&after), total(&both)))?;
+    hist::judge(&reports, |reports| {
+        let mut sum = 0;
+        for one in &reports[0].histograms {
+            let right = one.state == "CLOSE_WAIT" && one.finished.count == 0;
+            ensure!(right, "{one:#?}");
+            sum += one.so_far.exact.count + one.so_far.at_least.count;
+        }
+        let what = || format!("{:#?}", reports[0].histograms);
+        counted(sum, total(&both) as u64, what)
+    })
+}
+
+/// All that entered, all that is open, and whose it is.
+fn in_log(log: &Log, entered: usize, all: usize) -> Result<()> {
+    let seen = log.transitions.iter().filter(|one| one.to == "CLOSE_WAIT");
+    counted(seen.count() as u64, entered as u64, || "entered".into())?;
     let open: Vec<_> = (log.open.iter())
         .filter(|one| one.state == "CLOSE_WAIT")
         .collect();
-    ensure!(open.len() == total(&both), "{} open: {open:#?}", open.len());
+    counted(open.len() as u64, all as u64, || format!("open: {open:#?}"))?;
     let server = open
         .iter()
         .filter(|one| one.subject.comm.as_deref() == Some("mp-server"));
     ensure!(server.count() == 6 * COUNT, "whose: {open:#?}");
-    hist::judge(&hist::end_all(place, vec![hist])?, |reports| {
-        let so_far = reports[0].histograms.iter().map(|one| {
-            ensure!(
-                one.state == "CLOSE_WAIT" && one.finished.count == 0,
-                "{one:#?}"
-            );
-            Ok(one.so_far.exact.count + one.so_far.at_least.count)
-        });
-        let sum: u64 = so_far.sum::<Result<u64>>()?;
-        ensure!(sum == total(&both) as u64, "{:#?}", reports[0].histograms);
-        Ok(())
-    })
+    Ok(())
 }

@@ -108,6 +108,22 @@ fn in_tables(stage: &Stage) -> Result<BTreeMap<u8, u64>> {
     Ok(counts)
 }
 
+/// Sockets and remainders in the kernel's summary (`sockstat`).
+fn in_summary(stage: &Stage) -> Result<(u64, u64)> {
+    let text = stage.netns().run(|| {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/thread-self/net/{name}"));
+        Ok::<_, std::io::Error>(read("sockstat")? + &read("sockstat6").unwrap_or_default())
+    })??;
+    let number = |line: &str, name: &str| -> Option<u64> {
+        let line = text.lines().find(|one| one.starts_with(line))?;
+        let mut words = line.split(' ').skip_while(|word| *word != name);
+        words.nth(1)?.parse().ok()
+    };
+    let v4 = number("TCP:", "inuse").context("no TCP")?;
+    let v6 = number("TCP6:", "inuse").unwrap_or(0);
+    Ok((v4 + v6, number("TCP:", "tw").context("no tw")?))
+}
+
 /// The kernel's numbers of the states, and what counts towards each.
 fn agree(states: &States, tables: &BTreeMap<u8, u64>) -> Result<()> {
     let of = |number: u8| tables.get(&number).copied().unwrap_or(0);
@@ -140,6 +156,13 @@ fn as_the_kernel_counts() -> Result<()> {
     for way in ["auto", "files", "proc"] {
         let states = States::look(netns, &["--walk", way])?;
         agree(&states, &tables).with_context(|| format!("way {way}"))?;
+        let open = states.sockets - states.of("CLOSE");
+        let remainders = states.no_sockets("time_wait") + states.no_sockets("fin_wait2_remainder");
+        let summary = in_summary(&stage)?;
+        ensure!(
+            (open, remainders) == summary,
+            "way {way}: {open}, {remainders}, not {summary:?}"
+        );
         let expected = [
             ("CLOSE_WAIT", LEAKED + CLOSED),
             ("FIN_WAIT2", LEAKED),

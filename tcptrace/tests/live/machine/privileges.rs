@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
-use rustix::thread::{CapabilitySet, remove_capability_from_bounding_set};
+use rustix::thread::CapabilitySet;
 
 use crate::{
     harness::{case::Cases, place::Place},
@@ -103,16 +103,9 @@ fn without_privileges() -> Result<()> {
 
 /// The report, which scripts read, says what is not visible without a capability. Standard error alone is not enough.
 fn with_fewer() -> Result<()> {
-    let mut command = Command::new(binary());
-    command.args(["hist", "--json", "--duration", "1ms"]);
-    let drop_one = || {
-        Ok(remove_capability_from_bounding_set(
-            CapabilitySet::SYS_PTRACE,
-        )?)
-    };
-    // SAFETY: between fork and exec, the closure only makes one system call. It allocates nothing and takes no lock.
-    unsafe { command.pre_exec(drop_one) };
-    let outcome = Tool::start_command(command)?.wait()?.success()?;
+    let words = ["hist", "--json", "--duration", "1ms"];
+    let tool = Tool::start_without(CapabilitySet::SYS_PTRACE, &words)?;
+    let outcome = tool.wait()?.success()?;
     let report: serde_json::Value = serde_json::from_str(&outcome.stdout)?;
     let caveats = report["caveats"].as_array().context("no caveats")?;
     let named = caveats

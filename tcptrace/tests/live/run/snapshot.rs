@@ -139,6 +139,8 @@ pub struct Residue {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Caveat {
     pub caveat: String,
+    pub count: Option<u64>,
+    pub text: String,
 }
 
 /// The state of the tracing itself.

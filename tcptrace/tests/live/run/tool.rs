@@ -3,6 +3,7 @@
 use std::{
     ffi::OsString,
     io::{BufRead, BufReader},
+    os::unix::process::CommandExt as _,
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +14,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    process::{Pid, Signal, kill_process},
+    thread::{CapabilitySet, remove_capability_from_bounding_set},
+};
 use testbed::clock::{monotonic_ns, patience};
 
 use crate::{harness::place::Place, run::snapshot::Snapshot};
@@ -81,6 +85,16 @@ impl Tool {
         let mut command = Command::new(binary());
         command.args(arguments);
         place.prepare(&mut command);
+        Self::start_command(command)
+    }
+
+    /// The same without a capability.
+    pub fn start_without(capability: CapabilitySet, arguments: &[&str]) -> Result<Self> {
+        let mut command = Command::new(binary());
+        command.args(arguments);
+        let drop_it = move || Ok(remove_capability_from_bounding_set(capability)?);
+        // SAFETY: between fork and exec, the closure only makes one system call. It allocates nothing and takes no lock.
+        unsafe { command.pre_exec(drop_it) };
         Self::start_command(command)
     }
 
