@@ -32,8 +32,8 @@ pub enum Caveat {
     UnlistedMptcp {
         /// Its inode number.
         netns: u32,
-        /// How many it has of both, those of processes included.
-        count: u64,
+        /// How many it has of both, those of processes included; `None` if the kernel does not say.
+        count: Option<u64>,
         /// Why.
         error: String,
     },
@@ -168,11 +168,11 @@ impl Caveat {
     pub fn count(&self) -> Option<u64> {
         match self {
             Self::MissingCapabilities(names) => Some(names.len() as u64),
+            Self::UnlistedMptcp { count, .. } => *count,
             Self::UnreadableProcesses(pids) => Some(pids.len() as u64),
             Self::NoSuchProcess(_) | Self::UnlistedNamespace { .. } => Some(1),
             Self::DamagedLines { count, .. }
             | Self::UnenteredNamespaces { count, .. }
-            | Self::UnlistedMptcp { count, .. }
             | Self::UnreadQueues(count)
             | Self::UnknownLines(count)
             | Self::Contradictions(count)

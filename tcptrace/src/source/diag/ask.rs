@@ -53,8 +53,8 @@ pub fn in_states(scope: &Scope, states: &[TcpState], namespaces: &Namespaces) ->
             _ => diag.in_states(states, scope.family),
         }?;
         let mut not_listed = None;
-        let count = mptcp_in_use().unwrap_or(0);
-        if count > 0 {
+        let count = mptcp_in_use().unwrap_or(None);
+        if count != Some(0) {
             match diag.mptcp_in_states(&TcpState::ALL, scope.family) {
                 Ok(whole) => add_mptcp(&mut found, whole, states),
                 Err(error) => not_listed = Some((count, error)),
@@ -66,7 +66,7 @@ pub fn in_states(scope: &Scope, states: &[TcpState], namespaces: &Namespaces) ->
 
 /// The sockets in a namespace; and how many MPTCP connections and listeners it has that could not be
 /// listed, for that reason.
-type Dump = (Vec<Listed>, Option<(u64, io::Error)>);
+type Dump = (Vec<Listed>, Option<(Option<u64>, io::Error)>);
 
 /// Adds the connections in one of the `states`, and takes out their subflows: these have the addresses
 /// of the connection, or the inode.

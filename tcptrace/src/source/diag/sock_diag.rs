@@ -5,6 +5,7 @@ use std::{collections::HashMap, fs, io};
 use bytes::{Bytes, BytesMut};
 use netlink_packet_sock_diag::inet::InetResponse;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
+use procfs::sys::kernel::Version as KernelVersion;
 use tcptrace_common::TcpState;
 
 use crate::{
@@ -28,19 +29,31 @@ const DATAGRAM_BYTES: usize = 64 * 1024;
 const AT_ONCE: usize = 32;
 
 /// How many MPTCP connections and listeners the namespace of the calling thread has; 0 if the kernel
-/// has no MPTCP.
+/// has no MPTCP, `None` if it does not say.
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn mptcp_in_use() -> io::Result<u64> {
+pub fn mptcp_in_use() -> io::Result<Option<u64>> {
     // `proto_seq_printf` of `net/core/sock.c`: the third column is the number of sockets.
     let text = fs::read_to_string("/proc/thread-self/net/protocols")?;
     let lines = text.lines().filter(|line| line.starts_with("MPTCP"));
     let counts = lines.map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok());
     // IPv6 sockets are in a line of their own.
-    counts
+    let count = counts
         .sum::<Option<u64>>()
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+        .ok_or(io::ErrorKind::InvalidData)?;
+    // Before 6.3 it is always 0.
+    let counts = KernelVersion::current().is_ok_and(|now| now >= KernelVersion::new(6, 3, 0));
+    Ok((count > 0 || counts || !text.contains("MPTCP") || never_had_mptcp()).then_some(count))
+}
+
+/// Whether no MPTCP socket was ever made on this machine: then the kernel has no memory for any.
+fn never_had_mptcp() -> bool {
+    let none = |name: &str| {
+        let text = fs::read_to_string(format!("/sys/kernel/slab/{name}/slabs"));
+        text.is_ok_and(|text| text.split_whitespace().next() == Some("0"))
+    };
+    none("MPTCP") && none("MPTCPv6")
 }
 
 /// Whether the namespace of the calling thread has any TCP sockets, accepted or not, or remainders of

@@ -34,10 +34,16 @@ pub fn text(caveat: &Caveat) -> String {
             netns,
             count,
             error,
-        } => format!(
-            "network namespace {netns} has {count} MPTCP sockets, and those without a descriptor \
-             could not be listed: {error}"
-        ),
+        } => {
+            let has = match count {
+                Some(count) => format!("has {count} MPTCP sockets"),
+                None => "may have MPTCP sockets".to_owned(),
+            };
+            format!(
+                "network namespace {netns} {has}, and those without a descriptor could not be \
+                 listed: {error}"
+            )
+        }
         Caveat::UnreadableProcesses(pids) => unreadable(pids),
         Caveat::UnreadDescriptors => {
             "the descriptors of some processes could not be read: holders may be missing".into()
