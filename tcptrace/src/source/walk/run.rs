@@ -1,7 +1,7 @@
 //! Running a walk, pass after pass, and reading what it wrote.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     fs::File,
     io::{self, Read as _},
     os::fd::{AsFd as _, OwnedFd},
@@ -82,8 +82,8 @@ pub struct Walked {
     /// How many records there are, one for each descriptor of a socket of interest: see
     /// [`Walk::record`].
     pub records: usize,
-    /// The sockets of each namespace; a namespace may occur more than once.
-    pub counted: Vec<Counted>,
+    /// The sockets of each namespace, by its inode number.
+    pub counted: HashMap<u32, Counted>,
     /// Whether some descriptors were not seen.
     pub incomplete: bool,
 }
@@ -271,7 +271,16 @@ impl Part {
             }
         }
         walked.records += self.records;
-        walked.counted.append(&mut self.counted);
+        for one in self.counted {
+            // Readers share a namespace, and it may have several places among the counts.
+            let known = walked.counted.entry(one.netns).or_insert(Counted {
+                states: States::default(),
+                ..one
+            });
+            for (sum, count) in known.states.iter_mut().zip(one.states) {
+                *sum += count;
+            }
+        }
         walked.incomplete |= self.incomplete;
     }
 }

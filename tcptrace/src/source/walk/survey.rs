@@ -185,17 +185,7 @@ impl KernelWalk {
     ) -> io::Result<(Vec<Descriptor>, HashMap<u32, Counted>, bool)> {
         let meaning = self.meaning();
         let walked = self.run(on_their_way.is_some())?;
-        let mut counted: HashMap<u32, Counted> = HashMap::new();
-        for one in walked.counted {
-            let empty = || Counted {
-                states: States::default(),
-                ..one
-            };
-            let known = counted.entry(one.netns).or_insert_with(empty);
-            for (sum, count) in known.states.iter_mut().zip(one.states) {
-                *sum += count;
-            }
-        }
+        let mut counted = walked.counted;
         let (mut met, mut dead) = (HashSet::new(), Vec::new());
         let mut names = Names::default();
         let mut held = Vec::with_capacity(walked.records);

@@ -175,12 +175,11 @@ impl Serialize for KeyRecord<'_> {
             map.serialize_entry("port", &key.port)?;
             return map.end();
         }
-        let with_pid = self.by.contains(&By::Pid);
         for part in self.by {
             match part {
                 By::Comm => map.serialize_entry("comm", &key.comm.as_deref())?,
                 By::Pid => {
-                    if with_pid && !self.by.contains(&By::Comm) {
+                    if !self.by.contains(&By::Comm) {
                         map.serialize_entry("comm", &key.comm.as_deref())?;
                     }
                     map.serialize_entry("pid", &key.pid)?;

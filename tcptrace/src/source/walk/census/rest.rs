@@ -2,16 +2,18 @@
 
 use std::collections::HashSet;
 
-use tcptrace_common::{BriefRecord, TcpState};
+use tcptrace_common::TcpState;
 
-use super::{CLOSED, Look, OPEN, Place, walked::Walked};
+use super::{
+    CLOSED, Look, OPEN, Place,
+    walked::{Walked, place_of},
+};
 use crate::{
     model::{
         socket::Role,
         states::member::{Holders, Kind, Member, NoSocket},
     },
     source::{
-        bpf::socket::{endpoint, family},
         machine::netns::Namespace,
         walk::{
             count::{self, Counts},
@@ -78,14 +80,8 @@ impl Look<'_> {
 /// Where the sockets are that the walk found in a namespace.
 fn all_places(kernel: &KernelWalk, records: usize, netns: u32) -> HashSet<Place> {
     let all = (0..records).filter_map(|index| kernel.brief(index));
-    let place = |record: BriefRecord| {
-        let family = family(record.family)?;
-        let local = endpoint(family, record.local, record.local_port);
-        let remote = endpoint(family, record.remote, record.remote_port);
-        Some((record.netns, local, remote))
-    };
     all.filter(|record| record.netns == netns)
-        .filter_map(place)
+        .filter_map(|record| place_of(&record))
         .collect()
 }
 

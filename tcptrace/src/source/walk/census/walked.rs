@@ -47,16 +47,10 @@ impl Look<'_> {
         if run.incomplete {
             self.caveats.push(Caveat::UnreadDescriptors);
         }
-        let mut walked = Walked::default();
-        for one in run.counted {
-            let known = walked.counted.entry(one.netns).or_insert(Counted {
-                states: [0; 16],
-                ..one
-            });
-            for (sum, count) in known.states.iter_mut().zip(one.states) {
-                *sum += count;
-            }
-        }
+        let mut walked = Walked {
+            counted: run.counted,
+            ..Walked::default()
+        };
         for index in 0..run.records {
             let Some(record) = kernel.brief(index) else {
                 break;
@@ -97,14 +91,14 @@ impl Look<'_> {
 
     /// Gives on a socket that the walk has found.
     fn found(&mut self, walked: &mut Walked, record: &BriefRecord, holders: Holders) {
-        let (Some(state), Some(family)) =
-            (TcpState::from_number(record.state), family(record.family))
-        else {
+        let (Some(state), Some(family), Some(place)) = (
+            TcpState::from_number(record.state),
+            family(record.family),
+            place_of(record),
+        ) else {
             return;
         };
-        let local = endpoint(family, record.local, record.local_port);
-        let remote = endpoint(family, record.remote, record.remote_port);
-        let place = (record.netns, local, remote);
+        let (_, local, remote) = place;
         if record.flags & BriefRecord::MPTCP != 0 {
             walked.mptcp.insert(place);
         } else if CLOSED.contains(&state) {
@@ -229,4 +223,12 @@ impl Walked {
         let comm = (self.names.entry(record.pid)).or_insert_with(|| name(record.comm).into());
         (record.pid, Arc::clone(comm))
     }
+}
+
+/// Where a socket is that the walk found.
+pub fn place_of(record: &BriefRecord) -> Option<Place> {
+    let family = family(record.family)?;
+    let local = endpoint(family, record.local, record.local_port);
+    let remote = endpoint(family, record.remote, record.remote_port);
+    Some((record.netns, local, remote))
 }
