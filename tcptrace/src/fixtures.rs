@@ -19,11 +19,11 @@ use crate::{
         filter::Filter,
         owner::{Holder, KnownBy, Owner, Process, Via},
         recording::{NamedNetns, RecordingHeader},
-        request::LogFilters,
+        request::{Filters, LogFilters},
         socket::{Details, Endpoint, Family, Identity, Protocol, Role, Since, Socket, Timer},
         stuck::{
             look::{
-                Coverage, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look,
+                Coverage, Descriptor, Descriptors, Entered, Hook, Listed, Listening, Look, Looked,
                 ProcessInfo, Sent, Tracing, Waiting,
             },
             snapshot::{Snapshot, Watched},
@@ -85,6 +85,9 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
         state: TcpState::CloseWait,
         listed_ns: NOW_NS,
         last_ack_ns: Some(NOW_NS - seconds * SECOND),
+        data_not_before_ns: Some(NOW_NS - seconds * SECOND),
+        sent_not_before_ns: Some(NOW_NS - seconds * SECOND),
+        first_syn: None,
         backlog: None,
         sent: None,
         server_side: None,
@@ -157,6 +160,7 @@ pub fn process(started: u64) -> ProcessInfo {
         state: 'S',
         started,
         cgroup: None,
+        arguments: Vec::new(),
     }
 }
 
@@ -170,6 +174,10 @@ pub fn look() -> Look {
         coverage: Coverage {
             complete: [NETNS].into(),
         },
+        looked: Looked {
+            namespaces: 1,
+            sockets: Some(412),
+        },
         listening: Vec::new(),
         waiting: Vec::new(),
         dead: Some(Vec::new()),
@@ -179,20 +187,34 @@ pub fn look() -> Look {
         netns_names: HashMap::new(),
         tracing: Tracing {
             hook: Some(Hook::Btf),
+            filtered: true,
             ..Tracing::default()
         },
         caveats: Vec::new(),
     }
 }
 
-/// The sockets that are stuck for 30 s or longer at this look.
-pub fn snapshot(look: Look) -> Snapshot {
-    let watched = Watched {
+/// `CLOSE_WAIT` for 30 s or longer.
+pub fn watched() -> Watched {
+    Watched {
         state: TcpState::CloseWait,
         older_than_ns: 30 * SECOND,
         filter: Filter::default(),
-    };
-    stuck::snapshot::snapshot(look, &mut Tracker::new(TcpState::CloseWait), &watched)
+        filters: Filters::default(),
+    }
+}
+
+/// The sockets that are stuck for 30 s or longer at this look.
+pub fn snapshot(look: Look) -> Snapshot {
+    stuck::snapshot::snapshot(look, &mut Tracker::new(TcpState::CloseWait), &watched())
+}
+
+/// The socket that is listed.
+pub fn socket(listed: Listed) -> Socket {
+    let mut look = look();
+    look.listed = vec![listed];
+    let mut sockets = Tracker::new(TcpState::CloseWait).sockets(&mut look);
+    sockets.pop().expect("it is listed")
 }
 
 /// A leaking HTTP client (`java`, two sockets, one of them also held by a child), a server that
@@ -241,7 +263,15 @@ pub fn busy_look() -> Look {
     }];
     look.listed = vec![first, second, forgotten, waiting];
     look.processes = [
-        (4242, process(500)),
+        (
+            4242,
+            ProcessInfo {
+                arguments: ["java", "-Dkey=s3cret", "-jar", "/opt/checkout.jar"]
+                    .map(ToOwned::to_owned)
+                    .to_vec(),
+                ..process(500)
+            },
+        ),
         (4300, process(900)),
         (80, process(100)),
     ]
@@ -329,15 +359,10 @@ pub fn recorded() -> Snapshot {
             socket,
         }));
     }
-    let watched = Watched {
-        state: TcpState::CloseWait,
-        older_than_ns: 30 * SECOND,
-        filter: Filter::default(),
-    };
     let caveats = vec![Caveat::DamagedLines {
         count: 1,
         first: vec![3],
         reason: "not a JSON object".into(),
     }];
-    recording::snapshot::snapshot(journal.finish(), &watched, caveats)
+    recording::snapshot::snapshot(journal.finish(), &watched(), caveats)
 }

@@ -4,9 +4,24 @@ use clap::{ValueEnum, builder::PossibleValue};
 
 use crate::model::{
     hist::key::Part,
-    request::{AcceptChoice, HookChoice, WalkChoice},
+    request::{AcceptChoice, HookChoice, Sort, WalkChoice},
     states::report::By,
 };
+
+impl ValueEnum for Sort {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Sockets, Self::Age, Self::RecvQ]
+    }
+
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Sockets => "The largest group, and the oldest socket",
+            Self::Age => "The group with the oldest socket, and the oldest socket",
+            Self::RecvQ => "The group and the socket with the most unread bytes",
+        };
+        Some(PossibleValue::new(self.name()).help(help))
+    }
+}
 
 impl ValueEnum for HookChoice {
     fn value_variants<'a>() -> &'a [Self] {

@@ -7,7 +7,7 @@ use tcptrace_common::TcpState;
 
 use crate::{
     cli::{filters::FilterArguments, values},
-    model::request::{HookChoice, StuckRequest, StuckShow, WalkChoice},
+    model::request::{HookChoice, Sort, StuckRequest, StuckShow, WalkChoice},
 };
 
 /// What the command can be used for.
@@ -20,9 +20,12 @@ Examples:
   sudo tcptrace --comm java --all           every socket of every process named java
   sudo tcptrace --state FIN_WAIT2           sockets whose peer does not close
   sudo tcptrace --once --json | jq '.groups[0]'
+  sudo tcptrace --once --fail-over 100 -q   for scripts: the exit code is 3 if more are listed
 
-An age with ≥ is a lower bound: the socket was stuck before tcptrace started.
-Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong command line.";
+An age with ≥ is a lower bound: the socket was in the state before tcptrace started. Where both bounds are
+known (2s-36s), a socket may be stuck if the threshold lies between them; such sockets come last.
+Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong command line, 3 with
+--fail-over.";
 
 /// Options of `tcptrace stuck`.
 #[derive(Debug, Args)]
@@ -49,7 +52,8 @@ pub struct Stuck {
     /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     max_sockets: Option<u32>,
-    /// Show more: -v how tcptrace works on this machine, -vv also messages of its BPF programs
+    /// Show more: -v how tcptrace works on this machine and the arguments of processes, which may hold
+    /// secrets; -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
 }
@@ -70,9 +74,23 @@ pub struct ShowStuck {
     /// JSON]
     #[arg(long, value_name = "N")]
     limit: Option<usize>,
-    /// Show all sockets
+    /// Show all groups and sockets
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// What comes first
+    #[arg(
+        long,
+        value_enum,
+        default_value = "sockets",
+        hide_possible_values = false
+    )]
+    sort: Sort,
+    /// Exit with 3 if more than N sockets are listed at the last look
+    #[arg(long, value_name = "N")]
+    fail_over: Option<usize>,
+    /// Show nothing: the exit code tells
+    #[arg(short, long, requires = "fail_over", conflicts_with_all = ["json", "limit", "all"])]
+    quiet: bool,
     /// Which sockets
     #[command(flatten)]
     filters: FilterArguments,
@@ -115,6 +133,9 @@ impl ShowStuck {
             json: self.json,
             limit: self.limit,
             all: self.all,
+            sort: self.sort,
+            fail_over: self.fail_over,
+            quiet: self.quiet,
         }
     }
 }

@@ -13,24 +13,51 @@ mod tracking;
 
 use std::io;
 
-use crate::{model::request::Request, source::error::StartError};
+use crate::{
+    model::{
+        request::{Request, StuckShow},
+        stuck::snapshot::Snapshot,
+    },
+    source::error::StartError,
+};
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// As it should.
+    Done,
+    /// More sockets are listed than the user allows.
+    Over,
+}
+
+impl Outcome {
+    /// That of the last snapshot.
+    fn of(show: &StuckShow, snapshot: &Snapshot) -> Self {
+        let listed = snapshot.sockets.len();
+        match show.fail_over {
+            Some(allowed) if listed > allowed => Self::Over,
+            _ => Self::Done,
+        }
+    }
+}
 
 /// Runs the command of the request.
 ///
 /// # Errors
 /// When the command fails; the message is for the user. It is a
 /// [`UsageError`](crate::model::request::UsageError) if the command line is wrong.
-pub fn run(request: Request) -> anyhow::Result<()> {
+pub fn run(request: Request) -> anyhow::Result<Outcome> {
+    let done = |()| Outcome::Done;
     let result = match request {
         Request::Stuck(request) => stuck::run(&request),
-        Request::States(request) => states::run(&request),
-        Request::Log(request) => log::run(&request),
-        Request::Hist(request) => hist::run(&request),
+        Request::States(request) => states::run(&request).map(done),
+        Request::Log(request) => log::run(&request).map(done),
+        Request::Hist(request) => hist::run(&request).map(done),
         Request::Replay(request) => replay::run(&request),
-        Request::Doctor(request) => doctor::run(&request),
+        Request::Doctor(request) => doctor::run(&request).map(done),
     };
     match result {
-        Err(error) if is_closed_pipe(&error) => Ok(()),
+        Err(error) if is_closed_pipe(&error) => Ok(Outcome::Done),
         Err(error) if error.is::<StartError>() => {
             let more = "for details, run: tcptrace doctor (shows what works on this machine)";
             Err(anyhow::anyhow!("{error}\n  {more}"))

@@ -6,11 +6,14 @@ use anyhow::Context as _;
 
 use crate::{
     command::{
-        screens,
+        Outcome, screens,
         session::{nanoseconds, warn},
     },
-    diagnosis::recording::{
-        self, durations::RecordedDurations, journal::Journal, origin::Origin, wanted::Wanted,
+    diagnosis::{
+        recording::{
+            self, durations::RecordedDurations, journal::Journal, origin::Origin, wanted::Wanted,
+        },
+        stuck::order::sort,
     },
     model::{
         recording::RecordingHeader,
@@ -29,17 +32,18 @@ use crate::{
 ///
 /// # Errors
 /// When the file cannot be read or is not a recording, or the output cannot be written.
-pub fn run(request: &ReplayRequest) -> anyhow::Result<()> {
+pub fn run(request: &ReplayRequest) -> anyhow::Result<Outcome> {
     let file = Named(&request.file);
     let recording = Recording::open(file.0).with_context(|| format!("opening {file}"))?;
     match &request.view {
-        ReplayView::Stuck(show) => stuck(&file, recording, show),
-        ReplayView::Log(show) => log(&file, recording, show),
-        ReplayView::Hist(show) => hist(&file, recording, show),
+        ReplayView::Stuck(show) => return stuck(&file, recording, show),
+        ReplayView::Log(show) => log(&file, recording, show)?,
+        ReplayView::Hist(show) => hist(&file, recording, show)?,
     }
+    Ok(Outcome::Done)
 }
 
-fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Result<()> {
+fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Result<Outcome> {
     let mut wanted = Wanted::new(&show.filters);
     let mut journal = Journal::new(show.state);
     for item in &mut recording {
@@ -58,13 +62,17 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
         state: show.state,
         older_than_ns: nanoseconds(show.older_than),
         filter: wanted.filter().map_err(unknown(&show.filters))?.clone(),
+        filters: show.filters.clone(),
     };
     if show.json {
         warn(&counts.caveats())?; // on the screen, the view shows them
     }
-    let snapshot = recording::snapshot::snapshot(journal.finish(), &watched, counts.caveats());
-    screens::of_stuck(show, false).show(&snapshot)?;
-    Ok(())
+    let mut snapshot = recording::snapshot::snapshot(journal.finish(), &watched, counts.caveats());
+    sort(&mut snapshot, show.sort);
+    if !show.quiet {
+        screens::of_stuck(show, false, false).show(&snapshot)?;
+    }
+    Ok(Outcome::of(show, &snapshot))
 }
 
 fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result<()> {

@@ -33,7 +33,7 @@ const CLEAR: &str = "\r\x1b[K";
 ///
 /// # Errors
 /// Those of the session, or when the event loop cannot start.
-pub fn run(session: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+pub fn run<T>(session: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     runtime::Builder::new_current_thread()
         .enable_all()
         .build()

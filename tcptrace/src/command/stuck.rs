@@ -10,10 +10,10 @@ use anyhow::Context as _;
 
 use crate::{
     command::{
-        screens,
+        Outcome, screens,
         session::{self, End, nanoseconds, ticks},
     },
-    diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
+    diagnosis::stuck::{order::sort, snapshot::snapshot, tracker::Tracker},
     model::{
         request::StuckRequest,
         stuck::{session::SessionSummary, snapshot::Watched},
@@ -31,11 +31,12 @@ use crate::{
 ///
 /// # Errors
 /// When tracing cannot start or a look fails.
-pub fn run(request: &StuckRequest) -> anyhow::Result<()> {
+pub fn run(request: &StuckRequest) -> anyhow::Result<Outcome> {
     let watched = Watched {
         state: request.show.state,
         older_than_ns: nanoseconds(request.show.older_than),
         filter: session::resolve(&request.show.filters)?,
+        filters: request.show.filters.clone(),
     };
     if request.once {
         once(request, &watched)
@@ -45,38 +46,48 @@ pub fn run(request: &StuckRequest) -> anyhow::Result<()> {
 }
 
 /// A single look: nothing to wait for, and nothing to end.
-fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<()> {
+fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Outcome> {
     let mut live = start(request, watched)?;
     let look = live.look().context("looking at the machine")?;
-    let snapshot = snapshot(look, &mut Tracker::new(watched.state), watched);
-    screens::of_stuck(&request.show, false).show(&snapshot)?;
+    let mut snapshot = snapshot(look, &mut Tracker::new(watched.state), watched);
+    sort(&mut snapshot, request.show.sort);
+    if !request.show.quiet {
+        screens::of_stuck(&request.show, request.verbose > 0, false).show(&snapshot)?;
+    }
+    let outcome = Outcome::of(&request.show, &snapshot);
     // The process ends now: giving back its memory piece by piece would take longer than the walk.
     mem::forget((live, snapshot));
-    Ok(())
+    Ok(outcome)
 }
 
-async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<()> {
+async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<Outcome> {
     // Before anything is attached, so that a signal always leads to a summary.
     let mut end = End::new(request.duration)?;
     let mut live = start(request, &watched)?;
     let started = Instant::now();
-    let mut screen = screens::of_stuck(&request.show, true);
+    let mut screen = screens::of_stuck(&request.show, request.verbose > 0, true);
+    let quiet = request.show.quiet;
     let mut tracker = Tracker::new(watched.state);
     let mut session = SessionSummary::default();
     let mut ticks = ticks(request.interval);
-    loop {
+    let outcome = loop {
         let look = live.look().context("looking at the machine")?;
-        let snapshot = snapshot(look, &mut tracker, &watched);
-        session.add(&snapshot, tracker.found(), tracker.left_unseen());
-        screen.show(&snapshot)?;
+        let mut snapshot = snapshot(look, &mut tracker, &watched);
+        sort(&mut snapshot, request.show.sort);
+        session.add(&snapshot);
+        if !quiet {
+            screen.show(&snapshot)?;
+        }
         tokio::select! {
             biased;
-            () = end.reached() => break,
+            () = end.reached() => break Outcome::of(&request.show, &snapshot),
             _ = ticks.tick() => {}
         }
+    };
+    if !quiet {
+        screen.end(&summary(&session, &watched, started.elapsed()))?;
     }
-    screen.end(&summary(&session, &watched, started.elapsed()))?;
-    Ok(())
+    Ok(outcome)
 }
 
 /// Attaches the kernel side unless it looks only once, and prints how it works if the user asks for
@@ -87,6 +98,7 @@ fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
         state: watched.state,
         hook: request.hook,
         filter: filter::by_socket(&watched.filter),
+        filters_all: filter::is_by_socket(&watched.filter),
         max_sockets: request.max_sockets,
         messages: request.verbose >= 2,
     };

@@ -4,6 +4,18 @@
 /// for other paths.
 #[must_use]
 pub fn name(path: &str) -> Option<String> {
+    container(path).or_else(|| unit(path).map(ToOwned::to_owned))
+}
+
+/// The innermost service of systemd in the cgroup at `path`, if it is in one.
+#[must_use]
+pub fn unit(path: &str) -> Option<&str> {
+    path.rsplit('/').find(|part| part.ends_with(".service"))
+}
+
+/// A short name for the container or pod in the cgroup at `path`, if it is in one.
+#[must_use]
+pub fn container(path: &str) -> Option<String> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     if let Some(pod) = parts.iter().find_map(|part| pod_id(part)) {
         let container = parts.last().and_then(|part| container_id(part));
@@ -32,11 +44,8 @@ pub fn name(path: &str) -> Option<String> {
                 .to_owned(),
         )
     };
-    if let Some(name) = parts.iter().find_map(machine) {
-        return Some(format!("machine {name}"));
-    }
-    let unit = parts.iter().rev().find(|part| part.ends_with(".service"));
-    unit.map(|unit| (*unit).to_owned())
+    let name = parts.iter().find_map(machine)?;
+    Some(format!("machine {name}"))
 }
 
 /// `pod<uid>` or `kubepods-burstable-pod<uid>.slice`, where systemd writes `_` for `-`.

@@ -1,6 +1,7 @@
 //! Plain data, shared by all modules. No clock and no I/O: times are part of the observations.
 
 pub mod caveat;
+pub mod command;
 pub mod container;
 pub mod filter;
 pub mod finding;

@@ -54,6 +54,12 @@ pub fn common_form(address: IpAddr) -> Ipv6Addr {
     }
 }
 
+/// The address, a v4-mapped one as the IPv4 address that it stands for.
+#[must_use]
+pub fn shown_form(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}
+
 /// The protocol of the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(missing_docs)]
@@ -79,6 +85,20 @@ pub enum Precision {
 names!(Precision {
     Exact => "exact",
     AtLeast => "at_least",
+});
+
+/// Whether a socket has been in its state for as long as was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stuck {
+    /// It has.
+    Yes,
+    /// It may have: the bounds on its age lie on both sides.
+    MayBe,
+}
+
+names!(Stuck {
+    Yes => "yes",
+    MayBe => "may_be",
 });
 
 /// When a socket entered its state, in ns of `CLOCK_MONOTONIC`.
@@ -211,6 +231,9 @@ pub struct Socket {
     pub state: TcpState,
     /// Since when.
     pub since: Since,
+    /// If the transition was not seen: the earliest moment at which it can have entered the state, in ns
+    /// of `CLOCK_MONOTONIC`; `None` if nothing tells.
+    pub earliest_ns: Option<u64>,
     /// `None` where the kernel could not be asked.
     pub details: Option<Box<Details>>,
     /// Every descriptor that refers to it, by pid and fd; `None` if descriptors could not be read.
@@ -232,6 +255,7 @@ impl Socket {
             identity,
             state,
             since,
+            earliest_ns: None,
             details: None,
             holders: None,
             opener: None,
@@ -300,9 +324,41 @@ impl Socket {
         listener.map_or_else(Vec::new, Listener::candidates)
     }
 
+    /// Whether its process has closed it: no process has it open, in a state in which it has been
+    /// accepted.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        let unheld = self.holders.as_ref().is_some_and(Vec::is_empty);
+        let no_inode = (self.details.as_ref()).is_some_and(|details| details.inode == 0);
+        unheld && no_inode && self.accepted().is_none()
+    }
+
     /// Its age at the moment `now_ns`, in ns.
     #[must_use]
     pub fn age_ns(&self, now_ns: u64) -> u64 {
         now_ns.saturating_sub(self.since.moment_ns())
+    }
+
+    /// The most that its age can be at the moment `now_ns`, in ns; `None` if nothing tells.
+    #[must_use]
+    pub fn age_at_most_ns(&self, now_ns: u64) -> Option<u64> {
+        let earliest_ns = match self.since {
+            Since::Exact(ns) => ns,
+            Since::AtLatest(latest_ns) => self.earliest_ns?.min(latest_ns),
+        };
+        Some(now_ns.saturating_sub(earliest_ns))
+    }
+
+    /// Whether its age at the moment `now_ns` is `older_than_ns` or more; `None` if it is surely
+    /// younger.
+    #[must_use]
+    pub fn stuck(&self, now_ns: u64, older_than_ns: u64) -> Option<Stuck> {
+        if self.age_ns(now_ns) >= older_than_ns {
+            return Some(Stuck::Yes);
+        }
+        let at_most_ns = self.age_at_most_ns(now_ns);
+        at_most_ns
+            .is_none_or(|ns| ns >= older_than_ns)
+            .then_some(Stuck::MayBe)
     }
 }

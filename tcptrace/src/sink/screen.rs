@@ -37,8 +37,10 @@ impl<T: ?Sized> Screen<T> {
         for warning in self.view.warnings(item) {
             writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
         }
-        let redrawn = self.live && !self.view.is_for_programs() && io::stdout().is_terminal();
-        let size = terminal_size::terminal_size();
+        let on_terminal = !self.view.is_for_programs() && io::stdout().is_terminal();
+        let redrawn = self.live && on_terminal;
+        // A pipe gets everything, whatever terminal the messages go to.
+        let size = (on_terminal.then(terminal_size::terminal_size)).flatten();
         let page = Page {
             width: size.map(|(width, _)| width.0.into()),
             height: size.filter(|_| redrawn).map(|(_, height)| height.0.into()),

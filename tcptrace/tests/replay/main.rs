@@ -266,7 +266,7 @@ fn an_empty_recording_shows_nothing() {
     assert!(line["time"].is_null() && line["monotonic_ns"].is_null());
     assert_eq!(
         out(&replay(&path, &[])),
-        "No socket stuck in CLOSE_WAIT for 30s or longer\n"
+        "Nothing stuck in CLOSE_WAIT for 30s or longer\n"
     );
     assert_eq!(out(&replay(&path, &["log", "--json"])), "");
 }

@@ -10,7 +10,7 @@ use crate::{
     model::{
         owner::{KnownBy, Owner, Process},
         socket::{Endpoint, Identity, Since, Socket},
-        stuck::look::{Listed, Look, Tracing},
+        stuck::look::{Listed, Look, Looked, Tracing},
         track::{OpenSockets, TableEntry},
         transition::StillOpen,
     },
@@ -44,6 +44,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         entered: Vec::new(),
         listed: Vec::new(),
         coverage,
+        looked: Looked::default(),
         listening,
         waiting,
         dead: None,
@@ -143,7 +144,7 @@ impl Judge<'_> {
     /// The latest moment at which it can have entered its state, if it was in it before the start.
     fn bound(&self, socket: &Socket) -> Option<u64> {
         let earlier = self.before.of(socket)?;
-        (earlier.state == socket.state).then_some(earlier.at_latest_ns)
+        (earlier.state == socket.state).then_some(earlier.entered.latest_ns)
     }
 
     /// The listener at which it has been waiting since before the start.

@@ -120,6 +120,7 @@ impl Facts {
             entered: self.entered,
             left: self.left,
             lost: transitions.saturating_add(sockets),
+            filtered: false,
             recursion_misses: Some(runs),
         }
     }

@@ -6,11 +6,11 @@ use std::collections::{HashMap, hash_map::Entry};
 use tcptrace_common::TcpState;
 
 use crate::{
-    diagnosis::stuck::{listener::Listeners, since::at_latest_ns},
+    diagnosis::stuck::{listener::Listeners, since::entered},
     model::{
         owner::{KnownBy, Owner, Process, only_process},
         socket::{Endpoint, Identity, Socket},
-        stuck::look::Listed,
+        stuck::look::{Listed, Span},
         track::BeforeStart,
     },
 };
@@ -20,9 +20,8 @@ use crate::{
 pub struct Earlier {
     /// The state that it was in at its last listing.
     pub state: TcpState,
-    /// The latest moment at which it can have entered its state, in ns of `CLOCK_MONOTONIC`: the
-    /// earliest one from all listings.
-    pub at_latest_ns: u64,
+    /// When it entered its state: the narrowest bounds from all listings.
+    pub entered: Span,
     /// The listener at which it waits, if no process has accepted it. Few sockets have one, so it
     /// is boxed.
     pub waits_at: Option<Box<Owner>>,
@@ -71,12 +70,11 @@ impl Before {
         before
     }
 
-    /// Adds a listed socket; returns the latest moment at which it can have entered its state, and
-    /// whether it is new. Traffic on a socket makes its bound worse, so the best bound is kept.
-    pub fn list(&mut self, listed: &Listed) -> (u64, bool) {
-        let bound = at_latest_ns(listed);
+    /// Adds a listed socket; returns when it entered its state, and whether it is new. Traffic on a
+    /// socket makes its bounds worse, so the best ones are kept.
+    pub fn list(&mut self, listed: &Listed) -> (Span, bool) {
         let mut new = Earlier {
-            at_latest_ns: bound,
+            entered: entered(listed),
             waits_at: None,
             look: self.look,
             state: listed.state,
@@ -91,10 +89,10 @@ impl Before {
         };
         match nameless {
             Some(earlier) => {
-                new.at_latest_ns = bound.min(earlier.at_latest_ns);
-                let bound = new.at_latest_ns;
+                new.entered = narrower(new.entered, earlier.entered);
+                let entered = new.entered;
                 self.by_cookie.insert(cookie, new);
-                (bound, false)
+                (entered, false)
             }
             None => keep(self.by_cookie.entry(cookie), new),
         }
@@ -138,7 +136,7 @@ impl Before {
     #[must_use]
     pub fn at_latest_ns(&self, cookie: u64, state: TcpState) -> Option<u64> {
         let earlier = self.get(cookie)?;
-        (earlier.state == state).then_some(earlier.at_latest_ns)
+        (earlier.state == state).then_some(earlier.entered.latest_ns)
     }
 
     /// Forgets a socket: from its first transition on, the kernel side follows it.
@@ -159,23 +157,31 @@ impl Before {
     }
 }
 
-/// Keeps the best bound of a socket; returns it, and whether the socket is new.
-fn keep<K>(known: Entry<'_, K, Earlier>, new: Earlier) -> (u64, bool) {
+/// What both of the bounds say.
+fn narrower(one: Span, other: Span) -> Span {
+    Span {
+        earliest_ns: one.earliest_ns.max(other.earliest_ns),
+        latest_ns: one.latest_ns.min(other.latest_ns),
+    }
+}
+
+/// Keeps the best bounds of a socket; returns them, and whether the socket is new.
+fn keep<K>(known: Entry<'_, K, Earlier>, new: Earlier) -> (Span, bool) {
     match known {
         Entry::Occupied(mut known) => {
             let known = known.get_mut();
-            let bound = known.at_latest_ns.min(new.at_latest_ns);
+            let entered = narrower(new.entered, known.entered);
             *known = Earlier {
-                at_latest_ns: bound,
+                entered,
                 waits_at: known.waits_at.take(),
                 ..new
             };
-            (bound, false)
+            (entered, false)
         }
         Entry::Vacant(free) => {
-            let bound = new.at_latest_ns;
+            let entered = new.entered;
             free.insert(new);
-            (bound, true)
+            (entered, true)
         }
     }
 }
@@ -203,11 +209,13 @@ fn waits_at(facts: &BeforeStart) -> Vec<Option<Owner>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{end, listed};
+    use crate::fixtures::{NOW_NS, SECOND, end, listed};
 
+    /// With its last acknowledgment so many seconds ago; its last data came before.
     fn socket(cookie: Option<u64>, seconds: u64) -> Listed {
         Listed {
             cookie,
+            data_not_before_ns: Some(NOW_NS - 90 * SECOND),
             ..listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9999), seconds)
         }
     }

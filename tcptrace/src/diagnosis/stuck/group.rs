@@ -1,25 +1,29 @@
-//! Stuck sockets by process and remote.
+//! Stuck sockets by process, and by remote or listener.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    net::IpAddr,
+};
 
 use crate::model::{
-    socket::{Role, Socket},
-    stuck::group::{Group, ProcessName},
+    socket::{Endpoint, Role, Socket, Stuck, shown_form},
+    stuck::{
+        group::{Ends, Group, Keepalive, ProcessName, RecvQueues},
+        snapshot::Watched,
+    },
 };
 
 /// Groups `sockets`, the largest group first and then the oldest.
 #[must_use]
-pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
+pub fn group(sockets: &[Socket], now_ns: u64, watched: &Watched) -> Vec<Group> {
+    let shared = shared_ports(sockets);
     let mut groups: HashMap<Key<'_>, Vec<&Socket>> = HashMap::new();
     for socket in sockets {
-        let (owner, candidates) = (socket.process(), socket.candidates());
-        let port = (socket.identity.role != Role::Server).then_some(socket.identity.remote.port);
-        let key = (owner, candidates, socket.identity.remote.address, port);
-        groups.entry(key).or_default().push(socket);
+        groups.entry(key(socket, &shared)).or_default().push(socket);
     }
     let mut groups: Vec<_> = groups
         .into_iter()
-        .map(|(key, members)| summarize(key, members, now_ns))
+        .map(|(key, members)| summarize(key, members, now_ns, watched))
         .collect();
     groups.sort_by(|a, b| {
         (b.sockets.cmp(&a.sockets))
@@ -29,17 +33,59 @@ pub fn group(sockets: &[Socket], now_ns: u64) -> Vec<Group> {
     groups
 }
 
-/// What the sockets of a group have in common: the owner or the candidates, and the remote.
-type Key<'a> = (Option<Named<'a>>, Vec<Named<'a>>, IpAddr, Option<u16>);
+/// What the sockets of a group have in common: whose they are, their namespace, and the remote of
+/// clients or the port of a listener.
+type Key<'a> = (Whose<'a>, Option<u32>, Result<Endpoint, u16>);
+/// The owner or the candidates.
+type Whose<'a> = (Option<Named<'a>>, Vec<Named<'a>>);
 /// Pid and name.
 type Named<'a> = (u32, &'a str);
+/// A port of a process.
+type Port<'a> = (Whose<'a>, Option<u32>, u16);
 
-fn key_of(group: &Group) -> (&Option<ProcessName>, &[ProcessName], IpAddr, Option<u16>) {
-    (&group.owner, &group.candidates, group.remote, group.port)
+fn key<'a>(socket: &'a Socket, shared: &HashSet<Port<'a>>) -> Key<'a> {
+    let (whose, netns) = (whose(socket), socket.identity.netns);
+    let (local, remote) = (socket.identity.local, socket.identity.remote);
+    let port = (whose, netns, local.port);
+    let is_at_a_port = match socket.identity.role {
+        Role::Server => true,
+        Role::Client => false,
+        Role::Unknown => shared.contains(&port),
+    };
+    let remote = Endpoint {
+        address: shown_form(remote.address),
+        ..remote
+    };
+    let ends = if is_at_a_port {
+        Err(local.port)
+    } else {
+        Ok(remote)
+    };
+    (port.0, netns, ends)
 }
 
-fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64) -> Group {
-    let (owner, candidates, remote, port) = key;
+fn whose(socket: &Socket) -> Whose<'_> {
+    (socket.process(), socket.candidates())
+}
+
+/// Ports that several sockets share of which it is not known whether they connected: as a listener's
+/// connections do, each of which has another peer.
+fn shared_ports(sockets: &[Socket]) -> HashSet<Port<'_>> {
+    let mut met = HashSet::new();
+    let unknown = (sockets.iter()).filter(|socket| socket.identity.role == Role::Unknown);
+    let port = |socket: &'_ Socket| socket.identity.local.port;
+    unknown
+        .map(|socket| (whose(socket), socket.identity.netns, port(socket)))
+        .filter(|place| !met.insert(place.clone()))
+        .collect()
+}
+
+fn key_of(group: &Group) -> (&Option<ProcessName>, &[ProcessName], Ends, Option<u32>) {
+    (&group.owner, &group.candidates, group.ends, group.netns)
+}
+
+fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64, watched: &Watched) -> Group {
+    let ((owner, candidates), netns, ends) = key;
     let name = |(pid, comm): Named<'_>| ProcessName {
         pid,
         comm: comm.to_owned(),
@@ -51,23 +97,74 @@ fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64) -> Group {
         .map(|details| details.recv_queue.map(u64::from))
         .sum::<Option<u64>>()
         .filter(|_| members.iter().any(|socket| socket.details.is_some()));
-    let cgroup = members[0].cgroup.clone();
+    let count = |counts: &dyn Fn(&Socket) -> bool| members.iter().filter(|s| counts(s)).count();
+    let first = members[0];
+    let role = first.identity.role;
     Group {
         owner: owner.map(name),
         candidates: candidates.into_iter().map(name).collect(),
         owner_known: members.iter().all(|socket| socket.holders.is_some()),
-        remote,
-        port,
+        role: if count(&|socket| socket.identity.role == role) == members.len() {
+            role
+        } else {
+            Role::Unknown
+        },
+        ends: match ends {
+            Ok(remote) => Ends::To(remote),
+            Err(port) => Ends::At {
+                port,
+                address: common(&members, |socket| socket.identity.local.address),
+                from: common(&members, |socket| socket.identity.remote.address),
+            },
+        },
+        netns,
         sockets: members.len(),
-        unaccepted: (members.iter())
-            .filter(|socket| socket.accepted() == Some(false))
-            .count(),
-        oldest: members[0].since,
+        stuck: count(&|socket| socket.stuck(now_ns, watched.older_than_ns) == Some(Stuck::Yes)),
+        unaccepted: count(&|socket| socket.accepted() == Some(false)),
+        closed: count(&|socket| socket.is_closed()),
+        oldest: first.since,
+        oldest_at_most_ns: first.age_at_most_ns(now_ns),
         median_ns: median.age_ns(now_ns),
-        median_exact: median.since.is_exact(),
+        median_at_most_ns: median.age_at_most_ns(now_ns),
         recv_queue,
-        cgroup: cgroup.filter(|path| members.iter().all(|s| s.cgroup.as_ref() == Some(path))),
+        recv_queues: recv_queues(&members),
+        keepalive: keepalive(&members),
+        cgroup: (first.cgroup.clone())
+            .filter(|path| members.iter().all(|s| s.cgroup.as_ref() == Some(path))),
     }
+}
+
+/// The address that all of them have.
+fn common(members: &[&Socket], of: impl Fn(&Socket) -> IpAddr) -> Option<IpAddr> {
+    let first = shown_form(of(members.first()?));
+    (members.iter().all(|socket| shown_form(of(socket)) == first)).then_some(first)
+}
+
+fn recv_queues(members: &[&Socket]) -> RecvQueues {
+    let mut spread = RecvQueues::default();
+    for socket in members {
+        let bytes = socket.details.as_ref().and_then(|known| known.recv_queue);
+        *match bytes {
+            Some(0) => &mut spread.zero,
+            Some(1) => &mut spread.one,
+            Some(_) => &mut spread.more,
+            None => &mut spread.unknown,
+        } += 1;
+    }
+    spread
+}
+
+fn keepalive(members: &[&Socket]) -> Keepalive {
+    let mut counts = Keepalive::default();
+    for socket in members {
+        let keepalive = socket.details.as_ref().and_then(|known| known.keepalive);
+        *match keepalive {
+            Some(true) => &mut counts.on,
+            Some(false) => &mut counts.off,
+            None => &mut counts.unknown,
+        } += 1;
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -75,35 +172,75 @@ mod tests {
     use tcptrace_common::TcpState;
 
     use super::*;
-    use crate::model::socket::Since;
     use crate::{
         diagnosis::stuck::tracker::Tracker,
-        fixtures::{NOW_NS, SECOND, busy_look},
+        fixtures::{NOW_NS, SECOND, busy_look, end, watched},
+        model::{socket::Since, stuck::look::Look},
     };
 
+    fn groups(mut look: Look) -> Vec<Group> {
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut look);
+        group(&sockets, NOW_NS, &watched())
+    }
+
     #[test]
-    fn clients_group_by_remote_port_and_servers_by_address() {
-        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut busy_look());
-        let groups = group(&sockets, NOW_NS);
-        let rows: Vec<_> = groups
-            .iter()
+    fn clients_group_by_remote_and_servers_by_their_port() {
+        let groups = groups(busy_look());
+        let rows: Vec<_> = (groups.iter())
             .map(|group| {
                 let pid = group.owner.as_ref().map(|owner| owner.pid);
-                (pid, group.remote.to_string(), group.port, group.sockets)
+                (pid, group.ends, group.sockets, group.unaccepted)
             })
             .collect();
+        let at = Ends::At {
+            port: 443,
+            address: Some(end("10.0.0.2", 0).address),
+            from: None,
+        };
         assert_eq!(
             rows,
             [
-                (Some(4242), "10.0.0.7".into(), Some(8080), 2),
-                (Some(80), "::ffff:192.0.2.9".into(), None, 1),
-                (Some(80), "192.0.2.8".into(), None, 1),
+                (Some(4242), Ends::To(end("10.0.0.7", 8080)), 2, 0),
+                (Some(80), at, 2, 1),
             ]
         );
         assert_eq!(groups[0].oldest, Since::AtLatest(NOW_NS - 700 * SECOND));
         assert_eq!(groups[0].median_ns, 91 * SECOND);
-        assert!(groups[0].median_exact);
-        assert_eq!(groups[2].unaccepted, 1);
-        assert_eq!(groups[2].recv_queue, Some(78));
+        assert_eq!(groups[0].median_at_most_ns, Some(91 * SECOND));
+        assert_eq!(groups[1].recv_queue, Some(79));
+        let spread = groups[1].recv_queues;
+        assert_eq!((spread.zero, spread.one, spread.more), (0, 1, 1));
+        assert_eq!(groups[1].keepalive.off, 2);
+    }
+
+    #[test]
+    fn one_remote_is_one_group_however_its_address_is_written() {
+        let mut look = busy_look();
+        look.listed[0].local = end("::ffff:10.0.0.2", 40001);
+        look.listed[0].remote = end("::ffff:10.0.0.7", 8080);
+        assert_eq!(groups(look)[0].sockets, 2);
+    }
+
+    #[test]
+    fn of_an_unknown_side_a_shared_port_is_one_group() {
+        let mut look = busy_look();
+        for socket in &mut look.listed[..2] {
+            socket.sent = None;
+            socket.local.port = 8080;
+        }
+        look.listed[0].remote.port = 50_001;
+        let groups = groups(look);
+        assert_eq!((groups[0].role, groups[0].sockets), (Role::Unknown, 2));
+        assert!(matches!(groups[0].ends, Ends::At { port: 8080, .. }));
+    }
+
+    #[test]
+    fn namespaces_are_apart() {
+        let mut look = busy_look();
+        look.listed[0].netns += 1;
+        let clients = groups(look)
+            .into_iter()
+            .filter(|one| one.role == Role::Client);
+        assert_eq!(clients.count(), 2);
     }
 }

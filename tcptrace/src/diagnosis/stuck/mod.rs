@@ -2,9 +2,11 @@
 //! roles.
 
 pub mod before;
+pub mod flow;
 pub mod group;
 pub mod join;
 pub mod listener;
+pub mod order;
 pub mod residue;
 pub mod role;
 pub mod since;

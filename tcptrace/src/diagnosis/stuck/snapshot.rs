@@ -7,11 +7,11 @@ use crate::{
         tracker::{Tracker, holders_of},
     },
     model::{
-        socket::Socket,
+        socket::{Socket, Stuck},
         stuck::{
             look::Look,
             residue::Residue,
-            snapshot::{Snapshot, Watched},
+            snapshot::{Snapshot, Watched, Younger},
         },
     },
 };
@@ -23,20 +23,35 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
     let (failed_connects, residue) = dead(&look, watched).unzip();
     let all = tracker.sockets(&mut look).into_iter();
     let mut remainders = 0;
+    let mut left_out = 0;
     let wanted = all
-        .filter(|socket| watched.filter.passes(socket))
+        .filter(|socket| {
+            let passes = watched.filter.passes(socket);
+            let is_left_out = !passes && socket.stuck(now_ns, watched.older_than_ns).is_some();
+            left_out += usize::from(is_left_out);
+            passes
+        })
         .inspect(|socket| {
+            tracker.passing().add(socket);
             let details = socket.details.as_ref();
             remainders += usize::from(details.is_some_and(|details| details.remainder));
         });
-    let (sockets, younger) = by_age(wanted, now_ns, watched);
+    let ByAge {
+        sockets,
+        stuck,
+        younger,
+    } = by_age(wanted, now_ns, watched);
     Snapshot {
         time: Some(look.time),
         monotonic_ns: now_ns,
         watched: watched.clone(),
-        groups: group(&sockets, now_ns),
+        groups: group(&sockets, now_ns, watched),
         sockets,
+        stuck,
         younger,
+        left_out,
+        flow: tracker.passing().end_look(),
+        looked: Some(look.looked),
         remainders,
         residue,
         failed_connects,
@@ -63,21 +78,108 @@ fn dead(look: &Look, watched: &Watched) -> Option<(Vec<Residue>, Vec<Residue>)> 
     Some((failed, residue))
 }
 
-/// The sockets that have been in the state for long enough, the oldest first, and the number of
-/// younger ones.
-pub fn by_age(
-    sockets: impl Iterator<Item = Socket>,
-    now_ns: u64,
-    watched: &Watched,
-) -> (Vec<Socket>, usize) {
-    let mut younger = 0;
-    let is_old = |socket: &Socket| {
-        let is_old = socket.age_ns(now_ns) >= watched.older_than_ns;
-        younger += usize::from(!is_old);
-        is_old
-    };
+/// Sockets by their age.
+#[derive(Debug)]
+pub struct ByAge {
+    /// Those that are stuck, the oldest first, and then those that may be, of which may be the oldest
+    /// first.
+    pub sockets: Vec<Socket>,
+    /// How many of them are stuck.
+    pub stuck: usize,
+    /// The others.
+    pub younger: Younger,
+}
+
+/// The sockets that have been in the state for long enough, those that may have been, and the
+/// others.
+pub fn by_age(sockets: impl Iterator<Item = Socket>, now_ns: u64, watched: &Watched) -> ByAge {
+    let mut younger = Younger::default();
+    let (mut stuck, mut may_be) = (0, 0);
     // In place, and each is moved once: there may be tens of thousands.
-    let mut old: Vec<_> = sockets.filter(is_old).collect();
-    old.sort_by_cached_key(|socket| (socket.since.moment_ns(), socket.identity.cookie));
-    (old, younger)
+    let mut sockets: Vec<_> = sockets
+        .filter(|socket| match socket.stuck(now_ns, watched.older_than_ns) {
+            Some(Stuck::Yes) => {
+                stuck += 1;
+                true
+            }
+            Some(Stuck::MayBe) => {
+                may_be += 1;
+                true
+            }
+            None => {
+                younger.count += 1;
+                let at_most_ns = socket.age_at_most_ns(now_ns).unwrap_or(0);
+                younger.oldest_at_most_ns = younger.oldest_at_most_ns.max(at_most_ns);
+                false
+            }
+        })
+        .collect();
+    sockets.sort_by_cached_key(|socket| {
+        let kind = socket.stuck(now_ns, watched.older_than_ns);
+        let earliest_ns = socket.earliest_ns.filter(|_| kind == Some(Stuck::MayBe));
+        (
+            kind,
+            earliest_ns,
+            socket.since.moment_ns(),
+            socket.identity.cookie,
+        )
+    });
+    debug_assert_eq!(sockets.len(), stuck + may_be);
+    ByAge {
+        sockets,
+        stuck,
+        younger,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        fixtures::{NOW_NS, SECOND, end, listed, look, snapshot, watched},
+        model::socket::Since,
+    };
+
+    #[test]
+    fn a_lower_bound_below_the_threshold_is_not_younger() {
+        let socket = |cookie, at_least_s: u64, at_most_s: Option<u64>| {
+            let mut one = listed(cookie, end("10.0.0.1", 80), end("10.0.0.2", 9), at_least_s);
+            one.data_not_before_ns = at_most_s.map(|seconds| NOW_NS - seconds * SECOND);
+            one
+        };
+        let mut look = look();
+        look.listed = vec![
+            socket(1, 2, Some(29)),
+            socket(2, 2, Some(36)),
+            socket(3, 31, Some(40)),
+            socket(4, 2, None),
+            socket(5, 40, None),
+        ];
+        let snapshot = snapshot(look);
+        let cookies = snapshot.sockets.iter().map(|one| one.identity.cookie);
+        let order: Vec<_> = cookies.flatten().collect();
+        assert_eq!(order, [5, 3, 4, 2]);
+        assert_eq!((snapshot.stuck, snapshot.may_be()), (2, 2));
+        let younger = snapshot.younger;
+        assert_eq!((younger.count, younger.oldest_at_most_ns), (1, 29 * SECOND));
+    }
+
+    proptest! {
+        /// Whatever the true age is, within the bounds: a stuck socket is not called younger, and a
+        /// younger one not stuck.
+        #[test]
+        fn no_age_is_told_wrongly(age_s in 0_u64..100, low in 0_u64..100, high in 0_u64..100) {
+            let (low, high) = (age_s.saturating_sub(low), age_s + high);
+            let mut one = crate::fixtures::socket(listed(1, end("10.0.0.1", 1), end("10.0.0.2", 2), 0));
+            one.since = Since::AtLatest(NOW_NS - low * SECOND);
+            one.earliest_ns = Some(NOW_NS - high * SECOND);
+            match one.stuck(NOW_NS, watched().older_than_ns) {
+                Some(Stuck::Yes) => prop_assert!(age_s >= 30),
+                Some(Stuck::MayBe) => prop_assert!(low < 30 && high >= 30),
+                None => prop_assert!(age_s < 30),
+            }
+        }
+    }
 }

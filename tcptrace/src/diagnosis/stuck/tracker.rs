@@ -8,6 +8,7 @@ use tcptrace_common::TcpState;
 use crate::{
     diagnosis::stuck::{
         before::{Before, Place, place},
+        flow::Passing,
         join::{Sighting, join},
         listener::Listeners,
         role::role_of,
@@ -16,7 +17,7 @@ use crate::{
     model::{
         owner::Holder,
         socket::{Identity, Role, Since, Socket},
-        stuck::look::{Entered, Listed, Look},
+        stuck::look::{Entered, Listed, Look, Span},
     },
 };
 
@@ -26,8 +27,8 @@ pub struct Tracker {
     state: TcpState,
     /// Sockets that entered the state unseen.
     before: Before,
-    left_unseen: u64,
-    found: u64,
+    /// Those that pass the filter.
+    passing: Passing,
     /// Sockets of the last look that it did not show: see [`Self::came_and_went`].
     doubtful: HashSet<Place>,
 }
@@ -39,22 +40,14 @@ impl Tracker {
         Self {
             state,
             before: Before::default(),
-            left_unseen: 0,
-            found: 0,
+            passing: Passing::default(),
             doubtful: HashSet::new(),
         }
     }
 
-    /// How many sockets were found that entered the state unseen.
-    #[must_use]
-    pub fn found(&self) -> u64 {
-        self.found
-    }
-
-    /// How many of those have left it.
-    #[must_use]
-    pub fn left_unseen(&self) -> u64 {
-        self.left_unseen
+    /// The sockets of this look that pass the filter: they are counted.
+    pub fn passing(&mut self) -> &mut Passing {
+        &mut self.passing
     }
 
     /// The sockets in the watched state at this look, regardless of age.
@@ -69,7 +62,7 @@ impl Tracker {
         let mut doubtful = HashSet::new();
         let shown = sightings.filter_map(|sighting| match sighting {
             Sighting::Both(entered, listed) => {
-                let since = Since::Exact(entered.since_ns);
+                let since = (Since::Exact(entered.since_ns), None);
                 Some(self.listed(look, &listeners, since, listed, Some(&entered)))
             }
             Sighting::ListedOnly(listed) if self.came_and_went(look, &listed) => {
@@ -77,14 +70,15 @@ impl Tracker {
                 None
             }
             Sighting::ListedOnly(listed) => {
-                let since = Since::AtLatest(self.earliest(&listed));
+                let span = self.entered_unseen(&listed);
+                let since = (Since::AtLatest(span.latest_ns), span.earliest_ns);
                 Some(self.listed(look, &listeners, since, listed, None))
             }
             Sighting::EnteredOnly(entered) => Some(self.unlisted(&entered)),
         });
         sockets.extend(shown);
         self.doubtful = doubtful;
-        self.left_unseen += self.before.end_look() as u64;
+        self.before.end_look();
         sockets
     }
 
@@ -100,18 +94,16 @@ impl Tracker {
             && !self.doubtful.contains(&place(listed))
     }
 
-    /// The best bound on when a socket entered the state unseen.
-    fn earliest(&mut self, listed: &Listed) -> u64 {
-        let (bound, new) = self.before.list(listed);
-        self.found += u64::from(new);
-        bound
+    /// The best bounds on when a socket entered the state unseen.
+    fn entered_unseen(&mut self, listed: &Listed) -> Span {
+        self.before.list(listed).0
     }
 
     fn listed(
         &self,
         look: &Look,
         listeners: &Listeners<'_>,
-        since: Since,
+        (since, earliest_ns): (Since, Option<u64>),
         listed: Listed,
         entered: Option<&Entered>,
     ) -> Socket {
@@ -136,6 +128,7 @@ impl Tracker {
             },
             state: self.state,
             since,
+            earliest_ns,
             cgroup: None,
             opener: None,
             listener: None,
@@ -267,9 +260,6 @@ mod tests {
         }];
         let sockets = tracker.sockets(&mut second);
         assert_eq!(sockets[0].since, Since::AtLatest(NOW_NS - 60 * SECOND));
-        assert_eq!((tracker.found(), tracker.left_unseen()), (1, 0));
-        tracker.sockets(&mut look());
-        assert_eq!((tracker.found(), tracker.left_unseen()), (1, 1));
     }
 
     #[test]

@@ -52,6 +52,25 @@ impl Filters {
             family: self.family,
         }
     }
+
+    /// Whether nothing is left out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Each option with its values, that of processes first; `None` if it is not given.
+    fn words(&self) -> Vec<Option<String>> {
+        vec![
+            words("pid", &self.pids),
+            words("comm", &self.comms),
+            words("port", &self.ports),
+            words("remote", &self.remotes),
+            words("netns", self.netns.as_slice()),
+            words("cgroup", self.cgroup.as_slice()),
+            words("family", self.family.map(Family::name).as_slice()),
+        ]
+    }
 }
 
 /// The requested records of a log.
@@ -120,24 +139,28 @@ fn both<T: Clone + PartialEq>(
 }
 
 /// The filters in the form of the command line: not yet fit for a terminal.
+impl Display for Filters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        join(self.words(), f)
+    }
+}
+
+/// Likewise.
 impl Display for LogFilters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sockets = &self.sockets;
         let names: Vec<_> = self.states.iter().map(|state| state.name()).collect();
-        let words = [
-            words("pid", &sockets.pids),
-            self.children.then(|| "--children".to_owned()),
-            words("comm", &sockets.comms),
-            words("port", &sockets.ports),
-            words("remote", &sockets.remotes),
-            words("netns", sockets.netns.as_slice()),
-            words("cgroup", sockets.cgroup.as_slice()),
-            words("family", sockets.family.map(Family::name).as_slice()),
-            words("state", &names),
-        ];
-        let words: Vec<_> = words.into_iter().flatten().collect();
-        f.write_str(&words.join(" "))
+        let mut all = self.sockets.words();
+        // Behind the processes, whose children are meant.
+        let children = self.children.then(|| "--children".to_owned());
+        all.insert(1, children);
+        all.push(words("state", &names));
+        join(all, f)
     }
+}
+
+fn join(words: Vec<Option<String>>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let words: Vec<_> = words.into_iter().flatten().collect();
+    f.write_str(&words.join(" "))
 }
 
 impl Display for Netns {

@@ -6,8 +6,27 @@ use tcptrace_common::TcpState;
 
 use crate::model::{
     hist::durations::Selection,
+    names::names,
     request::{Filters, LogFilters},
 };
+
+/// What comes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The largest group, and the oldest socket.
+    #[default]
+    Sockets,
+    /// The group with the oldest socket, and the oldest socket.
+    Age,
+    /// The group and the socket with the most unread bytes.
+    RecvQ,
+}
+
+names!(Sort {
+    Sockets => "sockets",
+    Age => "age",
+    RecvQ => "recv-q",
+});
 
 /// What to show about stuck sockets.
 #[derive(Debug, Clone)]
@@ -24,6 +43,12 @@ pub struct StuckShow {
     pub limit: Option<usize>,
     /// Whether to show all sockets.
     pub all: bool,
+    /// What comes first.
+    pub sort: Sort,
+    /// How many sockets may be listed before that counts as a failure; `None` for any number.
+    pub fail_over: Option<usize>,
+    /// Whether nothing is shown.
+    pub quiet: bool,
 }
 
 /// What to show about transitions.

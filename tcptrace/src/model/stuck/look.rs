@@ -37,6 +37,19 @@ pub struct Entered {
     pub remote: Endpoint,
 }
 
+/// When something happened, in ns of `CLOCK_MONOTONIC`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Not before; `None` if nothing tells.
+    pub earliest_ns: Option<u64>,
+    /// Not after.
+    pub latest_ns: u64,
+}
+
+/// The kernel keeps the times of a connection in 32 bits, and tells them in ms in 32 bits: after 49.7
+/// days, at 1000 ticks a second, they begin again.
+pub const CLOCK_WRAPS_NS: u64 = (1 << 32) * 1_000_000;
+
 /// What this end has sent: shows which side of the connection it is, see `diagnosis`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
@@ -76,6 +89,13 @@ pub struct Listed {
     /// The latest moment at which the peer's last acknowledgment can have arrived, likewise; `None`
     /// if the kernel does not report it.
     pub last_ack_ns: Option<u64>,
+    /// The earliest moment at which the peer's last data can have arrived, or the connection have been
+    /// made if none has, likewise. After [`CLOCK_WRAPS_NS`] the kernel may mean a later round of its clock.
+    pub data_not_before_ns: Option<u64>,
+    /// The same of the last data that this end sent.
+    pub sent_not_before_ns: Option<u64>,
+    /// When the first SYN was sent, if none has been answered yet.
+    pub first_syn: Option<Span>,
     /// The backlog of the listener that it came from, 0 if it came from none or from one with a
     /// backlog of 0; `None` if unknown.
     pub backlog: Option<u32>,
@@ -207,6 +227,8 @@ pub struct ProcessInfo {
     pub started: u64,
     /// Path of its cgroup (v2), from the cgroup root.
     pub cgroup: Option<String>,
+    /// Its arguments, which may hold secrets; empty if they are not known.
+    pub arguments: Vec<String>,
 }
 
 /// What the kernel side counted.
@@ -219,8 +241,11 @@ pub struct Tracing {
     pub entered: u64,
     /// Of those, the ones that left it.
     pub left: u64,
-    /// Sockets that entered but did not fit into the map.
+    /// Sockets that entered but did not fit into the map: not among [`Self::entered`].
     pub lost: u64,
+    /// Whether these are of sockets that pass the whole filter: the kernel side does not know the
+    /// processes.
+    pub filtered: bool,
     /// Runs of the program that the kernel skipped; `None` if it does not count them.
     pub recursion_misses: Option<u64>,
 }
@@ -252,6 +277,8 @@ pub struct Look {
     pub listed: Vec<Listed>,
     /// Which namespaces are completely in it.
     pub coverage: Coverage,
+    /// What was looked at.
+    pub looked: Looked,
     /// Listeners.
     pub listening: Vec<Listening>,
     /// The connections in their accept queues, as far as these could be read.
@@ -271,6 +298,16 @@ pub struct Look {
     pub tracing: Tracing,
     /// What could not be seen, and what makes it less than certain.
     pub caveats: Vec<Caveat>,
+}
+
+/// What a look went through.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Network namespaces.
+    pub namespaces: usize,
+    /// Sockets of TCP in them, whatever their state; `None` if only those in the watched state were
+    /// asked for.
+    pub sockets: Option<u64>,
 }
 
 /// Which namespaces a look shows completely, to distinguish "not listed" from "not asked".

@@ -1,5 +1,6 @@
 //! The data of `stuck`.
 
+pub mod flow;
 pub mod group;
 pub mod look;
 pub mod residue;

@@ -1,8 +1,8 @@
 //! The summary of a whole session.
 
-use crate::model::stuck::snapshot::Snapshot;
+use crate::model::stuck::{look::Tracing, snapshot::Snapshot};
 
-/// The session so far.
+/// The session so far. All of it is about sockets that pass the filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SessionSummary {
     /// The most sockets that were stuck at one look.
@@ -15,33 +15,47 @@ pub struct SessionSummary {
     pub found: u64,
     /// Sockets that left it.
     pub left: u64,
+    /// Whether more may have entered and left, between two looks.
+    pub at_least: bool,
     /// Sockets stuck at the last look.
     pub still_stuck: usize,
-    /// Sockets that entered but did not fit into the map.
+    /// Sockets that may have been, too.
+    pub still_may_be: usize,
+    /// Sockets that entered but did not fit into the map; of those that pass the whole filter it is not
+    /// known if [`Self::at_least`].
     pub lost: u64,
     /// Looks taken.
     pub looks: u64,
 }
 
 impl SessionSummary {
-    /// Adds the result of a look. `found`: sockets that were in the state before the start;
-    /// `left_unseen`: those of them that have left it.
-    pub fn add(&mut self, snapshot: &Snapshot, found: u64, left_unseen: u64) {
+    /// Adds the result of a look.
+    pub fn add(&mut self, snapshot: &Snapshot) {
         self.looks += 1;
-        self.most_at_once = self.most_at_once.max(snapshot.sockets.len());
-        self.still_stuck = snapshot.sockets.len();
-        if let Some(oldest) = snapshot.sockets.first() {
-            let seen = (
-                oldest.age_ns(snapshot.monotonic_ns),
-                oldest.since.is_exact(),
-            );
-            if self.longest.is_none_or(|(age, _)| seen.0 >= age) {
-                self.longest = Some(seen);
-            }
-        }
-        self.entered = snapshot.tracing.entered;
-        self.found = found;
-        self.left = snapshot.tracing.left + left_unseen;
-        self.lost = snapshot.tracing.lost;
+        self.most_at_once = self.most_at_once.max(snapshot.stuck);
+        self.still_stuck = snapshot.stuck;
+        self.still_may_be = snapshot.may_be();
+        let ages = snapshot.sockets.iter().map(|socket| {
+            (
+                socket.age_ns(snapshot.monotonic_ns),
+                socket.since.is_exact(),
+            )
+        });
+        self.longest = self.longest.max(ages.max());
+        let (flow, tracing) = (snapshot.flow, &snapshot.tracing);
+        self.found = flow.found;
+        self.at_least = !tracing.filtered;
+        (self.entered, self.left) = if tracing.filtered {
+            let Tracing {
+                entered,
+                lost,
+                left,
+                ..
+            } = tracing;
+            (entered + lost, left + flow.left_unseen)
+        } else {
+            (flow.entered, flow.left)
+        };
+        self.lost = tracing.lost;
     }
 }

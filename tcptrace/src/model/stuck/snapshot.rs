@@ -7,10 +7,12 @@ use tcptrace_common::TcpState;
 use crate::model::{
     caveat::Caveat,
     filter::Filter,
+    request::Filters,
     socket::Socket,
     stuck::{
+        flow::Flow,
         group::Group,
-        look::{ProcessInfo, Tracing},
+        look::{Looked, ProcessInfo, Tracing},
         residue::Residue,
     },
 };
@@ -24,6 +26,17 @@ pub struct Watched {
     pub older_than_ns: u64,
     /// The filter.
     pub filter: Filter,
+    /// The same as it was given.
+    pub filters: Filters,
+}
+
+/// Sockets that are surely younger than the threshold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Younger {
+    /// How many.
+    pub count: usize,
+    /// The most that the age of the oldest can be, in ns.
+    pub oldest_at_most_ns: u64,
 }
 
 /// The stuck sockets at one moment, with related information.
@@ -35,12 +48,20 @@ pub struct Snapshot {
     pub monotonic_ns: u64,
     /// What counts as stuck.
     pub watched: Watched,
-    /// The oldest first.
+    /// Those that are stuck, the oldest first, and then those that may be.
     pub sockets: Vec<Socket>,
+    /// How many of them are stuck.
+    pub stuck: usize,
     /// The largest first.
     pub groups: Vec<Group>,
-    /// How many sockets are in the state, but not for long enough.
-    pub younger: usize,
+    /// The sockets that are in the state, but surely not for long enough.
+    pub younger: Younger,
+    /// How many sockets are stuck or may be and do not pass the filter.
+    pub left_out: usize,
+    /// How many sockets that pass the filter came and went since the start.
+    pub flow: Flow,
+    /// What was looked at; `None` for a recording.
+    pub looked: Option<Looked>,
     /// Remainders among both ([`Details::remainder`](crate::model::socket::Details::remainder)).
     pub remainders: usize,
     /// Sockets that are dead in the network and still open in a process; `None` if they were not
@@ -56,4 +77,12 @@ pub struct Snapshot {
     pub tracing: Tracing,
     /// What could not be seen, and what makes it less than certain.
     pub caveats: Vec<Caveat>,
+}
+
+impl Snapshot {
+    /// How many sockets may be stuck: the bounds on their age lie on both sides of the threshold.
+    #[must_use]
+    pub fn may_be(&self) -> usize {
+        self.sockets.len() - self.stuck
+    }
 }

@@ -45,6 +45,25 @@ pub fn by_socket(filter: &Filter) -> KernelFilter {
     kernel
 }
 
+/// Whether [`by_socket`] is the whole filter.
+#[must_use]
+pub fn is_by_socket(filter: &Filter) -> bool {
+    let Filter {
+        pids,
+        comms,
+        ports,
+        remotes,
+        netns: _,
+        cgroup,
+        family: _,
+    } = filter;
+    pids.is_empty()
+        && comms.is_empty()
+        && cgroup.is_none()
+        && ports.len() <= MAX_PORTS
+        && remotes.len() <= MAX_REMOTES
+}
+
 /// What it applies beside [`by_socket`] where it knows owners: filters by owner, and the states
 /// whose transitions it reports (none for all).
 #[must_use]

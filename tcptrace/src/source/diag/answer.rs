@@ -11,9 +11,14 @@ use tcptrace_common::TcpState;
 use crate::{
     model::{
         socket::{Details, Endpoint, Family, Protocol, Timer},
-        stuck::look::{Listed, Listening, Sent},
+        stuck::look::{Listed, Listening},
     },
-    source::diag::request::{GETSOCK, HEADER},
+    source::diag::{
+        request::{GETSOCK, HEADER},
+        tcp_info::{
+            ReadAt, first_syn, info, member_u32, member_u64, moment_ns, not_before_ns, sent,
+        },
+    },
 };
 
 /// `INET_DIAG_ULP_INFO`: the protocol on top of TCP; the kernel requires `CAP_NET_ADMIN` for it.
@@ -22,52 +27,6 @@ const ULP_INFO: u16 = 19;
 const CGROUP_ID: u16 = 21;
 /// `INET_DIAG_SOCKOPT`: `struct inet_diag_sockopt`, two bytes of bits.
 const SOCKOPT: u16 = 22;
-
-/// Where members lie in `struct tcp_info` (`include/uapi/linux/tcp.h`).
-mod info {
-    /// `tcpi_last_data_recv`, in ms.
-    pub const LAST_DATA_RECV: usize = 52;
-    /// `tcpi_last_ack_recv`, in ms.
-    pub const LAST_ACK_RECV: usize = 56;
-    pub const BYTES_ACKED: usize = 120;
-    pub const BYTES_RECEIVED: usize = 128;
-    pub const NOTSENT_BYTES: usize = 144;
-    pub const BYTES_SENT: usize = 200;
-    pub const BYTES_RETRANS: usize = 208;
-}
-
-/// A member of `struct tcp_info`; `None` on a kernel that does not have it.
-fn member_u32(info: &[u8], at: usize) -> Option<u32> {
-    Some(info.get(at..at + 4)?.get_u32_ne())
-}
-
-/// The same, of 8 bytes.
-fn member_u64(info: &[u8], at: usize) -> Option<u64> {
-    Some(info.get(at..at + 8)?.get_u64_ne())
-}
-
-/// What the socket has sent; `send_queue`: written and not acknowledged.
-fn sent(info: &[u8], send_queue: u32) -> Option<Sent> {
-    let unsent = member_u32(info, info::NOTSENT_BYTES)?;
-    Some(Sent {
-        acked: member_u64(info, info::BYTES_ACKED)?,
-        in_flight: send_queue.saturating_sub(unsent),
-        unsent,
-        bytes: member_u64(info, info::BYTES_SENT)?,
-        again: member_u64(info, info::BYTES_RETRANS)?,
-    })
-}
-
-/// When and how an answer was read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadAt {
-    /// The namespace that answered.
-    pub netns: u32,
-    /// A moment no earlier than the kernel's answer, in ns of `CLOCK_MONOTONIC`.
-    pub monotonic_ns: u64,
-    /// The kernel's tick, in ns.
-    pub tick_ns: u64,
-}
 
 /// One message of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -168,6 +127,7 @@ pub fn listed(response: &InetResponse, protocol: Protocol, read: ReadAt) -> Opti
         }
     }
     let ago = |at| member_u32(tcp_info, at).map(|ms| moment_ns(ms, read));
+    let not_before = |at| member_u32(tcp_info, at).map(|ms| not_before_ns(ms, read));
     Some(Listed {
         netns: read.netns,
         // The kernel gives MPTCP connections that of their listener.
@@ -180,6 +140,11 @@ pub fn listed(response: &InetResponse, protocol: Protocol, read: ReadAt) -> Opti
         state: TcpState::from_number(header.state)?,
         listed_ns: read.monotonic_ns,
         last_ack_ns: ago(info::LAST_ACK_RECV),
+        data_not_before_ns: not_before(info::LAST_DATA_RECV),
+        sent_not_before_ns: not_before(info::LAST_DATA_SENT),
+        first_syn: (header.state == TcpState::SynSent.number())
+            .then(|| first_syn(header.timer.as_ref(), tcp_info, read))
+            .flatten(),
         backlog: None,
         sent: sent(tcp_info, header.send_queue),
         server_side: None,
@@ -206,13 +171,6 @@ pub fn listed(response: &InetResponse, protocol: Protocol, read: ReadAt) -> Opti
             remainder,
         },
     })
-}
-
-/// The latest moment of something, given the kernel's number of ms since then. The kernel counts
-/// whole ticks from the previous tick, so its number is up to one tick too large.
-fn moment_ns(ms: u32, read: ReadAt) -> u64 {
-    let ago_ns = (u64::from(ms) * 1_000_000).saturating_sub(read.tick_ns);
-    read.monotonic_ns.saturating_sub(ago_ns)
 }
 
 /// The listener in an answer.
@@ -261,6 +219,7 @@ mod tests {
 
     const READ: ReadAt = ReadAt {
         netns: 7,
+        asked_ns: 100_000_000_000,
         monotonic_ns: 100_000_000_000,
         tick_ns: 4_000_000,
     };

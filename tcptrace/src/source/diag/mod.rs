@@ -4,3 +4,4 @@ pub mod answer;
 pub mod ask;
 pub mod request;
 pub mod sock_diag;
+pub mod tcp_info;

@@ -15,8 +15,9 @@ use crate::{
     },
     source::{
         diag::{
-            answer::{self, Answer, ReadAt},
+            answer::{self, Answer},
             request::{self, SockId},
+            tcp_info::ReadAt,
         },
         machine::clock::{monotonic_ns, tick_ns},
     },
@@ -120,11 +121,12 @@ impl SockDiag {
         family: Option<Family>,
     ) -> io::Result<Vec<Listed>> {
         let tick_ns = tick_ns();
-        let netns = self.netns;
+        let (netns, asked_ns) = (self.netns, monotonic_ns());
         let mut sockets = Vec::new();
         self.dump(states, family, |response, monotonic_ns| {
             let read = ReadAt {
                 netns,
+                asked_ns,
                 monotonic_ns,
                 tick_ns,
             };
@@ -142,7 +144,7 @@ impl SockDiag {
         states: &[TcpState],
         family: Option<Family>,
     ) -> io::Result<Vec<Listed>> {
-        let netns = self.netns;
+        let (netns, asked_ns) = (self.netns, monotonic_ns());
         let mut sockets = Vec::new();
         for family in family.map_or(vec![Family::Ipv4, Family::Ipv6], |one| vec![one]) {
             let mut request = BytesMut::new();
@@ -151,6 +153,7 @@ impl SockDiag {
             self.answers(&request, |response, monotonic_ns| {
                 let read = ReadAt {
                     netns,
+                    asked_ns,
                     monotonic_ns,
                     tick_ns: 0,
                 };
@@ -170,6 +173,9 @@ impl SockDiag {
             if let Some(again) = later.get(&socket.cookie) {
                 let bounds = [socket.last_ack_ns, again.last_ack_ns];
                 socket.last_ack_ns = bounds.into_iter().flatten().min();
+                socket.data_not_before_ns = socket.data_not_before_ns.max(again.data_not_before_ns);
+                socket.sent_not_before_ns = socket.sent_not_before_ns.max(again.sent_not_before_ns);
+                socket.first_syn = again.first_syn.or(socket.first_syn);
             }
         }
         Ok(())
@@ -239,10 +245,12 @@ impl SockDiag {
                 self.sequence += 1;
                 request::ask_for_one(&mut requests, one, self.sequence);
             }
+            let asked_ns = monotonic_ns();
             self.socket.send(&requests, 0)?;
             // The kernel has answered all of them by now.
             let read = ReadAt {
                 netns: self.netns,
+                asked_ns,
                 monotonic_ns: monotonic_ns(),
                 tick_ns,
             };

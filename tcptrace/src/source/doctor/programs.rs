@@ -69,6 +69,7 @@ fn options() -> WatchOptions {
         state: TcpState::CloseWait,
         hook: HookChoice::Auto,
         filter: KernelFilter::default(),
+        filters_all: true,
         // Small: `map_size` alone tries the full size.
         max_sockets: Some(1024),
         messages: false,

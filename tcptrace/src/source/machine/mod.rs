@@ -1,5 +1,6 @@
 //! Processes, namespaces, control groups, privileges, restrictions and clocks of this machine.
 
+pub mod arguments;
 pub mod cgroup;
 pub mod clock;
 pub mod netns;

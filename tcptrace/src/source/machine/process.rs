@@ -53,5 +53,6 @@ fn info(pid: u32) -> Option<ProcessInfo> {
         state: stat.state,
         started: stat.starttime,
         cgroup: unified,
+        arguments: Vec::new(),
     })
 }

@@ -122,6 +122,12 @@ impl Meaning {
             listed_ns: record.now_ns,
             last_ack_ns: (self.moment(tcp.rcv_tstamp, record, record.ticks_since_ack))
                 .filter(|_| has_times),
+            data_not_before_ns: self
+                .not_before(tcp.icsk_lrcvtime, record, record.ticks_since_data)
+                .filter(|_| has_times),
+            // Only sock_diag is asked for these.
+            sent_not_before_ns: None,
+            first_syn: None,
             backlog: Some(record.backlog),
             sent: self.sent(record).filter(|_| !is_mptcp),
             server_side: (is_mptcp && tcp.mptcp_server_side != 0)
@@ -218,6 +224,13 @@ impl Meaning {
     /// from the previous tick, so the number is up to one tick too large.
     fn moment(&self, offset: u32, record: &SocketRecord, ticks: u32) -> Option<u64> {
         let ago_ns = u64::from(ticks).saturating_sub(1) * self.tick_ns;
+        self.known(offset, || record.now_ns.saturating_sub(ago_ns))
+    }
+
+    /// The earliest moment of the same: up to one tick earlier than the number says, because the current
+    /// tick has begun before now.
+    fn not_before(&self, offset: u32, record: &SocketRecord, ticks: u32) -> Option<u64> {
+        let ago_ns = (u64::from(ticks) + 1) * self.tick_ns;
         self.known(offset, || record.now_ns.saturating_sub(ago_ns))
     }
 

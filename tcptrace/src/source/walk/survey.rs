@@ -15,7 +15,9 @@ use crate::{
         caveat::Caveat,
         owner::{Holder, Via},
         socket::Protocol,
-        stuck::look::{Coverage, DeadSocket, Descriptor, Descriptors, Listed, Listening, Waiting},
+        stuck::look::{
+            Coverage, DeadSocket, Descriptor, Descriptors, Listed, Listening, Looked, Waiting,
+        },
     },
     source::{
         diag::ask::{self, Scope, Subflows},
@@ -47,6 +49,8 @@ pub struct Survey {
     pub held: Option<Descriptors>,
     /// Which namespaces are completely in it.
     pub coverage: Coverage,
+    /// What it went through.
+    pub looked: Looked,
     /// Accept queues with connections that could not be read.
     unread_queues: u64,
     /// What tells the subflows of the MPTCP connections that were found.
@@ -146,12 +150,19 @@ impl KernelWalk {
             namespaces, counts, ..
         } = before;
         let nothing = Counted::default();
+        let walked = counted.values().filter(|one| in_scope(&one.netns));
+        survey.looked.sockets = Some(walked.map(Counted::open).sum());
+        survey.looked.namespaces = counts.len();
         let mut short = Namespaces::default();
         for (namespace, before) in counts {
             let walked = counted.get(&namespace.inode).unwrap_or(&nothing);
-            if is_complete(&namespace, scope.state, &walked.states, before) {
+            let lacks_times = only_diag_tells_times(scope.state)
+                && walked.states[usize::from(scope.state.number())] > 0;
+            let is_complete = is_complete(&namespace, scope.state, &walked.states, before);
+            if is_complete {
                 survey.coverage.complete.insert(namespace.inode);
-            } else {
+            }
+            if !is_complete || lacks_times {
                 short.paths.insert(namespace.inode, namespace.path);
             }
         }
@@ -286,11 +297,18 @@ impl KernelWalk {
         survey.coverage.complete.extend(answers.coverage.complete);
         survey.caveats.extend(answers.caveats);
         let place = |socket: &Listed| (socket.netns, socket.local, socket.remote);
-        let known: HashSet<_> = survey.listed.iter().map(place).collect();
+        let mut known: HashMap<_, _> = (survey.listed.iter_mut())
+            .map(|socket| (place(socket), socket))
+            .collect();
         let mut missing = answers.listed;
+        let subflows = &survey.subflows;
         missing.retain(|socket| {
-            let is_subflow = socket.protocol == Protocol::Tcp && survey.subflows.has(socket);
-            !is_subflow && !known.contains(&place(socket))
+            if let Some(known) = known.get_mut(&place(socket)) {
+                known.sent_not_before_ns = socket.sent_not_before_ns;
+                known.first_syn = socket.first_syn;
+                return false;
+            }
+            socket.protocol != Protocol::Tcp || !subflows.has(socket)
         });
         if scope.state == TcpState::FinWait2 {
             survey.listed.extend(answers.remainders);
@@ -317,6 +335,11 @@ impl KernelWalk {
         }
         Ok(incomplete)
     }
+}
+
+/// Whether the walk does not read what tells how long sockets have been in this state.
+fn only_diag_tells_times(state: TcpState) -> bool {
+    matches!(state, TcpState::SynSent | TcpState::FinWait2)
 }
 
 /// Whether the walk found all of the namespace's sockets that may be in the state, by the kernel's
@@ -367,6 +390,7 @@ fn by_proc(proc: &mut ProcWalk, scope: &Scope, mut before: Before) -> Survey {
     survey.caveats.push(Caveat::ResidueNotLookedFor);
     let waited_at = survey.listening.iter().filter(|one| one.queued > 0);
     survey.unread_queues = waited_at.count() as u64;
+    survey.looked.namespaces = survey.coverage.complete.len();
     let stuck = survey.listed.iter().map(|socket| socket.details.inode);
     let listeners = survey.listening.iter().map(|listening| listening.inode);
     let inodes: HashSet<u64> = stuck.chain(listeners).map(u64::from).collect();

@@ -26,6 +26,7 @@ use crate::{
 pub struct KernelSide {
     ebpf: Ebpf,
     hook: Hook,
+    filters_all: bool,
 }
 
 /// Creates the maps, and prepares the programs for loading.
@@ -93,6 +94,7 @@ impl KernelSide {
             Ok(Self {
                 ebpf: attach_as(candidate, options, types)?,
                 hook: candidate.hook,
+                filters_all: options.filters_all,
             })
         })
     }
@@ -136,6 +138,7 @@ impl KernelSide {
     pub fn tracing(&self) -> io::Result<Tracing> {
         let mut tracing = Tracing {
             hook: Some(self.hook),
+            filtered: self.filters_all,
             recursion_misses: program::recursion_misses(&self.ebpf, program_of(self.hook)),
             ..Tracing::default()
         };

@@ -18,7 +18,10 @@ use crate::{
         bpf::socket,
         diag::ask::Scope,
         error::StartError,
-        machine::{cgroup::Cgroups, clock::monotonic_ns, privileges, process, restrictions},
+        machine::{
+            arguments::Arguments, cgroup::Cgroups, clock::monotonic_ns, privileges, process,
+            restrictions,
+        },
         walk::{Walker, places::Before, survey::Survey},
         watch::{kernel_side::KernelSide, options::WatchOptions},
     },
@@ -31,6 +34,7 @@ pub struct Live {
     walker: Walker,
     scope: Scope,
     cgroups: Cgroups,
+    arguments: Arguments,
     useful_missing: Vec<&'static str>,
     /// What was read for the first look while the walk was being loaded, and when that began.
     first: Option<(SystemTime, u64, Before)>,
@@ -75,6 +79,7 @@ impl Live {
             walker: walker?,
             scope,
             cgroups: Cgroups::default(),
+            arguments: Arguments::default(),
             useful_missing,
             first: before.ok().map(|before| (time, now_ns, before)),
         })
@@ -127,6 +132,7 @@ impl Live {
             dead,
             held,
             coverage,
+            looked,
             netns_names,
             caveats,
             ..
@@ -141,6 +147,7 @@ impl Live {
             entered,
             listed,
             coverage,
+            looked,
             listening,
             waiting,
             dead,
@@ -189,6 +196,13 @@ impl Live {
         }
         let held = look.held.iter().flat_map(Descriptors::all);
         look.processes = process::infos(held.map(|held| held.holder.pid));
+        let all: Vec<_> = (look.processes.iter())
+            .map(|(pid, info)| (*pid, info.started))
+            .collect();
+        self.arguments.read(&all);
+        for (pid, info) in &mut look.processes {
+            info.arguments = self.arguments.of((*pid, info.started)).to_vec();
+        }
         let ids = look
             .listed
             .iter()

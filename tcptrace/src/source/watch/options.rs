@@ -16,6 +16,8 @@ pub struct WatchOptions {
     pub hook: HookChoice,
     /// The kernel's filter.
     pub filter: KernelFilter,
+    /// Whether that is the whole filter.
+    pub filters_all: bool,
     /// How many sockets the map may hold; `None` for the default.
     pub max_sockets: Option<u32>,
     /// Whether the kernel side sends messages.
@@ -54,6 +56,7 @@ mod tests {
             state: TcpState::CloseWait,
             hook,
             filter: KernelFilter::default(),
+            filters_all: true,
             max_sockets: None,
             messages: false,
         };

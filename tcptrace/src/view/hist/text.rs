@@ -247,14 +247,14 @@ fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
         rows.iter().map(row).collect()
     };
     // The bars get the width that the numbers leave.
-    let numbers = table::lines(&columns, &cells(0));
+    let numbers = table::lines(&columns, &cells(0), None);
     let used = numbers
         .iter()
         .skip(1)
         .map(|line| line.chars().count())
         .max();
     let room = width.saturating_sub(used.unwrap_or(0) + 2);
-    let lines = table::lines(&columns, &cells(room.clamp(BARS.1, BARS.0)));
+    let lines = table::lines(&columns, &cells(room.clamp(BARS.1, BARS.0)), None);
     let cut = |line: String| line.chars().take(width).collect();
     lines.into_iter().map(cut).collect()
 }

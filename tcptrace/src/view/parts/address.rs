@@ -3,12 +3,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::model::socket::Endpoint;
+use crate::model::socket::{Endpoint, shown_form};
 
-/// `10.0.0.7:443`, `[::1]:443`.
+/// `10.0.0.7:443`, `[::1]:443`. A v4-mapped address is written as the IPv4 address that it stands for.
 #[must_use]
 pub fn endpoint(end: Endpoint) -> String {
-    match end.address {
+    match shown_form(end.address) {
         IpAddr::V4(v4) => format!("{v4}:{}", end.port),
         IpAddr::V6(v6) => format!("[{v6}]:{}", end.port),
     }

@@ -24,6 +24,21 @@ pub fn age(ns: u64, exact: bool) -> String {
     if exact { text } else { format!("≥{text}") }
 }
 
+/// A duration between two bounds, of which the upper one may not be known: `31s` if both read the same,
+/// `2s 500ms–36s`, `≥2s 500ms`.
+#[must_use]
+pub fn age_between(at_least_ns: u64, at_most_ns: Option<u64>) -> String {
+    let Some(at_most_ns) = at_most_ns else {
+        return age(at_least_ns, false);
+    };
+    let (low, high) = (age(at_least_ns, true), age(at_most_ns, true));
+    if low == high {
+        low
+    } else {
+        format!("{low}–{high}")
+    }
+}
+
 /// Appends a duration to a line in the same form, or in µs if it is shorter than 1 ms. Digits are
 /// written by hand for speed: each line of a log has a duration.
 pub fn append(out: &mut Vec<u8>, ns: u64) {
@@ -54,7 +69,7 @@ pub fn append(out: &mut Vec<u8>, ns: u64) {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{age, append};
+    use super::{age, age_between, append};
 
     fn appended(ns: u64) -> String {
         let mut out = Vec::new();
@@ -93,6 +108,14 @@ mod tests {
         assert_eq!(ms(724_000), "12m 4s");
         assert_eq!(ms(3 * 3_600_000 + 125_000), "3h 2m");
         assert_eq!(ms(76 * 3_600_000 + 59 * 60_000), "3days 4h");
+    }
+
+    #[test]
+    fn bounds_that_read_the_same_are_one() {
+        const MS: u64 = 1_000_000;
+        assert_eq!(age_between(31_200 * MS, Some(31_900 * MS)), "31s");
+        assert_eq!(age_between(2500 * MS, Some(36_000 * MS)), "2s 500ms–36s");
+        assert_eq!(age_between(2500 * MS, None), "≥2s 500ms");
     }
 
     #[test]

@@ -1,15 +1,29 @@
-//! Aligned columns; an empty column is left out.
+//! Aligned columns. Where they are wider than the terminal, columns leave whole; then names are
+//! shortened in the middle. No figure is ever cut.
 
 use comfy_table::{
     CellAlignment, ColumnConstraint, ContentArrangement, Row, Table, presets::NOTHING,
 };
+use unicode_width::UnicodeWidthStr as _;
 
-/// A column's heading and side.
+/// Between two columns.
+const GAP: usize = 2;
+/// Characters of a name that stay: one at each end, and the mark.
+const LEAST_NAME: usize = 3;
+
+/// A column's heading, its side, and what becomes of it where there is little room.
+#[derive(Debug, Clone, Copy)]
 pub struct Column {
     /// In capitals.
     pub heading: &'static str,
     /// Numbers are right-aligned.
     pub right: bool,
+    /// The columns with the highest number leave first.
+    rank: u8,
+    /// Whether it leaves before names are shortened.
+    extra: bool,
+    /// How many characters of a cell are a name that may be shortened, counted from the left.
+    name: Option<fn(&str) -> usize>,
 }
 
 /// A column of text.
@@ -17,21 +31,141 @@ pub const fn left(heading: &'static str) -> Column {
     Column {
         heading,
         right: false,
+        rank: 0,
+        extra: false,
+        name: None,
     }
 }
 
 /// A column of numbers.
 pub const fn right(heading: &'static str) -> Column {
     Column {
-        heading,
         right: true,
+        ..left(heading)
     }
 }
 
-/// The heading and the rows as lines of equal columns. Columns without any text are dropped.
-pub fn lines(columns: &[Column], rows: &[Vec<String>]) -> Vec<String> {
+impl Column {
+    /// The column, which leaves before those with a lower number, but after names are shortened.
+    pub const fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
+    }
+
+    /// The same, and it leaves before names are shortened.
+    pub const fn extra(self, rank: u8) -> Self {
+        Self {
+            rank,
+            extra: true,
+            ..self
+        }
+    }
+
+    /// The column, whose cells begin with a name that long.
+    pub const fn name(self, length: fn(&str) -> usize) -> Self {
+        Self {
+            name: Some(length),
+            ..self
+        }
+    }
+}
+
+/// The heading and the rows as lines of equal columns, in `width` if there is one. Columns without any
+/// text are dropped.
+pub fn lines(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let used = |index: &usize| rows.iter().any(|row| !row[*index].is_empty());
-    let kept: Vec<usize> = (0..columns.len()).filter(used).collect();
+    let mut kept: Vec<usize> = (0..columns.len()).filter(used).collect();
+    let Some(width) = width else {
+        return layout(columns, rows, &kept);
+    };
+    let wide = |index: usize| {
+        let cells = rows.iter().map(|row| row[index].width());
+        cells.max().unwrap_or(0).max(columns[index].heading.width())
+    };
+    let widths: Vec<usize> = (0..columns.len()).map(wide).collect();
+    let too_wide = |kept: &[usize]| {
+        let sum: usize = kept.iter().map(|index| widths[*index] + GAP).sum();
+        sum.saturating_sub(GAP + width)
+    };
+    let drop_last = |kept: &mut Vec<usize>, extra: bool| {
+        let may_leave = |index: &&usize| columns[**index].extra || !extra;
+        let last = kept
+            .iter()
+            .filter(may_leave)
+            .max_by_key(|index| columns[**index].rank);
+        match last.copied().filter(|_| kept.len() > 1) {
+            Some(last) => kept.retain(|index| *index != last),
+            None => return false,
+        }
+        true
+    };
+    while too_wide(&kept) > 0 && drop_last(&mut kept, true) {}
+    while too_wide(&kept) > 0 {
+        if let Some(shorter) = shortened(columns, rows, &kept, &widths, too_wide(&kept)) {
+            return layout(columns, &shorter, &kept);
+        }
+        if !drop_last(&mut kept, false) {
+            break;
+        }
+    }
+    layout(columns, rows, &kept)
+}
+
+/// The rows with names so much shorter that the table is `excess` narrower; `None` if they are too short
+/// for that.
+fn shortened(
+    columns: &[Column],
+    rows: &[Vec<String>],
+    kept: &[usize],
+    widths: &[usize],
+    mut excess: usize,
+) -> Option<Vec<Vec<String>>> {
+    let mut rows = rows.to_vec();
+    // The widest column gives first.
+    let mut named: Vec<_> = (kept.iter().copied())
+        .filter_map(|index| Some((index, columns[index].name?)))
+        .collect();
+    named.sort_by_key(|(index, _)| usize::MAX - widths[*index]);
+    for (index, name) in named {
+        let least = |row: &Vec<String>| {
+            let cell = &row[index];
+            let length = name(cell).min(cell.chars().count());
+            cell.width() - length.saturating_sub(LEAST_NAME).min(cell.width())
+        };
+        let heading = columns[index].heading.width();
+        let floor = rows.iter().map(least).max().unwrap_or(0).max(heading);
+        let goal = widths[index].saturating_sub(excess).max(floor);
+        for row in &mut rows {
+            let cell = &mut row[index];
+            if cell.width() > goal {
+                *cell = shorten(cell, name(cell), cell.width() - goal);
+            }
+        }
+        let now = rows.iter().map(|row| row[index].width()).max().unwrap_or(0);
+        excess = excess.saturating_sub(widths[index] - now.max(heading).min(widths[index]));
+        if excess == 0 {
+            return Some(rows);
+        }
+    }
+    None
+}
+
+/// The cell without `excess` characters in the middle of the name with which it begins.
+fn shorten(cell: &str, name: usize, excess: usize) -> String {
+    let name: Vec<char> = cell.chars().take(name).collect();
+    let rest = cell.chars().skip(name.len());
+    let kept = name.len().saturating_sub(excess + 1).max(LEAST_NAME - 1);
+    let end = name.len() - kept / 2;
+    let begin = &name[..kept - kept / 2];
+    begin
+        .iter()
+        .copied()
+        .chain(['…'])
+        .chain(name[end..].iter().copied())
+        .chain(rest)
+        .collect()
+}
+
+fn layout(columns: &[Column], rows: &[Vec<String>], kept: &[usize]) -> Vec<String> {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -53,4 +187,72 @@ pub fn lines(columns: &[Column], rows: &[Vec<String>]) -> Vec<String> {
         .lines()
         .map(|line| line.trim_end().to_owned())
         .collect()
+}
+
+/// The name in `java[4242] fd 3`, `java[4242]`.
+#[must_use]
+pub fn before_pid(cell: &str) -> usize {
+    let name = cell.rfind('[').map_or("", |at| &cell[..at]);
+    // Of several processes in one cell no part may be lost.
+    if name.contains('[') {
+        0
+    } else {
+        name.chars().count()
+    }
+}
+
+/// The address in `10.0.0.7:443`, `[2001:db8::7]:443`, and the words before it.
+#[must_use]
+pub fn before_port(cell: &str) -> usize {
+    cell.rfind(':').map_or(0, |at| cell[..at].chars().count())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COLUMNS: [Column; 4] = [
+        right("AGE"),
+        left("REMOTE").rank(1).name(before_port),
+        left("HELD BY").rank(2).name(before_pid),
+        left("NETNS").extra(3),
+    ];
+
+    fn row() -> Vec<String> {
+        [
+            "≥56s",
+            "[2001:db8::aaaa:bbbb]:8080",
+            "a-long-program[123456] fd 53",
+            "blue",
+        ]
+        .map(ToOwned::to_owned)
+        .to_vec()
+    }
+
+    fn at(width: usize) -> Vec<String> {
+        lines(&COLUMNS, &[row()], Some(width))
+    }
+
+    #[test]
+    fn columns_leave_whole_and_names_are_shortened_in_the_middle() {
+        let text: Vec<String> = [80, 70, 60, 50, 40, 20, 4]
+            .map(|width| at(width).join("\n"))
+            .to_vec();
+        insta::assert_snapshot!(text.join("\n\n"));
+    }
+
+    proptest! {
+        /// Ports, pids and ages stay whole, or leave with their column.
+        #[test]
+        fn nothing_is_cut(width in 1_usize..100) {
+            let lines = at(width);
+            let fits = lines.iter().all(|line| line.width() <= width);
+            prop_assert!(fits || !lines[0].contains("REMOTE"), "{lines:#?}");
+            for (heading, end) in [("AGE", "≥56s"), ("REMOTE", "]:8080"), ("HELD BY", "[123456] fd 53")] {
+                prop_assert_eq!(lines[0].contains(heading), lines[1].contains(end), "{:#?}", lines);
+            }
+        }
+    }
 }

@@ -23,7 +23,7 @@ use crate::{
             caveat,
             clean::clean,
             style::{HEADING, WARNING},
-            table::{self, Column, left, right},
+            table::{self, Column, before_pid, before_port, left, right},
         },
     },
 };
@@ -124,15 +124,13 @@ fn render(report: &Report, top: Option<usize>, page: &Page) -> String {
         counts.sockets() > listens || !report.by.is_empty() && others > 0
     };
     let groups: Vec<&Group> = report.groups.iter().filter(shown).collect();
-    let width = page.height.and(page.width).unwrap_or(usize::MAX);
     if !groups.is_empty() {
         line("");
-        for (index, row) in table(report, &groups, rows).iter().enumerate() {
-            let row: String = row.chars().take(width).collect();
+        for (index, row) in table(report, &groups, rows, page.width).iter().enumerate() {
             if index == 0 {
                 line(&format!("{HEADING}{row}{HEADING:#}"));
             } else {
-                line(&row);
+                line(row);
             }
         }
         if groups.len() > rows {
@@ -181,7 +179,7 @@ fn headline(report: &Report) -> String {
     )
 }
 
-fn table(report: &Report, groups: &[&Group], rows: usize) -> Vec<String> {
+fn table(report: &Report, groups: &[&Group], rows: usize, width: Option<usize>) -> Vec<String> {
     let counts = |count: u64| match count {
         0 => ".".to_owned(),
         count => count.to_string(),
@@ -193,14 +191,16 @@ fn table(report: &Report, groups: &[&Group], rows: usize) -> Vec<String> {
     let kinds: Vec<NoSocket> = (NoSocket::ALL.iter().copied())
         .filter(|kind| !report.by.is_empty() && report.all.no_socket(*kind) > 0)
         .collect();
-    let mut columns: Vec<Column> = states.iter().map(|state| right(state.name())).collect();
+    let mut columns: Vec<Column> = (states.iter())
+        .map(|state| right(state.name()).extra(leaves(*state)))
+        .collect();
     if with_residue {
-        columns.push(right("RESIDUE"));
+        columns.push(right("RESIDUE").extra(3));
     }
     columns.extend(kinds.iter().map(|kind| match kind {
-        NoSocket::TimeWait => right("TIME_WAIT"),
-        NoSocket::FinWait2Remainder => right("FIN_WAIT2 REMAINDER"),
-        NoSocket::HalfOpen => right("HALF-OPEN"),
+        NoSocket::TimeWait => right("TIME_WAIT").extra(10),
+        NoSocket::FinWait2Remainder => right("FIN_WAIT2 REMAINDER").extra(11),
+        NoSocket::HalfOpen => right("HALF-OPEN").extra(12),
     }));
     columns.extend(key_columns(&report.by));
     let numbers = |counts_of: &Counts| {
@@ -240,12 +240,29 @@ fn table(report: &Report, groups: &[&Group], rows: usize) -> Vec<String> {
         );
         lines.push(padded(row, "change since the last look"));
     }
-    table::lines(&columns, &lines)
+    table::lines(&columns, &lines, width)
+}
+
+/// On a narrow terminal the states with the highest number leave first.
+fn leaves(state: TcpState) -> u8 {
+    match state {
+        TcpState::CloseWait => 1,
+        TcpState::FinWait2 => 2,
+        TcpState::Established => 4,
+        TcpState::LastAck => 5,
+        TcpState::FinWait1 => 6,
+        TcpState::SynSent => 7,
+        TcpState::Closing => 8,
+        _ => 9,
+    }
 }
 
 fn key_columns(by: &[By]) -> Vec<Column> {
     if by.is_empty() {
-        return vec![left("PROCESS"), left("CONNECTION")];
+        return vec![
+            left("PROCESS").name(before_pid),
+            left("CONNECTION").rank(1).name(before_port),
+        ];
     }
     let heading = |part: &By| match part {
         By::Comm => "NAME",

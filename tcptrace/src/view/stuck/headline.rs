@@ -1,4 +1,4 @@
-//! How many sockets are stuck, and warnings about this figure.
+//! How many sockets are stuck, what was looked at, and warnings about these figures.
 
 use std::{
     fmt::Write as _,
@@ -6,24 +6,29 @@ use std::{
 };
 
 use crate::{
-    model::stuck::snapshot::Snapshot,
-    view::parts::{age::age, caveat, style::HEADING},
+    model::stuck::snapshot::{Snapshot, Watched},
+    view::parts::{age::age, caveat, clean::clean, style::HEADING},
 };
 
 /// The first line.
 pub fn headline(snapshot: &Snapshot) -> String {
     let watched = &snapshot.watched;
-    let mut text = match snapshot.sockets.len() {
-        0 => "No socket".to_owned(),
-        1 => "1 socket".to_owned(),
-        count => format!("{count} sockets"),
+    let state = watched.state.name();
+    let (stuck, may_be) = (snapshot.stuck, snapshot.may_be());
+    let mut text = match (stuck, may_be) {
+        _ if looked_at_nothing(snapshot) => "Nothing was looked at".to_owned(),
+        (0, 0) => format!("Nothing stuck in {state}"),
+        (0, may_be) => format!("{} may be stuck in {state}", sockets(may_be)),
+        (stuck, _) => format!("{} stuck in {state}", sockets(stuck)),
     };
-    let _ = write!(text, " stuck in {}", watched.state.name());
-    if watched.older_than_ns > 0 {
+    if watched.older_than_ns > 0 && !looked_at_nothing(snapshot) {
         let _ = write!(text, " for {} or longer", age(watched.older_than_ns, true));
     }
-    if snapshot.younger > 0 {
-        let _ = write!(text, "; {} younger", snapshot.younger);
+    if stuck > 0 && may_be > 0 {
+        let _ = write!(text, "; {may_be} more may be");
+    }
+    if snapshot.younger.count > 0 {
+        let _ = write!(text, "; {} younger", snapshot.younger.count);
     }
     if let Some(residue) = snapshot.residue.as_ref().filter(|all| !all.is_empty()) {
         let _ = write!(text, ", {} residue", residue.len());
@@ -37,6 +42,76 @@ pub fn headline(snapshot: &Snapshot) -> String {
         "{HEADING}{text}{HEADING:#}   {}",
         humantime::format_rfc3339_seconds(whole)
     )
+}
+
+/// Whether the look saw no network namespace.
+fn looked_at_nothing(snapshot: &Snapshot) -> bool {
+    snapshot.looked.is_some_and(|looked| looked.namespaces == 0)
+}
+
+/// What stands below the first line: what an all-clear is about, and what the filter leaves out. Fit for
+/// a terminal.
+pub fn scope(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines = Vec::new();
+    let watched = &snapshot.watched;
+    let younger = snapshot.younger;
+    let is_clear = snapshot.sockets.is_empty();
+    if is_clear && younger.count > 0 {
+        let oldest = age(younger.oldest_at_most_ns, true);
+        lines.push(match younger.count {
+            1 => format!("1 is in it, for {oldest} at most (--older-than 0s shows it)."),
+            count => format!(
+                "{count} are in it, all younger: the oldest for {oldest} at most (--older-than 0s shows them)."
+            ),
+        });
+    }
+    if is_clear {
+        lines.extend(looked_at(snapshot));
+    }
+    if snapshot.left_out > 0 {
+        let others = sockets(snapshot.left_out);
+        let verb = if snapshot.left_out == 1 { "does" } else { "do" };
+        lines.push(format!(
+            "{others} that {} stuck or may be {verb} not pass {}.",
+            if snapshot.left_out == 1 { "is" } else { "are" },
+            filters(watched)
+        ));
+    }
+    lines
+}
+
+/// What the look went through, and which filter was set.
+fn looked_at(snapshot: &Snapshot) -> Option<String> {
+    let looked = snapshot.looked?;
+    let mut text = match looked.sockets {
+        _ if looked.namespaces == 0 => "No network namespace could be looked at".to_owned(),
+        None => "Looked".to_owned(),
+        Some(1) => "Looked at 1 socket".to_owned(),
+        Some(count) => format!("Looked at {count} sockets"),
+    };
+    match looked.namespaces {
+        0 => {}
+        1 => text.push_str(" in 1 network namespace"),
+        count => {
+            let _ = write!(text, " in {count} network namespaces");
+        }
+    }
+    if !snapshot.watched.filters.is_empty() {
+        let _ = write!(text, ", for what passes {}", filters(&snapshot.watched));
+    }
+    text.push('.');
+    Some(text)
+}
+
+fn filters(watched: &Watched) -> String {
+    clean(&watched.filters.to_string())
+}
+
+fn sockets(count: usize) -> String {
+    match count {
+        1 => "1 socket".into(),
+        count => format!("{count} sockets"),
+    }
 }
 
 /// The warnings: not yet fit for a terminal.

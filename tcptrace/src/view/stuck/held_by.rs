@@ -12,14 +12,16 @@ use crate::{
 
 /// How many of several processes that may be meant are named.
 const NAMED_CANDIDATES: usize = 2;
-/// How many holders of one socket are named.
-const NAMED_HOLDERS: usize = 3;
+/// How many holders of one socket are named, and how many where there is little room.
+pub const NAMED_HOLDERS: [usize; 2] = [3, 1];
+/// What a socket says that no process has any more.
+pub const CLOSED: &str = "closed by its process";
 
-/// The process or processes in one cell of a table; `?` if unknown.
+/// The process or processes in one cell of a table, at most so many `named`; `?` if unknown.
 #[must_use]
-pub fn held_by(socket: &Socket) -> String {
+pub fn held_by(socket: &Socket, named: usize) -> String {
     let names = |holders: &[Holder]| {
-        let shown = holders.iter().take(NAMED_HOLDERS);
+        let shown = holders.iter().take(named);
         let name = |holder: &Holder| {
             let process = format!("{}[{}]", clean(&holder.comm), holder.pid);
             match (holder.via, holder.fd, holder.tid) {
@@ -31,8 +33,8 @@ pub fn held_by(socket: &Socket) -> String {
             }
         };
         let mut text = shown.map(name).collect::<Vec<_>>().join(", ");
-        if holders.len() > NAMED_HOLDERS {
-            let _ = write!(text, " and {} more", holders.len() - NAMED_HOLDERS);
+        if holders.len() > named {
+            let _ = write!(text, " and {} more", holders.len() - named);
         }
         text
     };
@@ -45,9 +47,7 @@ pub fn held_by(socket: &Socket) -> String {
         };
     }
     match socket.holders.as_deref() {
-        Some([]) if (socket.details.as_ref()).is_some_and(|details| details.inode == 0) => {
-            "closed by its process".into()
-        }
+        Some([]) if socket.is_closed() => CLOSED.into(),
         Some(holders @ [_, ..]) => names(holders),
         holders => opened_by(socket).unwrap_or_else(|| match holders {
             Some(_) => "not found".into(),
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_recording_names_openers_and_listeners() {
-        let text = render(&fixtures::recorded(), Limit::None, &Page::UNLIMITED);
+        let text = render(&fixtures::recorded(), Limit::None, false, &Page::UNLIMITED);
         insta::assert_snapshot!(anstream::adapter::strip_str(&text).to_string());
     }
 }

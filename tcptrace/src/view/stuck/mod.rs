@@ -24,17 +24,22 @@ pub struct StuckOptions {
     pub limit: Option<usize>,
     /// Whether it shows all sockets, regardless of the limit.
     pub all: bool,
+    /// Whether it shows all arguments of the processes.
+    pub arguments: bool,
 }
 
 /// The view for these options.
 #[must_use]
 pub fn choose(options: StuckOptions) -> Box<dyn View<Snapshot>> {
     match options.format {
-        Format::Json => Box::new(json::Json::new(options.limit)),
-        Format::Text => Box::new(text::Text::new(match options.limit {
-            _ if options.all => text::Limit::None,
-            Some(limit) => text::Limit::Rows(limit),
-            None => text::Limit::Screen,
-        })),
+        Format::Json => Box::new(json::Json::new(options.limit, options.arguments)),
+        Format::Text => {
+            let limit = match options.limit {
+                _ if options.all => text::Limit::None,
+                Some(limit) => text::Limit::Rows(limit),
+                None => text::Limit::Screen,
+            };
+            Box::new(text::Text::new(limit, options.arguments))
+        }
     }
 }

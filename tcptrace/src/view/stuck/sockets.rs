@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::{
     model::{
         socket::{Protocol, Role, Socket},
@@ -10,29 +12,39 @@ use crate::{
     view::{
         parts::{
             address::endpoint,
-            age::age,
+            age::age_between,
             clean::clean,
-            table::{self, Column, left, right},
+            table::{self, Column, before_pid, before_port, left, right},
         },
-        stuck::held_by::held_by,
+        stuck::held_by::{NAMED_HOLDERS, held_by},
     },
 };
 
 const COLUMNS: [Column; 10] = [
     right("AGE"),
-    right("RECV-Q"),
-    right("SEND-Q"),
-    left("LOCAL"),
-    left("REMOTE"),
-    left("ROLE"),
-    left("HELD BY"),
-    left("KEEPALIVE"),
-    left("PROTOCOL"),
-    left("NETNS"),
+    right("RECV-Q").rank(4),
+    right("SEND-Q").extra(5),
+    left("LOCAL").rank(1).name(before_port),
+    left("REMOTE").rank(2).name(before_port),
+    left("ROLE").extra(7),
+    left("HELD BY").rank(3).name(before_pid),
+    left("KEEPALIVE").extra(6),
+    left("PROTOCOL").extra(8),
+    left("NETNS").extra(9),
 ];
 
 /// The heading, and a line for each socket, up to the limit.
-pub fn lines(snapshot: &Snapshot, rows: usize) -> Vec<String> {
+pub fn lines(snapshot: &Snapshot, rows: usize, width: Option<usize>) -> Vec<String> {
+    // A cell of several holders cannot be shortened.
+    let many = table(snapshot, rows, NAMED_HOLDERS[0], None);
+    let widest = many.iter().map(|line| line.width()).max().unwrap_or(0);
+    match width {
+        Some(width) if widest > width => table(snapshot, rows, NAMED_HOLDERS[1], Some(width)),
+        _ => many,
+    }
+}
+
+fn table(snapshot: &Snapshot, rows: usize, named: usize, width: Option<usize>) -> Vec<String> {
     let namespaces: HashSet<_> = snapshot
         .sockets
         .iter()
@@ -42,12 +54,12 @@ pub fn lines(snapshot: &Snapshot, rows: usize) -> Vec<String> {
         .sockets
         .iter()
         .take(rows)
-        .map(|socket| row(socket, snapshot, namespaces.len() > 1))
+        .map(|socket| row(socket, snapshot, named, namespaces.len() > 1))
         .collect();
-    table::lines(&COLUMNS, &rows)
+    table::lines(&COLUMNS, &rows, width)
 }
 
-fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
+fn row(socket: &Socket, snapshot: &Snapshot, named: usize, with_netns: bool) -> Vec<String> {
     let details = socket.details.as_ref();
     let queue = |bytes: Option<u32>| bytes.map_or_else(|| "?".into(), |bytes| bytes.to_string());
     let name = |netns: u32| match snapshot.netns_names.get(&netns) {
@@ -60,9 +72,9 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
         _ => String::new(),
     };
     vec![
-        age(
+        age_between(
             socket.age_ns(snapshot.monotonic_ns),
-            socket.since.is_exact(),
+            socket.age_at_most_ns(snapshot.monotonic_ns),
         ),
         queue(details.and_then(|details| details.recv_queue)),
         queue(details.and_then(|details| details.send_queue)),
@@ -73,10 +85,11 @@ fn row(socket: &Socket, snapshot: &Snapshot, with_netns: bool) -> Vec<String> {
             known => known.name(),
         }
         .into(),
-        held_by(socket),
+        held_by(socket, named),
         match details.and_then(|details| details.keepalive) {
             Some(true) => "on",
             Some(false) => "off",
+            None if socket.is_closed() => "",
             None => "?",
         }
         .into(),

@@ -26,12 +26,31 @@ pub fn summary(session: &SessionSummary, watched: &Watched, length: Duration) ->
     };
     line("most stuck at once", &session.most_at_once.to_string());
     line(&format!("longest in {state}"), &longest);
-    let entered = format!("{} ({} were in it before)", session.entered, session.found);
+    // The kernel side does not know the processes: of theirs, those that came and went between two looks
+    // were not seen.
+    let bound = if session.at_least { "≥" } else { "" };
+    let entered = format!(
+        "{bound}{} ({} were in it before)",
+        session.entered, session.found
+    );
     line(&format!("entered {state}"), &entered);
-    line(&format!("left {state}"), &session.left.to_string());
-    line("still stuck", &session.still_stuck.to_string());
+    line(
+        &format!("left {state}"),
+        &format!("{bound}{}", session.left),
+    );
+    let still = match session.still_may_be {
+        0 => session.still_stuck.to_string(),
+        more => format!("{} ({more} more may be)", session.still_stuck),
+    };
+    line("still stuck", &still);
     if session.lost > 0 {
-        line("not kept (map full)", &session.lost.to_string());
+        let whose = if session.at_least {
+            ", of all processes"
+        } else {
+            ""
+        };
+        let lost = format!("{}{whose}", session.lost);
+        line("did not fit into the map", &lost);
     }
     text
 }
@@ -45,7 +64,7 @@ mod tests {
     fn the_summary_tells_the_session() {
         let snapshot = snapshot(fixtures::busy_look());
         let mut session = SessionSummary::default();
-        session.add(&snapshot, 0, 0);
+        session.add(&snapshot);
         let text = summary(&session, &snapshot.watched, Duration::from_secs(72));
         insta::assert_snapshot!(text);
     }

@@ -10,14 +10,14 @@ use crate::{
         },
         stuck::{
             groups,
-            headline::{headline, warnings},
+            headline::{headline, scope, warnings},
             notes::notes,
             sockets,
         },
     },
 };
 
-/// Sockets shown without a screen that they have to fit on.
+/// Groups and sockets shown without a screen that they have to fit on.
 const ROWS_WITHOUT_SCREEN: usize = 50;
 /// Sockets shown even on the smallest screen.
 const LEAST_ROWS: usize = 5;
@@ -36,30 +36,33 @@ pub enum Limit {
 /// A table of groups and one of sockets, with colours.
 pub struct Text {
     limit: Limit,
+    arguments: bool,
 }
 
 impl Text {
-    /// Shows this number of sockets.
+    /// Shows this number of sockets; with `arguments` also those of the processes.
     #[must_use]
-    pub fn new(limit: Limit) -> Self {
-        Self { limit }
+    pub fn new(limit: Limit, arguments: bool) -> Self {
+        Self { limit, arguments }
     }
 }
 
 impl View<Snapshot> for Text {
     fn show(&mut self, snapshot: &Snapshot, page: &Page, out: &mut Vec<u8>) {
-        out.extend_from_slice(render(snapshot, self.limit, page).as_bytes());
+        out.extend_from_slice(render(snapshot, self.limit, self.arguments, page).as_bytes());
     }
 }
 
 /// The snapshot as text, with colours.
-pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
+pub(super) fn render(snapshot: &Snapshot, limit: Limit, arguments: bool, page: &Page) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(line);
         text.push('\n');
     };
     line(&headline(snapshot));
+    let scope = scope(snapshot);
+    scope.iter().for_each(|one| line(one));
     let notes = notes(snapshot);
     for note in &notes {
         line(&clean(note));
@@ -70,8 +73,14 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
     if snapshot.sockets.is_empty() {
         return text;
     }
-    let groups = groups::lines(snapshot);
-    let used = 4 + groups.len() + warnings(snapshot).len() + notes.len();
+    let groups = groups::lines(snapshot, arguments, page.width);
+    let group_rows = match (limit, page.height) {
+        (Limit::None, _) => usize::MAX,
+        (_, None) => ROWS_WITHOUT_SCREEN + 1,
+        (_, Some(height)) => (height / 2).max(LEAST_ROWS) + 1,
+    };
+    let above = scope.len() + warnings(snapshot).len() + notes.len();
+    let used = 4 + groups.len().min(group_rows.saturating_add(1)) + above;
     let rows = match (limit, page.height) {
         (Limit::None, _) => usize::MAX,
         (Limit::Rows(rows), _) => rows,
@@ -79,29 +88,19 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, page: &Page) -> String {
         (Limit::Screen, Some(height)) => height.saturating_sub(used + 2).max(LEAST_ROWS),
     };
     line("");
-    let group_rows = match page.height {
-        Some(height) if limit == Limit::Screen => (height / 2).max(LEAST_ROWS) + 1,
-        _ => usize::MAX,
-    };
-    // A long line is only cut if everything has to fit on the screen; otherwise the terminal wraps
-    // it.
-    let width = page.height.and(page.width).unwrap_or(usize::MAX);
-    let cut = |lines: Vec<String>| -> Vec<String> {
-        let cut = |line: String| line.chars().take(width).collect();
-        lines.into_iter().map(cut).collect()
-    };
-    table_text(&cut(groups), group_rows, "groups", &mut line);
+    table_text(&groups, group_rows, &mut line);
     line("");
-    let sockets = cut(sockets::lines(snapshot, rows));
-    table_text(&sockets, usize::MAX, "", &mut line);
-    let hidden = snapshot.sockets.len().saturating_sub(rows);
-    if hidden > 0 {
-        line(&format!("… and {hidden} younger ones (--all shows them)"));
+    let sockets = sockets::lines(snapshot, rows, page.width);
+    table_text(&sockets, usize::MAX, &mut line);
+    match snapshot.sockets.len().saturating_sub(rows) {
+        0 => {}
+        1 => line("… and 1 more socket (--all shows it)"),
+        hidden => line(&format!("… and {hidden} more sockets (--all shows them)")),
     }
     text
 }
 
-fn table_text(lines: &[String], rows: usize, what: &str, line: &mut impl FnMut(&str)) {
+fn table_text(lines: &[String], rows: usize, line: &mut impl FnMut(&str)) {
     for (index, row) in lines.iter().enumerate().take(rows) {
         if index == 0 {
             line(&format!("{HEADING}{row}{HEADING:#}"));
@@ -110,7 +109,10 @@ fn table_text(lines: &[String], rows: usize, what: &str, line: &mut impl FnMut(&
         }
     }
     if lines.len() > rows {
-        line(&format!("… and {} more {what}", lines.len() - rows));
+        match lines.len() - rows {
+            1 => line("… and 1 more group (--all shows it)"),
+            hidden => line(&format!("… and {hidden} more groups (--all shows them)")),
+        }
     }
 }
 
@@ -134,6 +136,7 @@ mod tests {
         let text = render(
             &snapshot(fixtures::busy_look()),
             Limit::None,
+            false,
             &Page::UNLIMITED,
         );
         insta::assert_snapshot!(plain(&text));
@@ -151,6 +154,7 @@ mod tests {
         insta::assert_snapshot!(plain(&render(
             &snapshot(look),
             Limit::Screen,
+            false,
             &Page::UNLIMITED
         )));
     }
@@ -162,7 +166,7 @@ mod tests {
         look.tracing.recursion_misses = Some(2);
         look.caveats = vec![Caveat::UnknownHolders("\x1b[31mred".into())];
         look.held = None;
-        let text = render(&snapshot(look), Limit::Rows(2), &Page::UNLIMITED);
+        let text = render(&snapshot(look), Limit::Rows(2), false, &Page::UNLIMITED);
         insta::assert_snapshot!(plain(&text));
     }
 
@@ -176,9 +180,9 @@ mod tests {
                 fixtures::listed(cookie, local, fixtures::end("10.0.0.2", 80), 60)
             })
             .collect();
-        let text = render(&snapshot(look), Limit::Screen, &SMALL);
+        let text = render(&snapshot(look), Limit::Screen, false, &SMALL);
         assert!(text.lines().count() <= 24, "{text}");
-        assert!(text.contains("younger ones (--all shows them)"), "{text}");
+        assert!(text.contains("more sockets (--all shows them)"), "{text}");
         let rows = plain(&text);
         assert!(
             rows.lines().skip(1).all(|row| row.chars().count() <= 60),
@@ -190,9 +194,14 @@ mod tests {
     fn hostile_names_do_not_reach_the_terminal() {
         let mut look = fixtures::busy_look();
         fixtures::call_holders(&mut look, "\x1b]0;owned\x07\u{9b}2J\n");
-        let text = plain(&render(&snapshot(look), Limit::None, &Page::UNLIMITED));
+        let text = plain(&render(
+            &snapshot(look),
+            Limit::None,
+            false,
+            &Page::UNLIMITED,
+        ));
         let hostile = |c: char| c.is_control() && c != '\n';
         assert!(!text.contains(hostile), "{text:?}");
-        assert_eq!(text.lines().count(), 1 + 1 + 4 + 1 + 5, "{text}");
+        assert_eq!(text.lines().count(), 1 + 1 + 3 + 1 + 5, "{text}");
     }
 }

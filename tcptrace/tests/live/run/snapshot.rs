@@ -11,6 +11,9 @@ pub struct Snapshot {
     pub time: String,
     pub monotonic_ns: u64,
     pub watched: Watched,
+    pub stuck: usize,
+    pub may_be: usize,
+    pub younger: usize,
     pub sockets: Vec<Socket>,
     pub groups: Vec<Group>,
     /// `None` if it was not looked for.
@@ -39,8 +42,10 @@ pub struct Watched {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Socket {
     pub state: String,
+    pub stuck: String,
     pub age_ns: u64,
     pub age: String,
+    pub age_at_most_ns: Option<u64>,
     pub role: String,
     pub accepted: Option<bool>,
     pub protocol: String,
@@ -102,15 +107,38 @@ pub struct Listener {
     pub backlog: Option<u32>,
 }
 
-/// Sockets of one process with one remote.
+/// Sockets of one process with one remote, or at one port.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Group {
     pub pid: Option<u32>,
     pub candidates: Vec<Candidate>,
-    pub remote: Endpoint,
+    pub role: String,
+    pub local: Option<Local>,
+    pub remote: Option<Endpoint>,
     pub sockets: usize,
+    pub stuck: usize,
+    pub may_be: usize,
+    pub unaccepted: usize,
+    pub recv_queues: RecvQueues,
+    pub command: Option<String>,
     pub oldest_ns: u64,
     pub median_ns: u64,
+}
+
+/// The end that the sockets of a listener share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Local {
+    pub address: Option<IpAddr>,
+    pub port: u16,
+}
+
+/// How many sockets have so many unread bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct RecvQueues {
+    pub zero: usize,
+    pub one: usize,
+    pub more: usize,
+    pub unknown: usize,
 }
 
 /// One of several processes of which the owner may be any.

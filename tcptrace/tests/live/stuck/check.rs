@@ -134,6 +134,11 @@ fn age_right(
     listed: bool,
 ) -> Result<()> {
     let (now, entered) = (snapshot.monotonic_ns, truth.entered());
+    let true_ns = now.saturating_sub(entered.after_ns);
+    ensure!(
+        socket.age_at_most_ns.is_none_or(|ns| ns >= true_ns),
+        "it is older than it can be: {true_ns} ns"
+    );
     if listed {
         return not_above(now, socket.age_ns, entered);
     }
@@ -164,10 +169,10 @@ fn shows_holders(snapshot: &Snapshot, truth: &Truth) -> bool {
     found.is_some_and(|socket| socket.holders.is_some())
 }
 
-/// Computes the groups from the truth: by the first holder (or listener) and the remote. The remote port counts
-/// only if this end connected.
+/// Computes the groups from the truth: by the first holder (or listener), and by the remote if this end connected,
+/// otherwise by the local port. A v4-mapped address is the IPv4 address.
 fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
-    type Key = (Option<u32>, IpAddr, Option<u16>);
+    type Key = (Option<u32>, Option<(IpAddr, u16)>, Option<u16>);
     let mut expected: BTreeMap<Key, usize> = BTreeMap::new();
     for truth in truths {
         let owner = truth
@@ -176,12 +181,16 @@ fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
             .map(|(pid, _)| *pid)
             .or(truth.listener)
             .or(truth.receiver.filter(|_| shows_holders(snapshot, truth)));
-        let port = (truth.role == Role::Client).then(|| truth.remote.port());
-        *expected
-            .entry((owner, truth.remote.ip(), port))
-            .or_default() += 1;
+        let (remote, port) = match truth.role {
+            Role::Client => (Some((truth.remote.ip().to_canonical(), truth.remote.port())), None),
+            Role::Server => (None, Some(truth.local.port())),
+        };
+        *expected.entry((owner, remote, port)).or_default() += 1;
     }
-    let key = |group: &Group| (group.pid, group.remote.address, group.remote.port);
+    let key = |group: &Group| {
+        let remote = group.remote.and_then(|end| Some((end.address, end.port?)));
+        (group.pid, remote, group.local.map(|local| local.port))
+    };
     let found: BTreeMap<_, _> = snapshot
         .groups
         .iter()

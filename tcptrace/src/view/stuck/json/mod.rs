@@ -1,5 +1,8 @@
 //! JSON Lines, as `docs/json.md` describes them.
 
+mod ends;
+mod group;
+
 use std::io::{self, BufWriter, Write};
 
 use serde::{Serialize, Serializer};
@@ -9,9 +12,8 @@ use crate::{
         container,
         names::UNKNOWN,
         owner::{Holder, Listener, Owner},
-        socket::{Endpoint, Protocol, Socket},
+        socket::{Protocol, Socket, Stuck},
         stuck::{
-            group::Group,
             look::{Hook, Tracing},
             residue::Residue,
             snapshot::Snapshot,
@@ -23,7 +25,13 @@ use crate::{
             caveat::{self, CaveatRecord},
             escaping,
         },
-        stuck::notes::notes,
+        stuck::{
+            json::{
+                ends::{EndpointRecord, endpoint},
+                group::{GroupRecord, group_record},
+            },
+            notes::notes,
+        },
     },
 };
 
@@ -33,27 +41,35 @@ const AT_ONCE: usize = 64 * 1024;
 /// One line per snapshot.
 pub struct Json {
     limit: usize,
+    arguments: bool,
 }
 
 impl Json {
-    /// With at most this many sockets per snapshot.
+    /// With at most this many sockets per snapshot; with `arguments` also those of the processes.
     #[must_use]
-    pub fn new(limit: Option<usize>) -> Self {
+    pub fn new(limit: Option<usize>, arguments: bool) -> Self {
         Self {
             limit: limit.unwrap_or(usize::MAX),
+            arguments,
         }
     }
 }
 
 impl View<Snapshot> for Json {
     fn show(&mut self, snapshot: &Snapshot, _: &Page, out: &mut Vec<u8>) {
-        escaping::line(out, &SnapshotRecord::new(snapshot, self.limit));
+        escaping::line(
+            out,
+            &SnapshotRecord::new(snapshot, self.limit, self.arguments),
+        );
     }
 
     /// Piece by piece: the line of 43 000 sockets has 25 MB.
     fn write(&mut self, snapshot: &Snapshot, _: &Page, out: &mut dyn Write) -> io::Result<()> {
         let mut out = BufWriter::with_capacity(AT_ONCE, out);
-        escaping::write_line(&mut out, &SnapshotRecord::new(snapshot, self.limit))?;
+        escaping::write_line(
+            &mut out,
+            &SnapshotRecord::new(snapshot, self.limit, self.arguments),
+        )?;
         out.flush()
     }
 
@@ -68,8 +84,10 @@ struct SnapshotRecord<'a> {
     time: Option<String>,
     monotonic_ns: Option<u64>,
     watched: WatchedRecord,
-    sockets: Sockets<'a>,
+    stuck: usize,
+    may_be: usize,
     younger: usize,
+    sockets: Sockets<'a>,
     groups: Vec<GroupRecord<'a>>,
     residue: Option<Vec<ResidueRecord<'a>>>,
     failed_connects: Option<Vec<ResidueRecord<'a>>>,
@@ -100,8 +118,10 @@ impl Serialize for Sockets<'_> {
 #[derive(Serialize)]
 struct SocketRecord<'a> {
     state: &'static str,
+    stuck: Option<&'static str>,
     age_ns: u64,
     age: &'static str,
+    age_at_most_ns: Option<u64>,
     role: &'static str,
     accepted: Option<bool>,
     protocol: &'static str,
@@ -126,18 +146,12 @@ struct SocketRecord<'a> {
     keepalive: Option<bool>,
     timer: Option<&'static str>,
     cgroup: Option<&'a str>,
+    unit: Option<&'a str>,
     container: Option<String>,
     holders: Option<Vec<HolderObject<'a>>>,
     held: &'static str,
     opener: Option<OpenerRecord<'a>>,
     listener: Option<ListenerRecord<'a>>,
-}
-
-#[derive(Serialize)]
-struct EndpointRecord {
-    #[serde(serialize_with = "display")]
-    address: std::net::IpAddr,
-    port: Option<u16>,
 }
 
 #[derive(Serialize)]
@@ -166,27 +180,6 @@ struct ListenerRecord<'a> {
 }
 
 #[derive(Serialize)]
-struct GroupRecord<'a> {
-    pid: Option<u32>,
-    comm: Option<&'a str>,
-    process_state: Option<char>,
-    candidates: Vec<CandidateRecord<'a>>,
-    remote: EndpointRecord,
-    sockets: usize,
-    unaccepted: usize,
-    oldest_ns: u64,
-    median_ns: u64,
-    recv_queue: Option<u64>,
-}
-
-#[derive(Serialize)]
-struct CandidateRecord<'a> {
-    pid: u32,
-    comm: &'a str,
-    process_state: Option<char>,
-}
-
-#[derive(Serialize)]
 struct ResidueRecord<'a> {
     holders: Vec<HolderObject<'a>>,
     family: &'static str,
@@ -208,12 +201,8 @@ struct TracingRecord {
     recursion_misses: Option<u64>,
 }
 
-fn display<T: std::fmt::Display, S: Serializer>(value: &T, out: S) -> Result<S::Ok, S::Error> {
-    out.collect_str(value)
-}
-
 impl<'a> SnapshotRecord<'a> {
-    fn new(snapshot: &'a Snapshot, limit: usize) -> Self {
+    fn new(snapshot: &'a Snapshot, limit: usize, arguments: bool) -> Self {
         let groups = snapshot.groups.iter();
         Self {
             schema: "tcptrace.stuck/1",
@@ -223,9 +212,13 @@ impl<'a> SnapshotRecord<'a> {
                 state: snapshot.watched.state.name(),
                 older_than_ns: snapshot.watched.older_than_ns,
             },
+            stuck: snapshot.stuck,
+            may_be: snapshot.may_be(),
+            younger: snapshot.younger.count,
             sockets: Sockets { snapshot, limit },
-            younger: snapshot.younger,
-            groups: groups.map(|group| group_record(group, snapshot)).collect(),
+            groups: groups
+                .map(|group| group_record(group, snapshot, arguments))
+                .collect(),
             residue: residue_records(snapshot.residue.as_deref()),
             failed_connects: residue_records(snapshot.failed_connects.as_deref()),
             tracing: tracing_record(&snapshot.tracing),
@@ -238,12 +231,15 @@ impl<'a> SnapshotRecord<'a> {
 }
 
 fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord<'a> {
+    let (now_ns, older_than_ns) = (snapshot.monotonic_ns, snapshot.watched.older_than_ns);
     let details = socket.details.as_ref();
     let name = |netns| snapshot.netns_names.get(&netns).map(String::as_str);
     SocketRecord {
         state: socket.state.name(),
-        age_ns: socket.age_ns(snapshot.monotonic_ns),
+        stuck: socket.stuck(now_ns, older_than_ns).map(Stuck::name),
+        age_ns: socket.age_ns(now_ns),
         age: socket.since.precision().name(),
+        age_at_most_ns: socket.age_at_most_ns(now_ns),
         role: socket.identity.role.name(),
         accepted: socket.accepted(),
         protocol: socket.identity.protocol.name(),
@@ -267,18 +263,12 @@ fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord
         keepalive: details.and_then(|details| details.keepalive),
         timer: details.and_then(|details| Some(details.timer?.name())),
         cgroup: socket.cgroup.as_deref(),
-        container: socket.cgroup.as_deref().and_then(container::name),
+        unit: socket.cgroup.as_deref().and_then(container::unit),
+        container: socket.cgroup.as_deref().and_then(container::container),
         holders: socket.holders.as_deref().map(holders),
         held: held(socket),
         opener: socket.opener.as_ref().map(opener),
         listener: socket.listener.as_ref().map(listener),
-    }
-}
-
-fn endpoint(end: Endpoint) -> EndpointRecord {
-    EndpointRecord {
-        address: end.address,
-        port: Some(end.port).filter(|port| *port != 0),
     }
 }
 
@@ -325,34 +315,6 @@ fn listener(listener: &Listener) -> ListenerRecord<'_> {
     }
 }
 
-fn group_record<'a>(group: &'a Group, snapshot: &Snapshot) -> GroupRecord<'a> {
-    let owner = group.owner.as_ref();
-    let process = owner.and_then(|owner| snapshot.processes.get(&owner.pid));
-    GroupRecord {
-        pid: owner.map(|owner| owner.pid),
-        comm: owner.map(|owner| owner.comm.as_str()),
-        process_state: process.map(|process| process.state),
-        candidates: (group.candidates.iter())
-            .map(|one| CandidateRecord {
-                pid: one.pid,
-                comm: &one.comm,
-                process_state: (snapshot.processes.get(&one.pid)).map(|process| process.state),
-            })
-            .collect(),
-        remote: EndpointRecord {
-            address: group.remote,
-            port: group.port,
-        },
-        sockets: group.sockets,
-        unaccepted: group.unaccepted,
-        oldest_ns: snapshot
-            .monotonic_ns
-            .saturating_sub(group.oldest.moment_ns()),
-        median_ns: group.median_ns,
-        recv_queue: group.recv_queue,
-    }
-}
-
 fn residue_records(residue: Option<&[Residue]>) -> Option<Vec<ResidueRecord<'_>>> {
     residue.map(|all| all.iter().map(residue_record).collect())
 }
@@ -374,7 +336,8 @@ fn residue_record(residue: &Residue) -> ResidueRecord<'_> {
 fn tracing_record(tracing: &Tracing) -> TracingRecord {
     TracingRecord {
         hook: tracing.hook.map(Hook::name),
-        transitions: tracing.entered + tracing.left,
+        // What a recording lost are transitions of all states.
+        transitions: tracing.entered + tracing.left + tracing.hook.map_or(0, |_| tracing.lost),
         lost: tracing.lost,
         recursion_misses: tracing.recursion_misses,
     }
@@ -387,7 +350,7 @@ mod tests {
 
     fn line(snapshot: &Snapshot) -> String {
         let mut out = Vec::new();
-        Json::new(None).show(snapshot, &Page::UNLIMITED, &mut out);
+        Json::new(None, false).show(snapshot, &Page::UNLIMITED, &mut out);
         let line = String::from_utf8(out).expect("JSON is UTF-8");
         line.strip_suffix('\n').expect("it has an end").to_owned()
     }

@@ -1,0 +1,145 @@
+//! The groups of a snapshot in JSON.
+
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::{
+    model::{
+        container,
+        socket::Endpoint,
+        stuck::{
+            group::{Ends, Group},
+            snapshot::Snapshot,
+        },
+    },
+    view::stuck::{
+        groups::command,
+        json::ends::{EndpointRecord, endpoint},
+    },
+};
+
+/// A group.
+#[derive(Serialize)]
+pub struct GroupRecord<'a> {
+    pid: Option<u32>,
+    comm: Option<&'a str>,
+    process_state: Option<char>,
+    candidates: Vec<CandidateRecord<'a>>,
+    role: &'static str,
+    local: Option<LocalRecord>,
+    remote: Option<EndpointRecord>,
+    netns: Option<u32>,
+    sockets: usize,
+    stuck: usize,
+    may_be: usize,
+    unaccepted: usize,
+    oldest_ns: u64,
+    oldest_at_most_ns: Option<u64>,
+    median_ns: u64,
+    median_at_most_ns: Option<u64>,
+    recv_queue: Option<u64>,
+    recv_queues: RecvQueuesRecord,
+    keepalive: KeepaliveRecord,
+    unit: Option<&'a str>,
+    container: Option<String>,
+    command: Option<String>,
+}
+
+#[derive(Serialize)]
+struct CandidateRecord<'a> {
+    pid: u32,
+    comm: &'a str,
+    process_state: Option<char>,
+}
+
+#[derive(Serialize)]
+struct LocalRecord {
+    address: Option<String>,
+    port: u16,
+}
+
+#[derive(Serialize)]
+struct RecvQueuesRecord {
+    zero: usize,
+    one: usize,
+    more: usize,
+    unknown: usize,
+}
+
+#[derive(Serialize)]
+struct KeepaliveRecord {
+    on: usize,
+    off: usize,
+    unknown: usize,
+}
+
+/// The record of a group; with `arguments` the command has all of them.
+pub fn group_record<'a>(
+    group: &'a Group,
+    snapshot: &'a Snapshot,
+    arguments: bool,
+) -> GroupRecord<'a> {
+    let owner = group.owner.as_ref();
+    let state = |pid: u32| snapshot.processes.get(&pid).map(|process| process.state);
+    let (local, remote) = ends(group.ends);
+    let (queues, keepalive) = (group.recv_queues, group.keepalive);
+    GroupRecord {
+        pid: owner.map(|owner| owner.pid),
+        comm: owner.map(|owner| owner.comm.as_str()),
+        process_state: owner.and_then(|owner| state(owner.pid)),
+        candidates: (group.candidates.iter())
+            .map(|one| CandidateRecord {
+                pid: one.pid,
+                comm: &one.comm,
+                process_state: state(one.pid),
+            })
+            .collect(),
+        role: group.role.name(),
+        local,
+        remote,
+        netns: group.netns,
+        sockets: group.sockets,
+        stuck: group.stuck,
+        may_be: group.sockets - group.stuck,
+        unaccepted: group.unaccepted,
+        oldest_ns: (snapshot.monotonic_ns).saturating_sub(group.oldest.moment_ns()),
+        oldest_at_most_ns: group.oldest_at_most_ns,
+        median_ns: group.median_ns,
+        median_at_most_ns: group.median_at_most_ns,
+        recv_queue: group.recv_queue,
+        recv_queues: RecvQueuesRecord {
+            zero: queues.zero,
+            one: queues.one,
+            more: queues.more,
+            unknown: queues.unknown,
+        },
+        keepalive: KeepaliveRecord {
+            on: keepalive.on,
+            off: keepalive.off,
+            unknown: keepalive.unknown,
+        },
+        unit: group.cgroup.as_deref().and_then(container::unit),
+        container: group.cgroup.as_deref().and_then(container::container),
+        command: command(group, snapshot, arguments),
+    }
+}
+
+fn ends(ends: Ends) -> (Option<LocalRecord>, Option<EndpointRecord>) {
+    match ends {
+        Ends::To(remote) => (None, Some(endpoint(remote))),
+        Ends::At {
+            port,
+            address,
+            from,
+        } => {
+            let local = LocalRecord {
+                address: address.map(|address: IpAddr| address.to_string()),
+                port,
+            };
+            // Each peer has its own port.
+            let peer = from.map(|address| endpoint(Endpoint { address, port: 0 }));
+            (Some(local), peer)
+        }
+    }
+}
