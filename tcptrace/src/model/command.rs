@@ -80,6 +80,10 @@ pub fn short(arguments: &[String], comm: &str) -> Option<String> {
     // A process may write a title there, with spaces.
     let program = file_name(first.split_whitespace().next()?.trim_start_matches('-'));
     let program = program.trim_end_matches(':');
+    // A program that starts itself again, by a name that says nothing.
+    if first.starts_with("/proc/") && program == "exe" {
+        return None;
+    }
     let kind = interpreter(program);
     let shown = match kind {
         Some(kind) => run_by(kind, &arguments[1..]),
@@ -221,6 +225,7 @@ mod tests {
             shown("/opt/checkout -k s3cret", "worker-3").as_deref(),
             Some("checkout")
         );
+        assert_eq!(shown("/proc/self/exe init", "x"), None);
         assert_eq!(short(&[], "x"), None);
     }
 

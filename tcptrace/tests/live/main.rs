@@ -6,6 +6,7 @@
 //! `TCPTRACE_BIN` names another binary to test. `TCPTRACE_TEST_SLOWNESS` multiplies limits on a slow machine, such
 //! as an emulated one. `TCPTRACE_TEST_KERNEL_ONLY` leaves out the tests that do not depend on the kernel.
 
+mod figures;
 mod harness;
 mod hist;
 mod kinds;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
     let mut cases = Cases::default();
     truth::add(&mut cases);
     stuck::add(&mut cases);
+    figures::add(&mut cases);
     kinds::add(&mut cases);
     machine::add(&mut cases);
     log::add(&mut cases);

@@ -1,6 +1,7 @@
 //! The side of an actor that gives the orders.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -173,6 +174,7 @@ impl Actor {
 /// This program, run again as an actor with these descriptors.
 fn command(comm: &str, fds: &[i32]) -> Command {
     let mut command = Command::new("/proc/self/exe");
+    command.arg0(format!("/opt/testbed/{comm}.program"));
     command
         .args(["actor", comm])
         .args(fds.iter().map(ToString::to_string))

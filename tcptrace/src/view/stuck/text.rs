@@ -190,6 +190,59 @@ mod tests {
         );
     }
 
+    /// On 80 columns, with what is longest: a remote of IPv6, a v4-mapped one, and a socket that several
+    /// processes hold.
+    #[test]
+    fn a_narrow_terminal_cuts_no_figure() {
+        let mut look = fixtures::busy_look();
+        look.listed[0].local = fixtures::end("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ff01", 40001);
+        look.listed[0].remote = fixtures::end("2001:db8:aaaa:bbbb:cccc:dddd:eeee:ff02", 8080);
+        look.listed[1].remote = fixtures::end("::ffff:10.0.0.7", 8080);
+        let snapshot = snapshot(look);
+        let page = |width| Page {
+            width: Some(width),
+            height: None,
+        };
+        let text = |width| plain(&render(&snapshot, Limit::Screen, false, &page(width)));
+        for width in 40..120 {
+            let text = text(width);
+            let rows = text.lines().skip(1);
+            for row in rows.filter(|row| row.contains(':')) {
+                assert!(
+                    row.contains(":8080") || row.contains(":443"),
+                    "{width}: {text}"
+                );
+            }
+        }
+        insta::assert_snapshot!([80, 60].map(text).join("\n"));
+    }
+
+    #[test]
+    fn groups_are_limited_without_a_screen_too() {
+        let mut look = fixtures::look();
+        look.listed = (1..200)
+            .map(|cookie| {
+                let port = 1000 + u16::try_from(cookie).expect("small");
+                let (local, remote) = ("10.0.0.1", fixtures::end("10.0.0.2", port));
+                fixtures::listed(cookie, fixtures::end(local, port), remote, 60)
+            })
+            .collect();
+        let text = |limit| {
+            plain(&render(
+                &snapshot(look.clone()),
+                limit,
+                false,
+                &Page::UNLIMITED,
+            ))
+        };
+        let short = text(Limit::Screen);
+        assert!(
+            short.contains("… and 149 more groups (--all shows them)"),
+            "{short}"
+        );
+        assert!(text(Limit::None).lines().count() > 400);
+    }
+
     #[test]
     fn hostile_names_do_not_reach_the_terminal() {
         let mut look = fixtures::busy_look();

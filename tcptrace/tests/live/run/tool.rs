@@ -155,18 +155,13 @@ impl Tool {
         Self::start(place, &arguments)
     }
 
-    /// Makes it look at one namespace once.
+    /// Makes it look at one namespace once, for sockets of any age unless `more` says how old.
     pub fn look(place: Place, netns: u64, more: &[&str]) -> Result<Snapshot> {
         let netns = netns.to_string();
-        let mut arguments = vec![
-            "stuck",
-            "--json",
-            "--once",
-            "--older-than",
-            "0s",
-            "--netns",
-            &netns,
-        ];
+        let mut arguments = vec!["stuck", "--json", "--once", "--netns", &netns];
+        if !more.contains(&"--older-than") {
+            arguments.extend(["--older-than", "0s"]);
+        }
         arguments.extend(place.arguments());
         arguments.extend(more);
         let outcome = Self::start(place, &arguments)?.wait()?.success()?;

@@ -182,7 +182,10 @@ fn groups_right(snapshot: &Snapshot, truths: &[&Truth]) -> Result<()> {
             .or(truth.listener)
             .or(truth.receiver.filter(|_| shows_holders(snapshot, truth)));
         let (remote, port) = match truth.role {
-            Role::Client => (Some((truth.remote.ip().to_canonical(), truth.remote.port())), None),
+            Role::Client => (
+                Some((truth.remote.ip().to_canonical(), truth.remote.port())),
+                None,
+            ),
             Role::Server => (None, Some(truth.local.port())),
         };
         *expected.entry((owner, remote, port)).or_default() += 1;
