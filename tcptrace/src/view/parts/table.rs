@@ -10,6 +10,8 @@ use unicode_width::UnicodeWidthStr as _;
 const GAP: usize = 2;
 /// Characters of a name that stay: one at each end, and the mark.
 const LEAST_NAME: usize = 3;
+/// Characters of a process's name that is not shortened.
+const SHORT_NAME: usize = 8;
 
 /// A column's heading, its side, and what becomes of it where there is little room.
 #[derive(Debug, Clone, Copy)]
@@ -119,34 +121,35 @@ fn shortened(
     widths: &[usize],
     mut excess: usize,
 ) -> Option<Vec<Vec<String>>> {
-    let mut rows = rows.to_vec();
-    // The widest column gives first.
-    let mut named: Vec<_> = (kept.iter().copied())
-        .filter_map(|index| Some((index, columns[index].name?)))
-        .collect();
-    named.sort_by_key(|(index, _)| usize::MAX - widths[*index]);
-    for (index, name) in named {
+    let named = kept.iter().copied().filter_map(|index| {
+        let name = columns[index].name?;
         let least = |row: &Vec<String>| {
             let cell = &row[index];
-            let length = name(cell).min(cell.chars().count());
-            cell.width() - length.saturating_sub(LEAST_NAME).min(cell.width())
+            let length = name(cell).min(cell.width());
+            cell.width() - length.saturating_sub(LEAST_NAME)
         };
-        let heading = columns[index].heading.width();
-        let floor = rows.iter().map(least).max().unwrap_or(0).max(heading);
-        let goal = widths[index].saturating_sub(excess).max(floor);
-        for row in &mut rows {
-            let cell = &mut row[index];
-            if cell.width() > goal {
+        let least = rows.iter().map(least).max().unwrap_or(0);
+        let floor = least.max(columns[index].heading.width());
+        Some((index, name, floor, widths[index]))
+    });
+    let mut named: Vec<_> = named.collect();
+    while excess > 0 {
+        // The widest column gives first.
+        let can_give = named.iter_mut().filter(|(_, _, floor, goal)| goal > floor);
+        let (_, _, _, goal) = can_give.max_by_key(|(_, _, _, goal)| *goal)?;
+        *goal -= 1;
+        excess -= 1;
+    }
+    let mut rows = rows.to_vec();
+    for row in &mut rows {
+        for (index, name, _, goal) in &named {
+            let cell = &mut row[*index];
+            if cell.width() > *goal {
                 *cell = shorten(cell, name(cell), cell.width() - goal);
             }
         }
-        let now = rows.iter().map(|row| row[index].width()).max().unwrap_or(0);
-        excess = excess.saturating_sub(widths[index] - now.max(heading).min(widths[index]));
-        if excess == 0 {
-            return Some(rows);
-        }
     }
-    None
+    Some(rows)
 }
 
 /// The cell without `excess` characters in the middle of the name with which it begins.
@@ -193,11 +196,12 @@ fn layout(columns: &[Column], rows: &[Vec<String>], kept: &[usize]) -> Vec<Strin
 #[must_use]
 pub fn before_pid(cell: &str) -> usize {
     let name = cell.rfind('[').map_or("", |at| &cell[..at]);
-    // Of several processes in one cell no part may be lost.
-    if name.contains('[') {
+    let length = name.chars().count();
+    // Of several processes in one cell no part may be lost; and of a short name little is to be gained.
+    if name.contains('[') || length <= SHORT_NAME {
         0
     } else {
-        name.chars().count()
+        length
     }
 }
 
