@@ -16,10 +16,10 @@ use crate::{
 #[command(next_help_heading = "Filters (several values of one filter: any of them matches)")]
 pub struct FilterArguments {
     /// Sockets that this process has open, or that wait for it to accept them
-    #[arg(long, value_name = "PID", value_delimiter = ',')]
+    #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = values::pid)]
     pid: Vec<u32>,
     /// The same, by the name of the process
-    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = values::comm)]
     comm: Vec<String>,
     /// Local or remote port
     #[arg(long, value_name = "PORT", value_delimiter = ',', value_parser = values::port)]
@@ -30,7 +30,7 @@ pub struct FilterArguments {
     /// Network namespace: inode number, name in /run/netns, or path
     #[arg(long, value_name = "NETNS", value_parser = values::namespace)]
     netns: Option<Netns>,
-    /// Control group and the groups below it, as a path from /sys/fs/cgroup
+    /// Control group and the groups below it, as a path from /sys/fs/cgroup or as in /proc/PID/cgroup
     #[arg(long, value_name = "PATH", value_parser = values::cgroup)]
     cgroup: Option<String>,
     /// Address family: ipv4 or ipv6

@@ -31,6 +31,11 @@ pub const COUNTED: [TcpState; 9] = [
     TcpState::Listen,
 ];
 
+/// No process has this number or a greater one (`include/linux/threads.h`).
+const PID_MAX_LIMIT: u32 = 4 * 1024 * 1024;
+/// How many bytes of a process's name the kernel keeps (`TASK_COMM_LEN` without the NUL).
+const COMM_BYTES: usize = 15;
+
 /// A duration such as `30s`, `1m30s` or `0s`.
 ///
 /// # Errors
@@ -168,14 +173,53 @@ pub fn family(text: &str) -> Result<Family, String> {
     }
 }
 
+/// The number of a process.
+///
+/// # Errors
+/// Says what is accepted.
+pub fn pid(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok();
+    let pid = number.filter(|pid| (1..PID_MAX_LIMIT).contains(pid));
+    pid.ok_or_else(|| {
+        format!(
+            "give the number of a process, from 1 to {}",
+            PID_MAX_LIMIT - 1
+        )
+    })
+}
+
+/// The name of a process, as the kernel keeps it. A byte that is not UTF-8 is given as it is shown: as
+/// U+FFFD, which stands for one to three bytes.
+///
+/// # Errors
+/// Says why no process has it.
+pub fn comm(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("give a name of 1 to 15 bytes; a comma separates names".into());
+    }
+    let replaced = |c: char| c == char::REPLACEMENT_CHARACTER;
+    let least = |c: char| if replaced(c) { 1 } else { c.len_utf8() };
+    if text.chars().map(least).sum::<usize>() <= COMM_BYTES {
+        return Ok(text.to_owned());
+    }
+    let kept = text.as_bytes().get(..COMM_BYTES).unwrap_or_default();
+    Err(format!(
+        "the kernel keeps only the first 15 bytes of a process's name; try --comm '{}'",
+        String::from_utf8_lossy(kept)
+    ))
+}
+
 /// A network namespace, by inode number, name or path. This does not check whether it exists.
 ///
 /// # Errors
-/// Never; clap requires this type of a value parser.
-#[allow(clippy::unnecessary_wraps)]
+/// Says what is accepted.
 pub fn namespace(text: &str) -> Result<Netns, String> {
-    let inode = text.parse().map(Netns::Inode);
-    Ok(inode.unwrap_or_else(|_| Netns::Name(text.to_owned())))
+    match text.parse() {
+        Ok(0) => Err("no network namespace has the number 0".into()),
+        _ if text.is_empty() => Err("give an inode number, a name in /run/netns, or a path".into()),
+        Ok(inode) => Ok(Netns::Inode(inode)),
+        Err(_) => Ok(Netns::Name(text.to_owned())),
+    }
 }
 
 /// A port other than 0.
@@ -189,19 +233,31 @@ pub fn port(text: &str) -> Result<u16, String> {
     }
 }
 
-/// A control group's path from the cgroup root; the mount point may stand before it.
+/// A control group's path from the cgroup root; empty for the root itself. The mount point may stand
+/// before it, or what `/proc/PID/cgroup` prints there (`proc_cgroup_show`, `kernel/cgroup/cgroup.c`).
 ///
 /// # Errors
-/// Never; clap requires this type of a value parser.
-#[allow(clippy::unnecessary_wraps)]
+/// Says why it is no path of a control group.
 pub fn cgroup(text: &str) -> Result<String, String> {
-    let path = text.strip_prefix("/sys/fs/cgroup").unwrap_or(text);
-    let path = path.trim_matches('/');
-    Ok(if path.is_empty() {
-        String::new()
-    } else {
-        format!("/{path}")
-    })
+    let path = match text.split_once(':') {
+        Some(("0", rest)) if rest.starts_with(":/") => &rest[1..],
+        Some((number, rest)) if number.parse::<u32>().is_ok() && rest.contains(":/") => {
+            return Err("it is of cgroup v1; give the line that begins with 0::".into());
+        }
+        _ => text,
+    };
+    if path.is_empty() {
+        return Err("give a path, such as /system.slice; / is the root".into());
+    }
+    let below = path.strip_prefix("/sys/fs/cgroup");
+    let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let parts = below.unwrap_or(path).split('/');
+    let parts: Vec<_> = parts.filter(|part| !["", "."].contains(part)).collect();
+    if parts.contains(&"..") {
+        return Err("'..' leads out of the control groups that are visible here".into());
+    }
+    let with_slash = |part: &&str| format!("/{part}");
+    Ok(parts.iter().map(with_slash).collect())
 }
 
 #[cfg(test)]
@@ -261,6 +317,48 @@ mod tests {
         for text in ["blue", "/proc/1/ns/net", "-1", "99999999999"] {
             assert_eq!(namespace(text), Ok(Netns::Name(text.into())));
         }
+        for text in ["", "0", "000"] {
+            assert!(namespace(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn processes_have_numbers_that_the_kernel_can_give() {
+        assert_eq!((pid("1"), pid("4194303")), (Ok(1), Ok(4_194_303)));
+        for text in ["0", "4194304", "-1", "", "java", "99999999999"] {
+            let error = pid(text).expect_err(text);
+            assert!(error.contains("from 1 to 4194303"), "{error}");
+        }
+    }
+
+    #[test]
+    fn names_have_at_most_as_many_bytes_as_the_kernel_keeps() {
+        for text in [
+            "a",
+            "with space",
+            "123456789012345",
+            "12345678901234\u{fffd}",
+        ] {
+            assert_eq!(comm(text), Ok(text.to_owned()));
+        }
+        assert!(comm("\u{e9}23456789012345").is_err());
+        assert!(comm("").is_err_and(|error| error.contains("1 to 15 bytes")));
+        for (long, kept) in [
+            ("inventory-service-prod", "'inventory-servi'"),
+            ("inventory-serv\u{e9}s", "'inventory-serv\u{fffd}'"),
+        ] {
+            let error = comm(long).expect_err(long);
+            assert!(
+                error.contains("15 bytes") && error.contains(kept),
+                "{error}"
+            );
+            let kept = kept.trim_matches('\'');
+            assert_eq!(
+                comm(kept),
+                Ok(kept.to_owned()),
+                "what it proposes is accepted"
+            );
+        }
     }
 
     #[test]
@@ -269,10 +367,18 @@ mod tests {
             "/sys/fs/cgroup/system.slice",
             "/system.slice/",
             "system.slice",
+            "0::/system.slice",
+            "/sys/fs/cgroup//./system.slice",
         ] {
             assert_eq!(cgroup(text), Ok("/system.slice".into()));
         }
         assert_eq!(cgroup("/"), Ok(String::new()));
+        assert_eq!(cgroup("0::/"), Ok(String::new()));
+        assert_eq!(cgroup("/sys/fs/cgroups"), Ok("/sys/fs/cgroups".into()));
+        assert_eq!(cgroup("7:x"), Ok("/7:x".into()));
+        for text in ["", "/a/../b", "0::/../b", "4:memory:/a", "9:name=systemd:/"] {
+            assert!(cgroup(text).is_err(), "{text:?}");
+        }
     }
 
     proptest! {
@@ -280,6 +386,7 @@ mod tests {
         fn nothing_makes_a_parser_panic(text in "\\PC{0,40}") {
             let _ = (state(&text), duration(&text), interval(&text), remote(&text));
             let _ = (family(&text), port(&text), cgroup(&text), counted_state(&text));
+            let _ = (pid(&text), comm(&text), namespace(&text));
         }
     }
 }

@@ -10,7 +10,7 @@ use tcptrace_common::{HistSettings, TcpState};
 use crate::{
     command::{
         counting::Counting,
-        screens,
+        filters, screens,
         session::{self, End, Progress, ticks},
     },
     diagnosis::hist::report::report,
@@ -27,7 +27,7 @@ use crate::{
     sink::screen::Screen,
     source::{
         bpf::filter,
-        machine::{cgroup, clock::monotonic_ns, privileges},
+        machine::{cgroup, clock::monotonic_ns, presence::Presence, privileges},
         track::{TrackOptions, histograms::bits},
     },
     view::parts::clean::clean,
@@ -44,7 +44,8 @@ const BUFFER: u32 = 1 << 20;
 /// # Errors
 /// When tracing cannot start, or something cannot be read or written.
 pub fn run(request: &HistRequest) -> anyhow::Result<()> {
-    let filter = session::resolve(&request.show.filters)?;
+    let filter = filters::resolve(&request.show.filters)?;
+    filters::needs_group(&filter)?;
     filter::fits(&filter).map_err(|reason| UsageError::Request(clean(&reason)))?;
     session::run(count(request, filter))
 }
@@ -125,6 +126,8 @@ struct HistSession {
     progress: Progress,
     /// What could not be found out at the start; every report shows it.
     caveats: Vec<Caveat>,
+    /// What the filter names and nothing has had so far.
+    presence: Presence,
 }
 
 impl HistSession {
@@ -136,6 +139,7 @@ impl HistSession {
     ) -> anyhow::Result<Self> {
         let selection = &request.show.selection;
         let options = options(request, &filter);
+        let mut presence = Presence::new(&filter);
         // The kernel side applies the filter by process, because it knows the descendants.
         let filter = Filter {
             pids: Vec::new(),
@@ -144,7 +148,9 @@ impl HistSession {
         let mut live = Counting::start(&options, selection.clone(), filter, &mut caveats)?;
         let begin_ns = monotonic_ns();
         let end = "Ctrl-C ends and shows the histograms";
-        (live.session()).say_hello(request.verbose, &caveats, "counting", end)?;
+        let mut now = caveats.clone();
+        now.extend(filters::caveats(&mut presence));
+        (live.session()).say_hello(request.verbose, &now, "counting", end)?;
         Ok(Self {
             live,
             screen: screens::of_hist(&request.show),
@@ -154,6 +160,7 @@ impl HistSession {
             last_ns: begin_ns,
             progress: Progress::new(true),
             caveats,
+            presence,
         })
     }
 
@@ -182,10 +189,11 @@ impl HistSession {
             extent,
         };
         let account = self.live.account();
-        let report = Report {
-            caveats: self.caveats.clone(),
-            ..report(durations, span, self.include_open, account)
-        };
+        let mut report = report(durations, span, self.include_open, account);
+        report.caveats.clone_from(&self.caveats);
+        if report.groups.is_empty() {
+            (report.caveats).extend(filters::caveats(&mut self.presence));
+        }
         self.progress.clear()?;
         self.screen.show(&report)
     }

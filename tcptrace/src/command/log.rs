@@ -10,6 +10,7 @@ use tokio::{task, time};
 
 use crate::{
     command::{
+        filters,
         session::{self, End, Progress},
         tracking::Tracking,
     },
@@ -19,7 +20,7 @@ use crate::{
     sink::{self, Finished, Place, Sink},
     source::{
         bpf::filter,
-        machine::{cgroup, netns, privileges, process, recording},
+        machine::{cgroup, netns, presence::Presence, privileges, recording},
         track::TrackOptions,
     },
     view::{
@@ -37,7 +38,7 @@ const QUIET: Duration = Duration::from_millis(50);
 /// # Errors
 /// When tracing cannot start, or something cannot be read or written.
 pub fn run(request: &LogRequest) -> anyhow::Result<()> {
-    let filter = session::resolve(&request.show.filters.sockets)?;
+    let filter = filters::resolve(&request.show.filters.sockets)?;
     session::run(trace(request, filter))
 }
 
@@ -82,8 +83,7 @@ fn start(
     filter: &Filter,
     mut caveats: Vec<Caveat>,
 ) -> anyhow::Result<Tracking> {
-    let gone = filter.pids.iter().filter(|pid| !process::exists(**pid));
-    caveats.extend(gone.copied().map(Caveat::NoSuchProcess));
+    caveats.extend(filters::caveats(&mut Presence::new(filter)));
     let options = options(request, filter);
     let mut live = Tracking::start(&options, filter, &mut caveats)?;
     live.say_hello(request.verbose, &caveats, "tracing", "Ctrl-C ends")?;

@@ -2,6 +2,7 @@
 
 mod counting;
 mod doctor;
+mod filters;
 mod hist;
 mod log;
 mod replay;

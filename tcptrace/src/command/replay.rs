@@ -48,7 +48,10 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
     let mut journal = Journal::new(show.state);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
-            Item::Record(_, record) => journal.add(*record),
+            Item::Record(_, record) => {
+                wanted.see(&record);
+                journal.add(*record);
+            }
             Item::Header(header) => {
                 wanted.header(&header);
                 journal.header(&header);
@@ -64,10 +67,12 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
         filter: wanted.filter().map_err(unknown(&show.filters))?.clone(),
         filters: show.filters.clone(),
     };
+    let mut caveats = counts.caveats();
+    caveats.extend(wanted.caveats());
     if show.json {
-        warn(&counts.caveats())?; // on the screen, the view shows them
+        warn(&caveats)?; // on the screen, the view shows them
     }
-    let mut snapshot = recording::snapshot::snapshot(journal.finish(), &watched, counts.caveats());
+    let mut snapshot = recording::snapshot::snapshot(journal.finish(), &watched, caveats);
     sort(&mut snapshot, show.sort);
     if !show.quiet {
         screens::of_stuck(show, false, false).show(&snapshot)?;
@@ -88,6 +93,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => {
                 origin.record();
+                wanted.see(&record);
                 if wanted.passes(&record, states) {
                     sink.record(&record)?;
                 }
@@ -110,7 +116,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
     sink.finish()?;
     let mut caveats = recording.counts().caveats();
     caveats.extend(origin.caveat());
-    caveats.extend(wanted.caveat());
+    caveats.extend(wanted.caveats());
     warn(&caveats)?;
     Ok(())
 }

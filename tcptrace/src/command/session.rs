@@ -15,12 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    model::{
-        caveat::Caveat,
-        filter::Filter,
-        request::{Filters, Netns, UsageError},
-    },
-    source::machine::netns,
+    model::caveat::Caveat,
     view::parts::{caveat::text, clean::clean},
 };
 
@@ -39,26 +34,6 @@ pub fn run<T>(session: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resul
         .build()
         .context("starting the event loop")?
         .block_on(session)
-}
-
-/// The filters, with the name of a namespace looked up on this machine.
-///
-/// # Errors
-/// When there is no such namespace.
-pub fn resolve(filters: &Filters) -> Result<Filter, UsageError> {
-    let netns = match &filters.netns {
-        None => None,
-        Some(Netns::Inode(inode)) => Some(*inode),
-        Some(Netns::Name(name)) => {
-            let refused = |reason| UsageError::Value {
-                option: "netns",
-                value: name.clone(),
-                reason,
-            };
-            Some(netns::named(name).map_err(refused)?)
-        }
-    };
-    Ok(filters.resolved(netns))
 }
 
 /// The duration in ns; one that does not fit counts as the longest.

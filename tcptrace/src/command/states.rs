@@ -10,18 +10,21 @@ use tcptrace_common::TcpState;
 
 use crate::{
     command::{
-        screens,
+        filters, screens,
         session::{self, End, ticks},
     },
     diagnosis::states::tally::Tally,
     model::{
         filter::Filter,
         request::StatesRequest,
-        states::report::{By, Report},
+        states::{
+            counts::Counts,
+            report::{By, Report},
+        },
     },
     source::{
         diag::ask::Scope,
-        machine::{clock::monotonic_ns, privileges, restrictions},
+        machine::{clock::monotonic_ns, presence::Presence, privileges, restrictions},
         walk::census::{Census, CensusScope},
     },
 };
@@ -31,12 +34,15 @@ use crate::{
 /// # Errors
 /// When a look fails.
 pub fn run(request: &StatesRequest) -> anyhow::Result<()> {
-    let filter = session::resolve(&request.filters)?;
+    let filter = filters::resolve(&request.filters)?;
     if !request.once {
         return session::run(watch(request, filter));
     }
-    let mut counting = Counting::start(request, filter)?;
-    let report = counting.look()?;
+    let mut counting = Counting::start(request, filter.clone())?;
+    let mut report = counting.look()?;
+    let matched = report.all != Counts::default();
+    let presence = &mut counting.presence;
+    (report.caveats).extend(filters::of_one_look(presence, &filter, matched, &[])?);
     screens::of_states(request, false).show(&report)?;
     // The process ends now: giving back its memory piece by piece would take long.
     std::mem::forget(counting);
@@ -49,7 +55,9 @@ async fn watch(request: &StatesRequest, filter: Filter) -> anyhow::Result<()> {
     let mut screen = screens::of_states(request, true);
     let mut ticks = ticks(request.interval);
     loop {
-        screen.show(&counting.look()?)?;
+        let mut report = counting.look()?;
+        (report.caveats).extend(filters::caveats(&mut counting.presence));
+        screen.show(&report)?;
         tokio::select! {
             biased;
             () = end.reached() => return Ok(()),
@@ -62,6 +70,7 @@ async fn watch(request: &StatesRequest, filter: Filter) -> anyhow::Result<()> {
 struct Counting {
     census: Census,
     tally: Tally,
+    presence: Presence,
     useful_missing: Vec<&'static str>,
 }
 
@@ -92,6 +101,7 @@ impl Counting {
         }
         Ok(Self {
             census,
+            presence: Presence::new(&filter),
             tally: Tally::new(request.by.clone(), filter),
             useful_missing,
         })
@@ -99,10 +109,11 @@ impl Counting {
 
     fn look(&mut self) -> anyhow::Result<Report> {
         let (time, now_ns) = (SystemTime::now(), monotonic_ns());
-        let tally = &mut self.tally;
-        let found = self
-            .census
-            .look(&mut |member, listed| tally.add(member, listed));
+        let (tally, unmatched) = (&mut self.tally, &mut self.presence.unmatched);
+        let found = self.census.look(&mut |member, listed| {
+            unmatched.see_member(&member);
+            tally.add(member, listed);
+        });
         let mut caveats = found.context("looking at the machine")?;
         caveats.extend(privileges::caveat(&self.useful_missing));
         Ok(tally.report(time, now_ns, caveats))

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 
 use crate::{
     command::{
-        Outcome, screens,
+        Outcome, filters, screens,
         session::{self, End, nanoseconds, ticks},
     },
     diagnosis::stuck::{order::sort, snapshot::snapshot, tracker::Tracker},
@@ -21,7 +21,7 @@ use crate::{
     source::{
         bpf::filter,
         diag::ask::Scope,
-        machine::privileges,
+        machine::{presence::Presence, privileges},
         watch::{WatchOptions, look::Live},
     },
     view::stuck::summary::summary,
@@ -35,7 +35,7 @@ pub fn run(request: &StuckRequest) -> anyhow::Result<Outcome> {
     let watched = Watched {
         state: request.show.state,
         older_than_ns: nanoseconds(request.show.older_than),
-        filter: session::resolve(&request.show.filters)?,
+        filter: filters::resolve(&request.show.filters)?,
         filters: request.show.filters.clone(),
     };
     if request.once {
@@ -49,7 +49,13 @@ pub fn run(request: &StuckRequest) -> anyhow::Result<Outcome> {
 fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Outcome> {
     let mut live = start(request, watched)?;
     let look = live.look().context("looking at the machine")?;
+    let mut presence = Presence::new(&watched.filter);
+    presence.unmatched.see_look(&look);
+    let held = filters::held_by(&presence, &look);
     let mut snapshot = snapshot(look, &mut Tracker::new(watched.state), watched);
+    let matched = filters::any_in(&snapshot);
+    let caveats = filters::of_one_look(&mut presence, &watched.filter, matched, &held)?;
+    snapshot.caveats.extend(caveats);
     sort(&mut snapshot, request.show.sort);
     if !request.show.quiet {
         screens::of_stuck(&request.show, request.verbose > 0, false).show(&snapshot)?;
@@ -70,9 +76,12 @@ async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<Outco
     let mut tracker = Tracker::new(watched.state);
     let mut session = SessionSummary::default();
     let mut ticks = ticks(request.interval);
+    let mut presence = Presence::new(&watched.filter);
     let outcome = loop {
         let look = live.look().context("looking at the machine")?;
+        presence.unmatched.see_look(&look);
         let mut snapshot = snapshot(look, &mut tracker, &watched);
+        snapshot.caveats.extend(filters::caveats(&mut presence));
         sort(&mut snapshot, request.show.sort);
         session.add(&snapshot);
         if !quiet {

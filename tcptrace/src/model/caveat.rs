@@ -3,15 +3,18 @@
 
 use tcptrace_common::TcpState;
 
-use crate::model::request::LogFilters;
+use crate::model::{
+    filter::absent::{Absent, Values},
+    request::LogFilters,
+};
 
 /// A remark about the reliability of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caveat {
     /// Without these capabilities tcptrace cannot see everything; their names.
     MissingCapabilities(Vec<&'static str>),
-    /// There is no process with this number now.
-    NoSuchProcess(u32),
+    /// Values of a filter that nothing has: as long as that is so, they match nothing.
+    Absent(Absent),
     /// The sockets of this network namespace (inode number) could not be listed.
     UnlistedNamespace {
         /// Its inode number.
@@ -137,7 +140,12 @@ impl Caveat {
     pub fn name(&self) -> &'static str {
         match self {
             Self::MissingCapabilities(_) => "missing_capabilities",
-            Self::NoSuchProcess(_) => "no_such_process",
+            Self::Absent(absent) => match absent.values {
+                Values::Processes(_) => "no_such_process",
+                Values::Names(_) => "no_such_name",
+                Values::Netns(_) => "no_such_namespace",
+                Values::Cgroup(_) => "no_such_cgroup",
+            },
             Self::UnlistedNamespace { .. } => "unlisted_namespace",
             Self::UnenteredNamespaces { .. } => "unentered_namespaces",
             Self::UnlistedMptcp { .. } => "unlisted_mptcp",
@@ -170,7 +178,8 @@ impl Caveat {
             Self::MissingCapabilities(names) => Some(names.len() as u64),
             Self::UnlistedMptcp { count, .. } => *count,
             Self::UnreadableProcesses(pids) => Some(pids.len() as u64),
-            Self::NoSuchProcess(_) | Self::UnlistedNamespace { .. } => Some(1),
+            Self::Absent(absent) => Some(absent.count() as u64),
+            Self::UnlistedNamespace { .. } => Some(1),
             Self::DamagedLines { count, .. }
             | Self::UnenteredNamespaces { count, .. }
             | Self::UnreadQueues(count)

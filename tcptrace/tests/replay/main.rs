@@ -2,6 +2,7 @@
 
 #![allow(missing_docs)]
 
+mod absent;
 mod header;
 
 use std::{

@@ -51,6 +51,7 @@ impl RecordedDurations {
 
     /// Adds the next record.
     pub fn add(&mut self, record: &Record) {
+        self.wanted.see(record);
         for journal in &mut self.journals {
             journal.add(record.clone());
         }
@@ -78,7 +79,7 @@ impl RecordedDurations {
     /// When the recording does not know the requested namespace: see [`Wanted::filter`].
     pub fn finish(mut self, include_open: bool) -> Result<Report, String> {
         let filter = self.wanted.filter()?;
-        let mut caveats: Vec<_> = self.wanted.caveat().into_iter().collect();
+        let mut caveats = self.wanted.caveats();
         let mut end = None;
         let mut account = Account::default();
         for journal in self.journals {

@@ -7,7 +7,7 @@ use tcptrace_common::TcpState;
 
 use crate::model::{
     caveat::Caveat,
-    filter::Filter,
+    filter::{Filter, absent::Whole, unmatched::Unmatched},
     recording::RecordingHeader,
     request::{Filters, Netns},
     transition::Record,
@@ -27,6 +27,8 @@ pub struct Wanted {
     names: BTreeSet<String>,
     /// Records in parts that do not have the name.
     left_out: u64,
+    /// Values that no record has had so far.
+    unmatched: Unmatched,
 }
 
 impl Wanted {
@@ -38,8 +40,10 @@ impl Wanted {
             Some(Netns::Inode(inode)) => (Some(*inode), None),
             Some(Netns::Name(name)) => (None, Some(name.clone())),
         };
+        let filter = filters.resolved(inode);
         Self {
-            filter: filters.resolved(inode),
+            unmatched: Unmatched::new(&filter),
+            filter,
             is_known: name.is_none(),
             was_known: name.is_none(),
             name,
@@ -61,6 +65,11 @@ impl Wanted {
         self.is_known = inode.is_some();
         self.was_known |= self.is_known;
         self.filter.netns = inode.or(self.filter.netns);
+    }
+
+    /// Takes note of what a record says, whether it is wanted or not.
+    pub fn see(&mut self, record: &Record) {
+        self.unmatched.see_record(record);
     }
 
     /// Whether a record of the current part is wanted: see [`Filter::passes_record`].
@@ -97,14 +106,18 @@ impl Wanted {
         ))
     }
 
-    /// What was left out because its part does not have the name.
+    /// What was left out because its part does not have the name, and values of the filter that no record
+    /// has.
     #[must_use]
-    pub fn caveat(&self) -> Option<Caveat> {
-        let name = self.name.as_ref().filter(|_| self.left_out > 0)?;
-        Some(Caveat::UnnamedNamespace {
+    pub fn caveats(&self) -> Vec<Caveat> {
+        let name = self.name.as_ref().filter(|_| self.left_out > 0);
+        let unnamed = name.map(|name| Caveat::UnnamedNamespace {
             count: self.left_out,
             name: name.clone(),
-        })
+        });
+        let absent = self.unmatched.absent(Whole::Recording);
+        let absent = absent.into_iter().map(Caveat::Absent);
+        unnamed.into_iter().chain(absent).collect()
     }
 }
 
@@ -150,7 +163,7 @@ mod tests {
         wanted.header(&with(&[(NETNS, "green")]));
         assert!(!wanted.passes(&record(), &[]), "this part has no such name");
         assert_eq!(wanted.filter().map(|filter| filter.netns), Ok(Some(7)));
-        let note = wanted.caveat().as_ref().map(caveat::text);
+        let note = wanted.caveats().first().map(caveat::text);
         let note = note.expect("two were left out");
         assert!(note.starts_with("2 records are left out"), "{note}");
     }
@@ -169,6 +182,28 @@ mod tests {
     }
 
     #[test]
+    fn values_that_no_record_has_are_said() {
+        let filters = Filters {
+            pids: vec![4242, 7],
+            comms: vec!["java".into()],
+            netns: Some(Netns::Inode(9)),
+            cgroup: Some("/system.slice".into()),
+            ..Filters::default()
+        };
+        let mut wanted = Wanted::new(&filters);
+        let texts = |wanted: &Wanted| caveat::texts(&wanted.caveats());
+        assert_eq!(texts(&wanted).len(), 4);
+        wanted.see(&record());
+        assert_eq!(
+            texts(&wanted),
+            [
+                "there is no process 7 in the recording",
+                "there is no network namespace 9 in the recording"
+            ]
+        );
+    }
+
+    #[test]
     fn numbers_need_no_header() {
         let mut wanted = Wanted::new(&Filters {
             netns: Some(Netns::Inode(NETNS)),
@@ -176,6 +211,7 @@ mod tests {
         });
         wanted.header(&with(&[(7, "blue")]));
         assert!(wanted.passes(&record(), &[]));
-        assert_eq!((wanted.filter().is_ok(), wanted.caveat()), (true, None));
+        wanted.see(&record());
+        assert_eq!((wanted.filter().is_ok(), wanted.caveats()), (true, vec![]));
     }
 }

@@ -73,7 +73,7 @@ pub fn by_owner(filter: &Filter, states: &[TcpState]) -> TrackSettings {
         ..TrackSettings::default()
     };
     let comms = &filter.comms;
-    if comms.len() <= MAX_COMMS && comms.iter().all(|comm| comm.len() < COMM_BYTES) {
+    if comms.len() <= MAX_COMMS && comms.iter().all(|comm| is_comparable(comm)) {
         #[allow(clippy::cast_possible_truncation)] // compared just above
         let count = comms.len() as u32;
         settings.comm_count = count;
@@ -97,7 +97,8 @@ pub fn mask(states: &[TcpState]) -> u32 {
     bits.fold(0, |mask, bit: u32| mask | bit)
 }
 
-/// Checks that the kernel can apply all of the filter, for commands in which only the kernel can.
+/// Checks that the kernel can apply all of the filter, for commands in which only the kernel can. The
+/// control group must exist.
 ///
 /// # Errors
 /// Names the part that it cannot apply: not yet fit for a terminal.
@@ -112,17 +113,26 @@ pub fn fits(filter: &Filter) -> Result<(), String> {
     most("port", filter.ports.len(), MAX_PORTS)?;
     most("remote", filter.remotes.len(), MAX_REMOTES)?;
     most("comm", filter.comms.len(), MAX_COMMS)?;
-    if let Some(long) = filter.comms.iter().find(|comm| comm.len() >= COMM_BYTES) {
+    if let Some(name) = filter.comms.iter().find(|comm| !is_comparable(comm)) {
         return Err(format!(
-            "--comm {long}: the kernel keeps only 15 bytes of a process's name; give the first 15"
+            "--comm {name}: the kernel applies this filter, and does not know which bytes '\u{fffd}' \
+             stands for; use --by comm without --comm"
         ));
     }
     match filter.cgroup.as_deref() {
         Some(path) if cgroup::id_and_level(path).is_none() => Err(format!(
-            "--cgroup {path}: there is no such control group (cgroup v2)"
+            "--cgroup {path}: the kernel applies this filter, and the root of the control groups \
+             that are visible here is not the machine's; run tcptrace outside of the cgroup \
+             namespace"
         )),
         _ => Ok(()),
     }
+}
+
+/// Whether the kernel can compare the name with its own: it keeps bytes, and what is not UTF-8 among them
+/// is shown, and given, as the replacement character.
+fn is_comparable(comm: &str) -> bool {
+    comm.len() < COMM_BYTES && !comm.contains('\u{fffd}')
 }
 
 /// The range in the common form, as the kernel side has it in memory.

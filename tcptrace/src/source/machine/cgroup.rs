@@ -77,9 +77,7 @@ pub fn id_and_level(path: &str) -> Option<(u64, u32)> {
     if fs::metadata(&root).ok()?.ino() != ROOT_ID {
         return None;
     }
-    let id = fs::metadata(root.join(path.trim_start_matches('/')))
-        .ok()?
-        .ino();
+    let id = fs::metadata(at(&root, path)).ok()?.ino();
     let level = path.split('/').filter(|part| !part.is_empty()).count();
     Some((id, u32::try_from(level).ok()?))
 }
@@ -89,9 +87,53 @@ pub fn id_and_level(path: &str) -> Option<(u64, u32)> {
 pub fn ids_below(path: &str) -> Vec<u64> {
     let mut groups = Cgroups::default();
     if let Some(root) = root() {
-        groups.walk(&root, &root.join(path.trim_start_matches('/')));
+        groups.walk(&root, &at(&root, path));
     }
     groups.known.into_keys().collect()
+}
+
+/// Whether there is a group at `path` (from the cgroup root) now.
+#[must_use]
+pub fn exists(path: &str) -> bool {
+    root().is_some_and(|root| at(&root, path).is_dir())
+}
+
+/// The path from the cgroup root of the group that the user gives. It need not exist: it may be made
+/// later.
+///
+/// # Errors
+/// When it can be none; the message says why.
+pub fn named(path: &str) -> Result<String, String> {
+    let Some(root) = root() else {
+        let [alone, beside] = ROOTS;
+        return Err(format!(
+            "no cgroup v2 hierarchy is mounted at {alone} or {beside}, so no socket's control group \
+             is known"
+        ));
+    };
+    // With the mount point before it.
+    let beside = path.strip_prefix("/unified");
+    let beside = beside.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    let path = match beside {
+        Some(rest) if root == Path::new(ROOTS[1]) && !at(&root, path).exists() => rest,
+        _ => path,
+    };
+    let found = at(&root, path);
+    if found.exists() && !found.is_dir() {
+        return Err("it is a file: give the control group's directory".into());
+    }
+    if !found.exists() && root != Path::new(ROOTS[0]) && at(Path::new(ROOTS[0]), path).exists() {
+        return Err(format!(
+            "it is not in the cgroup v2 hierarchy, which is mounted at {}: give the path in it, as in \
+             the line of /proc/PID/cgroup that begins with 0::",
+            root.display()
+        ));
+    }
+    Ok(path.to_owned())
+}
+
+fn at(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
 }
 
 /// Where the unified hierarchy is mounted, if it is.

@@ -4,6 +4,7 @@ pub mod arguments;
 pub mod cgroup;
 pub mod clock;
 pub mod netns;
+pub mod presence;
 pub mod privileges;
 pub mod process;
 pub mod recording;

@@ -1,6 +1,6 @@
 //! Processes that hold stuck sockets or their listeners, from `/proc`.
 
-use std::{collections::HashMap, path::Path};
+use std::collections::HashMap;
 
 use procfs::process::Process;
 
@@ -18,12 +18,6 @@ pub fn infos(pids: impl Iterator<Item = u32>) -> HashMap<u32, ProcessInfo> {
         }
     }
     infos
-}
-
-/// Whether there is a process with this number now.
-#[must_use]
-pub fn exists(pid: u32) -> bool {
-    Path::new("/proc").join(pid.to_string()).exists()
 }
 
 /// Whether two threads have one table of descriptors; `None` if the kernel does not say

@@ -2,7 +2,10 @@
 
 use serde::Serialize;
 
-use crate::model::{caveat::Caveat, request::LogFilters};
+use crate::{
+    model::{caveat::Caveat, request::LogFilters},
+    view::parts::absent,
+};
 
 /// The caveat in words: not yet fit for a terminal.
 #[must_use]
@@ -14,7 +17,7 @@ pub fn text(caveat: &Caveat) -> String {
                 names.join(", ")
             )
         }
-        Caveat::NoSuchProcess(pid) => format!("there is no process {pid} now"),
+        Caveat::Absent(values) => absent::text(values),
         Caveat::UnlistedNamespace { netns, error } => {
             format!("network namespace {netns} could not be asked: {error}")
         }

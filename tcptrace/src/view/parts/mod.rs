@@ -1,5 +1,6 @@
 //! Parts that views share: ages, tables, addresses, text that is fit for a terminal.
 
+pub mod absent;
 pub mod address;
 pub mod age;
 pub mod caveat;

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
 };
@@ -31,6 +31,11 @@ impl Cgroup {
         fs::create_dir(&folder).context("cannot make a control group")?;
         let path = format!("/{path}");
         Ok(Self { folder, path })
+    }
+
+    /// Where the hierarchy is mounted.
+    pub fn mount(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
     }
 
     /// Moves a process into it.

@@ -257,7 +257,7 @@ fn usage_errors() -> Result<()> {
         );
     }
     // Nine are possible for a recording, because the kernel counts nothing there.
-    let words = "replay /dev/null hist --port 1,2,3,4,5,6,7,8,9 --comm sixteen-letters-";
+    let words = "replay /dev/null hist --port 1,2,3,4,5,6,7,8,9 --comm a,b,c,d,e";
     let arguments: Vec<_> = words.split(' ').collect();
     let outcome = Tool::start(Place::AsIs, &arguments)?.wait()?;
     let code = outcome.code().context("a recording of nothing")?;

@@ -1,5 +1,6 @@
 //! Tests the tool on its machine: what the machine allows, how the tool ends, and what disappears while it runs.
 
+mod absent;
 mod doctor;
 mod privileges;
 mod stopping;
@@ -12,4 +13,5 @@ pub fn add(cases: &mut Cases) {
     privileges::add(cases);
     doctor::add(cases);
     vanishing::add(cases);
+    absent::add(cases);
 }

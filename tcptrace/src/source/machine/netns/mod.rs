@@ -18,6 +18,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::model::{caveat::Caveat, recording::NamedNetns};
 
+mod kind;
 mod mounts;
 pub mod search;
 
@@ -154,14 +155,16 @@ pub fn names() -> Vec<NamedNetns> {
 /// When there is none; the message says where it was searched.
 pub fn named(text: &str) -> Result<u32, String> {
     let path = Path::new(NAMED).join(text);
-    inode_of(&path).map_err(|error| {
-        format!(
-            "no network namespace {text:?} ({}: {error}); give its inode number (as in \
-             `readlink /proc/PID/ns/net`), its name in {NAMED}, or a path such as \
-             /proc/PID/ns/net",
-            path.display()
-        )
-    })
+    let found = kind::check(&path).map_err(|error| error.to_string());
+    let reason = match found {
+        Ok(None) => return inode_of(&path).map_err(|error| error.to_string()),
+        Ok(Some(other)) => format!("{} is {other}", path.display()),
+        Err(error) => format!("{}: {error}", path.display()),
+    };
+    Err(format!(
+        "no network namespace {text:?} ({reason}); give its inode number (as in `readlink \
+         /proc/PID/ns/net`), its name in {NAMED}, or a path such as /proc/PID/ns/net"
+    ))
 }
 
 /// Runs `work` in the namespace, on a separate thread unless it is this process's own namespace.

@@ -60,8 +60,8 @@ pub fn elsewhere(known: HashSet<u32>, sockets: bool) -> Vec<Found> {
         mount_namespaces: HashSet::new(),
         found: Vec::new(),
     };
-    for process in numbered(Path::new("/proc")) {
-        for thread in numbered(&process.join("task")) {
+    for process in numbered(Path::new("/proc")).into_iter().flatten() {
+        for thread in numbered(&process.join("task")).into_iter().flatten() {
             search.at(&thread.join("ns/net"));
         }
         search.by_mounts(&process);
@@ -116,7 +116,7 @@ impl Search {
     }
 
     fn by_descriptors(&mut self, process: &Path) {
-        for descriptor in numbered(&process.join("fd")) {
+        for descriptor in numbered(&process.join("fd")).into_iter().flatten() {
             let target = fs::read_link(&descriptor).unwrap_or_default();
             let target = target.as_os_str().as_encoded_bytes();
             if target.starts_with(b"net:[") {
@@ -140,11 +140,14 @@ impl Search {
     }
 }
 
-/// The entries of a folder whose names are numbers; none if it cannot be read.
-fn numbered(folder: &Path) -> impl Iterator<Item = PathBuf> + use<> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+/// The entries of a folder whose names are numbers.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn numbered(folder: &Path) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
+    let entries = fs::read_dir(folder)?.flatten();
     let is_number = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_digit);
-    entries
+    Ok(entries
         .filter(move |entry| is_number(entry.file_name().as_encoded_bytes()))
-        .map(|entry| entry.path())
+        .map(|entry| entry.path()))
 }

@@ -1,6 +1,9 @@
 //! The sockets that the user asks about. The kernel applies the part of the filter that it can;
 //! this module applies all of it, to sockets with all details.
 
+pub mod absent;
+pub mod unmatched;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -149,7 +152,8 @@ fn holds(range: &IpNet, address: IpAddr) -> bool {
     }
 }
 
-fn is_below(path: &str, root: &str) -> bool {
+/// Whether a control group is this one or below it; the root is "", and everything is below it.
+pub(crate) fn is_below(path: &str, root: &str) -> bool {
     let root = root.trim_end_matches('/');
     path.strip_prefix(root)
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))

@@ -1,0 +1,68 @@
+//! What a filter names and nothing has.
+
+/// Values of one filter that nothing has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absent {
+    /// The values.
+    pub values: Values,
+    /// Where nothing has them.
+    pub whole: Whole,
+}
+
+/// Values of one filter, at least one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Values {
+    /// Numbers of processes; with the process of which it is a thread, if it is one.
+    Processes(Vec<(u32, Option<u32>)>),
+    /// Names of processes: not yet fit for a terminal.
+    Names(Vec<String>),
+    /// Inode number of a network namespace.
+    Netns(u32),
+    /// Path of a control group, from the cgroup root.
+    Cgroup(String),
+}
+
+/// Where nothing has a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whole {
+    /// On this machine, now.
+    Machine,
+    /// In the part of this machine that tcptrace can see.
+    Visible,
+    /// In a recording.
+    Recording,
+}
+
+impl Absent {
+    /// The option's long name without dashes.
+    #[must_use]
+    pub fn option(&self) -> &'static str {
+        match self.values {
+            Values::Processes(_) => "pid",
+            Values::Names(_) => "comm",
+            Values::Netns(_) => "netns",
+            Values::Cgroup(_) => "cgroup",
+        }
+    }
+
+    /// The first of the values.
+    #[must_use]
+    pub fn first(&self) -> String {
+        match &self.values {
+            Values::Processes(pids) => pids.first().map_or(0, |(pid, _)| *pid).to_string(),
+            Values::Names(names) => names.first().cloned().unwrap_or_default(),
+            Values::Netns(inode) => inode.to_string(),
+            Values::Cgroup(path) => path.clone(),
+        }
+    }
+
+    /// How many values.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.values {
+            Values::Processes(pids) => pids.len(),
+            Values::Names(names) => names.len(),
+            Values::Netns(_) | Values::Cgroup(_) => 1,
+        }
+    }
+}
