@@ -10,10 +10,12 @@ use rustix::net::sockopt;
 
 use crate::{clock, network::sockets};
 
-/// A socket of the family of `local`, optionally bound to it.
+/// A socket of the family of `local`, optionally bound to it, also where another socket that shares its port
+/// listens.
 pub fn open(local: &SocketAddr, bind: bool) -> Result<OwnedFd> {
     let fd = sockets::tcp(local)?;
     if bind {
+        sockopt::set_socket_reuseport(&fd, true)?;
         rustix::net::bind(&fd, local)?;
     }
     Ok(fd)

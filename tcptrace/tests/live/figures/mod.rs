@@ -5,6 +5,7 @@ mod clear;
 mod counts;
 mod groups;
 mod outcome;
+mod roles;
 
 use crate::harness::case::Cases;
 
@@ -14,4 +15,5 @@ pub fn add(cases: &mut Cases) {
     counts::add(cases);
     groups::add(cases);
     outcome::add(cases);
+    roles::add(cases);
 }
