@@ -14,7 +14,10 @@ use crate::{
         request::{Filters, Netns, UsageError},
         stuck::{look::Look, snapshot::Snapshot},
     },
-    source::machine::{cgroup, netns, presence::Presence},
+    source::machine::{
+        cgroup, netns,
+        presence::{self, Presence},
+    },
     view::parts::{absent, clean::clean},
 };
 
@@ -63,7 +66,7 @@ pub fn needs_group(filter: &Filter) -> Result<(), UsageError> {
     };
     let absent = Absent {
         values: Values::Cgroup(path.clone()),
-        whole: Whole::Machine,
+        whole: presence::groups(),
     };
     Err(UsageError::Value {
         option: absent.option(),

@@ -73,10 +73,7 @@ impl Cgroups {
 /// there is no such group, or if the visible root is not the machine's.
 #[must_use]
 pub fn id_and_level(path: &str) -> Option<(u64, u32)> {
-    let root = root()?;
-    if fs::metadata(&root).ok()?.ino() != ROOT_ID {
-        return None;
-    }
+    let root = root().filter(|_| sees_all())?;
     let id = fs::metadata(at(&root, path)).ok()?.ino();
     let level = path.split('/').filter(|part| !part.is_empty()).count();
     Some((id, u32::try_from(level).ok()?))
@@ -90,6 +87,13 @@ pub fn ids_below(path: &str) -> Vec<u64> {
         groups.walk(&root, &at(&root, path));
     }
     groups.known.into_keys().collect()
+}
+
+/// Whether the visible root is the machine's: in a cgroup namespace there may be groups outside of it.
+#[must_use]
+pub fn sees_all() -> bool {
+    let root = root().and_then(|root| fs::metadata(root).ok());
+    root.is_some_and(|root| root.ino() == ROOT_ID)
 }
 
 /// Whether there is a group at `path` (from the cgroup root) now.

@@ -101,10 +101,19 @@ impl Presence {
                 }
                 Values::Names(_) => one.whole = named,
                 Values::Netns(_) => one.whole = namespaces,
-                Values::Cgroup(_) => {}
+                Values::Cgroup(_) => one.whole = groups(),
             }
         }
         absent
+    }
+}
+
+/// Where a control group that is not found is missing.
+#[must_use]
+pub fn groups() -> Whole {
+    match cgroup::sees_all() {
+        true => Whole::Machine,
+        false => Whole::Visible,
     }
 }
 

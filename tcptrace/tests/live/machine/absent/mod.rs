@@ -1,41 +1,25 @@
 //! Filters that name what nothing on the machine has: an error for a single look, a caveat for a session.
 
-use std::{
-    fs,
-    os::unix::process::CommandExt as _,
-    process::{Child, Command, Stdio},
-    sync::mpsc::channel,
-    thread,
-    time::{Duration, Instant},
-};
+mod odd;
 
-use anyhow::{Context, Result, bail, ensure};
-use rustix::mount::{MountFlags, mount};
+use std::{fs, process::Command};
+
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use testbed::{Actor, Family, Keeper, Netns, Order, Reply, Stage, clock::patience};
+use testbed::{Actor, Family, Order, Stage};
 
 use crate::{
-    harness::{
-        case::Cases,
-        cgroup::Cgroup,
-        place::{Place, private_mounts},
-        verdict::Ignored,
-    },
-    run::tool::{KilledWhenDropped, Outcome, Tool, binary},
+    harness::{case::Cases, place::Place},
+    run::tool::{Outcome, Tool},
 };
 
 pub fn add(cases: &mut Cases) {
+    odd::add(cases);
     cases.add("filter_of_what_cannot_be", what_cannot_be).here();
     cases.add("filter_of_nothing_once", one_look);
     cases.add("filter_of_nothing_sessions", sessions);
     cases.add("filter_of_nothing_until_it_comes", until_it_comes);
     cases.add("filter_of_some_that_exist", some_exist);
-    cases.add("filter_of_a_thread_or_zombie", threads_and_zombies);
-    cases
-        .add("filter_of_hidden_processes", hidden_processes)
-        .here();
-    cases.add("filter_of_a_hidden_namespace", hidden_namespace);
-    cases.add("filter_of_a_control_group", control_groups);
 }
 
 /// No process has it: other tests run, and their names begin otherwise.
@@ -289,143 +273,5 @@ fn some_exist() -> Result<()> {
         let all = caveats(&outcome, "no_such_name")?;
         ensure!(all.len() == 1 && all[0].len() == 1, "{look}: {outcome:?}");
     }
-    Ok(())
-}
-
-/// A child that has ended and that nobody has waited for.
-fn zombie() -> Result<Child> {
-    let child = Command::new("true").stdin(Stdio::null()).spawn()?;
-    let stat = format!("/proc/{}/stat", child.id());
-    let start = Instant::now();
-    while !fs::read_to_string(&stat)?.contains(") Z ") {
-        ensure!(start.elapsed() < patience(), "it does not end");
-        thread::sleep(Duration::from_millis(1));
-    }
-    Ok(child)
-}
-
-fn threads_and_zombies() -> Result<()> {
-    let (told, tid) = channel();
-    let (end, ends) = channel::<()>();
-    let work = move || {
-        let _ = told.send(rustix::thread::gettid().as_raw_nonzero().get());
-        // Until the other end is dropped.
-        let _ = ends.recv();
-    };
-    let thread = thread::Builder::new()
-        .name("thread-of-tests".into())
-        .spawn(work)?;
-    let tid = tid.recv()?.to_string();
-    let mut zombie = KilledWhenDropped(zombie()?);
-    let pid = zombie.0.id().to_string();
-    for look in LOOKS {
-        has_no_caveat(&run(look, &["--comm", "thread-of-tests"])?)?;
-        has_no_caveat(&run(look, &["--pid", &pid])?)?;
-        let thread_of = format!("{tid} is a thread of process {}", std::process::id());
-        refused(&run(look, &["--pid", &tid])?, "pid", &thread_of)?;
-    }
-    zombie.0.wait()?;
-    for look in LOOKS {
-        refused(
-            &run(look, &["--pid", &pid])?,
-            "pid",
-            &format!("no process {pid}"),
-        )?;
-    }
-    drop(end);
-    thread
-        .join()
-        .map_err(|_| anyhow::anyhow!("the thread panicked"))
-}
-
-/// Where `/proc` may hide processes, nothing is certain.
-fn hidden_processes() -> Result<()> {
-    for (words, name) in [
-        (["--pid", &ended()?.to_string()], "no_such_process"),
-        (["--comm", NOBODY], "no_such_name"),
-    ] {
-        for look in LOOKS {
-            let mut command = Command::new(binary());
-            command.args(look.split(' ')).args(words);
-            let hide = || {
-                private_mounts()?;
-                let options = Some(c"hidepid=2");
-                Ok(mount(
-                    c"proc",
-                    c"/proc",
-                    c"proc",
-                    MountFlags::empty(),
-                    options,
-                )?)
-            };
-            // SAFETY: between fork and exec, the closure only makes system calls, on constant strings. It allocates
-            // nothing and takes no lock.
-            unsafe { command.pre_exec(hide) };
-            let outcome = Tool::start_command(command)?.wait()?.success()?;
-            let all = caveats(&outcome, name)?;
-            ensure!(all.len() == 1 && all[0].len() == 1, "{outcome:?}");
-            ensure!(all[0][0].1.contains("does not see all"), "{outcome:?}");
-        }
-    }
-    Ok(())
-}
-
-/// A namespace to which only a descriptor leads exists.
-fn hidden_namespace() -> Result<()> {
-    let home = Netns::new()?;
-    let mut actor = Actor::start(&home, "keeper")?;
-    let keeper = Keeper::Descriptor;
-    let netns = match actor.tell(&Order::LeakElsewhere { keeper })? {
-        Reply::Elsewhere(netns, _) => netns.to_string(),
-        Reply::Error(error) => {
-            let error = std::io::Error::from_raw_os_error(error);
-            return Err(Ignored::because(format!("no io_uring: {error}")));
-        }
-        other => bail!("the answer is {other:?}"),
-    };
-    // Nothing in it passes.
-    for look in LOOKS {
-        has_no_caveat(&run(look, &["--netns", &netns, "--remote", "192.0.2.1"])?)?;
-    }
-    Ok(())
-}
-
-/// However it is given, it is the same group; one without processes exists, too.
-fn control_groups() -> Result<()> {
-    let group = Cgroup::new("absent").map_err(Ignored::because)?;
-    let path = &group.path;
-    let mut stage = Stage::new()?;
-    let mut inside = Actor::start(stage.netns(), "inside-group")?;
-    for look in LOOKS {
-        has_no_caveat(&run(look, &["--cgroup", path])?)?;
-    }
-    group.take(inside.pid())?;
-    let (address, count) = (stage.listener(Family::Ipv4).local, 1);
-    let fd = inside.socket(&Order::Connect { address, count })?.fd;
-    for server in stage.accept(Family::Ipv4, 1)? {
-        stage.server.tell(&Order::Shutdown { fd: server.fd })?;
-    }
-    let state = testbed::state::CLOSE_WAIT;
-    inside.tell(&Order::Await { fd, state })?;
-    let netns = stage.netns().inode();
-    let mount = group.mount().display().to_string();
-    for given in [
-        path.clone(),
-        path.trim_start_matches('/').to_owned(),
-        format!("0::{path}"),
-        format!("{mount}{path}/"),
-    ] {
-        let look = Tool::look(Place::AsIs, netns, &["--cgroup", &given])?;
-        ensure!(look.sockets.len() == 1, "{given}: {look:#?}");
-    }
-    for command in LOOKS.iter().chain(&SESSIONS) {
-        let file = format!("{mount}{path}/cgroup.procs");
-        refused(
-            &run(command, &["--cgroup", &file])?,
-            "cgroup",
-            "it is a file",
-        )?;
-    }
-    drop(inside);
     Ok(())
 }
