@@ -1,4 +1,7 @@
-use crate::{BUCKETS_PER_DECADE, DECADES, TcpState};
+use crate::{
+    BUCKETS_PER_DECADE, DECADES, Ending, TcpState,
+    ending::{OTHER_ENDS, connected_index},
+};
 
 /// The key of a histogram: the key of the map `KEYS`. Parts that are not requested
 /// ([`HistSettings::by`](crate::HistSettings)) or not known are 0.
@@ -56,8 +59,8 @@ pub struct DecadeKey {
     pub decade: u8,
     /// The program that counted.
     pub program: u8,
-    /// Padding.
-    pub reserved: u8,
+    /// The number of the [`Ending`].
+    pub ending: u8,
 }
 
 /// One decade of a histogram, one copy for each CPU.
@@ -87,13 +90,23 @@ impl Default for Decade {
 pub const COUNTING_PROGRAMS: u32 = 2;
 
 /// Entries of the array `UNKEYED_DECADES`, which counts durations without a key.
-pub const UNKEYED_DECADES: u32 = unkeyed_index(COUNTING_PROGRAMS, 0, 0);
+pub const UNKEYED_DECADES: u32 = COUNTING_PROGRAMS * UNKEYED_STAYS * DECADES as u32;
+
+/// Numbers of states, with [`Ending::Closed`].
+const STATES: u32 = TcpState::ALL.len() as u32 + 1;
+
+/// States and endings of a program in that array: the other endings are those of a few states.
+const UNKEYED_STAYS: u32 = STATES + (Ending::ALL.len() as u32 - 1) * OTHER_ENDS;
 
 /// The index of a decade in that array.
 #[inline(always)]
 #[must_use]
-pub const fn unkeyed_index(program: u32, state: u32, decade: u32) -> u32 {
-    (program * (TcpState::ALL.len() as u32 + 1) + state) * DECADES as u32 + decade
+pub const fn unkeyed_index(program: u32, state: u32, ending: Ending, decade: u32) -> u32 {
+    let stay = match (ending, connected_index(state)) {
+        (Ending::Closed, _) | (_, OTHER_ENDS) => state,
+        (ending, index) => STATES + (ending as u32 - 1) * OTHER_ENDS + index,
+    };
+    (program * UNKEYED_STAYS + stay) * DECADES as u32 + decade
 }
 
 // SAFETY: only integers without padding (the sizes are checked below), so every bit pattern is a
@@ -110,3 +123,27 @@ unsafe impl aya::Pod for Decade {}
 const _: () = assert!(size_of::<HistKey>() == 64);
 const _: () = assert!(size_of::<DecadeKey>() == 8);
 const _: () = assert!(size_of::<Decade>() == 28 * 8);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_stays_share_a_decade() {
+        let mut taken = [false; UNKEYED_DECADES as usize];
+        for program in 0..COUNTING_PROGRAMS {
+            for state in TcpState::ALL.map(|state| u32::from(state.number())) {
+                for ending in Ending::ALL {
+                    let other = ending != Ending::Closed;
+                    if other && !crate::has_other_ends(state) {
+                        continue;
+                    }
+                    for decade in 0..DECADES as u32 {
+                        let index = unkeyed_index(program, state, ending, decade) as usize;
+                        assert!(!core::mem::replace(&mut taken[index], true));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 #![no_std]
 
 mod buckets;
+mod ending;
 mod histogram;
 mod settings;
 mod state;
@@ -12,6 +13,7 @@ mod walk;
 mod watch;
 
 pub use buckets::{BUCKETS_PER_DECADE, Bucket, DECADES, LONGEST_NS, SHORTEST_NS};
+pub use ending::{Ending, SockAtEnd, has_other_ends};
 pub use histogram::{
     COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, UNKEYED_DECADES, unkeyed_index,
 };

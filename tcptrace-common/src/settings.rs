@@ -105,6 +105,11 @@ pub struct SockOffsets {
     pub sk_socket: u32,
     pub inet_sport: u32,
     pub tsq_node: u32,
+    /// These four are 0 unless the kernel has all of them.
+    pub sk_err: u32,
+    pub skc_flags: u32,
+    pub sk_lock_owned: u32,
+    pub sk_shutdown: u32,
     /// Of a subflow of MPTCP. All four are 0 where the kernel lacks one.
     pub icsk_ulp_ops: u32,
     pub icsk_ulp_data: u32,

@@ -1,4 +1,4 @@
-use crate::{COUNTING_PROGRAMS, WatchedSocket};
+use crate::{COUNTING_PROGRAMS, TcpState, WatchedSocket};
 
 /// A process at the moment at which it got a socket.
 #[repr(C)]
@@ -47,7 +47,8 @@ pub struct TrackedSocket {
     pub socket: WatchedSocket,
     /// The [`TcpState`](crate::TcpState) that it is in.
     pub state: u32,
-    /// [`Self::BEFORE`], [`Self::HELD_BACK`] and [`Self::SUBFLOW`].
+    /// [`Self::BEFORE`], [`Self::HELD_BACK`] and [`Self::SUBFLOW`], and the state that
+    /// [`Self::residue_of`] gives.
     pub flags: u32,
     /// The state that it left by the transition that is held back.
     pub held_from: u32,
@@ -82,6 +83,22 @@ impl TrackedSocket {
     /// find their listener's owner.
     pub const SUBFLOW: u32 = 4;
 
+    /// Where [`Self::residue_of`] is in `flags`.
+    const RESIDUE_SHIFT: u32 = 8;
+
+    /// The state out of which it was reset while a process had it open. It stays in the table until
+    /// the process closes it, or uses it again.
+    #[must_use]
+    pub fn residue_of(&self) -> Option<TcpState> {
+        TcpState::from_number((self.flags >> Self::RESIDUE_SHIFT) as u8)
+    }
+
+    /// Records that it was reset out of this state while a process had it open.
+    #[inline(always)]
+    pub fn set_residue_of(&mut self, from: u32) {
+        self.flags |= (from & 0xff) << Self::RESIDUE_SHIFT;
+    }
+
     /// The valid owner.
     #[inline(always)]
     #[must_use]
@@ -104,7 +121,7 @@ impl TrackedSocket {
             StateStart::default()
         };
         self.state = to;
-        self.flags &= !Self::BEFORE;
+        self.flags &= !(Self::BEFORE | 0xff << Self::RESIDUE_SHIFT);
         self.socket.since_ns = now_ns;
         past
     }
@@ -126,8 +143,8 @@ pub struct TransitionRecord {
     pub flags: u16,
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
-    /// Nothing.
-    pub reserved: u16,
+    /// The number of the [`Ending`](crate::Ending) of the state that it left.
+    pub ending: u16,
     /// The owner.
     pub owner: OwnerRecord,
     /// Process and thread whose system call caused it; 0 if none did.

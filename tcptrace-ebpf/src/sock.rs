@@ -70,6 +70,12 @@ impl TypedSock {
         socket.flags = flags(self.0.load(setting!(sock.sk_max_ack_backlog)));
     }
 
+    /// The integer at this offset.
+    #[inline(always)]
+    pub fn load<T: Copy>(self, offset: u32) -> T {
+        self.0.load(offset)
+    }
+
     #[inline(always)]
     fn load_v6(self, offset: u32) -> [u64; 2] {
         [self.0.load(offset), self.0.load(offset + 8)]

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     diagnosis::{
@@ -296,6 +296,7 @@ pub fn transition(cookie: u64, from: TcpState, to: TcpState, at_ns: u64) -> Tran
         monotonic_ns: at_ns,
         from,
         to,
+        ending: Ending::by_states(from.number().into(), to.number().into()),
         duration: StateDuration::Unknown,
         socket: Identity {
             protocol: Protocol::Tcp,
@@ -357,6 +358,7 @@ pub fn recorded() -> Snapshot {
             time: time(100 * SECOND),
             monotonic_ns: 100 * SECOND,
             socket,
+            residue_of: None,
         }));
     }
     let caveats = vec![Caveat::DamagedLines {

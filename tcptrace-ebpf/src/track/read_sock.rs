@@ -24,6 +24,8 @@ pub trait ReadSock {
     fn describe_ends(&self, socket: &mut WatchedSocket);
     /// Whether a process has a descriptor of it (`sk->sk_socket`).
     fn has_file(&self) -> bool;
+    /// The integer at this offset of `struct sock`.
+    fn load<T: Copy + Default>(&self, offset: u32) -> T;
 }
 
 /// The same as [`ReadSock::describe_ends`], also for MPTCP.
@@ -75,6 +77,11 @@ impl ReadSock for TypedSock {
         // Not as a typed pointer: see `TypedSock::netns`.
         peek::<u64>(TypedSock::address(*self), setting!(sock.sk_socket)) != 0
     }
+
+    #[inline(always)]
+    fn load<T: Copy + Default>(&self, offset: u32) -> T {
+        TypedSock::load(*self, offset)
+    }
 }
 
 impl ReadSock for TracepointRecord {
@@ -109,6 +116,11 @@ impl ReadSock for TracepointRecord {
         let offset = setting!(sock.sk_socket);
         // Without type information this is unknown.
         offset == 0 || peek::<u64>(self.sock(), offset) != 0
+    }
+
+    #[inline(always)]
+    fn load<T: Copy + Default>(&self, offset: u32) -> T {
+        peek(self.sock(), offset)
     }
 }
 
@@ -173,6 +185,11 @@ impl ReadSock for RawSock {
     #[inline(always)]
     fn has_file(&self) -> bool {
         peek::<u64>(self.0, setting!(sock.sk_socket)) != 0
+    }
+
+    #[inline(always)]
+    fn load<T: Copy + Default>(&self, offset: u32) -> T {
+        peek(self.0, offset)
     }
 }
 

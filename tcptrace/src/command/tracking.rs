@@ -8,7 +8,7 @@ use tcptrace_common::{TcpState, TrackCounters};
 use crate::{
     command::session::warn,
     diagnosis::{
-        log::{open, transitions::Transitions},
+        log::{open, residue::residue, transitions::Transitions},
         stuck::before::Before,
     },
     model::{
@@ -122,14 +122,18 @@ impl Tracking {
         self.live.stop(&mut |batch| judge(rules, batch, each))
     }
 
-    /// Gives the remaining records to `each`, and then the sockets that are still in the state.
+    /// Gives the remaining records to `each`, and then the sockets that are still in the state, and
+    /// those that were reset and are still open.
     ///
     /// # Errors
     /// When something cannot be read, or an error from `each`.
     pub fn finish(&mut self, each: &mut Each<'_>) -> io::Result<()> {
         self.stop(each)?;
-        let mut open = self.still_open(&[self.state])?.into_iter();
-        open.try_for_each(|open| each(&Record::StillOpen(open)))
+        let facts = self.live.open(&[self.state])?;
+        let residue = residue(&facts, &self.pids);
+        let open = open::still_open(facts, self.rules.before(), &self.pids);
+        let mut all = open.into_iter().chain(residue);
+        all.try_for_each(|open| each(&Record::StillOpen(open)))
     }
 
     /// The sockets that are in one of these states now, or were in one when tracing stopped.

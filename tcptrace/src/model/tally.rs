@@ -1,6 +1,6 @@
 //! The summary of a whole log.
 
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::model::{socket::Precision, transition::Record};
 
@@ -17,6 +17,15 @@ pub struct Tally {
     pub entered: u64,
     /// Transitions out of it.
     pub left: u64,
+    /// Of these, how many were resets while a process had the socket open.
+    pub reset_still_open: u64,
+    /// Of these, how many sockets no process had closed at the end.
+    pub residue: u64,
+    /// Of those that left, how many were closed by their process before the peer's FIN came, so that
+    /// the kernel keeps a small entry at most.
+    pub to_remainder: u64,
+    /// Of those that left, how many left in a way that is not known.
+    pub unknown_endings: u64,
     /// The longest time in the state that was seen, in ns, and whether it is exact.
     pub longest: Option<(u64, bool)>,
     /// Sockets in the state at the end.
@@ -41,6 +50,10 @@ impl Tally {
             without_owner: 0,
             entered: 0,
             left: 0,
+            reset_still_open: 0,
+            residue: 0,
+            to_remainder: 0,
+            unknown_endings: 0,
             longest: None,
             still_open: 0,
             lost: 0,
@@ -59,10 +72,19 @@ impl Tally {
                 self.entered += u64::from(transition.to == self.state);
                 if transition.from == self.state {
                     self.left += 1;
+                    match transition.ending {
+                        Ending::ResetStillOpen => self.reset_still_open += 1,
+                        Ending::ToRemainder => self.to_remainder += 1,
+                        Ending::Unknown => self.unknown_endings += 1,
+                        Ending::Closed | Ending::Reset => {}
+                    }
                     if let Some((ns, precision)) = transition.duration.known() {
                         self.lasted(ns, precision == Precision::Exact);
                     }
                 }
+            }
+            Record::StillOpen(open) if open.residue_of.is_some() => {
+                self.residue += u64::from(open.residue_of == Some(self.state));
             }
             Record::StillOpen(open) => {
                 self.still_open += 1;
@@ -88,7 +110,39 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::model::transition::Loss;
+    use crate::{
+        fixtures::transition,
+        model::{
+            socket::{Since, Socket},
+            transition::{Loss, StillOpen},
+        },
+    };
+
+    #[test]
+    fn resets_that_leave_it_open_are_counted_apart() {
+        let mut tally = Tally::new(TcpState::CloseWait);
+        for (cookie, from) in (1..).zip([TcpState::CloseWait, TcpState::Established]) {
+            let mut seen = transition(cookie, from, TcpState::Close, 9);
+            seen.ending = Ending::ResetStillOpen;
+            tally.add(&Record::Transition(seen.clone()));
+            let since = Since::Exact(9);
+            tally.add(&Record::StillOpen(StillOpen {
+                time: UNIX_EPOCH,
+                monotonic_ns: 80,
+                socket: Socket::logged(seen.socket, TcpState::Close, since, None),
+                residue_of: Some(from),
+            }));
+        }
+        for ending in Ending::ALL {
+            let mut seen = transition(7, TcpState::CloseWait, TcpState::Close, 9);
+            seen.ending = ending;
+            tally.add(&Record::Transition(seen));
+        }
+        assert_eq!((tally.left, tally.still_open), (6, 0));
+        assert_eq!((tally.reset_still_open, tally.residue), (2, 1));
+        assert_eq!((tally.to_remainder, tally.unknown_endings), (1, 1));
+        assert_eq!(tally.longest, None, "it is not in the state any more");
+    }
 
     #[test]
     fn losses_add_up() {

@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tcptrace_common::{Decade, TcpState};
+use tcptrace_common::{Decade, Ending, TcpState};
 
 use crate::model::{
     hist::key::Key,
@@ -22,6 +22,8 @@ pub struct SeenTransition {
     pub from: TcpState,
     /// The state that it entered.
     pub to: TcpState,
+    /// How its stay in the state that it left ended.
+    pub ending: Ending,
     /// When it entered the state that it left, if that was seen or the socket was found in it.
     pub since: Option<Since>,
     /// Which socket; its role is not determined yet.
@@ -58,6 +60,8 @@ pub struct TableEntry {
     pub state: TcpState,
     /// Whether it was found in that state, not seen to enter it.
     pub was_before: bool,
+    /// The state out of which it was reset, if a process has had it open ever since.
+    pub residue_of: Option<TcpState>,
     /// Its owner, if known.
     pub owner: Option<Owner>,
     /// Whether the filter wants that owner's sockets.
@@ -76,6 +80,9 @@ pub struct OpenSockets {
     pub states: Vec<TcpState>,
     /// The table's entries in one of these states.
     pub table: Vec<TableEntry>,
+    /// The table's entries that were reset while a process had them open, and that no process has
+    /// closed since.
+    pub residue: Vec<TableEntry>,
     /// The listed sockets in one of these states.
     pub listed: Vec<Listed>,
     /// Listeners in the same namespaces.
@@ -95,6 +102,8 @@ pub struct OpenSockets {
 pub struct Count {
     /// The state that was left.
     pub state: TcpState,
+    /// How.
+    pub ending: Ending,
     /// The key; `None` for durations without a key, and those whose key found no room.
     pub key: Option<Key>,
     /// Which decade.

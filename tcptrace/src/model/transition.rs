@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::model::{
     owner::{Owner, Process},
@@ -43,6 +43,8 @@ pub struct Transition {
     pub from: TcpState,
     /// The state that it entered.
     pub to: TcpState,
+    /// How its stay in the state that it left ended.
+    pub ending: Ending,
     /// How long it was in the state that it left.
     pub duration: StateDuration,
     /// Which socket.
@@ -53,7 +55,8 @@ pub struct Transition {
     pub caller: Option<Process>,
 }
 
-/// A socket that was in a state when the log ended: a leak has no last transition.
+/// A socket that was in a state when the log ended: a leak has no last transition. Or a socket that was
+/// reset and that its process still had open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StillOpen {
     /// Wall-clock time of the end.
@@ -62,6 +65,8 @@ pub struct StillOpen {
     pub monotonic_ns: u64,
     /// The socket with its state.
     pub socket: Socket,
+    /// Of residue (in `CLOSE`): the state out of which it was reset. `None` for all others.
+    pub residue_of: Option<TcpState>,
 }
 
 impl StillOpen {

@@ -98,6 +98,59 @@ fn good() -> String {
     .concat()
 }
 
+/// The transition with another field.
+fn with(line: &str, field: &str, value: Value) -> String {
+    let mut line: Value = serde_json::from_str(line).expect("it is JSON");
+    line[field] = value;
+    format!("{line}\n")
+}
+
+#[test]
+fn what_a_reset_ended_stands_apart() {
+    let reset = |at, port| seen(at, port, "CLOSE_WAIT", "CLOSE", "java");
+    let lines = [
+        waiting(10, 1, "java"),
+        waiting(10, 2, "java"),
+        waiting(10, 3, "java"),
+        waiting(10, 4, "java"),
+        seen(11, 1, "CLOSE_WAIT", "LAST_ACK", "java"),
+        with(&reset(12, 2), "still_open", json!(true)),
+        with(&reset(13, 3), "ended", json!("reset")),
+        // Of an earlier version.
+        reset(14, 4),
+    ];
+    let path = file("ends", "log.jsonl", lines.concat().as_bytes());
+    let output = replay(&path, &["hist", "--json"]);
+    let line: Value = serde_json::from_str(&out(&output)).expect("one report");
+    assert_eq!(
+        line["histograms"][0]["ended"],
+        json!({"closed": 1, "reset": 1, "reset_still_open": 1, "to_remainder": 0, "unknown": 1})
+    );
+    let text = out(&replay(&path, &["hist"]));
+    for words in [
+        "1 reset, still open (residue)",
+        "1 reset, open in no process",
+        "1 ended, not known how",
+    ] {
+        assert!(text.contains(words), "{text}");
+    }
+    let text = out(&replay(&path, &["log"]));
+    let residue: Vec<_> = text
+        .lines()
+        .filter(|line| line.ends_with("  residue"))
+        .collect();
+    assert!(
+        matches!(residue[..], [one] if one.contains("10.0.0.1:2 ")),
+        "{text}"
+    );
+    let log = out(&replay(&path, &["log", "--json"]));
+    assert_eq!(log.matches("\"still_open\":true").count(), 1, "{log}");
+    assert_eq!(
+        ports(&stuck(&replay(&path, &["stuck", "--json"]))),
+        [0u64; 0]
+    );
+}
+
 #[test]
 fn what_was_stuck_at_the_end_is_shown() {
     let path = file("good", "log.jsonl", good().as_bytes());

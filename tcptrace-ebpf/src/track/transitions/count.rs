@@ -11,7 +11,7 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tcptrace_common::{
-    BUCKETS_PER_DECADE, Bucket, COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, OwnerRecord,
+    BUCKETS_PER_DECADE, Bucket, COUNTING_PROGRAMS, Decade, DecadeKey, Ending, HistKey, OwnerRecord,
     TcpState, TrackCounters, TrackedSocket, WatchedSocket, unkeyed_index,
 };
 
@@ -49,6 +49,8 @@ const NUMBERS: u32 = 1 << 18;
 pub struct FinishedState {
     /// The state that was left.
     pub state: u32,
+    /// How.
+    pub ending: Ending,
     /// How long the socket was in it.
     pub ns: u64,
     /// Whether the socket's owner is known.
@@ -86,7 +88,12 @@ pub fn count(entry: &mut TrackedSocket, duration: &FinishedState) {
 
 #[inline(always)]
 fn unkeyed(duration: &FinishedState, bucket: Bucket) -> Option<&'static mut Decade> {
-    let index = unkeyed_index(duration.program, duration.state, bucket.decade.into());
+    let index = unkeyed_index(
+        duration.program,
+        duration.state,
+        duration.ending,
+        bucket.decade.into(),
+    );
     let decade = UNKEYED_DECADES.get_ptr_mut(index)?;
     // SAFETY: this CPU's own copy, which no other program writes: see [`FinishedState::program`].
     Some(unsafe { &mut *decade })
@@ -103,7 +110,7 @@ fn keyed(
         state: duration.state as u8,
         decade: bucket.decade,
         program: duration.program as u8,
-        reserved: 0,
+        ending: duration.ending as u8,
     };
     let decade = match DECADES.get_ptr_mut(key) {
         Some(decade) => decade,

@@ -82,12 +82,15 @@ fn take_in(table: &Table, sock: &impl ReadSock, from: u32, to: u32, program: u32
     }
     // SAFETY: the helper takes nothing and only reads the clock.
     let now_ns = unsafe { bpf_ktime_get_ns() };
+    let (ending, by_call) = transition::ending(sock, protocol, from, to);
     let transition = Transition {
         protocol,
         from,
         to,
         now_ns,
         program,
+        ending,
+        by_call,
     };
     if setting!(hist.without_owners) != 0 {
         return without_owners::take_in(table, sock, &transition);

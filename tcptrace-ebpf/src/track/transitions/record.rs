@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::map,
     maps::RingBuf,
 };
-use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
+use tcptrace_common::{Ending, OwnerRecord, TransitionRecord, WatchedSocket};
 
 use super::super::counters::count;
 use crate::settings::setting;
@@ -33,6 +33,7 @@ pub struct Contents<'a> {
     pub flags: u16,
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
+    pub ending: Ending,
     /// `None` if unknown.
     pub owner: Option<&'a OwnerRecord>,
     /// The process whose system call caused it, if one did.
@@ -71,7 +72,7 @@ pub fn write(contents: &Contents<'_>) {
         (*record).to = contents.to;
         (*record).flags = contents.flags;
         (*record).protocol = contents.protocol;
-        (*record).reserved = 0;
+        (*record).ending = contents.ending as u16;
         match contents.owner {
             // The compiler cannot exclude an overlap in an assignment, and would call a loop over
             // bytes.

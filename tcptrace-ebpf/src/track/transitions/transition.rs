@@ -1,6 +1,8 @@
 //! A transition, what it shows about its socket, and whether it is wanted.
 
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, TcpState, WatchedSocket};
+use tcptrace_common::{
+    Ending, IPPROTO_MPTCP, IPPROTO_TCP, SockAtEnd, TcpState, WatchedSocket, has_other_ends,
+};
 
 use super::super::read_sock::{ReadSock, describe_ends};
 use crate::{filter, memory::peek, mptcp::is_subflow, settings::setting};
@@ -28,6 +30,30 @@ pub struct Transition {
     pub now_ns: u64,
     /// [`FIRST`] or [`STAND_IN`].
     pub program: u32,
+    /// How the stay in `from` ended.
+    pub ending: Ending,
+    /// Whether the current task's own call ended a connection, or an attempt to make one.
+    pub by_call: bool,
+}
+
+/// How a socket goes to `CLOSE`, and whether the current task does that by its own call.
+#[inline(always)]
+pub fn ending(sock: &impl ReadSock, protocol: u16, from: u32, to: u32) -> (Ending, bool) {
+    let tells = has_other_ends(from) || from == SYN_SENT || from == SYN_RECV;
+    if to != CLOSE || !tells || setting!(sock.sk_lock_owned) == 0 {
+        return (Ending::by_states(from, to), false);
+    }
+    let end = SockAtEnd {
+        err: sock.load(setting!(sock.sk_err)),
+        flags: sock.load(setting!(sock.skc_flags)),
+        shutdown: sock.load(setting!(sock.sk_shutdown)),
+        owned: sock.load::<i32>(setting!(sock.sk_lock_owned)) != 0,
+        open: sock.has_file(),
+    };
+    if protocol == IPPROTO_MPTCP {
+        return (end.ending_of_mptcp(from), false);
+    }
+    (end.ending(from), end.is_by_call(from))
 }
 
 impl Transition {

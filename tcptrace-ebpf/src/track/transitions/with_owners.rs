@@ -2,7 +2,9 @@
 
 use core::mem::MaybeUninit;
 
-use tcptrace_common::{OwnerRecord, StateStart, TrackedSocket, TransitionRecord, WatchedSocket};
+use tcptrace_common::{
+    Ending, OwnerRecord, StateStart, TrackedSocket, TransitionRecord, WatchedSocket,
+};
 
 use super::{
     super::{
@@ -66,12 +68,15 @@ fn find_who<'a>(
         let opener = space.write(opener(transition.to));
         hand_over(entry, opener);
         Some(opener)
-    } else if transition.closes() && (setting!(hist.states) == 0 || entry.handed_over == 0) {
+    } else if (transition.closes() || transition.by_call)
+        && (setting!(hist.states) == 0 || entry.handed_over == 0)
+    {
         let closer = space.write(owner::caller(entry.owner()));
         // A process that closes a socket without a known owner is its owner.
         if entry.handed_over == 0
             && closer.known_by == OwnerRecord::FD
             && ownership(entry, sock) != Ownership::Known
+            && (transition.closes() || sock.has_file())
         {
             hand_over(entry, closer);
         }
@@ -117,6 +122,9 @@ fn hand_on(
         write_unless_counted(entry, &held, ownership);
     }
     let start = entry.step(transition.from, transition.to, transition.now_ns);
+    if transition.ending == Ending::ResetStillOpen {
+        entry.set_residue_of(transition.from);
+    }
     if transition.opens() && transition.to == SYN_SENT && filter::port_undecided(&entry.socket) {
         entry.flags |= TrackedSocket::HELD_BACK;
         entry.held_from = transition.from;
@@ -132,6 +140,7 @@ fn hand_on(
     if write_unless_counted(entry, &details, ownership) {
         let duration = FinishedState {
             state: transition.from,
+            ending: transition.ending,
             ns: transition.now_ns.wrapping_sub(start.since_ns),
             owner_known: ownership == Ownership::Known,
             program: transition.program,
@@ -148,6 +157,7 @@ fn held_back(entry: &TrackedSocket, next: &Transition) -> RecordDetails<'static>
             now_ns: entry.socket.since_ns,
             from: entry.held_from,
             to: entry.state,
+            ending: Ending::Closed,
             ..*next
         },
         start: StateStart {
@@ -185,6 +195,7 @@ fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
             to: transition.to as u8,
             flags: 0,
             protocol: transition.protocol,
+            ending: transition.ending,
             owner: Some(&owner),
             caller: Some(&owner),
         });
@@ -272,6 +283,7 @@ fn write_unless_counted(
         to: transition.to as u8,
         flags: flags | before,
         protocol: transition.protocol,
+        ending: transition.ending,
         owner,
         caller: *caller,
     });

@@ -40,6 +40,7 @@ pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> 
             if transition.is_wanted(&entry.socket) {
                 let duration = FinishedState {
                     state: transition.from,
+                    ending: transition.ending,
                     ns: transition.now_ns.wrapping_sub(start.since_ns),
                     owner_known: false,
                     program: transition.program,
@@ -80,6 +81,7 @@ fn write_without_start(sock: &impl ReadSock, transition: &Transition) -> bool {
             to: transition.to as u8,
             flags: 0,
             protocol: transition.protocol,
+            ending: transition.ending,
             owner: None,
             caller: None,
         });

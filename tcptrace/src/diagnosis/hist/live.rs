@@ -67,11 +67,13 @@ impl Sum<'_> {
     pub fn count(&mut self, count: &Count) {
         let Count {
             state,
+            ending,
             key,
             number,
             decade,
         } = count;
-        self.all.counted(*state, key.as_ref(), *number, decade);
+        self.all
+            .counted((*state, *ending), key.as_ref(), *number, decade);
     }
 
     /// Adds the sockets that are open, and returns everything.

@@ -31,6 +31,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         monotonic_ns,
         states,
         table,
+        residue: _,
         mut listed,
         listening,
         waiting,
@@ -124,6 +125,7 @@ impl Judge<'_> {
             time: look.time,
             monotonic_ns: look.monotonic_ns,
             socket,
+            residue_of: None,
         })
     }
 

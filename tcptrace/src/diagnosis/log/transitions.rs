@@ -63,6 +63,7 @@ impl Transitions {
             monotonic_ns: seen.monotonic_ns,
             from: seen.from,
             to: seen.to,
+            ending: seen.ending,
             duration,
             socket: Identity {
                 role,
@@ -94,7 +95,7 @@ impl Transitions {
 
 /// The role of a socket, from how its owner is known, from the transition itself, and from its
 /// backlog.
-fn role(known_by: Option<KnownBy>, from: TcpState, to: TcpState, from_listener: bool) -> Role {
+pub fn role(known_by: Option<KnownBy>, from: TcpState, to: TcpState, from_listener: bool) -> Role {
     let either = |state| from == state || to == state;
     match known_by {
         Some(KnownBy::Connect) => Role::Client,

@@ -173,8 +173,8 @@ mod tests {
         let [group] = &report.groups[..] else {
             panic!("one process: {:?}", report.groups)
         };
-        assert_eq!(group.spread.finished.sum_ns(), 3 * SECOND);
-        assert_eq!(group.spread.at_least.sum_ns(), 70);
+        assert_eq!(group.spread.closed().exact.sum_ns(), 3 * SECOND);
+        assert_eq!(group.spread.closed().at_least.sum_ns(), 70);
         assert_eq!(group.spread.open.sum_ns(), 3 * SECOND);
         assert_eq!(report.length_ns, 4 * SECOND);
         let other = Filters {

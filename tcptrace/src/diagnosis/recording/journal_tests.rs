@@ -96,6 +96,7 @@ fn listed(of: &Transition, state: TcpState, since: Since, at_ns: u64) -> Record 
         time: time(at_ns),
         monotonic_ns: at_ns,
         socket: Socket::logged(of.socket.clone(), state, since, None),
+        residue_of: None,
     })
 }
 

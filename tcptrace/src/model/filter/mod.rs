@@ -96,7 +96,9 @@ impl Filter {
                     && self.passes_transition(&seen.socket, seen.owner.as_ref())
             }
             Record::StillOpen(open) => {
-                any(states, |state| open.socket.state == *state) && self.passes(&open.socket)
+                any(states, |state| {
+                    open.socket.state == *state || open.residue_of == Some(*state)
+                }) && self.passes(&open.socket)
             }
             Record::Loss(_) => true,
         }

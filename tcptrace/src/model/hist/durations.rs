@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use tcptrace_common::{Decade, TcpState};
+use tcptrace_common::{Decade, Ending, TcpState};
 
 use crate::model::{
     hist::{
@@ -35,15 +35,51 @@ impl Selection {
     }
 }
 
+/// Stays that ended in one way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Those whose beginning was seen, too.
+    pub exact: Histogram,
+    /// Those that began before tracing: lower bounds.
+    pub at_least: Histogram,
+    /// How many are of unknown duration.
+    pub unknown: u64,
+}
+
+impl Ended {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.exact.count() + self.at_least.count() + self.unknown
+    }
+
+    /// All of their time, in ns, as far as it is known.
+    fn total_ns(&self) -> u128 {
+        u128::from(self.exact.sum_ns()) + u128::from(self.at_least.sum_ns())
+    }
+
+    fn add(&mut self, duration: StateDuration) {
+        match duration {
+            StateDuration::Exact(ns) => self.exact.add(ns),
+            StateDuration::AtLeast(ns) => self.at_least.add(ns),
+            StateDuration::Unknown => self.unknown += 1,
+        }
+    }
+
+    fn since(&self, earlier: &Self) -> Self {
+        Self {
+            exact: self.exact.since(&earlier.exact),
+            at_least: self.at_least.since(&earlier.at_least),
+            unknown: self.unknown.saturating_sub(earlier.unknown),
+        }
+    }
+}
+
 /// Durations in one state, for one key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spread {
-    /// Stays whose beginning and end were seen.
-    pub finished: Histogram,
-    /// Stays that began before tracing: lower bounds.
-    pub at_least: Histogram,
-    /// Stays of unknown duration.
-    pub unknown: u64,
+    /// Stays that ended, by [`Ending`].
+    ended: [Ended; Ending::ALL.len()],
     /// How long stays that have not ended have lasted so far.
     pub open: Histogram,
     /// The same for stays that began before tracing: lower bounds.
@@ -54,35 +90,41 @@ impl Spread {
     /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.unknown == 0
-            && [
-                &self.at_least,
-                &self.open_at_least,
-                &self.finished,
-                &self.open,
-            ]
-            .iter()
-            .all(|histogram| histogram.count() == 0)
+        self.ended.iter().all(|ended| ended.count() == 0)
+            && self.open.count() == 0
+            && self.open_at_least.count() == 0
+    }
+
+    /// Counts a stay that ended.
+    pub fn end(&mut self, ending: Ending, duration: StateDuration) {
+        self.ended[ending as usize].add(duration);
+    }
+
+    /// Stays that ended in this way.
+    #[must_use]
+    pub fn ended(&self, ending: Ending) -> &Ended {
+        &self.ended[ending as usize]
+    }
+
+    /// Stays with an ordinary end.
+    #[must_use]
+    pub fn closed(&self) -> &Ended {
+        self.ended(Ending::Closed)
     }
 
     /// The total time of all sockets in the state, in ns, as far as it is known.
     #[must_use]
     pub fn total_ns(&self) -> u128 {
-        [
-            &self.at_least,
-            &self.open_at_least,
-            &self.finished,
-            &self.open,
-        ]
-        .iter()
-        .map(|histogram| u128::from(histogram.sum_ns()))
-        .sum()
+        let open = [&self.open, &self.open_at_least];
+        let open = open.map(|open| u128::from(open.sum_ns()));
+        let ended = self.ended.iter().map(Ended::total_ns);
+        ended.chain(open).sum()
     }
 
-    /// Finished stays, and those that have not ended as if they ended now.
+    /// Stays with an ordinary end, and those that have not ended as if they ended now.
     #[must_use]
     pub fn with_open(&self) -> Histogram {
-        let mut all = self.finished.clone();
+        let mut all = self.closed().exact.clone();
         all.merge(&self.open);
         all.merge(&self.open_at_least);
         all
@@ -90,9 +132,7 @@ impl Spread {
 
     fn since(&self, earlier: &Self) -> Self {
         Self {
-            finished: self.finished.since(&earlier.finished),
-            at_least: self.at_least.since(&earlier.at_least),
-            unknown: self.unknown.saturating_sub(earlier.unknown),
+            ended: Ending::ALL.map(|ending| self.ended(ending).since(earlier.ended(ending))),
             open: self.open.clone(),
             open_at_least: self.open_at_least.clone(),
         }
@@ -170,15 +210,17 @@ impl Durations {
             return;
         }
         let spread = self.spread(seen.from, &seen.socket, seen.owner.as_ref());
-        match seen.duration {
-            StateDuration::Exact(ns) => spread.finished.add(ns),
-            StateDuration::AtLeast(ns) => spread.at_least.add(ns),
-            StateDuration::Unknown => spread.unknown += 1,
-        }
+        spread.end(seen.ending, seen.duration);
     }
 
     /// Adds the kernel's counts for one decade on one CPU; without a key, for the rest.
-    pub fn counted(&mut self, state: TcpState, key: Option<&Key>, number: u8, decade: &Decade) {
+    pub fn counted(
+        &mut self,
+        (state, ending): (TcpState, Ending),
+        key: Option<&Key>,
+        number: u8,
+        decade: &Decade,
+    ) {
         let key = if self.selection.by.is_empty() {
             Some(Key::default())
         } else {
@@ -188,7 +230,9 @@ impl Durations {
             self.admit(key);
         }
         let spread = self.spreads.entry((state, key)).or_default();
-        spread.finished.add_decade(number, decade);
+        spread.ended[ending as usize]
+            .exact
+            .add_decade(number, decade);
     }
 
     /// Counts a socket that is still in its state at `now_ns` (`CLOCK_MONOTONIC`).
@@ -270,15 +314,45 @@ mod tests {
             );
         }
         let (_, _, spread) = durations.spreads().next().expect("one");
-        assert_eq!(spread.finished.sum_ns(), MS);
-        assert_eq!(spread.at_least.sum_ns(), 2 * MS);
-        assert_eq!(spread.unknown, 1);
+        assert_eq!(spread.closed().exact.sum_ns(), MS);
+        assert_eq!(spread.closed().at_least.sum_ns(), 2 * MS);
+        assert_eq!(spread.closed().unknown, 1);
         assert_eq!(
             (spread.open.sum_ns(), spread.open_at_least.sum_ns()),
             (90, 80)
         );
         assert_eq!(spread.total_ns(), u128::from(3 * MS + 170));
         assert_eq!(spread.with_open().count(), 3);
+    }
+
+    #[test]
+    fn what_a_process_did_not_end_stands_apart() {
+        let mut durations = Durations::new(selection(&[], 1));
+        let decade = {
+            let mut decade = Decade::default();
+            (decade.counts[0], decade.sum_ns, decade.max_ns) = (2, 2 * MS, MS);
+            decade
+        };
+        for ending in Ending::ALL {
+            let mut seen = stay("java", StateDuration::AtLeast(MS));
+            seen.ending = ending;
+            durations.transition(&seen);
+            durations.counted((TcpState::CloseWait, ending), None, 4, &decade);
+        }
+        let earlier = durations.clone();
+        let mut seen = stay("java", StateDuration::Exact(MS));
+        seen.ending = Ending::ResetStillOpen;
+        durations.transition(&seen);
+        let (_, _, spread) = durations.spreads().next().expect("one");
+        assert_eq!(spread.closed().exact.count(), 2);
+        assert_eq!(spread.closed().at_least.count(), 1);
+        assert_eq!(spread.with_open().count(), 2);
+        assert_eq!(spread.total_ns(), u128::from(16 * MS));
+        let counts = |spread: &Spread| Ending::ALL.map(|ending| spread.ended(ending).count());
+        assert_eq!(counts(spread), [3, 3, 4, 3, 3]);
+        let since = durations.since(&earlier);
+        let (_, _, spread) = since.spreads().next().expect("one");
+        assert_eq!(counts(spread), [0, 0, 1, 0, 0]);
     }
 
     #[test]
@@ -302,7 +376,7 @@ mod tests {
         for comm in ["a", "b", "c", "a", "d"] {
             durations.transition(&stay(comm, StateDuration::Exact(MS)));
         }
-        let count = |comm| of(&durations, comm).map(|spread| spread.finished.count());
+        let count = |comm| of(&durations, comm).map(|spread| spread.closed().exact.count());
         assert_eq!(durations.keys(), 2);
         assert_eq!(count(Some("a")), Some(2));
         assert_eq!(count(Some("b")), Some(1));
@@ -322,11 +396,15 @@ mod tests {
         assert_eq!(of(&since, Some("a")), None);
         let b = of(&since, Some("b")).expect("something came");
         assert_eq!(
-            (b.unknown, b.at_least.count(), b.finished.count()),
+            (
+                b.closed().unknown,
+                b.closed().at_least.count(),
+                b.closed().exact.count()
+            ),
             (0, 1, 0)
         );
         assert_eq!(
-            of(&since, Some("c")).map(|c| c.finished.sum_ns()),
+            of(&since, Some("c")).map(|c| c.closed().exact.sum_ns()),
             Some(3 * MS)
         );
     }

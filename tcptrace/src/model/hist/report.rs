@@ -104,7 +104,7 @@ impl Report {
         if self.include_open {
             spread.with_open()
         } else {
-            spread.finished.clone()
+            spread.closed().exact.clone()
         }
     }
 

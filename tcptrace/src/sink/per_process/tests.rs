@@ -87,7 +87,7 @@ fn each_process_has_its_file() {
         take(&mut folder, &record);
     }
     let finished = folder.finish().expect("there is room");
-    assert_eq!((finished.lines, finished.files), (11, 6));
+    assert_eq!((finished.lines, finished.files), (14, 6));
     let lines = content(&dir)
         .into_iter()
         .map(|(name, text)| (name, text.lines().count()))

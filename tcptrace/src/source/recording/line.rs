@@ -1,5 +1,7 @@
 //! One line of a log, as `docs/json.md` describes it, and its meaning.
 
+use tcptrace_common::{Ending, TcpState};
+
 use crate::{
     model::{
         log_line::{EndFields, Fields, Head, HolderFields, Kind},
@@ -82,11 +84,14 @@ fn transition(fields: Fields) -> Result<Record, String> {
             ));
         }
     };
+    let from = state("from", fields.from.as_deref())?;
+    let to = state("to", fields.to.as_deref())?;
     Ok(Record::Transition(Transition {
         time,
         monotonic_ns,
-        from: state("from", fields.from.as_deref())?,
-        to: state("to", fields.to.as_deref())?,
+        from,
+        to,
+        ending: ending(&fields, from, to)?,
         duration,
         socket: identity(&fields)?,
         caller: fields.caller.as_ref().map(|caller| Process {
@@ -97,6 +102,20 @@ fn transition(fields: Fields) -> Result<Record, String> {
         }),
         owner: owner(fields)?,
     }))
+}
+
+/// How the stay in the state that it left ended. Recordings of earlier versions do not say: there a call
+/// of a process tells.
+fn ending(fields: &Fields, from: TcpState, to: TcpState) -> Result<Ending, String> {
+    let word = fields.ended.as_deref();
+    if let Some(ending) = named("ended", word, Ending::from_name)? {
+        return Ok(ending);
+    }
+    Ok(match (fields.still_open, &fields.caller) {
+        (Some(true), _) => Ending::ResetStillOpen,
+        (_, Some(_)) => Ending::Closed,
+        (_, None) => Ending::by_states(from.number().into(), to.number().into()),
+    })
 }
 
 fn still_open(fields: Fields) -> Result<Record, String> {
@@ -124,12 +143,17 @@ fn still_open(fields: Fields) -> Result<Record, String> {
         holders.iter().map(holder).collect()
     });
     let state = state("state", fields.state.as_deref())?;
+    let was_in = named("was_in", fields.was_in.as_deref(), |name| {
+        TcpState::ALL.into_iter().find(|state| state.name() == name)
+    })?;
+    let residue_of = was_in.filter(|_| fields.residue == Some(true));
     let mut socket = Socket::logged(identity(&fields)?, state, since, owner(fields)?);
     socket.holders = holders;
     Ok(Record::StillOpen(StillOpen {
         time,
         monotonic_ns,
         socket,
+        residue_of,
     }))
 }
 

@@ -1,7 +1,7 @@
 //! Lines of a log, good and bad.
 
 use proptest::prelude::*;
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
@@ -64,6 +64,48 @@ fn what_is_missing_is_not_known_and_what_is_new_is_left_out() {
     assert_eq!((socket.identity.cookie, owner), (None, None));
     assert_eq!(socket.holders.map(|holders| holders.len()), Some(1));
     assert_eq!(socket.identity.role, Role::Unknown);
+}
+
+#[test]
+fn how_it_ended_is_read_or_not_known() {
+    let ending = |to: &str, more: &str| -> Option<Ending> {
+        let line = documented().replacen("\"CLOSE_WAIT\"", to, 1);
+        let line = line.replacen("\"caller\": null", more, 1);
+        match record(line.as_bytes()) {
+            Ok(Some(Record::Transition(seen))) => Some(seen.ending),
+            _ => None,
+        }
+    };
+    let close = |more: &str| ending("\"CLOSE\"", more).expect("it is a line of a log");
+    for known in Ending::ALL {
+        let more = format!(r#""caller": null, "ended": "{}""#, known.name());
+        assert_eq!(close(&more), known);
+    }
+    let told = r#""caller": null, "still_open": true"#;
+    assert_eq!(close(told), Ending::ResetStillOpen);
+    let untold = r#""caller": null, "ended": null, "still_open": null"#;
+    assert_eq!(close(untold), Ending::Unknown);
+    // Recordings of earlier versions.
+    assert_eq!(close(r#""caller": null"#), Ending::Unknown);
+    assert_eq!(close(r#""caller": {"pid": 7}"#), Ending::Closed);
+    let other = ending("\"CLOSE_WAIT\"", r#""caller": null"#);
+    assert_eq!(other, Some(Ending::Closed));
+    assert_eq!(ending("\"CLOSE\"", r#""ended": "exploded""#), None);
+}
+
+#[test]
+fn residue_is_read() {
+    let line = OPEN.replacen("\"CLOSE_WAIT\"", "\"CLOSE\"", 1);
+    let line = line.replacen(
+        "\"holders\"",
+        r#""residue":true,"was_in":"CLOSE_WAIT","holders""#,
+        1,
+    );
+    let Ok(Some(Record::StillOpen(open))) = record(line.as_bytes()) else {
+        panic!("it is a line of a log")
+    };
+    assert_eq!(open.residue_of, Some(TcpState::CloseWait));
+    assert_eq!(open.socket.state, TcpState::Close);
 }
 
 #[test]

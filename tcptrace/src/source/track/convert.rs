@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use tcptrace_common::{IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket};
+use tcptrace_common::{
+    Ending, IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
+};
 
 use crate::{
     model::{
@@ -59,6 +61,7 @@ pub fn transition(
         monotonic_ns: record.time_ns,
         from: TcpState::from_number(record.from)?,
         to: TcpState::from_number(record.to)?,
+        ending: u8::try_from(record.ending).map_or(Ending::Unknown, Ending::from_number),
         since: match record.socket.since_ns {
             ns if or_before => Some(Since::AtLatest(ns)),
             0 => None,
@@ -101,6 +104,7 @@ pub fn entry(raw: &TrackedSocket, processes: &mut Processes) -> Option<TableEntr
         entered: socket::entered(&raw.socket)?,
         state: TcpState::from_number(u8::try_from(raw.state).ok()?)?,
         was_before: raw.flags & TrackedSocket::BEFORE != 0,
+        residue_of: raw.residue_of(),
         owner: processes.owner(owner),
         is_wanted: owner.wanted != 0,
     })

@@ -4,8 +4,8 @@ use std::{collections::HashMap, io, net::IpAddr};
 
 use aya::maps::{HashMap as BpfHashMap, PerCpuArray, PerCpuHashMap};
 use tcptrace_common::{
-    AF_INET, AF_INET6, COUNTING_PROGRAMS, DECADES, Decade, DecadeKey, HistKey, TcpState,
-    UNKEYED_DECADES, unkeyed_index,
+    AF_INET, AF_INET6, COUNTING_PROGRAMS, DECADES, Decade, DecadeKey, Ending, HistKey, TcpState,
+    UNKEYED_DECADES, has_other_ends, unkeyed_index,
 };
 
 use crate::{
@@ -78,13 +78,21 @@ impl LiveTransitions {
         let decades = 0..DECADES as u8;
         let places =
             decades.flat_map(|number| (0..COUNTING_PROGRAMS).map(move |program| (number, program)));
-        for &state in states {
+        let stays = states.iter().flat_map(|&state| {
+            let number = state.number().into();
+            let endings = Ending::ALL.into_iter();
+            let possible =
+                endings.filter(move |end| *end == Ending::Closed || has_other_ends(number));
+            possible.map(move |ending| (state, ending))
+        });
+        for (state, ending) in stays {
             for (number, program) in places.clone() {
-                let index = unkeyed_index(program, state.number().into(), number.into());
+                let index = unkeyed_index(program, state.number().into(), ending, number.into());
                 for cpu in rest.get(&index, 0).map_err(io::Error::other)?.iter() {
                     if *cpu != Decade::default() {
                         each(&Count {
                             state,
+                            ending,
                             key: None,
                             number,
                             decade: *cpu,
@@ -120,6 +128,7 @@ impl LiveTransitions {
                 for cpu in cpus.iter() {
                     each(&Count {
                         state,
+                        ending: Ending::from_number(place.ending),
                         key: Some(key.clone()),
                         number: place.decade,
                         decade: *cpu,

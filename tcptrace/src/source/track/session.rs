@@ -239,6 +239,10 @@ impl LiveTransitions {
         let asked_about = |state: u32| states.iter().any(|s| u32::from(s.number()) == state);
         let entries = table.iter().filter(|entry| asked_about(entry.state));
         let processes = &mut self.processes;
+        let residue = (table.iter()).filter(|entry| entry.residue_of().is_some());
+        let residue = residue
+            .filter_map(|raw| convert::entry(raw, processes))
+            .collect();
         let table = entries
             .filter_map(|raw| convert::entry(raw, processes))
             .collect();
@@ -258,6 +262,7 @@ impl LiveTransitions {
             monotonic_ns: now.monotonic_ns,
             states: states.to_vec(),
             table,
+            residue,
             listed: answers.listed,
             listening: answers.listening,
             waiting,

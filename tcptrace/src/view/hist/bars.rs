@@ -9,51 +9,51 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 pub struct Bars {
     /// The number that a full bar represents.
     most: u64,
-    /// What each kind is drawn with: finished, so far, at least.
-    marks: [char; 3],
-    kinds: [bool; 3],
+    /// What each kind is drawn with: finished, reset, so far, at least.
+    marks: [char; 4],
+    kinds: [bool; 4],
     only_ascii: bool,
 }
 
 impl Bars {
-    /// Bars whose longest represents `most`; `kinds` says which kinds occur: finished, so far, at
-    /// least.
-    pub fn new(most: u64, kinds: [bool; 3], only_ascii: bool) -> Self {
+    /// Bars whose longest represents `most`; `kinds` says which kinds occur: finished, reset, so far,
+    /// at least.
+    pub fn new(most: u64, kinds: [bool; 4], only_ascii: bool) -> Self {
         Self {
             most: most.max(1),
             marks: if only_ascii {
-                ['#', '.', '+']
+                ['#', '!', '.', '+']
             } else {
-                ['█', '░', '▒']
+                ['█', '▓', '░', '▒']
             },
             kinds,
             only_ascii,
         }
     }
 
-    /// The legend of the marks, if it is needed.
-    pub fn legend(&self) -> &'static str {
-        match (self.kinds, self.only_ascii) {
-            ([true, true, false], false) => "█ finished ░ so far",
-            ([true, false, true], false) => "█ finished ▒ at least",
-            ([false, true, true], false) => "░ so far ▒ at least",
-            ([true, true, true], false) => "█ finished ░ so far ▒ at least",
-            ([true, true, false], true) => "# finished . so far",
-            ([true, false, true], true) => "# finished + at least",
-            ([false, true, true], true) => ". so far + at least",
-            ([true, true, true], true) => "# finished . so far + at least",
-            _ => "",
+    /// The legend of the marks, if it is needed; `finished` is the word for an ordinary end.
+    pub fn legend(&self, finished: &str) -> String {
+        let names = [finished, "reset", "so far", "at least"];
+        let all = self.kinds.iter().zip(self.marks.iter().zip(names));
+        let used: Vec<_> = all
+            .filter(|(used, _)| **used)
+            .map(|(_, (mark, name))| format!("{mark} {name}"))
+            .collect();
+        if used.len() > 1 {
+            used.join(" ")
+        } else {
+            String::new()
         }
     }
 
     /// The bar of a row, at most `width` characters long. Even a small number is visible.
     pub fn bar(&self, counts: &Counts, width: usize) -> String {
-        let finer = !self.only_ascii && self.kinds == [true, false, false];
+        let finer = !self.only_ascii && self.kinds == [true, false, false, false];
         if finer {
             let eighths = scaled(counts.finished, self.most, width * 8);
             return "█".repeat(eighths / 8) + EIGHTHS[eighths % 8];
         }
-        let all = [counts.finished, counts.open, counts.at_least];
+        let all = [counts.finished, counts.reset, counts.open, counts.at_least];
         let mut lengths = all.map(|count| scaled(count, self.most, width));
         // Each part was rounded up, so the longest part is shortened.
         while lengths.iter().sum::<usize>() > width {
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn bars_of_one_kind_are_fine() {
-        let bars = Bars::new(16, [true, false, false], false);
+        let bars = Bars::new(16, [true, false, false, false], false);
         let bar = |finished| {
             let counts = Counts {
                 finished,
@@ -99,17 +99,18 @@ mod tests {
         #[test]
         fn what_there_is_can_be_seen(
             finished in 0u64..1_000_000,
+            reset in 0u64..1000,
             open in 0u64..100,
             at_least in 0u64..5,
             more in 0u64..1000,
             width in 4usize..80,
         ) {
-            let counts = Counts { finished, open, at_least };
+            let counts = Counts { finished, reset, open, at_least };
             for only_ascii in [false, true] {
-                let bars = Bars::new(counts.sum() + more, [true; 3], only_ascii);
+                let bars = Bars::new(counts.sum() + more, [true; 4], only_ascii);
                 let bar = bars.bar(&counts, width);
                 prop_assert!(bar.chars().count() <= width, "{}", bar);
-                for (count, mark) in [finished, open, at_least].into_iter().zip(bars.marks) {
+                for (count, mark) in [finished, reset, open, at_least].into_iter().zip(bars.marks) {
                     prop_assert_eq!(count > 0, bar.contains(mark), "{}", bar);
                 }
             }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
+use tcptrace_common::Ending;
 
 use crate::{
     model::{
@@ -84,9 +85,20 @@ struct HistogramRecord<'a> {
     #[serde(flatten)]
     finished: DurationsRecord,
     quantiles: Vec<QuantileRecord>,
+    ended: EndedRecord,
     at_least: DurationsRecord,
     unknown: u64,
     so_far: SoFarRecord,
+}
+
+/// How many ended in which way.
+struct EndedRecord([u64; Ending::ALL.len()]);
+
+impl Serialize for EndedRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let counts = Ending::ALL.into_iter().zip(self.0);
+        serializer.collect_map(counts.map(|(ending, count)| (ending.name(), count)))
+    }
 }
 
 /// Parts that were not requested are left out; unknown values are null.
@@ -238,10 +250,11 @@ fn histogram<'a>(report: &'a Report, group: &'a KeyDurations) -> HistogramRecord
             by: &report.selection.by,
             key,
         }),
-        finished: durations(&spread.finished),
+        finished: durations(&spread.closed().exact),
         quantiles: quantiles.collect(),
-        at_least: durations(&spread.at_least),
-        unknown: spread.unknown,
+        ended: EndedRecord(Ending::ALL.map(|ending| spread.ended(ending).count())),
+        at_least: durations(&spread.closed().at_least),
+        unknown: spread.closed().unknown,
         so_far: SoFarRecord {
             exact: durations(&spread.open),
             at_least: durations(&spread.open_at_least),

@@ -1,6 +1,6 @@
 //! A histogram as rows that begin at 1, 2, 5, 10, …: each row consists of a few whole buckets.
 
-use tcptrace_common::{LONGEST_NS, SHORTEST_NS};
+use tcptrace_common::{Ending, LONGEST_NS, SHORTEST_NS};
 
 use crate::model::hist::{durations::Spread, histogram::Histogram};
 
@@ -10,8 +10,10 @@ const MOST_EMPTY: usize = 2;
 /// Durations of one row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Stays whose beginning and end were seen.
+    /// Stays whose beginning and ordinary end were seen.
     pub finished: u64,
+    /// Stays whose beginning was seen, and that a reset ended.
+    pub reset: u64,
     /// Stays that have not ended.
     pub open: u64,
     /// Stays that began before the start, ended or not.
@@ -21,7 +23,7 @@ pub struct Counts {
 impl Counts {
     /// All of them.
     pub fn sum(&self) -> u64 {
-        self.finished + self.open + self.at_least
+        self.finished + self.reset + self.open + self.at_least
     }
 }
 
@@ -51,10 +53,13 @@ pub fn rows(spread: &Spread) -> Vec<Row> {
     let ends = beginnings().skip(1).map(Some).chain([None]);
     let rows = beginnings().zip(ends).map(|(from_ns, to_ns)| {
         let between = |durations: &Histogram| durations.between(from_ns, to_ns);
+        let resets = [Ending::Reset, Ending::ResetStillOpen].map(|ending| spread.ended(ending));
+        let before = [spread.closed(), resets[0], resets[1]].map(|ended| between(&ended.at_least));
         let counts = Counts {
-            finished: between(&spread.finished),
+            finished: between(&spread.closed().exact),
+            reset: resets.iter().map(|ended| between(&ended.exact)).sum(),
             open: between(&spread.open),
-            at_least: between(&spread.at_least) + between(&spread.open_at_least),
+            at_least: before.iter().sum::<u64>() + between(&spread.open_at_least),
         };
         (from_ns, counts)
     });
@@ -81,10 +86,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::transition::StateDuration;
 
     fn spread(finished: &[u64], open: &[u64]) -> Spread {
         let mut spread = Spread::default();
-        finished.iter().for_each(|ns| spread.finished.add(*ns));
+        for ns in finished {
+            spread.end(Ending::Closed, StateDuration::Exact(*ns));
+        }
         open.iter().for_each(|ns| spread.open.add(*ns));
         spread
     }
@@ -92,6 +100,7 @@ mod tests {
     fn counts(from_ns: u64, finished: u64, open: u64) -> Row {
         let counts = Counts {
             finished,
+            reset: 0,
             open,
             at_least: 0,
         };

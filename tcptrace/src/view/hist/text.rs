@@ -6,7 +6,7 @@ use std::{
 };
 
 use anstyle::Style;
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::hist::{
@@ -142,7 +142,7 @@ fn title(report: &Report, group: &KeyDurations) -> String {
 fn block(report: &Report, group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
     let spread = &group.spread;
     let mut lines: Vec<String> = Vec::new();
-    for part in counts(spread) {
+    for part in counts(spread, word(group.state)) {
         match lines.last_mut() {
             // Parts share a line as long as they fit.
             Some(line) if line.chars().count() + part.chars().count() + 2 <= width => {
@@ -154,21 +154,43 @@ fn block(report: &Report, group: &KeyDurations, width: usize, only_ascii: bool) 
     }
     let durations = report.for_quantiles(spread);
     if let Some(quantiles) = quantiles(&durations, report.include_open) {
-        lines.push(format!("  {quantiles}"));
+        lines.push(format!("  {}: {quantiles}", word(group.state)));
     }
-    lines.extend(drawn(spread, width, only_ascii));
+    lines.extend(drawn(group, width, only_ascii));
     lines
 }
 
-fn counts(spread: &Spread) -> Vec<String> {
-    let mut parts = vec![format!("{} finished", spread.finished.count())];
+/// The word for an ordinary end. Nothing but its process ends CLOSE_WAIT in an orderly way.
+fn word(state: TcpState) -> &'static str {
+    match state {
+        TcpState::CloseWait => "closed",
+        _ => "finished",
+    }
+}
+
+fn counts(spread: &Spread, word: &str) -> Vec<String> {
+    let mut parts = vec![format!("{} {word}", spread.closed().exact.count())];
+    for (ending, what) in [
+        (Ending::ResetStillOpen, "reset, still open (residue)"),
+        (Ending::Reset, "reset, open in no process"),
+        (
+            Ending::ToRemainder,
+            "to remainders (closed before the FIN came)",
+        ),
+        (Ending::Unknown, "ended, not known how"),
+    ] {
+        let count = spread.ended(ending).count();
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
     if let Some(oldest) = spread.open.longest() {
         let (open, oldest) = (spread.open.count(), age(oldest.ns, true));
         parts.push(format!(
             "{open} still in it so far, the oldest for {oldest}"
         ));
     }
-    let before = [&spread.at_least, &spread.open_at_least];
+    let before = [&spread.closed().at_least, &spread.open_at_least];
     let longest = before.map(|durations| durations.longest());
     if let Some(longest) = longest
         .into_iter()
@@ -179,12 +201,12 @@ fn counts(spread: &Spread) -> Vec<String> {
         let [finished, open] = before.map(Histogram::count);
         let longest = age(longest, false);
         parts.push(format!(
-            "from before the start {finished} finished and {open} still in it, the longest for \
-             {longest}"
+            "from before the start {finished} {word} and {open} still in it, the longest for {longest}"
         ));
     }
-    if spread.unknown > 0 {
-        parts.push(format!("{} of unknown duration", spread.unknown));
+    let unknown = spread.closed().unknown;
+    if unknown > 0 {
+        parts.push(format!("{unknown} of unknown duration"));
     }
     parts
 }
@@ -205,8 +227,8 @@ fn quantiles(durations: &Histogram, include_open: bool) -> Option<String> {
     ))
 }
 
-fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
-    let rows = rows(spread);
+fn drawn(group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
+    let rows = rows(&group.spread);
     if rows.is_empty() {
         return Vec::new();
     }
@@ -216,14 +238,22 @@ fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
     });
     let most = counts.clone().map(Counts::sum).max().unwrap_or(0);
     let used = |kind: fn(&Counts) -> u64| counts.clone().any(|counts| kind(counts) > 0);
-    let kinds = [used(|c| c.finished), used(|c| c.open), used(|c| c.at_least)];
+    let kinds = [
+        used(|c| c.finished),
+        used(|c| c.reset),
+        used(|c| c.open),
+        used(|c| c.at_least),
+    ];
     let bars = bars::Bars::new(most, kinds, only_ascii);
+    let (finished, legend) = (word(group.state), bars.legend(word(group.state)));
+    let head = finished.to_uppercase();
     let columns = [
         right("FROM"),
-        right("FINISHED"),
+        right(&head),
+        right("RESET"),
         right("SO FAR"),
         right("AT LEAST"),
-        left(bars.legend()),
+        left(&legend),
     ];
     let cells = |bar_width: usize| -> Vec<Vec<String>> {
         let row = |row: &Row| match row {
@@ -235,13 +265,14 @@ fn drawn(spread: &Spread, width: usize, only_ascii: bool) -> Vec<String> {
                 vec![
                     format!("  {}", round(*from_ns)),
                     count(0, counts.finished),
-                    count(1, counts.open),
-                    count(2, counts.at_least),
+                    count(1, counts.reset),
+                    count(2, counts.open),
+                    count(3, counts.at_least),
                     bars.bar(counts, bar_width),
                 ]
             }
             Row::Nothing => std::iter::once("⋮".into())
-                .chain(std::iter::repeat_n(String::new(), 4))
+                .chain(std::iter::repeat_n(String::new(), 5))
                 .collect(),
         };
         rows.iter().map(row).collect()
@@ -264,7 +295,7 @@ mod tests {
     use super::*;
     use crate::model::caveat::Caveat;
     use crate::{
-        model::hist::key::Part,
+        model::{hist::key::Part, transition::StateDuration},
         view::hist::fixtures::{durations, report},
     };
 
@@ -307,6 +338,29 @@ mod tests {
             reason: "\x1b[31m".into(),
         }];
         insta::assert_snapshot!(plain(&report, 100, false));
+    }
+
+    #[test]
+    fn what_no_process_ended_stands_apart() {
+        let mut report = report(&[Part::Comm], 512, false);
+        let group = &mut report.groups[0];
+        for (ending, count) in [
+            (Ending::ResetStillOpen, 3),
+            (Ending::Reset, 1),
+            (Ending::Unknown, 2),
+        ] {
+            for _ in 0..count {
+                group.spread.end(ending, StateDuration::Exact(20_000_000));
+            }
+        }
+        let mut remainders = group.clone();
+        (remainders.state, remainders.spread) = (TcpState::FinWait2, Spread::default());
+        let end = (Ending::ToRemainder, StateDuration::Exact(4_000));
+        remainders.spread.end(end.0, end.1);
+        report.groups.truncate(1);
+        report.groups.push(remainders);
+        report.selection.states = vec![TcpState::CloseWait, TcpState::FinWait2];
+        insta::assert_snapshot!(plain(&report, 80, false));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     fixtures::{NETNS, end, holder},
@@ -73,6 +73,7 @@ pub fn transition() -> Transition {
         monotonic_ns: MONOTONIC_NS,
         from: TcpState::Established,
         to: TcpState::CloseWait,
+        ending: Ending::Closed,
         duration: StateDuration::Exact(2_000_110),
         socket: Identity {
             protocol: Protocol::Tcp,
@@ -104,6 +105,7 @@ pub fn still_open() -> StillOpen {
         time: time(),
         monotonic_ns: MONOTONIC_NS,
         socket,
+        residue_of: None,
     }
 }
 
@@ -152,6 +154,19 @@ pub fn all() -> Vec<Record> {
     unknown.socket.cookie = None;
     unknown.owner = None;
 
+    let mut reset = transition();
+    (reset.from, reset.to) = (TcpState::CloseWait, TcpState::Close);
+    reset.ending = Ending::ResetStillOpen;
+    let untold = Transition {
+        ending: Ending::Unknown,
+        ..reset.clone()
+    };
+    let mut residue = still_open();
+    residue.socket.state = TcpState::Close;
+    residue.socket.since = Since::Exact(MONOTONIC_NS - 3_000_000_000);
+    residue.socket.holders = None;
+    residue.residue_of = Some(TcpState::CloseWait);
+
     let mut nobody = still_open();
     nobody.socket.since = Since::Exact(MONOTONIC_NS - 2_500_000_000);
     nobody.socket.set_owner(None);
@@ -161,8 +176,11 @@ pub fn all() -> Vec<Record> {
         Record::Transition(transition()),
         Record::Transition(inherited),
         Record::Transition(unknown),
+        Record::Transition(reset),
+        Record::Transition(untold),
         Record::StillOpen(still_open()),
         Record::StillOpen(nobody),
+        Record::StillOpen(residue),
         Record::Loss(loss()),
     ]
 }

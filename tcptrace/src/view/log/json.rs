@@ -5,7 +5,7 @@
 
 use std::time::SystemTime;
 
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
@@ -59,6 +59,7 @@ impl Json {
         identity(&transition.socket, out);
         owner(transition.owner.as_ref(), out);
         caller(transition.caller.as_ref(), out);
+        ended(transition, out);
     }
 
     fn still_open(&mut self, still: &StillOpen, out: &mut Vec<u8>) {
@@ -70,6 +71,10 @@ impl Json {
         identity(&socket.identity, out);
         owner(socket.logged_owner(), out);
         holders(socket.holders.as_deref(), out);
+        if let Some(was_in) = still.residue_of {
+            boolean(out, Fields::residue, Some(true));
+            state(out, Fields::was_in, was_in);
+        }
     }
 
     fn loss(&mut self, loss: &Loss, out: &mut Vec<u8>) {
@@ -128,6 +133,25 @@ fn caller(caller: Option<&Process>, out: &mut Vec<u8>) {
     out.push(b'}');
 }
 
+/// Only of transitions to `CLOSE`: all others have ordinary ends.
+fn ended(transition: &Transition, out: &mut Vec<u8>) {
+    if transition.to != TcpState::Close {
+        return;
+    }
+    match transition.ending {
+        Ending::Unknown => {
+            string(out, Fields::ended, None);
+            boolean(out, Fields::still_open, None);
+        }
+        ending => {
+            word(out, Fields::ended, ending.name());
+            if ending == Ending::ResetStillOpen {
+                boolean(out, Fields::still_open, Some(true));
+            }
+        }
+    }
+}
+
 fn holders(holders: Option<&[Holder]>, out: &mut Vec<u8>) {
     key(out, Fields::holders);
     let Some(holders) = holders else {
@@ -184,6 +208,16 @@ fn number(out: &mut Vec<u8>, name: &'static str, value: Option<impl itoa::Intege
         Some(value) => number::append(out, value),
         None => out.extend_from_slice(b"null"),
     }
+}
+
+#[inline]
+fn boolean(out: &mut Vec<u8>, name: &'static str, value: Option<bool>) {
+    key(out, name);
+    out.extend_from_slice(match value {
+        Some(true) => b"true",
+        Some(false) => b"false",
+        None => b"null",
+    });
 }
 
 /// A text from the kernel or a process.

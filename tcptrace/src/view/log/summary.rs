@@ -20,6 +20,26 @@ pub fn summary(tally: &Tally, length: Duration) -> String {
     line("transitions", &transitions);
     line(&format!("entered {state}"), &tally.entered.to_string());
     line(&format!("left {state}"), &tally.left.to_string());
+    if tally.reset_still_open > 0 {
+        let open = match tally.residue {
+            all if all == tally.reset_still_open => "and are still open (residue)".into(),
+            0 => "while open, and closed since".into(),
+            some => format!("while open, {some} of them are still open (residue)"),
+        };
+        let value = format!("{} were reset {open}", tally.reset_still_open);
+        line("  of those that left", &value);
+    }
+    if tally.to_remainder > 0 {
+        let value = format!(
+            "{} were closed before the peer: the kernel waits for its FIN unseen (remainders)",
+            tally.to_remainder
+        );
+        line("  of those that left", &value);
+    }
+    if tally.unknown_endings > 0 {
+        let value = format!("{} ended, not known how", tally.unknown_endings);
+        line("  of those that left", &value);
+    }
     let longest = tally.longest.map(|(ns, exact)| age(ns, exact));
     line(
         &format!("longest in {state}"),
@@ -64,6 +84,20 @@ mod tests {
         tally.transitions = 120;
         tally.longest = Some((31_000_000_000, false));
         insta::assert_snapshot!("quiet", summary(&tally, Duration::from_secs(60)));
+        (tally.left, tally.reset_still_open) = (60, 50);
+        for (residue, words) in [
+            (50, "50 were reset and are still open (residue)"),
+            (
+                40,
+                "50 were reset while open, 40 of them are still open (residue)",
+            ),
+            (0, "50 were reset while open, and closed since"),
+        ] {
+            tally.residue = residue;
+            let text = summary(&tally, Duration::from_secs(60));
+            assert!(text.contains(words), "{text}");
+        }
+        (tally.residue, tally.to_remainder, tally.unknown_endings) = (50, 3, 2);
         tally.without_owner = 2;
         (tally.lost, tally.untracked, tally.skipped) = (12, 3, 1);
         insta::assert_snapshot!("lossy", summary(&tally, Duration::from_secs(60)));

@@ -4,7 +4,7 @@
 use std::time::SystemTime;
 
 use anstyle::{AnsiColor, Style};
-use tcptrace_common::TcpState;
+use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
@@ -107,6 +107,9 @@ impl Text {
             out.extend_from_slice(b"  by ");
             process(caller, out);
         }
+        if transition.ending == Ending::ResetStillOpen {
+            out.extend_from_slice(b"  residue");
+        }
     }
 
     fn still_open(&mut self, still: &StillOpen, out: &mut Vec<u8>) {
@@ -119,6 +122,9 @@ impl Text {
         });
         duration(still.age_ns(), socket.since.is_exact(), out);
         self.ends(&socket.identity, out);
+        if still.residue_of.is_some() {
+            out.extend_from_slice(b"  residue");
+        }
     }
 
     fn loss(&mut self, loss: &Loss, out: &mut Vec<u8>) {
@@ -325,7 +331,7 @@ mod tests {
         assert_ne!(coloured, plain);
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
         let marked = format!("{LEAKING}CLOSE_WAIT{LEAKING:#}");
-        assert_eq!(coloured.matches(&marked).count(), 4, "{coloured}");
+        assert_eq!(coloured.matches(&marked).count(), 6, "{coloured}");
     }
 
     #[test]

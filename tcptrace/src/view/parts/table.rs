@@ -15,9 +15,9 @@ const SHORT_NAME: usize = 8;
 
 /// A column's heading, its side, and what becomes of it where there is little room.
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub struct Column<'a> {
     /// In capitals.
-    pub heading: &'static str,
+    pub heading: &'a str,
     /// Numbers are right-aligned.
     pub right: bool,
     /// The columns with the highest number leave first.
@@ -29,7 +29,7 @@ pub struct Column {
 }
 
 /// A column of text.
-pub const fn left(heading: &'static str) -> Column {
+pub const fn left(heading: &str) -> Column<'_> {
     Column {
         heading,
         right: false,
@@ -40,14 +40,14 @@ pub const fn left(heading: &'static str) -> Column {
 }
 
 /// A column of numbers.
-pub const fn right(heading: &'static str) -> Column {
+pub const fn right(heading: &str) -> Column<'_> {
     Column {
         right: true,
         ..left(heading)
     }
 }
 
-impl Column {
+impl Column<'_> {
     /// The column, which leaves before those with a lower number, but after names are shortened.
     pub const fn rank(self, rank: u8) -> Self {
         Self { rank, ..self }
@@ -73,7 +73,7 @@ impl Column {
 
 /// The heading and the rows as lines of equal columns, in `width` if there is one. Columns without any
 /// text are dropped.
-pub fn lines(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
+pub fn lines(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let used = |index: &usize| rows.iter().any(|row| !row[*index].is_empty());
     let mut kept: Vec<usize> = (0..columns.len()).filter(used).collect();
     let Some(width) = width else {
@@ -115,7 +115,7 @@ pub fn lines(columns: &[Column], rows: &[Vec<String>], width: Option<usize>) -> 
 /// The rows with names so much shorter that the table is `excess` narrower; `None` if they are too short
 /// for that.
 fn shortened(
-    columns: &[Column],
+    columns: &[Column<'_>],
     rows: &[Vec<String>],
     kept: &[usize],
     widths: &[usize],
@@ -168,7 +168,7 @@ fn shorten(cell: &str, name: usize, excess: usize) -> String {
         .collect()
 }
 
-fn layout(columns: &[Column], rows: &[Vec<String>], kept: &[usize]) -> Vec<String> {
+fn layout(columns: &[Column<'_>], rows: &[Vec<String>], kept: &[usize]) -> Vec<String> {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
@@ -217,7 +217,7 @@ mod tests {
 
     use super::*;
 
-    const COLUMNS: [Column; 4] = [
+    const COLUMNS: [Column<'_>; 4] = [
         right("AGE"),
         left("REMOTE").rank(1).name(before_port),
         left("HELD BY").rank(2).name(before_pid),

@@ -257,7 +257,7 @@ fn leaves(state: TcpState) -> u8 {
     }
 }
 
-fn key_columns(by: &[By]) -> Vec<Column> {
+fn key_columns(by: &[By]) -> Vec<Column<'static>> {
     if by.is_empty() {
         return vec![
             left("PROCESS").name(before_pid),

@@ -259,7 +259,7 @@ fn two_and_the_rest(report: &Report, text: &str, all: &[Stayed]) -> Result<()> {
         "{report:#?}"
     );
     let said = format!("{} durations found no room", rest.len());
-    let rest = format!("{} finished", rest.len());
+    let rest = format!("{} closed", rest.len());
     let mut below = text.lines().skip_while(|line| *line != "CLOSE_WAIT  other");
     ensure!(
         text.contains(&said) && below.nth(1).is_some_and(|line| line.contains(&rest)),

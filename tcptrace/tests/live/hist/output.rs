@@ -135,7 +135,7 @@ fn ends() -> Result<()> {
             })?;
         } else {
             let said = outcome.stdout.starts_with("All of ");
-            let count = format!("\n  {made} finished\n");
+            let count = format!("\n  {made} closed\n");
             ensure!(said && outcome.stdout.contains(&count), "{outcome:?}");
         }
     }
@@ -245,7 +245,7 @@ fn text() -> Result<()> {
         ensure!(ascii.stdout.is_ascii(), "{}", ascii.stdout);
         ensure!(plain.stdout.contains('█'), "{}", plain.stdout);
         for outcome in [plain, ascii] {
-            let finished = outcome.stdout.contains("  5 finished");
+            let finished = outcome.stdout.contains("  5 closed");
             let wide = outcome
                 .stdout
                 .lines()

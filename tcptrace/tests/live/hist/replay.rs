@@ -23,6 +23,7 @@ use crate::{
     hist::check::{Stay, agrees, agrees_but_for, apart_ns},
     run::{
         hist::{Report, end_all, last, reports, watch_all},
+        line::Transition,
         log::{Log, LogTool},
         tool::Tool,
     },
@@ -188,10 +189,11 @@ fn agree(live: &Report, replayed: &Report) -> Result<()> {
     Ok(())
 }
 
-/// The durations of the log's own lines, by state.
+/// The durations of the log's own lines with an ordinary end, by state.
 fn logged(log: &Log) -> BTreeMap<&str, Vec<Stay>> {
     let mut all: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for line in &log.transitions {
+    let ordinary = |line: &&Transition| line.ended.as_deref().is_none_or(|end| end == "closed");
+    for line in log.transitions.iter().filter(ordinary) {
         if let ("exact", Some(ns)) = (&*line.duration, line.duration_ns) {
             let (least_ns, most_ns) = (ns, ns);
             let stay = Stay { least_ns, most_ns };

@@ -2,6 +2,7 @@
 
 mod before;
 mod check;
+mod ends;
 mod files;
 mod filters;
 mod headers;
@@ -12,6 +13,7 @@ use crate::harness::case::Cases;
 
 pub fn add(cases: &mut Cases) {
     histories::add(cases);
+    ends::add(cases);
     before::add(cases);
     filters::add(cases);
     files::add(cases);

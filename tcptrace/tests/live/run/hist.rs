@@ -1,5 +1,7 @@
 //! Runs `tcptrace hist` and reads its reports.
 
+use std::collections::BTreeMap;
+
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::Signal;
 use serde::Deserialize;
@@ -120,6 +122,8 @@ pub struct Histogram {
     #[serde(flatten)]
     pub finished: Durations,
     pub quantiles: Vec<Quantile>,
+    /// By ending.
+    pub ended: BTreeMap<String, u64>,
     pub at_least: Durations,
     pub unknown: u64,
     pub so_far: SoFar,
@@ -249,7 +253,7 @@ impl Histogram {
         ensure!(quantiles == expected, "quantiles {quantiles:?}");
         let inside = |quantile: &Quantile| (quantile.ge_ns..=quantile.le_ns).contains(&quantile.ns);
         ensure!(self.quantiles.iter().all(inside), "{:?}", self.quantiles);
-        let any = self.finished.count + self.at_least.count + self.unknown + open;
+        let any = self.ended.values().sum::<u64>() + open;
         ensure!(any > 0, "an empty histogram");
         Ok(())
     }

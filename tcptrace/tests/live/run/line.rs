@@ -39,6 +39,8 @@ pub struct Transition {
     #[serde(flatten)]
     pub subject: Subject,
     pub caller: Option<Caller>,
+    pub ended: Option<String>,
+    pub still_open: Option<bool>,
 }
 
 /// A socket that was still there when the log ended.
@@ -50,6 +52,8 @@ pub struct Open {
     pub age_ns: u64,
     pub age: String,
     pub holders: Option<Vec<Holder>>,
+    pub residue: Option<bool>,
+    pub was_in: Option<String>,
     #[serde(flatten)]
     pub subject: Subject,
 }

@@ -2,6 +2,7 @@
 
 pub mod churn;
 pub mod endings;
+pub mod ends;
 pub mod openings;
 pub mod scene;
 pub mod stage;

@@ -175,6 +175,20 @@ pub fn add_tracking(owners: &Owners<'_>, sock: &mut SockOffsets, task: &mut Task
     sock.sk_socket = owners.sock.maybe("sk_socket", 8);
     sock.inet_sport = owners.inet_sock.maybe("inet_sport", 2);
     sock.tsq_node = owners.tcp_sock.maybe("tsq_node", 16);
+    let at_end = [
+        owners.sock.maybe("sk_err", 4),
+        sock_common.maybe("skc_flags", 8),
+        owners.sock.maybe("sk_lock.owned", 4),
+        owners.sock.maybe("sk_shutdown", 1),
+    ];
+    if !at_end.contains(&0) && sock.sk_socket != 0 {
+        [
+            sock.sk_err,
+            sock.skc_flags,
+            sock.sk_lock_owned,
+            sock.sk_shutdown,
+        ] = at_end;
+    }
     let way = TaskOffsets {
         task_flags: task_struct.maybe("flags", 4),
         task_start_boottime: task_struct.maybe("start_boottime", 8),
