@@ -24,6 +24,8 @@ pub struct SessionSummary {
     /// Sockets that entered but did not fit into the map; of those that pass the whole filter it is not
     /// known if [`Self::at_least`].
     pub lost: u64,
+    /// Residue at the last look.
+    pub residue: usize,
     /// Looks taken.
     pub looks: u64,
 }
@@ -35,6 +37,7 @@ impl SessionSummary {
         self.most_at_once = self.most_at_once.max(snapshot.stuck);
         self.still_stuck = snapshot.stuck;
         self.still_may_be = snapshot.may_be();
+        self.residue = snapshot.residue.as_ref().map_or(0, Vec::len);
         let ages = snapshot.sockets.iter().map(|socket| {
             (
                 socket.age_ns(snapshot.monotonic_ns),

@@ -247,14 +247,16 @@ fn drawn(group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
     let bars = bars::Bars::new(most, kinds, only_ascii);
     let (finished, legend) = (word(group.state), bars.legend(word(group.state)));
     let head = finished.to_uppercase();
-    let columns = [
-        right("FROM"),
-        right(&head),
-        right("RESET"),
-        right("SO FAR"),
-        right("AT LEAST"),
-        left(&legend),
-    ];
+    let columns = |legend| {
+        [
+            right("FROM"),
+            right(&head).rank(1),
+            right("RESET").rank(3),
+            right("SO FAR").rank(2),
+            right("AT LEAST").rank(4),
+            left(legend).extra(5),
+        ]
+    };
     let cells = |bar_width: usize| -> Vec<Vec<String>> {
         let row = |row: &Row| match row {
             Row::Counts { from_ns, counts } => {
@@ -277,17 +279,14 @@ fn drawn(group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
         };
         rows.iter().map(row).collect()
     };
-    // The bars get the width that the numbers leave.
-    let numbers = table::lines(&columns, &cells(0), None);
-    let used = numbers
-        .iter()
-        .skip(1)
-        .map(|line| line.chars().count())
-        .max();
+    // The bars get the width that the numbers leave, and their legend, too.
+    let numbers = table::lines(&columns(""), &cells(0), None);
+    let used = numbers.iter().map(|line| line.chars().count()).max();
     let room = width.saturating_sub(used.unwrap_or(0) + 2);
-    let lines = table::lines(&columns, &cells(room.clamp(BARS.1, BARS.0)), None);
-    let cut = |line: String| line.chars().take(width).collect();
-    lines.into_iter().map(cut).collect()
+    let legend = Some(&legend[..]).filter(|legend| legend.chars().count() <= room);
+    let columns = columns(legend.unwrap_or_default());
+    let cells = cells(room.clamp(BARS.1, BARS.0));
+    table::lines(&columns, &cells, Some(width))
 }
 
 #[cfg(test)]

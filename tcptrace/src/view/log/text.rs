@@ -9,7 +9,7 @@ use tcptrace_common::{Ending, TcpState};
 use crate::{
     model::{
         owner::{Owner, Process},
-        socket::{Endpoint, Identity, Precision},
+        socket::{Endpoint, Identity, Precision, shown_form},
         transition::{Loss, Record, StillOpen, Transition},
     },
     view::{
@@ -286,11 +286,12 @@ fn duration(ns: u64, exact: bool, out: &mut Vec<u8>) {
 }
 
 fn endpoint(end: Endpoint, out: &mut Vec<u8>) {
-    let v6 = end.address.is_ipv6();
+    let address = shown_form(end.address);
+    let v6 = address.is_ipv6();
     if v6 {
         out.push(b'[');
     }
-    address::append(out, end.address);
+    address::append(out, address);
     out.extend_from_slice(if v6 { b"]:" } else { b":" });
     match end.port {
         0 => out.push(b'?'),

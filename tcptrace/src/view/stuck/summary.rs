@@ -43,6 +43,10 @@ pub fn summary(session: &SessionSummary, watched: &Watched, length: Duration) ->
         more => format!("{} ({more} more may be)", session.still_stuck),
     };
     line("still stuck", &still);
+    if session.residue > 0 {
+        let residue = format!("{} (reset or timed out, still open)", session.residue);
+        line("residue", &residue);
+    }
     if session.lost > 0 {
         let whose = if session.at_least {
             ", of all processes"

@@ -11,6 +11,7 @@ use crate::{
 
 pub fn add(cases: &mut Cases) {
     cases.add("an_all_clear_says_what_was_looked_at", looked_at);
+    cases.add("a_look_at_nothing_says_so", at_nothing);
     cases.add("what_the_filter_leaves_out_is_counted", left_out);
     cases.add("caveats_are_on_every_look", on_every_look);
 }
@@ -32,6 +33,11 @@ fn looked_at() -> Result<()> {
         "{text}"
     );
     ensure!(text.contains(&expected), "{text}");
+    let look = Tool::look(Place::AsIs, stage.netns().inode(), &[])?;
+    let looked = look
+        .looked
+        .map(|looked| (looked.namespaces, looked.sockets));
+    ensure!(looked == Some((1, Some(3))), "{looked:?}");
     stage.server_leak(Family::Ipv4, 2)?;
     let text = once(&["--netns", &netns])?;
     ensure!(
@@ -39,6 +45,26 @@ fn looked_at() -> Result<()> {
         "{text}"
     );
     ensure!(text.contains("--older-than 0s shows them"), "{text}");
+    Ok(())
+}
+
+/// A session for a namespace that does not exist: it may still come, but this is no all-clear.
+fn at_nothing() -> Result<()> {
+    let words = ["--netns", "1", "--interval", "50ms", "--duration", "200ms"];
+    let text = Tool::start(Place::AsIs, &words)?.wait()?.success()?.stdout;
+    ensure!(text.starts_with("Nothing was looked at"), "{text}");
+    ensure!(!text.contains("Nothing stuck"), "{text}");
+    let words = [&words[..], &["--json"]].concat();
+    let looks = Tool::start(Place::AsIs, &words)?
+        .wait()?
+        .success()?
+        .snapshots()?;
+    for look in &looks {
+        let namespaces = look.looked.map(|looked| looked.namespaces);
+        ensure!(namespaces == Some(0), "{look:#?}");
+        ensure!(look.has_caveat("no_such_namespace"), "{look:#?}");
+    }
+    ensure!(!looks.is_empty(), "no look");
     Ok(())
 }
 

@@ -11,6 +11,8 @@ pub struct Snapshot {
     pub time: String,
     pub monotonic_ns: u64,
     pub watched: Watched,
+    /// `None` for a recording.
+    pub looked: Option<Looked>,
     pub stuck: usize,
     pub may_be: usize,
     pub younger: usize,
@@ -36,6 +38,13 @@ impl Snapshot {
 pub struct Watched {
     pub state: String,
     pub older_than_ns: u64,
+}
+
+/// What a look went through.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub struct Looked {
+    pub namespaces: usize,
+    pub sockets: Option<u64>,
 }
 
 /// A socket that is stuck.
@@ -176,6 +185,7 @@ pub struct Caveat {
 pub struct Tracing {
     /// `None` for a single look, which attaches nothing.
     pub hook: Option<String>,
+    pub transitions: u64,
     pub lost: u64,
     pub recursion_misses: Option<u64>,
 }

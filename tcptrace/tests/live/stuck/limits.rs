@@ -72,6 +72,13 @@ fn more_than_max_sockets(place: Place) -> Result<()> {
         snapshot.tracing.lost > 0,
         "the report says that nothing is lost"
     );
+    // All that entered count, and none of them has left.
+    let skipped = snapshot.tracing.recursion_misses.unwrap_or(0);
+    ensure!(
+        (50 - skipped..=50).contains(&snapshot.tracing.transitions),
+        "{:?}",
+        snapshot.tracing
+    );
     for truth in &truths {
         let Some(found) = snapshot
             .sockets

@@ -84,6 +84,7 @@ struct SnapshotRecord<'a> {
     time: Option<String>,
     monotonic_ns: Option<u64>,
     watched: WatchedRecord,
+    looked: Option<LookedRecord>,
     stuck: usize,
     may_be: usize,
     younger: usize,
@@ -100,6 +101,12 @@ struct SnapshotRecord<'a> {
 struct WatchedRecord {
     state: &'static str,
     older_than_ns: u64,
+}
+
+#[derive(Serialize)]
+struct LookedRecord {
+    namespaces: usize,
+    sockets: Option<u64>,
 }
 
 /// The first sockets of a snapshot, each made into a record when it is written.
@@ -212,6 +219,10 @@ impl<'a> SnapshotRecord<'a> {
                 state: snapshot.watched.state.name(),
                 older_than_ns: snapshot.watched.older_than_ns,
             },
+            looked: snapshot.looked.map(|looked| LookedRecord {
+                namespaces: looked.namespaces,
+                sockets: looked.sockets,
+            }),
             stuck: snapshot.stuck,
             may_be: snapshot.may_be(),
             younger: snapshot.younger.count,
