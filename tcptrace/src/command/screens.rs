@@ -27,6 +27,7 @@ pub fn of_states(request: &StatesRequest, live: bool) -> Screen<states::report::
     let view = view::states::choose(view::states::StatesOptions {
         format: Format::json_if(request.json),
         top: request.top,
+        filters: request.filters.to_string(),
     });
     Screen::new(view, live)
 }
@@ -37,6 +38,7 @@ pub fn of_hist(show: &HistShow) -> Screen<Report> {
         format: Format::json_if(show.json),
         top: show.top,
         ascii: show.ascii,
+        filters: show.filters.to_string(),
     });
     Screen::new(view, false)
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The options of a view of durations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HistOptions {
     /// The format.
     pub format: Format,
@@ -23,13 +23,19 @@ pub struct HistOptions {
     pub top: Option<usize>,
     /// Whether text is plain ASCII.
     pub ascii: bool,
+    /// The filters as words, not yet fit for a terminal; empty without any.
+    pub filters: String,
 }
 
 /// The view for these options.
 #[must_use]
 pub fn choose(options: HistOptions) -> Box<dyn View<Report>> {
     match options.format {
-        Format::Text => Box::new(text::Text::new(options.top, options.ascii)),
+        Format::Text => Box::new(text::Text::new(
+            options.top,
+            options.ascii,
+            &options.filters,
+        )),
         Format::Json => Box::new(json::Json::new(options.top)),
     }
 }

@@ -42,15 +42,17 @@ const BARS: (usize, usize) = (60, 4);
 pub struct Text {
     top: usize,
     ascii: bool,
+    filters: String,
 }
 
 impl Text {
-    /// Shows at most this many keys per state, in ASCII if requested.
+    /// Shows at most this many keys per state, in ASCII if requested, of what passes these filters.
     #[must_use]
-    pub fn new(top: Option<usize>, ascii: bool) -> Self {
+    pub fn new(top: Option<usize>, ascii: bool, filters: &str) -> Self {
         Self {
             top: top.unwrap_or(TOP),
             ascii,
+            filters: clean(filters),
         }
     }
 }
@@ -58,12 +60,14 @@ impl Text {
 impl View<Report> for Text {
     fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
         let width = page.width.unwrap_or(WIDTH);
-        out.extend_from_slice(render(report, self.top, width, self.ascii).as_bytes());
+        out.extend_from_slice(
+            render(report, self.top, width, self.ascii, &self.filters).as_bytes(),
+        );
     }
 }
 
 /// The report as text, with colours.
-fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String {
+fn render(report: &Report, top: usize, width: usize, only_ascii: bool, filters: &str) -> String {
     let mut text = String::new();
     let mut line = |line: &str, style: Style| {
         let line = if only_ascii { ascii(line) } else { line.into() };
@@ -93,8 +97,12 @@ fn render(report: &Report, top: usize, width: usize, only_ascii: bool) -> String
         // If all states were requested, empty ones are left out.
         if !any && (report.selection.states.len() < 3 || *state == TcpState::CloseWait) {
             line("", Style::new());
+            let which = match filters {
+                "" => "no socket".to_owned(),
+                filters => format!("no socket that passes {filters}"),
+            };
             line(
-                &format!("{}: no socket was in it", state.name()),
+                &format!("{}: {which} was in it", state.name()),
                 Style::new(),
             );
         }
@@ -299,7 +307,7 @@ mod tests {
     };
 
     fn plain(report: &Report, width: usize, only_ascii: bool) -> String {
-        let text = render(report, TOP, width, only_ascii);
+        let text = render(report, TOP, width, only_ascii, "");
         anstream::adapter::strip_str(&text).to_string()
     }
 
@@ -365,7 +373,7 @@ mod tests {
     #[test]
     fn the_top_is_cut_and_says_so() {
         let report = report(&[Part::Comm], 512, false);
-        let text = render(&report, 1, 80, false);
+        let text = render(&report, 1, 80, false, "--pid 4");
         assert!(
             text.contains("CLOSE_WAIT: … and 2 more (--top shows more)"),
             "{text}"

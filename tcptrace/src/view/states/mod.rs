@@ -9,19 +9,21 @@ use crate::{
 };
 
 /// The options of a view of numbers by state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatesOptions {
     /// The format.
     pub format: Format,
     /// The maximum number of groups; `None` for the default.
     pub top: Option<usize>,
+    /// The filters as words, not yet fit for a terminal; empty without any.
+    pub filters: String,
 }
 
 /// The view for these options.
 #[must_use]
 pub fn choose(options: StatesOptions) -> Box<dyn View<Report>> {
     match options.format {
-        Format::Text => Box::new(text::Text::new(options.top)),
+        Format::Text => Box::new(text::Text::new(options.top, &options.filters)),
         Format::Json => Box::new(json::Json::new(options.top)),
     }
 }

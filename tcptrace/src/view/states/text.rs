@@ -83,35 +83,42 @@ const MEANINGS: [(TcpState, &str); 8] = [
 /// A table and what it means.
 pub struct Text {
     top: Option<usize>,
+    filters: String,
 }
 
 impl Text {
-    /// With at most this many groups.
+    /// With at most this many groups, of what passes these filters.
     #[must_use]
-    pub fn new(top: Option<usize>) -> Self {
-        Self { top }
+    pub fn new(top: Option<usize>, filters: &str) -> Self {
+        Self {
+            top,
+            filters: clean(filters),
+        }
     }
 }
 
 impl View<Report> for Text {
     fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
-        out.extend_from_slice(render(report, self.top, page).as_bytes());
+        out.extend_from_slice(render(report, self.top, &self.filters, page).as_bytes());
     }
 }
 
 /// The numbers as text, with colours.
-fn render(report: &Report, top: Option<usize>, page: &Page) -> String {
+fn render(report: &Report, top: Option<usize>, filters: &str, page: &Page) -> String {
     let mut text = String::new();
     let mut line = |line: &str| {
         text.push_str(line);
         text.push('\n');
     };
     line(&headline(report));
+    if !filters.is_empty() {
+        line(&format!("Only what passes {filters} is counted."));
+    }
     for warning in caveat::texts(&report.caveats) {
         line(&format!("{WARNING}warning: {}{WARNING:#}", clean(&warning)));
     }
     let below = below(report);
-    let used = 7 + below.len() + report.caveats.len();
+    let used = 8 + below.len() + report.caveats.len();
     let rows = top.unwrap_or(match page.height {
         None => ROWS_WITHOUT_SCREEN,
         Some(height) => height.saturating_sub(used).max(LEAST_ROWS),
@@ -375,7 +382,7 @@ mod tests {
     use crate::{model::states::counts::STATES, view::states::fixture};
 
     fn plain(report: &Report, top: Option<usize>, page: &Page) -> String {
-        anstream::adapter::strip_str(&render(report, top, page)).to_string()
+        anstream::adapter::strip_str(&render(report, top, "", page)).to_string()
     }
 
     #[test]

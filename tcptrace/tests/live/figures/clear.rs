@@ -38,6 +38,15 @@ fn looked_at() -> Result<()> {
         .looked
         .map(|looked| (looked.namespaces, looked.sockets));
     ensure!(looked == Some((1, Some(3))), "{looked:?}");
+    let said = |words: &[&str]| -> Result<String> {
+        Ok(Tool::start(Place::AsIs, words)?.wait()?.success()?.stdout)
+    };
+    let states = said(&["states", "--once", "--netns", &netns])?;
+    let expected = format!("Only what passes --netns {netns} is counted.");
+    ensure!(states.contains(&expected), "{states}");
+    let hist = said(&["hist", "--netns", &netns, "--duration", "100ms"])?;
+    let expected = format!("CLOSE_WAIT: no socket that passes --netns {netns} was in it");
+    ensure!(hist.contains(&expected), "{hist}");
     stage.server_leak(Family::Ipv4, 2)?;
     let text = once(&["--netns", &netns])?;
     ensure!(
