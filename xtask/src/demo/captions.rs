@@ -14,18 +14,19 @@ pub const ONE_LOOK: &str = "\
 1. One look. Here a socket is stuck after 2 s in CLOSE_WAIT (30 s by default).";
 
 pub const ONE_LOOK_SAID: &str = "\
-First the groups: each shows a process, a remote address and the number of sockets. The 200 belong to checkout and
-go to the server's port: look there for the missing close. No process has accepted the other 30 yet, so tcptrace
-shows them with the listener that should accept them, as 'never' accepted.
-Then the sockets, oldest first. RECV-Q is what the process has not read: the rest of the 503, or the job.
-An age with a >= sign before it is a lower bound: these sockets were stuck before tcptrace started.";
+First the groups: each shows a process, where its sockets go to or come in, and their number. The 200 belong to
+checkout and go to the server's port: look there for the missing close. No process has accepted the other 30 yet, so
+tcptrace shows them with the listener that should accept them, as 'never' accepted.
+Then the sockets, oldest first. RECV-Q is what the process has not read: the rest of the 503, or the job. 0/1/+ is how
+many sockets have nothing unread, one byte, and more.
+These sockets were stuck before tcptrace started: an age may lie between two bounds.";
 
 pub const LIVE: &str = "\
 2. Live. While tcptrace watches, another process that uses the same pool, basket, leaks 60 connections; and after
    5 s job-queue accepts 10 of the 30. This is too late for the workers, but job-queue closes the sockets.";
 
 pub const LIVE_SAID: &str = "\
-basket's ages are exact, without the sign: tcptrace saw each of its sockets enter CLOSE_WAIT.
+basket's ages are exact: tcptrace saw each of its sockets enter CLOSE_WAIT.
 The summary shows what a session adds to a look: how many sockets were stuck at once, how many entered the state,
 and how many left it. job-queue's 10 left; none of the pools' 260 did: these are the leak.";
 

@@ -7,8 +7,8 @@ use crate::model::stuck::{look::Tracing, snapshot::Snapshot};
 pub struct SessionSummary {
     /// The most sockets that were stuck at one look.
     pub most_at_once: usize,
-    /// The longest time in the state that was seen, in ns, and whether it is exact.
-    pub longest: Option<(u64, bool)>,
+    /// The longest time in the state that was seen, in ns, and the most that it can be.
+    pub longest: Option<(u64, Option<u64>)>,
     /// Sockets seen to enter the state.
     pub entered: u64,
     /// Sockets that were in it before.
@@ -41,7 +41,7 @@ impl SessionSummary {
         let ages = snapshot.sockets.iter().map(|socket| {
             (
                 socket.age_ns(snapshot.monotonic_ns),
-                socket.since.is_exact(),
+                socket.age_at_most_ns(snapshot.monotonic_ns),
             )
         });
         self.longest = self.longest.max(ages.max());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A duration in its two largest units: `3d 4h`, `12m 4s`, `31s`, `2s 500ms`; `≥` before one that
+/// A duration in its two largest units, or with one decimal: `3d 4h`, `12m 4s`, `31s`, `2.5s`; `≥` before one that
 /// is only a lower bound.
 #[must_use]
 pub fn age(ns: u64, exact: bool) -> String {
@@ -15,7 +15,11 @@ pub fn age(ns: u64, exact: bool) -> String {
         _ => 3600 * SECOND,
     };
     let rounded = Duration::from_nanos(ns / unit * unit);
-    let text = humantime::format_duration(rounded).to_string();
+    let tenths = ns / 100_000_000;
+    let text = match ns / SECOND {
+        1..10 if !tenths.is_multiple_of(10) => format!("{}.{}s", tenths / 10, tenths % 10),
+        _ => humantime::format_duration(rounded).to_string(),
+    };
     let text = if rounded.is_zero() {
         "0ms".into()
     } else {
@@ -25,7 +29,7 @@ pub fn age(ns: u64, exact: bool) -> String {
 }
 
 /// A duration between two bounds, of which the upper one may not be known: `31s` if both read the same,
-/// `2s 500ms–36s`, `≥2s 500ms`.
+/// `2.5–36s`, `301ms–1.2s`, `≥2.5s`.
 #[must_use]
 pub fn age_between(at_least_ns: u64, at_most_ns: Option<u64>) -> String {
     let Some(at_most_ns) = at_most_ns else {
@@ -33,10 +37,14 @@ pub fn age_between(at_least_ns: u64, at_most_ns: Option<u64>) -> String {
     };
     let (low, high) = (age(at_least_ns, true), age(at_most_ns, true));
     if low == high {
-        low
-    } else {
-        format!("{low}–{high}")
+        return low;
     }
+    // The unit once, if it is the same.
+    let number = |text: &str| text.trim_end_matches(char::is_alphabetic).len();
+    let is_one = |text: &str| !text.contains(' ');
+    let same = is_one(&low) && is_one(&high) && low[number(&low)..] == high[number(&high)..];
+    let low = if same { &low[..number(&low)] } else { &low };
+    format!("{low}–{high}")
 }
 
 /// Appends a duration to a line in the same form, or in µs if it is shorter than 1 ms. Digits are
@@ -49,7 +57,16 @@ pub fn append(out: &mut Vec<u8>, ns: u64) {
         1_000_000..SECOND => (ns / 1_000_000, "ms", 0, ""),
         DAY.. => return out.extend_from_slice(age(ns, true).as_bytes()),
         _ => match ns / SECOND {
-            seconds @ 0..10 => (seconds, "s", ns % SECOND / 100_000_000 * 100, "ms"),
+            seconds @ 0..10 => {
+                let mut digits = itoa::Buffer::new();
+                out.extend_from_slice(digits.format(seconds).as_bytes());
+                let tenth = ns % SECOND / 100_000_000;
+                if tenth > 0 {
+                    out.push(b'.');
+                    out.extend_from_slice(digits.format(tenth).as_bytes());
+                }
+                return out.push(b's');
+            }
             seconds @ 10..60 => (seconds, "s", 0, ""),
             seconds @ 60..3600 => (seconds / 60, "m", seconds % 60, "s"),
             seconds => (seconds / 3600, "h", seconds % 3600 / 60, "m"),
@@ -82,7 +99,7 @@ mod tests {
         assert_eq!(appended(999), "0µs");
         assert_eq!(appended(812_999), "812µs");
         assert_eq!(appended(3_000_000), "3ms");
-        assert_eq!(appended(2_512_000_000), "2s 500ms");
+        assert_eq!(appended(2_512_000_000), "2.5s");
     }
 
     proptest! {
@@ -103,7 +120,8 @@ mod tests {
         let ms = |ms: u64| age(ms * 1_000_000, true);
         assert_eq!(ms(0), "0ms");
         assert_eq!(ms(31), "31ms");
-        assert_eq!(ms(2512), "2s 500ms");
+        assert_eq!(ms(2512), "2.5s");
+        assert_eq!(ms(3042), "3s");
         assert_eq!(ms(31_999), "31s");
         assert_eq!(ms(724_000), "12m 4s");
         assert_eq!(ms(3 * 3_600_000 + 125_000), "3h 2m");
@@ -114,8 +132,11 @@ mod tests {
     fn bounds_that_read_the_same_are_one() {
         const MS: u64 = 1_000_000;
         assert_eq!(age_between(31_200 * MS, Some(31_900 * MS)), "31s");
-        assert_eq!(age_between(2500 * MS, Some(36_000 * MS)), "2s 500ms–36s");
-        assert_eq!(age_between(2500 * MS, None), "≥2s 500ms");
+        assert_eq!(age_between(2500 * MS, Some(36_000 * MS)), "2.5–36s");
+        assert_eq!(age_between(301 * MS, Some(323 * MS)), "301–323ms");
+        assert_eq!(age_between(301 * MS, Some(2500 * MS)), "301ms–2.5s");
+        assert_eq!(age_between(61_000 * MS, Some(62_000 * MS)), "1m 1s–1m 2s");
+        assert_eq!(age_between(2500 * MS, None), "≥2.5s");
     }
 
     #[test]

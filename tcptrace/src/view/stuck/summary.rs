@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use crate::{
     model::stuck::{session::SessionSummary, snapshot::Watched},
-    view::parts::age::age,
+    view::parts::age::{age, age_between},
 };
 
 /// The session in numbers: several lines, the last one without a line end.
@@ -14,7 +14,7 @@ pub fn summary(session: &SessionSummary, watched: &Watched, length: Duration) ->
     let state = watched.state.name();
     let longest = session.longest.map_or_else(
         || "none".into(),
-        |(longest_ns, exact)| age(longest_ns, exact),
+        |(at_least_ns, at_most_ns)| age_between(at_least_ns, at_most_ns),
     );
     let looks = match session.looks {
         1 => "1 look".to_owned(),

@@ -42,8 +42,22 @@ fn clients(pairs: &[Pair]) -> Vec<i32> {
     pairs.iter().map(|pair| pair.client.fd).collect()
 }
 
-/// Sockets of all kinds, of several families.
+/// Sockets of all kinds, of several families. On a busy machine the kernel may end one in another way than it was
+/// meant; then all is done once more.
 fn everything() -> Result<Stage> {
+    const TIMES: usize = 3;
+    for _ in 1..TIMES {
+        let stage = perform()?;
+        if settles(&stage, patience() / 4).is_ok() {
+            return Ok(stage);
+        }
+    }
+    let stage = perform()?;
+    settles(&stage, patience())?;
+    Ok(stage)
+}
+
+fn perform() -> Result<Stage> {
     let mut stage = Stage::new()?;
     stage.connect(Family::Ipv6, ESTABLISHED)?;
     // CLOSE_WAIT at the server, FIN_WAIT2 at the client.
@@ -78,18 +92,19 @@ fn everything() -> Result<Stage> {
         let (fd, state) = (pair.client.fd, FIN_WAIT2);
         stage.client.time(&Order::Await { fd, state })?;
     }
-    // What a process has closed goes on by itself, when the peer's acknowledgment comes.
+    Ok(stage)
+}
+
+/// Waits until what a process has closed has gone on by itself, when the peer's acknowledgment comes.
+fn settles(stage: &Stage, patience: Duration) -> Result<()> {
     let start = Instant::now();
     loop {
-        let tables = in_tables(&stage)?;
+        let tables = in_tables(stage)?;
         let of = |number: u8| tables.get(&number).copied().unwrap_or(0);
         if (of(5), of(6)) == ((LEAKED + CLOSED) as u64, TIME_WAIT as u64) {
-            return Ok(stage);
+            return Ok(());
         }
-        ensure!(
-            start.elapsed() < patience(),
-            "it does not settle: {tables:?}"
-        );
+        ensure!(start.elapsed() < patience, "it does not settle: {tables:?}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
