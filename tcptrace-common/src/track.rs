@@ -1,4 +1,4 @@
-use crate::{COUNTING_PROGRAMS, TcpState, WatchedSocket};
+use crate::{COUNTING_PROGRAMS, Ending, TcpState, WatchedSocket};
 
 /// A process at the moment at which it got a socket.
 #[repr(C)]
@@ -139,12 +139,12 @@ pub struct TransitionRecord {
     pub from: u8,
     /// The one that it entered.
     pub to: u8,
-    /// [`Self::OR_BEFORE`] and [`Self::UNACCEPTED`].
+    /// [`Self::OR_BEFORE`] and [`Self::UNACCEPTED`], and what [`Self::ending`] gives.
     pub flags: u16,
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
-    /// The number of the [`Ending`](crate::Ending) of the state that it left.
-    pub ending: u16,
+    /// Nothing.
+    pub reserved: u16,
     /// The owner.
     pub owner: OwnerRecord,
     /// Process and thread whose system call caused it; 0 if none did.
@@ -160,6 +160,14 @@ impl TransitionRecord {
     pub const OR_BEFORE: u16 = 1;
     /// No process has a descriptor of it.
     pub const UNACCEPTED: u16 = 2;
+    /// Where the number of the [`Ending`] is in `flags`.
+    pub const ENDING_SHIFT: u32 = 8;
+
+    /// How its stay in the state that it left ended.
+    #[must_use]
+    pub const fn ending(&self) -> Ending {
+        Ending::from_number((self.flags >> Self::ENDING_SHIFT) as u8)
+    }
 }
 
 /// What a log and histograms count, one copy for each CPU.

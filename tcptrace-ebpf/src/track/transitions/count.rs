@@ -11,11 +11,11 @@ use aya_ebpf::{
     programs::RawTracePointContext,
 };
 use tcptrace_common::{
-    BUCKETS_PER_DECADE, Bucket, COUNTING_PROGRAMS, Decade, DecadeKey, Ending, HistKey, OwnerRecord,
+    BUCKETS_PER_DECADE, Bucket, COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, OwnerRecord,
     TcpState, TrackCounters, TrackedSocket, WatchedSocket, unkeyed_index,
 };
 
-use super::super::counters;
+use super::{super::counters, transition::Transition};
 use crate::settings::setting;
 
 /// A number for each key. These maps are preallocated, so that bursts find memory, and because
@@ -45,31 +45,17 @@ const E2BIG: i32 = -7;
 /// How many keys one program may number on one CPU.
 const NUMBERS: u32 = 1 << 18;
 
-/// A state that a socket has left.
-pub struct FinishedState {
-    /// The state that was left.
-    pub state: u32,
-    /// How.
-    pub ending: Ending,
-    /// How long the socket was in it.
-    pub ns: u64,
-    /// Whether the socket's owner is known.
-    pub owner_known: bool,
-    /// Which program counts: each has its own decades and keys, because one may interrupt the
-    /// other.
-    pub program: u32,
-}
-
-/// Counts the duration. A separate function, because it is long and called from several places.
+/// Counts how long the socket, whose owner may be known, was in the state that it left: `ns`. A
+/// separate function, because it is long and called from several places.
 #[inline(never)]
-pub fn count(entry: &mut TrackedSocket, duration: &FinishedState) {
-    let bucket = Bucket::of(duration.ns);
+pub fn count(entry: &mut TrackedSocket, left: &Transition, ns: u64, owner_known: bool) {
+    let bucket = Bucket::of(ns);
     let decade = if setting!(hist.by) == 0 {
-        unkeyed(duration, bucket)
+        unkeyed(left, bucket)
     } else {
-        keyed(entry, duration, bucket).or_else(|| {
+        keyed(entry, left, owner_known, bucket).or_else(|| {
             counters::count(|counters| counters.unkeyed += 1);
-            unkeyed(duration, bucket)
+            unkeyed(left, bucket)
         })
     };
     // One value that is compared and then used: otherwise the verifier sees two.
@@ -78,39 +64,35 @@ pub fn count(entry: &mut TrackedSocket, duration: &FinishedState) {
         && slot < BUCKETS_PER_DECADE
     {
         decade.counts[slot] += 1;
-        decade.sum_ns += duration.ns;
-        if duration.ns > decade.max_ns {
-            decade.max_ns = duration.ns;
+        decade.sum_ns += ns;
+        if ns > decade.max_ns {
+            decade.max_ns = ns;
         }
         counters::count(|counters| counters.counted += 1);
     }
 }
 
 #[inline(always)]
-fn unkeyed(duration: &FinishedState, bucket: Bucket) -> Option<&'static mut Decade> {
-    let index = unkeyed_index(
-        duration.program,
-        duration.state,
-        duration.ending,
-        bucket.decade.into(),
-    );
+fn unkeyed(left: &Transition, bucket: Bucket) -> Option<&'static mut Decade> {
+    let index = unkeyed_index(left.program, left.from, left.ending, bucket.decade.into());
     let decade = UNKEYED_DECADES.get_ptr_mut(index)?;
-    // SAFETY: this CPU's own copy, which no other program writes: see [`FinishedState::program`].
+    // SAFETY: this CPU's own copy, which no other program writes: see [`Transition::program`].
     Some(unsafe { &mut *decade })
 }
 
 #[inline(always)]
 fn keyed(
     entry: &mut TrackedSocket,
-    duration: &FinishedState,
+    left: &Transition,
+    owner_known: bool,
     bucket: Bucket,
 ) -> Option<&'static mut Decade> {
     let key = DecadeKey {
-        key: known_number(entry, duration)?,
-        state: duration.state as u8,
+        key: known_number(entry, left, owner_known)?,
+        state: left.from as u8,
         decade: bucket.decade,
-        program: duration.program as u8,
-        ending: duration.ending as u8,
+        program: left.program as u8,
+        ending: left.ending as u8,
     };
     let decade = match DECADES.get_ptr_mut(key) {
         Some(decade) => decade,
@@ -131,23 +113,19 @@ fn keyed(
 /// or the addresses change, the number is cleared, and the upper half shows when an accepting
 /// process has become the owner.
 #[inline(always)]
-fn known_number(entry: &mut TrackedSocket, duration: &FinishedState) -> Option<u32> {
+fn known_number(entry: &mut TrackedSocket, left: &Transition, owner_known: bool) -> Option<u32> {
     let handed_over = entry.handed_over & 1;
-    let valid = KNOWN | u64::from(handed_over) << 32 | u64::from(duration.owner_known) << 33;
+    let valid = KNOWN | u64::from(handed_over) << 32 | u64::from(owner_known) << 33;
     let known = entry.key;
     if known >> 32 == valid >> 32 {
         return Some(known as u32);
     }
     let owner = &entry.owners[handed_over as usize];
-    let owner = if duration.owner_known {
-        Some(owner)
-    } else {
-        None
-    };
-    // SAFETY: this CPU's own copy, which no other program writes: see [`FinishedState::program`].
-    let key = unsafe { &mut *SCRATCH.get_ptr_mut(duration.program)? };
-    fill_in_key(key, &entry.socket, owner, duration.state);
-    let number = number(key, duration.program)?;
+    let owner = if owner_known { Some(owner) } else { None };
+    // SAFETY: this CPU's own copy, which no other program writes: see [`Transition::program`].
+    let key = unsafe { &mut *SCRATCH.get_ptr_mut(left.program)? };
+    fill_in_key(key, &entry.socket, owner, left.from);
+    let number = number(key, left.program)?;
     entry.key = valid | u64::from(number);
     Some(number)
 }

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::map,
     maps::RingBuf,
 };
-use tcptrace_common::{Ending, OwnerRecord, TransitionRecord, WatchedSocket};
+use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
 
 use super::super::counters::count;
 use crate::settings::setting;
@@ -29,11 +29,10 @@ pub struct Contents<'a> {
     pub since_ns: u64,
     pub from: u8,
     pub to: u8,
-    /// [`TransitionRecord::OR_BEFORE`] and [`TransitionRecord::UNACCEPTED`].
+    /// As [`TransitionRecord::flags`].
     pub flags: u16,
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
     pub protocol: u16,
-    pub ending: Ending,
     /// `None` if unknown.
     pub owner: Option<&'a OwnerRecord>,
     /// The process whose system call caused it, if one did.
@@ -72,7 +71,7 @@ pub fn write(contents: &Contents<'_>) {
         (*record).to = contents.to;
         (*record).flags = contents.flags;
         (*record).protocol = contents.protocol;
-        (*record).ending = contents.ending as u16;
+        (*record).reserved = 0;
         match contents.owner {
             // The compiler cannot exclude an overlap in an assignment, and would call a loop over
             // bytes.

@@ -1,7 +1,8 @@
 //! A transition, what it shows about its socket, and whether it is wanted.
 
 use tcptrace_common::{
-    Ending, IPPROTO_MPTCP, IPPROTO_TCP, SockAtEnd, TcpState, WatchedSocket, has_other_ends,
+    Ending, IPPROTO_MPTCP, IPPROTO_TCP, SockAtEnd, TcpState, TransitionRecord, WatchedSocket,
+    has_other_ends,
 };
 
 use super::super::read_sock::{ReadSock, describe_ends};
@@ -28,7 +29,8 @@ pub struct Transition {
     pub to: u32,
     /// When, in ns of `CLOCK_MONOTONIC`.
     pub now_ns: u64,
-    /// [`FIRST`] or [`STAND_IN`].
+    /// [`FIRST`] or [`STAND_IN`]. Each counts in decades and keys of its own, because one may interrupt
+    /// the other.
     pub program: u32,
     /// How the stay in `from` ended.
     pub ending: Ending,
@@ -57,6 +59,13 @@ pub fn ending(sock: &impl ReadSock, protocol: u16, from: u32, to: u32) -> (Endin
 }
 
 impl Transition {
+    /// The flags of its record, as far as they are known here. The ending is among them because a
+    /// program has little room on its stack (512 bytes together with those that it calls).
+    #[inline(always)]
+    pub fn flags(&self) -> u16 {
+        (self.ending as u16) << TransitionRecord::ENDING_SHIFT
+    }
+
     /// Whether a process connects or listens by a system call: then the current task is the caller.
     /// In other transitions it is the task that happened to run.
     #[inline(always)]

@@ -12,7 +12,7 @@ use super::{
         read_sock::{ReadSock, describe_ends},
         table::{self, Table, hand_over, known},
     },
-    count::{self, FinishedState},
+    count,
     record::{self, Contents},
     transition::{LISTEN, SYN_RECV, SYN_SENT, Transition, complete_port, describe},
 };
@@ -138,14 +138,9 @@ fn hand_on(
     };
     // Not called from within the other function, because both together would take too much stack.
     if write_unless_counted(entry, &details, ownership) {
-        let duration = FinishedState {
-            state: transition.from,
-            ending: transition.ending,
-            ns: transition.now_ns.wrapping_sub(start.since_ns),
-            owner_known: ownership == Ownership::Known,
-            program: transition.program,
-        };
-        count::count(entry, &duration);
+        let ns = transition.now_ns.wrapping_sub(start.since_ns);
+        let owner_known = ownership == Ownership::Known;
+        count::count(entry, &details.transition, ns, owner_known);
     }
 }
 
@@ -193,9 +188,8 @@ fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
             since_ns: 0,
             from: transition.from as u8,
             to: transition.to as u8,
-            flags: 0,
+            flags: transition.flags(),
             protocol: transition.protocol,
-            ending: transition.ending,
             owner: Some(&owner),
             caller: Some(&owner),
         });
@@ -258,10 +252,10 @@ fn write_unless_counted(
     let owner = entry.owner();
     let (flags, owner) = match ownership {
         Ownership::Known if owner.wanted == 0 => return false,
-        Ownership::Known => (0, Some(owner)),
+        Ownership::Known => (transition.flags(), Some(owner)),
         _ if !owner::unknown_wanted() => return false,
-        Ownership::Unaccepted => (TransitionRecord::UNACCEPTED, None),
-        Ownership::Unknown => (0, None),
+        Ownership::Unaccepted => (transition.flags() | TransitionRecord::UNACCEPTED, None),
+        Ownership::Unknown => (transition.flags(), None),
     };
     let before = if start.or_before {
         TransitionRecord::OR_BEFORE
@@ -283,7 +277,6 @@ fn write_unless_counted(
         to: transition.to as u8,
         flags: flags | before,
         protocol: transition.protocol,
-        ending: transition.ending,
         owner,
         caller: *caller,
     });

@@ -8,7 +8,7 @@ use super::{
         read_sock::ReadSock,
         table::{self, Table, known},
     },
-    count::{self, FinishedState},
+    count,
     record::{self, Contents},
     transition::{SYN_RECV, SYN_SENT, Transition, describe},
 };
@@ -38,14 +38,8 @@ pub fn take_in(table: &Table, sock: &impl ReadSock, transition: &Transition) -> 
                 describe(sock, transition.to, true, &mut entry.socket);
             }
             if transition.is_wanted(&entry.socket) {
-                let duration = FinishedState {
-                    state: transition.from,
-                    ending: transition.ending,
-                    ns: transition.now_ns.wrapping_sub(start.since_ns),
-                    owner_known: false,
-                    program: transition.program,
-                };
-                count::count(entry, &duration);
+                let ns = transition.now_ns.wrapping_sub(start.since_ns);
+                count::count(entry, transition, ns, false);
             }
             if !enters {
                 let _ = table.remove(sock.address() as u64);
@@ -79,9 +73,8 @@ fn write_without_start(sock: &impl ReadSock, transition: &Transition) -> bool {
             since_ns: 0,
             from: transition.from as u8,
             to: transition.to as u8,
-            flags: 0,
+            flags: transition.flags(),
             protocol: transition.protocol,
-            ending: transition.ending,
             owner: None,
             caller: None,
         });

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tcptrace_common::{
-    Ending, IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
-};
+use tcptrace_common::{IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket};
 
 use crate::{
     model::{
@@ -61,7 +59,7 @@ pub fn transition(
         monotonic_ns: record.time_ns,
         from: TcpState::from_number(record.from)?,
         to: TcpState::from_number(record.to)?,
-        ending: u8::try_from(record.ending).map_or(Ending::Unknown, Ending::from_number),
+        ending: record.ending(),
         since: match record.socket.since_ns {
             ns if or_before => Some(Since::AtLatest(ns)),
             0 => None,
