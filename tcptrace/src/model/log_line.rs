@@ -67,6 +67,7 @@ object! {
         state: Option<String>,
         age_ns: Option<u64>,
         age: Option<String>,
+        age_at_most_ns: Option<u64>,
         family: Option<String>,
         local: Option<EndFields>,
         remote: Option<EndFields>,

@@ -8,6 +8,8 @@ use crate::{
     view::{Page, View, parts::clean::clean},
 };
 
+/// The width of a terminal that does not tell it.
+const USUAL_WIDTH: usize = 80;
 /// Moves the cursor to the upper left, and clears everything below it.
 const REDRAW: &[u8] = b"\x1b[H\x1b[2J";
 
@@ -41,9 +43,13 @@ impl<T: ?Sized> Screen<T> {
         let redrawn = self.live && on_terminal;
         // A pipe gets everything, whatever terminal the messages go to.
         let size = (on_terminal.then(terminal_size::terminal_size)).flatten();
+        let known = |length: u16| Some(usize::from(length)).filter(|length| *length > 0);
         let page = Page {
-            width: size.map(|(width, _)| width.0.into()),
-            height: size.filter(|_| redrawn).map(|(_, height)| height.0.into()),
+            width: on_terminal.then(|| {
+                let width = size.and_then(|(width, _)| known(width.0));
+                width.unwrap_or(USUAL_WIDTH)
+            }),
+            height: (size.filter(|_| redrawn)).and_then(|(_, height)| known(height.0)),
         };
         self.print(|screen, out| screen.write(item, &page, redrawn, out))
     }

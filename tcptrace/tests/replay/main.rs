@@ -314,6 +314,44 @@ fn a_cut_off_stream_is_used_up_to_there() {
 }
 
 #[test]
+fn the_exit_code_tells_a_script() {
+    let path = file("codes", "log.jsonl", good().as_bytes());
+    for (words, code) in [
+        (&["--fail-over", "1"][..], 3),
+        (&["--fail-over", "2"], 0),
+        (&["--fail-over", "0", "--comm", "nobody"], 0),
+        (&["--fail-over", "1", "-q"], 3),
+    ] {
+        let output = replay(&path, &[&["stuck"], words].concat());
+        assert_eq!(output.status.code(), Some(code), "{words:?}");
+        assert_eq!(out(&output).is_empty(), words.contains(&"-q"), "{words:?}");
+    }
+}
+
+/// A socket from before the recording: both bounds of its age are in it.
+#[test]
+fn an_age_between_two_bounds_is_recorded() {
+    let open = |port: u16, at_most: &str| {
+        format!(
+            "{{\"schema\":\"tcptrace.open/1\",\"time\":\"2026-11-23T01:01:40.000000000Z\",\"monotonic_ns\":100000000000,\
+             \"state\":\"CLOSE_WAIT\",\"age_ns\":2000000000,\"age\":\"at_least\",{at_most}\
+             \"family\":\"ipv4\",\"local\":{{\"address\":\"10.0.0.1\",\"port\":{port}}},\
+             \"remote\":{{\"address\":\"10.0.0.2\",\"port\":80}},\"netns\":1,\"cookie\":{port}}}\n"
+        )
+    };
+    let log = [
+        open(1, "\"age_at_most_ns\":36000000000,"),
+        open(2, "\"age_at_most_ns\":29000000000,"),
+        open(3, ""),
+    ];
+    let path = file("bounds", "log.jsonl", log.concat().as_bytes());
+    let line = stuck(&replay(&path, &["stuck", "--json"]));
+    let counts = ["stuck", "may_be", "younger"].map(|name| line[name].as_u64());
+    assert_eq!(counts, [Some(0), Some(2), Some(1)]);
+    assert_eq!(ports(&line), [3, 1]);
+}
+
+#[test]
 fn an_empty_recording_shows_nothing() {
     let path = file("empty", "log.jsonl", b"");
     let line = stuck(&replay(&path, &["stuck", "--json"]));

@@ -147,8 +147,11 @@ fn still_open(fields: Fields) -> Result<Record, String> {
         TcpState::ALL.into_iter().find(|state| state.name() == name)
     })?;
     let residue_of = was_in.filter(|_| fields.residue == Some(true));
+    let earliest_ns = (fields.age_at_most_ns).map(|ns| monotonic_ns.saturating_sub(ns));
     let mut socket = Socket::logged(identity(&fields)?, state, since, owner(fields)?);
     socket.holders = holders;
+    // Recordings of earlier versions do not have it.
+    socket.earliest_ns = earliest_ns;
     Ok(Record::StillOpen(StillOpen {
         time,
         monotonic_ns,

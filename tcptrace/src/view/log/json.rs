@@ -68,6 +68,8 @@ impl Json {
         state(out, Fields::state, socket.state);
         number(out, Fields::age_ns, Some(still.age_ns()));
         word(out, Fields::age, socket.since.precision().name());
+        let at_most_ns = socket.age_at_most_ns(still.monotonic_ns);
+        number(out, Fields::age_at_most_ns, at_most_ns);
         identity(&socket.identity, out);
         owner(socket.logged_owner(), out);
         holders(socket.holders.as_deref(), out);

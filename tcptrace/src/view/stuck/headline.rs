@@ -82,7 +82,11 @@ pub fn scope(snapshot: &Snapshot) -> Vec<String> {
 
 /// What the look went through, and which filter was set.
 fn looked_at(snapshot: &Snapshot) -> Option<String> {
-    let looked = snapshot.looked?;
+    let Some(looked) = snapshot.looked else {
+        let is_filtered = !snapshot.watched.filters.is_empty();
+        return is_filtered
+            .then(|| format!("Only what passes {} counts.", filters(&snapshot.watched)));
+    };
     let mut text = match looked.sockets {
         _ if looked.namespaces == 0 => "No network namespace could be looked at".to_owned(),
         None => "Looked".to_owned(),

@@ -146,7 +146,9 @@ fn ends() -> Result<()> {
     let arguments = words.into_iter().chain([&*netns]).collect::<Vec<_>>();
     let outcome = Tool::start(Place::AsIs, &arguments)?.wait()?.success()?;
     ensure!(
-        outcome.stdout.contains("CLOSE_WAIT: no socket that passes "),
+        outcome
+            .stdout
+            .contains("CLOSE_WAIT: no socket that passes "),
         "{outcome:?}"
     );
     Ok(())
