@@ -3,7 +3,10 @@
 use bytes::Buf as _;
 use netlink_packet_sock_diag::inet::Timer;
 
-use crate::model::stuck::look::{Sent, Span};
+use crate::{
+    model::stuck::look::{Sent, Span},
+    source::machine::clock::LATE_TICKS,
+};
 
 /// When and how an answer was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,10 +79,9 @@ pub fn moment_ns(ms: u32, read: ReadAt) -> u64 {
     read.monotonic_ns.saturating_sub(ago_ns)
 }
 
-/// The earliest moment of the same: the current tick has begun before now, and the kernel leaves out
-/// parts of a ms.
+/// The earliest moment of the same: see [`LATE_TICKS`]. The kernel leaves out parts of a ms.
 pub fn not_before_ns(ms: u32, read: ReadAt) -> u64 {
-    let ago_ns = (u64::from(ms) + 1) * 1_000_000 + read.tick_ns;
+    let ago_ns = (u64::from(ms) + 1) * 1_000_000 + LATE_TICKS * read.tick_ns;
     read.asked_ns.saturating_sub(ago_ns)
 }
 
@@ -109,7 +111,7 @@ pub fn first_syn(timer: Option<&Timer>, tcp_info: &[u8], read: ReadAt) -> Option
     let so_far_ns = rto_ns.saturating_sub(left_ns.saturating_add(1_000_000 + read.tick_ns));
     Some(Span {
         earliest_ns: (again == 0).then(|| {
-            let longest_ns = rto_ns + rto_ns / 8 + 2 * read.tick_ns;
+            let longest_ns = rto_ns + rto_ns / 8 + LATE_TICKS * read.tick_ns;
             read.asked_ns.saturating_sub(longest_ns)
         }),
         latest_ns: (read.monotonic_ns).saturating_sub(before_ns.saturating_add(so_far_ns)),
@@ -153,7 +155,7 @@ mod tests {
 
     #[test]
     fn the_first_timer_is_an_upper_bound() {
-        assert_eq!(ages(0, 0, 1, 400), (Some(1133), 595));
+        assert_eq!(ages(0, 0, 1, 400), (Some(1153), 595));
     }
 
     #[test]

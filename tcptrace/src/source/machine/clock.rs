@@ -2,6 +2,11 @@
 
 use rustix::time::{ClockId, clock_getres, clock_gettime};
 
+/// By how many ticks the kernel's number of ticks since a moment may be too small: the current one has
+/// begun before now, and on a busy or virtual machine the clock stands up to five ticks behind
+/// (`MAX_STALLED_JIFFIES` of `kernel/time/tick-sched.c`); one to spare.
+pub const LATE_TICKS: u64 = 7;
+
 /// Now, in ns of `CLOCK_MONOTONIC`, which `bpf_ktime_get_ns` reads too.
 #[must_use]
 pub fn monotonic_ns() -> u64 {

@@ -10,7 +10,10 @@ use crate::{
         socket::{Details, Endpoint, Family, Protocol, Timer},
         stuck::look::{DeadSocket, Descriptor, Listed, Listening, Sent, Waiting},
     },
-    source::bpf::socket::{endpoint, family},
+    source::{
+        bpf::socket::{endpoint, family},
+        machine::clock::LATE_TICKS,
+    },
 };
 
 /// `icsk_pending` of `include/net/inet_connection_sock.h`.
@@ -227,10 +230,9 @@ impl Meaning {
         self.known(offset, || record.now_ns.saturating_sub(ago_ns))
     }
 
-    /// The earliest moment of the same: up to one tick earlier than the number says, because the current
-    /// tick has begun before now.
+    /// The earliest moment of the same: see [`LATE_TICKS`].
     fn not_before(&self, offset: u32, record: &SocketRecord, ticks: u32) -> Option<u64> {
-        let ago_ns = (u64::from(ticks) + 1) * self.tick_ns;
+        let ago_ns = (u64::from(ticks) + LATE_TICKS) * self.tick_ns;
         self.known(offset, || record.now_ns.saturating_sub(ago_ns))
     }
 

@@ -10,10 +10,14 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("an_all_clear_says_what_was_looked_at", looked_at);
-    cases.add("a_look_at_nothing_says_so", at_nothing);
-    cases.add("what_the_filter_leaves_out_is_counted", left_out);
-    cases.add("caveats_are_on_every_look", on_every_look);
+    cases
+        .add("an_all_clear_says_what_was_looked_at", looked_at)
+        .here();
+    cases.add("a_look_at_nothing_says_so", at_nothing).here();
+    cases
+        .add("what_the_filter_leaves_out_is_counted", left_out)
+        .here();
+    cases.add("caveats_are_on_every_look", on_every_look).here();
 }
 
 fn once(words: &[&str]) -> Result<String> {

@@ -9,7 +9,7 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("younger_pass_the_filter", younger);
+    cases.add("younger_pass_the_filter", younger).here();
     cases.add("entered_and_left_pass_the_filter", entered_and_left);
 }
 

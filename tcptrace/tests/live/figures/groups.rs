@@ -13,7 +13,9 @@ use crate::{
 pub fn add(cases: &mut Cases) {
     cases.add("groups_of_a_listener", of_a_listener);
     cases.add("groups_of_a_v4_mapped_remote", of_a_mapped_remote);
-    cases.add("groups_name_what_a_process_runs", what_it_runs);
+    cases
+        .add("groups_name_what_a_process_runs", what_it_runs)
+        .here();
 }
 
 /// Accepted or not, whatever the client's port is: they are servers, and one group. It shows how the unread bytes

@@ -16,10 +16,12 @@ use crate::{
 pub fn add(cases: &mut Cases) {
     odd::add(cases);
     cases.add("filter_of_what_cannot_be", what_cannot_be).here();
-    cases.add("filter_of_nothing_once", one_look);
-    cases.add("filter_of_nothing_sessions", sessions);
-    cases.add("filter_of_nothing_until_it_comes", until_it_comes);
-    cases.add("filter_of_some_that_exist", some_exist);
+    cases.add("filter_of_nothing_once", one_look).here();
+    cases.add("filter_of_nothing_sessions", sessions).here();
+    cases
+        .add("filter_of_nothing_until_it_comes", until_it_comes)
+        .here();
+    cases.add("filter_of_some_that_exist", some_exist).here();
 }
 
 /// No process has it: other tests run, and their names begin otherwise.

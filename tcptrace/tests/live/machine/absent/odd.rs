@@ -33,14 +33,20 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("filter_of_a_thread_or_zombie", threads_and_zombies);
+    cases
+        .add("filter_of_a_thread_or_zombie", threads_and_zombies)
+        .here();
     cases
         .add("filter_of_hidden_processes", hidden_processes)
         .here();
     cases.add("filter_in_a_cgroup_namespace", cgroup_namespace);
     cases.add("filter_of_a_hidden_namespace", hidden_namespace);
-    cases.add("filter_of_a_control_group", control_groups);
-    cases.add("filter_of_a_name_cut_in_a_letter", cut_name);
+    cases
+        .add("filter_of_a_control_group", control_groups)
+        .here();
+    cases
+        .add("filter_of_a_name_cut_in_a_letter", cut_name)
+        .here();
 }
 
 /// A child that has ended and that nobody has waited for.
