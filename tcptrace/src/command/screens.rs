@@ -11,7 +11,8 @@ use crate::{
     view::{self, Format, hist, stuck},
 };
 
-/// The screen for snapshots, which has all arguments of processes if `arguments`; a `live` session is redrawn in place if possible.
+/// The screen for snapshots, which has all arguments of processes if `arguments`; a `live` session is
+/// redrawn in place if possible.
 pub fn of_stuck(show: &StuckShow, arguments: bool, live: bool) -> Screen<Snapshot> {
     let view = stuck::choose(stuck::StuckOptions {
         format: Format::json_if(show.json),

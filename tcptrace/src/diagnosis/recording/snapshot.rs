@@ -5,10 +5,7 @@ use std::collections::HashMap;
 use crate::{
     diagnosis::{
         recording::recorded::Recorded,
-        stuck::{
-            group::group,
-            snapshot::{ByAge, by_age},
-        },
+        stuck::{group::group, snapshot::by_age},
     },
     model::{
         caveat::Caveat,
@@ -23,22 +20,11 @@ use crate::{
 /// What was stuck when a recording ended. `caveats` are about the recording as a whole.
 #[must_use]
 pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>) -> Snapshot {
-    let wanted = |socket: &Socket| watched.filter.passes(socket);
-    let doubtful = recorded.doubtful.iter().filter(|s| wanted(s)).count();
+    let wanted = |socket: &&Socket| watched.filter.passes(socket);
+    let doubtful = recorded.doubtful.iter().filter(wanted).count();
     let now_ns = recorded.end.map_or(0, |(now_ns, _)| now_ns);
-    let mut left_out = 0;
-    let all = recorded.sockets.into_iter().filter(|socket| {
-        let passes = wanted(socket);
-        let is_left_out = !passes && socket.stuck(now_ns, watched.older_than_ns).is_some();
-        left_out += usize::from(is_left_out);
-        passes
-    });
-    let ByAge {
-        sockets,
-        stuck,
-        younger,
-    } = by_age(all, now_ns, watched);
-    let any = !sockets.is_empty() || younger.count > 0;
+    let sorted = by_age(recorded.sockets.into_iter(), now_ns, watched, |_| {});
+    let any = !sorted.sockets.is_empty() || sorted.younger.count > 0;
     caveats.extend(recorded.facts.caveats(watched.state, any));
     if doubtful > 0 {
         caveats.push(Caveat::MayHaveLeft {
@@ -50,14 +36,14 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>)
         time: recorded.end.map(|(_, time)| time),
         monotonic_ns: now_ns,
         watched: watched.clone(),
-        groups: group(&sockets, now_ns, watched),
-        sockets,
-        stuck,
-        younger,
-        left_out,
+        groups: group(&sorted.sockets, now_ns, watched),
+        sockets: sorted.sockets,
+        stuck: sorted.stuck,
+        younger: sorted.younger,
+        left_out: sorted.left_out,
         flow: Flow::default(),
         looked: None,
-        remainders: 0,
+        remainders: sorted.remainders,
         residue: None,
         failed_connects: None,
         processes: HashMap::new(),

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::model::{
     socket::{Endpoint, Socket},
-    stuck::flow::Flow,
+    stuck::{flow::Flow, look::Tracing},
 };
 
 /// A socket: two with the same ends cannot be open at the same time.
@@ -20,11 +20,15 @@ pub struct Passing {
 }
 
 impl Passing {
-    /// Adds a socket of this look that passes the filter.
-    pub fn add(&mut self, socket: &Socket) {
+    /// Adds a socket of this look that passes the filter. Nobody asks about a single look; and where the
+    /// kernel side counts by the whole filter, only about the sockets that it has not seen enter.
+    pub fn add(&mut self, socket: &Socket, tracing: &Tracing) {
+        let seen = socket.since.is_exact();
+        if tracing.hook.is_none() || tracing.filtered && seen {
+            return;
+        }
         let identity = &socket.identity;
         let place = (identity.netns, identity.local, identity.remote);
-        let seen = socket.since.is_exact();
         let before = self.present.insert(place, (self.look, seen));
         match before {
             Some(_) => {}
@@ -52,7 +56,7 @@ mod tests {
     use super::*;
     use crate::{
         fixtures::{end, listed, socket},
-        model::socket::Since,
+        model::{socket::Since, stuck::look::Hook},
     };
 
     fn one(port: u16, since: Since) -> Socket {
@@ -69,15 +73,33 @@ mod tests {
             one(2, Since::Exact(9)),
             one(3, Since::AtLatest(9)),
         );
-        passing.add(&old);
+        let tracing = Tracing {
+            hook: Some(Hook::Btf),
+            ..Tracing::default()
+        };
+        passing.add(&old, &tracing);
         let first = passing.end_look();
         assert_eq!((first.found, first.entered, first.left), (1, 0, 0));
         for socket in [&old, &new, &missed] {
-            passing.add(socket);
+            passing.add(socket, &tracing);
         }
         let second = passing.end_look();
         assert_eq!((second.found, second.entered, second.left), (1, 2, 0));
         let last = passing.end_look();
         assert_eq!((last.left, last.left_unseen), (3, 2));
+    }
+
+    #[test]
+    fn what_the_kernel_side_counts_is_not_kept() {
+        let mut passing = Passing::default();
+        let filtered = Tracing {
+            hook: Some(Hook::Btf),
+            filtered: true,
+            ..Tracing::default()
+        };
+        passing.add(&one(1, Since::AtLatest(5)), &filtered);
+        passing.add(&one(2, Since::Exact(5)), &filtered);
+        passing.add(&one(3, Since::AtLatest(5)), &Tracing::default());
+        assert_eq!(passing.present.len(), 1);
     }
 }

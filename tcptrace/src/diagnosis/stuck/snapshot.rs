@@ -22,37 +22,22 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
     let now_ns = look.monotonic_ns;
     let (failed_connects, residue) = dead(&look, watched).unzip();
     let all = tracker.sockets(&mut look).into_iter();
-    let mut remainders = 0;
-    let mut left_out = 0;
-    let wanted = all
-        .filter(|socket| {
-            let passes = watched.filter.passes(socket);
-            let is_left_out = !passes && socket.stuck(now_ns, watched.older_than_ns).is_some();
-            left_out += usize::from(is_left_out);
-            passes
-        })
-        .inspect(|socket| {
-            tracker.passing().add(socket);
-            let details = socket.details.as_ref();
-            remainders += usize::from(details.is_some_and(|details| details.remainder));
-        });
-    let ByAge {
-        sockets,
-        stuck,
-        younger,
-    } = by_age(wanted, now_ns, watched);
+    let tracing = look.tracing;
+    let sorted = by_age(all, now_ns, watched, |socket| {
+        tracker.passing().add(socket, &tracing)
+    });
     Snapshot {
         time: Some(look.time),
         monotonic_ns: now_ns,
         watched: watched.clone(),
-        groups: group(&sockets, now_ns, watched),
-        sockets,
-        stuck,
-        younger,
-        left_out,
+        groups: group(&sorted.sockets, now_ns, watched),
+        sockets: sorted.sockets,
+        stuck: sorted.stuck,
+        younger: sorted.younger,
+        left_out: sorted.left_out,
         flow: tracker.passing().end_look(),
         looked: Some(look.looked),
-        remainders,
+        remainders: sorted.remainders,
         residue,
         failed_connects,
         processes: look.processes,
@@ -79,42 +64,52 @@ fn dead(look: &Look, watched: &Watched) -> Option<(Vec<Residue>, Vec<Residue>)> 
 }
 
 /// Sockets by their age.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ByAge {
     /// Those that are stuck, the oldest first, and then those that may be, of which may be the oldest
     /// first.
     pub sockets: Vec<Socket>,
     /// How many of them are stuck.
     pub stuck: usize,
-    /// The others.
+    /// The others that pass the filter.
     pub younger: Younger,
+    /// Remainders among both.
+    pub remainders: usize,
+    /// How many are stuck or may be and do not pass the filter.
+    pub left_out: usize,
 }
 
 /// The sockets that have been in the state for long enough, those that may have been, and the
-/// others.
-pub fn by_age(sockets: impl Iterator<Item = Socket>, now_ns: u64, watched: &Watched) -> ByAge {
-    let mut younger = Younger::default();
-    let (mut stuck, mut may_be) = (0, 0);
+/// others. `each` is given those that pass the filter.
+pub fn by_age(
+    sockets: impl Iterator<Item = Socket>,
+    now_ns: u64,
+    watched: &Watched,
+    mut each: impl FnMut(&Socket),
+) -> ByAge {
+    let mut sorted = ByAge::default();
     // In place, and each is moved once: there may be tens of thousands.
-    let mut sockets: Vec<_> = sockets
-        .filter(|socket| match socket.stuck(now_ns, watched.older_than_ns) {
-            Some(Stuck::Yes) => {
-                stuck += 1;
-                true
+    let mut listed: Vec<_> = sockets
+        .filter(|socket| {
+            let kind = socket.stuck(now_ns, watched.older_than_ns);
+            if !watched.filter.passes(socket) {
+                sorted.left_out += usize::from(kind.is_some());
+                return false;
             }
-            Some(Stuck::MayBe) => {
-                may_be += 1;
-                true
-            }
-            None => {
+            each(socket);
+            let details = socket.details.as_ref();
+            sorted.remainders += usize::from(details.is_some_and(|details| details.remainder));
+            sorted.stuck += usize::from(kind == Some(Stuck::Yes));
+            if kind.is_none() {
+                let younger = &mut sorted.younger;
                 younger.count += 1;
                 let at_most_ns = socket.age_at_most_ns(now_ns).unwrap_or(0);
                 younger.oldest_at_most_ns = younger.oldest_at_most_ns.max(at_most_ns);
-                false
             }
+            kind.is_some()
         })
         .collect();
-    sockets.sort_by_cached_key(|socket| {
+    listed.sort_by_cached_key(|socket| {
         let kind = socket.stuck(now_ns, watched.older_than_ns);
         let earliest_ns = socket.earliest_ns.filter(|_| kind == Some(Stuck::MayBe));
         (
@@ -124,11 +119,9 @@ pub fn by_age(sockets: impl Iterator<Item = Socket>, now_ns: u64, watched: &Watc
             socket.identity.cookie,
         )
     });
-    debug_assert_eq!(sockets.len(), stuck + may_be);
     ByAge {
-        sockets,
-        stuck,
-        younger,
+        sockets: listed,
+        ..sorted
     }
 }
 

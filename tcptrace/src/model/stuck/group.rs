@@ -2,6 +2,8 @@
 
 use std::{net::IpAddr, sync::Arc};
 
+use serde::Serialize;
+
 use crate::model::socket::{Endpoint, Role, Since};
 
 /// Sockets of one process towards one remote, or of one listener.
@@ -64,7 +66,7 @@ pub enum Ends {
 }
 
 /// How many sockets have so many unread bytes. In `CLOSE_WAIT` the FIN counts as one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct RecvQueues {
     /// None.
     pub zero: usize,
@@ -77,7 +79,7 @@ pub struct RecvQueues {
 }
 
 /// How many sockets have keepalive on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Keepalive {
     /// These.
     pub on: usize,

@@ -5,6 +5,7 @@ use std::{
     time::SystemTime,
 };
 
+use serde::Serialize;
 use tcptrace_common::TcpState;
 
 use crate::model::{
@@ -301,7 +302,7 @@ pub struct Look {
 }
 
 /// What a look went through.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Looked {
     /// Network namespaces.
     pub namespaces: usize,

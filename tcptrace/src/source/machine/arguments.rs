@@ -1,7 +1,7 @@
 //! The arguments of processes, from `/proc/PID/cmdline`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fs::File,
     io::Read as _,
     sync::mpsc::{Receiver, channel},
@@ -35,7 +35,7 @@ impl Arguments {
     }
 
     /// Reads those of the processes that are not known yet, and forgets all others.
-    pub fn read(&mut self, processes: &[Process]) {
+    pub fn read(&mut self, processes: &HashSet<Process>) {
         self.known.retain(|process, _| processes.contains(process));
         let new: Vec<Process> = (processes.iter().copied())
             .filter(|process| !self.known.contains_key(process))
@@ -95,10 +95,10 @@ mod tests {
     fn this_process_has_arguments() {
         let mut read = Arguments::default();
         let this = (std::process::id(), 7);
-        read.read(&[this]);
+        read.read(&[this].into());
         assert_eq!(read.of(this), std::env::args().collect::<Vec<_>>());
         let nobody = (u32::MAX, 7);
-        read.read(&[nobody]);
+        read.read(&[nobody].into());
         assert!(read.of(nobody).is_empty() && read.of(this).is_empty());
     }
 }

@@ -196,7 +196,7 @@ impl Live {
         }
         let held = look.held.iter().flat_map(Descriptors::all);
         look.processes = process::infos(held.map(|held| held.holder.pid));
-        let all: Vec<_> = (look.processes.iter())
+        let all: HashSet<_> = (look.processes.iter())
             .map(|(pid, info)| (*pid, info.started))
             .collect();
         self.arguments.read(&all);

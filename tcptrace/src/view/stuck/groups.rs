@@ -17,7 +17,10 @@ use crate::{
         clean::clean,
         table::{self, Column, before_pid, before_port, left, right},
     },
-    view::stuck::held_by::{CLOSED, one_of},
+    view::stuck::{
+        held_by::{CLOSED, one_of},
+        sockets::namespace,
+    },
 };
 
 const COLUMNS: [Column; 12] = [
@@ -55,10 +58,6 @@ fn row(group: &Group, snapshot: &Snapshot, whole: bool, with_netns: bool) -> Vec
     let oldest_ns = snapshot
         .monotonic_ns
         .saturating_sub(group.oldest.moment_ns());
-    let netns = |netns: u32| match snapshot.netns_names.get(&netns) {
-        Some(name) => clean(name),
-        None => netns.to_string(),
-    };
     vec![
         group.stuck.to_string(),
         if snapshot.may_be() > 0 {
@@ -84,7 +83,7 @@ fn row(group: &Group, snapshot: &Snapshot, whole: bool, with_netns: bool) -> Vec
         command(group, snapshot, whole).map_or_else(String::new, |command| clean(&command)),
         match group.netns {
             _ if !with_netns => String::new(),
-            Some(inode) => netns(inode),
+            Some(netns) => namespace(netns, snapshot),
             None => "?".into(),
         },
     ]

@@ -7,7 +7,10 @@ use std::{
 
 use crate::{
     model::stuck::snapshot::{Snapshot, Watched},
-    view::parts::{age::age, caveat, clean::clean, style::HEADING},
+    view::{
+        parts::{age::age, caveat, clean::clean, style::HEADING},
+        stuck::residue::sockets,
+    },
 };
 
 /// The first line.
@@ -69,11 +72,13 @@ pub fn scope(snapshot: &Snapshot) -> Vec<String> {
         lines.extend(looked_at(snapshot));
     }
     if snapshot.left_out > 0 {
-        let others = sockets(snapshot.left_out);
-        let verb = if snapshot.left_out == 1 { "does" } else { "do" };
+        let (are, pass) = match snapshot.left_out {
+            1 => ("is", "does not pass"),
+            _ => ("are", "do not pass"),
+        };
         lines.push(format!(
-            "{others} that {} stuck or may be {verb} not pass {}.",
-            if snapshot.left_out == 1 { "is" } else { "are" },
+            "{} that {are} stuck or may be {pass} {}.",
+            sockets(snapshot.left_out),
             filters(watched)
         ));
     }
@@ -109,13 +114,6 @@ fn looked_at(snapshot: &Snapshot) -> Option<String> {
 
 fn filters(watched: &Watched) -> String {
     clean(&watched.filters.to_string())
-}
-
-fn sockets(count: usize) -> String {
-    match count {
-        1 => "1 socket".into(),
-        count => format!("{count} sockets"),
-    }
 }
 
 /// The warnings: not yet fit for a terminal.

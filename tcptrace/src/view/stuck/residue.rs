@@ -40,7 +40,8 @@ pub fn note(snapshot: &Snapshot) -> Option<String> {
     Some(text)
 }
 
-fn sockets(count: usize) -> String {
+/// The number of sockets in words.
+pub fn sockets(count: usize) -> String {
     match count {
         1 => "1 socket".into(),
         count => format!("{count} sockets"),

@@ -62,12 +62,10 @@ fn table(snapshot: &Snapshot, rows: usize, named: usize, width: Option<usize>) -
 fn row(socket: &Socket, snapshot: &Snapshot, named: usize, with_netns: bool) -> Vec<String> {
     let details = socket.details.as_ref();
     let queue = |bytes: Option<u32>| bytes.map_or_else(|| "?".into(), |bytes| bytes.to_string());
-    let name = |netns: u32| match snapshot.netns_names.get(&netns) {
-        Some(name) => clean(name),
-        None => netns.to_string(),
-    };
     let netns = match socket.identity.netns {
-        Some(netns) if with_netns || snapshot.netns_names.contains_key(&netns) => name(netns),
+        Some(netns) if with_netns || snapshot.netns_names.contains_key(&netns) => {
+            namespace(netns, snapshot)
+        }
         None if with_netns => "?".into(),
         _ => String::new(),
     };
@@ -96,6 +94,14 @@ fn row(socket: &Socket, snapshot: &Snapshot, named: usize, with_netns: bool) -> 
         protocol(socket),
         netns,
     ]
+}
+
+/// The name of a network namespace, or its number if it has none.
+pub fn namespace(netns: u32, snapshot: &Snapshot) -> String {
+    match snapshot.netns_names.get(&netns) {
+        Some(name) => clean(name),
+        None => netns.to_string(),
+    }
 }
 
 /// MPTCP and the number of subflows; nothing for TCP.

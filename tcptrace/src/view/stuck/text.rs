@@ -67,8 +67,9 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, arguments: bool, page: &
     for note in &notes {
         line(&clean(note));
     }
-    for warning in warnings(snapshot) {
-        line(&format!("{WARNING}warning: {}{WARNING:#}", clean(&warning)));
+    let warnings = warnings(snapshot);
+    for warning in &warnings {
+        line(&format!("{WARNING}warning: {}{WARNING:#}", clean(warning)));
     }
     if snapshot.sockets.is_empty() {
         return text;
@@ -79,7 +80,7 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, arguments: bool, page: &
         (_, None) => ROWS_WITHOUT_SCREEN + 1,
         (_, Some(height)) => (height / 2).max(LEAST_ROWS) + 1,
     };
-    let above = scope.len() + warnings(snapshot).len() + notes.len();
+    let above = scope.len() + warnings.len() + notes.len();
     let used = 4 + groups.len().min(group_rows.saturating_add(1)) + above;
     let rows = match (limit, page.height) {
         (Limit::None, _) => usize::MAX,

@@ -51,14 +51,10 @@ const fn closed(what: &'static str, from: &'static str, pid: u32) -> End {
 /// An end by somebody else, after which the descriptor stays.
 const fn residue(what: &'static str, from: &'static str) -> End {
     End {
-        what,
-        cookie: 0,
-        local: NOWHERE,
-        remote: None,
-        from,
         ended: "reset_still_open",
         caller: None,
         kept: true,
+        ..closed(what, from, 0)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
         container,
         socket::Endpoint,
         stuck::{
-            group::{Ends, Group},
+            group::{Ends, Group, Keepalive, RecvQueues},
             snapshot::Snapshot,
         },
     },
@@ -39,8 +39,8 @@ pub struct GroupRecord<'a> {
     median_ns: u64,
     median_at_most_ns: Option<u64>,
     recv_queue: Option<u64>,
-    recv_queues: RecvQueuesRecord,
-    keepalive: KeepaliveRecord,
+    recv_queues: RecvQueues,
+    keepalive: Keepalive,
     unit: Option<&'a str>,
     container: Option<String>,
     command: Option<String>,
@@ -59,21 +59,6 @@ struct LocalRecord {
     port: u16,
 }
 
-#[derive(Serialize)]
-struct RecvQueuesRecord {
-    zero: usize,
-    one: usize,
-    more: usize,
-    unknown: usize,
-}
-
-#[derive(Serialize)]
-struct KeepaliveRecord {
-    on: usize,
-    off: usize,
-    unknown: usize,
-}
-
 /// The record of a group; with `arguments` the command has all of them.
 pub fn group_record<'a>(
     group: &'a Group,
@@ -83,7 +68,6 @@ pub fn group_record<'a>(
     let owner = group.owner.as_ref();
     let state = |pid: u32| snapshot.processes.get(&pid).map(|process| process.state);
     let (local, remote) = ends(group.ends);
-    let (queues, keepalive) = (group.recv_queues, group.keepalive);
     GroupRecord {
         pid: owner.map(|owner| owner.pid),
         comm: owner.map(|owner| owner.comm.as_str()),
@@ -108,17 +92,8 @@ pub fn group_record<'a>(
         median_ns: group.median_ns,
         median_at_most_ns: group.median_at_most_ns,
         recv_queue: group.recv_queue,
-        recv_queues: RecvQueuesRecord {
-            zero: queues.zero,
-            one: queues.one,
-            more: queues.more,
-            unknown: queues.unknown,
-        },
-        keepalive: KeepaliveRecord {
-            on: keepalive.on,
-            off: keepalive.off,
-            unknown: keepalive.unknown,
-        },
+        recv_queues: group.recv_queues,
+        keepalive: group.keepalive,
         unit: group.cgroup.as_deref().and_then(container::unit),
         container: group.cgroup.as_deref().and_then(container::container),
         command: command(group, snapshot, arguments),

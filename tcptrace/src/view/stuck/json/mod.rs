@@ -14,7 +14,7 @@ use crate::{
         owner::{Holder, Listener, Owner},
         socket::{Protocol, Socket, Stuck},
         stuck::{
-            look::{Hook, Tracing},
+            look::{Hook, Looked, Tracing},
             residue::Residue,
             snapshot::Snapshot,
         },
@@ -84,7 +84,7 @@ struct SnapshotRecord<'a> {
     time: Option<String>,
     monotonic_ns: Option<u64>,
     watched: WatchedRecord,
-    looked: Option<LookedRecord>,
+    looked: Option<Looked>,
     stuck: usize,
     may_be: usize,
     younger: usize,
@@ -101,12 +101,6 @@ struct SnapshotRecord<'a> {
 struct WatchedRecord {
     state: &'static str,
     older_than_ns: u64,
-}
-
-#[derive(Serialize)]
-struct LookedRecord {
-    namespaces: usize,
-    sockets: Option<u64>,
 }
 
 /// The first sockets of a snapshot, each made into a record when it is written.
@@ -219,10 +213,7 @@ impl<'a> SnapshotRecord<'a> {
                 state: snapshot.watched.state.name(),
                 older_than_ns: snapshot.watched.older_than_ns,
             },
-            looked: snapshot.looked.map(|looked| LookedRecord {
-                namespaces: looked.namespaces,
-                sockets: looked.sockets,
-            }),
+            looked: snapshot.looked,
             stuck: snapshot.stuck,
             may_be: snapshot.may_be(),
             younger: snapshot.younger.count,

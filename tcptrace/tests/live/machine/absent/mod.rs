@@ -226,6 +226,18 @@ fn sessions() -> Result<()> {
     Ok(())
 }
 
+/// A socket of the actor that the server has shut down.
+fn leak(stage: &mut Stage, actor: &mut Actor) -> Result<()> {
+    let (address, count) = (stage.listener(Family::Ipv4).local, 1);
+    let fd = actor.socket(&Order::Connect { address, count })?.fd;
+    for server in stage.accept(Family::Ipv4, 1)? {
+        stage.server.tell(&Order::Shutdown { fd: server.fd })?;
+    }
+    let state = testbed::state::CLOSE_WAIT;
+    actor.tell(&Order::Await { fd, state })?;
+    Ok(())
+}
+
 /// The caveat stays until a process of this name is there.
 fn until_it_comes() -> Result<()> {
     let mut stage = Stage::new()?;
@@ -235,13 +247,7 @@ fn until_it_comes() -> Result<()> {
     ensure!(tool.fresh()?.has_caveat("no_such_name"));
     let mut late = Actor::start(stage.netns(), "late-comer")?;
     tool.until("the process", |look| !look.has_caveat("no_such_name"))?;
-    let (address, count) = (stage.listener(Family::Ipv4).local, 1);
-    let fd = late.socket(&Order::Connect { address, count })?.fd;
-    for server in stage.accept(Family::Ipv4, 1)? {
-        stage.server.tell(&Order::Shutdown { fd: server.fd })?;
-    }
-    let state = testbed::state::CLOSE_WAIT;
-    late.tell(&Order::Await { fd, state })?;
+    leak(&mut stage, &mut late)?;
     let look = tool.fresh()?;
     ensure!(look.sockets.len() == 1, "{look:#?}");
     ensure!(!look.has_caveat("no_such_name"), "{look:#?}");

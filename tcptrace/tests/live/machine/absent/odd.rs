@@ -16,9 +16,9 @@ use rustix::{
     mount::{MountFlags, UnmountFlags, mount, unmount},
     thread::{UnshareFlags, unshare_unsafe},
 };
-use testbed::{Actor, Family, Keeper, Netns, Order, Reply, Stage, clock::patience};
+use testbed::{Actor, Keeper, Netns, Order, Reply, Stage, clock::patience};
 
-use super::{LOOKS, NOBODY, SESSIONS, caveats, ended, has_no_caveat, refused, run};
+use super::{LOOKS, NOBODY, SESSIONS, caveats, ended, has_no_caveat, leak, refused, run};
 use crate::{
     harness::{
         case::Cases,
@@ -193,13 +193,7 @@ fn control_groups() -> Result<()> {
         has_no_caveat(&run(look, &["--cgroup", path])?)?;
     }
     group.take(inside.pid())?;
-    let (address, count) = (stage.listener(Family::Ipv4).local, 1);
-    let fd = inside.socket(&Order::Connect { address, count })?.fd;
-    for server in stage.accept(Family::Ipv4, 1)? {
-        stage.server.tell(&Order::Shutdown { fd: server.fd })?;
-    }
-    let state = testbed::state::CLOSE_WAIT;
-    inside.tell(&Order::Await { fd, state })?;
+    leak(&mut stage, &mut inside)?;
     let netns = stage.netns().inode();
     let mount = group.mount().display().to_string();
     for given in [
@@ -233,13 +227,7 @@ fn cut_name() -> Result<()> {
     let outcome = run("log", &["--comm", LONG])?;
     refused(&outcome, "comm", &format!("try --comm '{SHOWN}'"))?;
     let log = LogTool::watch(Place::Btf, netns, &["--comm", SHOWN])?;
-    let (address, count) = (stage.listener(Family::Ipv4).local, 1);
-    let fd = actor.socket(&Order::Connect { address, count })?.fd;
-    for server in stage.accept(Family::Ipv4, 1)? {
-        stage.server.tell(&Order::Shutdown { fd: server.fd })?;
-    }
-    let state = testbed::state::CLOSE_WAIT;
-    actor.tell(&Order::Await { fd, state })?;
+    leak(&mut stage, &mut actor)?;
     let log = log.end()?.lossless()?;
     let mut lines = log.transitions.iter();
     let seen = lines.any(|line| line.to == "CLOSE_WAIT" && line.subject.pid == Some(actor.pid()));
