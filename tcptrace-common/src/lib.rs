@@ -18,16 +18,19 @@ pub use histogram::{
     COUNTING_PROGRAMS, Decade, DecadeKey, HistKey, UNKEYED_DECADES, unkeyed_index,
 };
 pub use settings::{
-    ADDRESS_BYTES, HistSettings, KernelFilter, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix, Settings,
-    SockOffsets, TaskOffsets, TracepointOffsets, TrackSettings,
+    ADDRESS_BYTES, EntryOffsets, HistSettings, KernelFilter, MAX_COMMS, MAX_PORTS, MAX_REMOTES,
+    PidNumbers, Prefix, Settings, SockOffsets, TaskOffsets, TracepointOffsets, TrackSettings,
 };
 pub use state::TcpState;
-pub use track::{OwnerRecord, StateStart, TrackCounters, TrackedSocket, TransitionRecord};
+pub use track::{
+    OwnerRecord, Passes, StateStart, TrackCounters, TrackedSocket, TransitionRecord,
+    UsedTransitionRecord,
+};
 pub use walk::{
     BriefRecord, MessageStep, NetnsCounts, NetnsIndex, QueueStep, ResumePoint, SharedSocket,
     SocketRecord, TcpOffsets, WalkSettings, WalkState, WalkedTable,
 };
-pub use watch::{WatchCounters, WatchedSocket};
+pub use watch::{KnownAtEntry, WatchCounters, WatchedEntry, WatchedExit, WatchedSocket};
 
 /// `AF_UNIX` of `include/linux/socket.h`.
 pub const AF_UNIX: u16 = 1;

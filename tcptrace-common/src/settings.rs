@@ -24,6 +24,8 @@ pub struct Settings {
     pub reserved: u32,
     /// Members of `struct sock`.
     pub sock: SockOffsets,
+    /// Members that are read when a socket enters the watched state.
+    pub entry: EntryOffsets,
     /// Members on the way from a task to its sockets.
     pub task: TaskOffsets,
     /// Fields of the classic tracepoint's record.
@@ -57,6 +59,13 @@ pub struct TrackSettings {
     pub sees_accept: u32,
     /// How many of `comms` are in use.
     pub comm_count: u32,
+    /// 1 when the descendants of the processes in `PIDS` are wanted, too.
+    pub children: u32,
+    /// Padding.
+    pub reserved: u32,
+    /// The name that tcptrace runs under, NUL-padded. While it looks at a descriptor it holds the file, so
+    /// that the end of another process's `close` may fall to it. 0 if not known.
+    pub own_comm: [u64; 2],
     /// Names of processes, NUL-padded; one of them must match.
     pub comms: [[u64; 2]; MAX_COMMS],
 }
@@ -121,11 +130,50 @@ pub struct SockOffsets {
     pub mptcp_first: u32,
 }
 
+/// Byte offsets of members of `struct tcp_sock` and of the structs that it begins with. All are 0 unless the
+/// kernel has all of them.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // Each field is named for the kernel's member.
+pub struct EntryOffsets {
+    pub icsk_lrcvtime: u32,
+    pub lsndtime: u32,
+    pub bytes_received: u32,
+    pub bytes_acked: u32,
+    pub rcv_nxt: u32,
+    pub copied_seq: u32,
+}
+
+/// Whose numbers processes and threads get: those of the PID namespace that tcptrace runs in.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PidNumbers {
+    /// Inode number of that namespace; 0 for the initial one, whose numbers are in the task itself.
+    pub namespace: u32,
+    /// How many namespaces it is nested in.
+    pub level: u32,
+    /// Offset of `thread_pid` in `struct task_struct`. If this is 0 and `namespace` is not, no process
+    /// gets a number.
+    pub thread_pid: u32,
+    /// Offset of `level` in `struct pid`.
+    pub pid_level: u32,
+    /// Offset in `struct pid` of its number in a namespace of that level: `numbers[level].nr`.
+    pub number: u32,
+    /// Likewise of the namespace itself: `numbers[level].ns`.
+    pub number_ns: u32,
+    /// Offset of `ns.inum` in `struct pid_namespace`.
+    pub ns_inum: u32,
+    /// Padding.
+    pub reserved: u32,
+}
+
 /// Byte offsets of members on the way from `struct task_struct` to `struct sock`.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs)] // Each field is named for the kernel's type and member.
 pub struct TaskOffsets {
+    /// Whose numbers processes and threads get.
+    pub numbers: PidNumbers,
     pub task_pid: u32,
     pub task_tgid: u32,
     pub task_comm: u32,
@@ -211,6 +259,7 @@ const _: () = assert!(
     size_of::<Settings>()
         == 16
             + size_of::<SockOffsets>()
+            + size_of::<EntryOffsets>()
             + size_of::<TaskOffsets>()
             + size_of::<TracepointOffsets>()
             + size_of::<KernelFilter>()

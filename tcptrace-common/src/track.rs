@@ -1,10 +1,13 @@
+use core::ptr::write_volatile;
+
 use crate::{COUNTING_PROGRAMS, Ending, TcpState, WatchedSocket};
 
 /// A process at the moment at which it got a socket.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnerRecord {
-    /// The process (thread group), as the initial PID namespace numbers it; 0 for none.
+    /// The process (thread group), as the PID namespace that tcptrace runs in numbers it; 0 for none, and
+    /// for one outside of it.
     pub pid: u32,
     /// The thread; 0 if none did it.
     pub tid: u32,
@@ -33,13 +36,24 @@ impl OwnerRecord {
     pub const LISTENER: u32 = 4;
     /// It has a descriptor of it.
     pub const FD: u32 = 5;
+    /// It made a system call on it.
+    pub const CALL: u32 = 6;
+
+    /// Whether both are the same process, whatever it was called.
+    #[inline(always)]
+    #[must_use]
+    pub fn is_process(&self, other: &Self) -> bool {
+        self.pid == other.pid && self.started_ns == other.started_ns
+    }
 }
 
 /// A socket as a log follows it: the value of the maps `TRACKED`, whose key is the address of the
 /// kernel's `struct sock`.
 ///
-/// Transitions of one socket never run at the same time, because the kernel holds its lock. Only an
-/// accepting process may run concurrently: it writes `owners[1]` and then `handed_over`.
+/// Transitions of one socket never run at the same time, because the kernel holds its lock. Two others may
+/// run concurrently: an accepting process, which writes `owners[1]` and then `handed_over`; and a pass over
+/// all descriptors, which writes `owners[2]` and the numbers of passes. Passes follow each other after a
+/// while, and one does not write a holder over another: see `track/seed.rs` of the kernel side.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackedSocket {
@@ -59,9 +73,18 @@ pub struct TrackedSocket {
     /// The number of the key that its durations are counted by, once known: see
     /// `track/transitions/count.rs` of the kernel side.
     pub key: u64,
-    /// The owners before and after it was accepted. A socket that connected or listens has its
-    /// owner in the second.
-    pub owners: [OwnerRecord; 2],
+    /// If its opener does not use it any more, but the process in `owners[0]`, which has made a call on it:
+    /// one more than the number of the last pass before that call. Otherwise 0.
+    pub taken_over: u32,
+    /// The last pass that found it in its owner's table of descriptors.
+    pub owner_pass: u32,
+    /// The last pass that found it in the table of `owners[2]`; 0 if none is there.
+    pub holder_pass: u32,
+    /// The last pass that found it in tables of several other processes, or in another one's than before.
+    pub others_pass: u32,
+    /// The listener's owner, until it is accepted, and then who has taken it over; its owner, who accepted
+    /// or connected it or listens; and the last process that a pass found it with, apart from its owner.
+    pub owners: [OwnerRecord; 3],
 }
 
 /// When a socket entered the state that it leaves.
@@ -104,6 +127,67 @@ impl TrackedSocket {
     #[must_use]
     pub fn owner(&self) -> &OwnerRecord {
         &self.owners[(self.handed_over & 1) as usize]
+    }
+
+    /// Records that a pass over all descriptors has found it with this process.
+    ///
+    /// If only one process apart from the owner has it, that one is kept. In the place of one that was kept
+    /// before, it is kept in the next pass: a transition may be reading the former.
+    #[inline(always)]
+    pub fn found_with(&mut self, holder: &OwnerRecord, pass: u32) {
+        if holder.is_process(self.owner()) {
+            self.owner_pass = pass;
+        } else if self.holder_pass != 0 && holder.is_process(&self.owners[2]) {
+            self.holder_pass = pass;
+        } else if self.holder_pass != 0 {
+            if self.holder_pass != pass {
+                self.holder_pass = 0;
+            }
+            self.others_pass = pass;
+        } else if self.others_pass != pass {
+            // SAFETY: a reference is valid for writes. Volatile ones stay in order.
+            unsafe {
+                write_volatile(&mut self.owners[2], *holder);
+                write_volatile(&mut self.key, 0);
+                write_volatile(&mut self.holder_pass, pass);
+            }
+        }
+    }
+
+    /// Records that its owner's place is taken by this process, which has made a call on it after the last
+    /// complete pass with this number.
+    #[inline(always)]
+    pub fn taken_over_by(&mut self, user: &OwnerRecord, last_pass: u32) {
+        self.owners[0] = *user;
+        self.owners[0].known_by = OwnerRecord::CALL;
+        self.taken_over = last_pass.wrapping_add(1);
+        self.key = 0;
+    }
+
+    /// Records that its owner has made a call on it, likewise: so the owner has it.
+    #[inline(always)]
+    pub fn used_by_owner(&mut self, last_pass: u32) {
+        (self.taken_over, self.owner_pass, self.key) = (0, last_pass, 0);
+    }
+
+    /// The process that has taken it over from its owner: the only one that the last complete pass over
+    /// descriptors found it with, or the last one that has made a call on it since.
+    #[inline(always)]
+    #[must_use]
+    pub fn user(&self, last_pass: u32) -> Option<&OwnerRecord> {
+        let alone = self.holder_pass != 0
+            && self.holder_pass >= last_pass
+            && self.owner_pass < last_pass
+            && self.others_pass < last_pass
+            // It may have become the owner since.
+            && !self.owners[2].is_process(self.owner());
+        if alone && self.taken_over < last_pass {
+            Some(&self.owners[2])
+        } else if self.taken_over != 0 {
+            Some(&self.owners[0])
+        } else {
+            None
+        }
     }
 
     /// Records a transition, and returns what is known about the state that the socket leaves.
@@ -170,6 +254,26 @@ impl TransitionRecord {
     }
 }
 
+/// The same about a socket that another process than its owner uses.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct UsedTransitionRecord {
+    /// The transition.
+    pub transition: TransitionRecord,
+    /// The user.
+    pub user: OwnerRecord,
+}
+
+/// The passes over all descriptors: numbers from 1 on.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passes {
+    /// The one that goes on, or will.
+    pub current: u32,
+    /// The last complete one.
+    pub last: u32,
+}
+
 /// What a log and histograms count, one copy for each CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -214,8 +318,15 @@ unsafe impl aya::Pod for TrackedSocket {}
 unsafe impl aya::Pod for TransitionRecord {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
+unsafe impl aya::Pod for UsedTransitionRecord {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
+unsafe impl aya::Pod for Passes {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
 unsafe impl aya::Pod for TrackCounters {}
 
 const _: () = assert!(size_of::<OwnerRecord>() == 48);
-const _: () = assert!(size_of::<TrackedSocket>() == 64 + 16 + 16 + 2 * 48);
+const _: () = assert!(size_of::<TrackedSocket>() == 64 + 16 + 16 + 16 + 3 * 48);
+const _: () = assert!(size_of::<UsedTransitionRecord>() == size_of::<TransitionRecord>() + 48);
 const _: () = assert!(size_of::<TransitionRecord>() == 8 + 64 + 8 + 48 + 24);

@@ -73,6 +73,14 @@ pub struct SocketRecord {
     pub backlog: u32,
     /// `sk_err`: the error that the process has not been told yet.
     pub error: u32,
+    /// Ticks since the last data was sent (`lsndtime`).
+    pub ticks_since_sent: u32,
+    /// Ticks until the keepalive timer runs out, as a number with a sign: it may be late.
+    pub ticks_to_keepalive: u32,
+    /// Segments with data that came in (`data_segs_in`).
+    pub data_segments_in: u32,
+    /// Segments with data that went out, those sent again included (`data_segs_out`).
+    pub data_segments_out: u32,
     /// [`AF_INET`](crate::AF_INET) or [`AF_INET6`](crate::AF_INET6).
     pub family: u16,
     /// `IPPROTO_TCP` or `IPPROTO_MPTCP`.
@@ -95,6 +103,10 @@ pub struct SocketRecord {
     pub subflows: u8,
     /// Of MPTCP: 1 if the peer connected.
     pub server_side: u8,
+    /// `icsk_backoff`: how often the timer that waits for the peer was doubled.
+    pub backoff: u8,
+    /// Padding.
+    pub reserved: [u8; 7],
 }
 
 impl SocketRecord {
@@ -371,14 +383,19 @@ pub struct TcpOffsets {
     pub mptcp_snd_una: u32,
     /// How many requests for connections a listener has: half-open connections.
     pub icsk_queue_length: u32,
-    pub reserved: u32,
+    pub icsk_backoff: u32,
+    /// `expires` of the timer that keepalive uses.
+    pub keepalive_expires: u32,
+    pub lsndtime: u32,
+    pub data_segs_in: u32,
+    pub data_segs_out: u32,
 }
 
 // SAFETY: only integers without padding (checked below), so every byte is defined.
 #[cfg(feature = "user")]
 unsafe impl aya::Pod for WalkSettings {}
 
-const _: () = assert!(size_of::<SocketRecord>() == 7 * 8 + 4 * 8 + 5 * 8 + 2 * 8 + 16 * 4 + 16);
+const _: () = assert!(size_of::<SocketRecord>() == 7 * 8 + 4 * 8 + 5 * 8 + 2 * 8 + 20 * 4 + 24);
 const _: () = assert!(size_of::<BriefRecord>() == 2 * 8 + 4 * 8 + 8 + 2 * 8 + 4 * 4 + 8);
 const _: () = assert!(size_of::<SharedSocket>() == 16);
 const _: () = assert!(size_of::<NetnsCounts>() == 80);

@@ -1,5 +1,4 @@
-/// A socket that is in the watched state now: the value of the map `SOCKETS`, whose key is the
-/// address of the kernel's `struct sock`.
+/// Which socket entered a state, and when.
 ///
 /// Values that the kernel side could not find out are 0; the user side turns them into "unknown".
 #[repr(C)]
@@ -38,6 +37,50 @@ impl WatchedSocket {
     pub const MPTCP: u16 = 4;
 }
 
+/// What the kernel knew about a connection when it entered the watched state.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KnownAtEntry {
+    /// Bytes received from the peer, of which the FIN counts as one.
+    pub bytes_received: u64,
+    /// Bytes that the peer had acknowledged.
+    pub bytes_acked: u64,
+    /// Ticks since the last data arrived.
+    pub ticks_since_data: u32,
+    /// Ticks since the last data was sent.
+    pub ticks_since_sent: u32,
+    /// Bytes received and not read, of which the FIN counts as one.
+    pub unread: u32,
+    /// 1 if the others could be read.
+    pub known: u32,
+}
+
+/// A socket that is in the watched state now: the value of the map `SOCKETS`, whose key is the
+/// address of the kernel's `struct sock`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchedEntry {
+    /// The socket.
+    pub socket: WatchedSocket,
+    /// What was known of it.
+    pub known: KnownAtEntry,
+}
+
+/// A socket that has left the watched state.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WatchedExit {
+    /// The socket, with the time at which it had entered.
+    pub socket: WatchedSocket,
+    /// When it left, in ns of `CLOCK_MONOTONIC`.
+    pub left_ns: u64,
+}
+
+impl WatchedExit {
+    /// For how long a socket was in the state at least that is reported when it leaves.
+    pub const AT_LEAST_NS: u64 = 100_000_000;
+}
+
 /// What happened since the programs were attached, one copy for each CPU.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,6 +92,8 @@ pub struct WatchCounters {
     /// Sockets that entered but could not be kept because the map was full or the kernel was out of
     /// memory.
     pub lost: u64,
+    /// Sockets that left after [`WatchedExit::AT_LEAST_NS`] and found no room to be reported.
+    pub unreported: u64,
 }
 
 // SAFETY: only integers, no padding (each size is a multiple of 8 and the fields are ordered by
@@ -57,6 +102,11 @@ pub struct WatchCounters {
 unsafe impl aya::Pod for WatchedSocket {}
 // SAFETY: as above.
 #[cfg(feature = "user")]
+unsafe impl aya::Pod for WatchedEntry {}
+// SAFETY: as above.
+#[cfg(feature = "user")]
 unsafe impl aya::Pod for WatchCounters {}
 
 const _: () = assert!(size_of::<WatchedSocket>() == 64);
+const _: () = assert!(size_of::<WatchedEntry>() == 64 + 32);
+const _: () = assert!(size_of::<WatchedExit>() == 64 + 8);

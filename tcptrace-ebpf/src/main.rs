@@ -9,6 +9,7 @@ mod filter;
 mod iterator;
 mod memory;
 mod mptcp;
+mod pids;
 mod settings;
 mod sock;
 mod tracepoint;

@@ -62,6 +62,7 @@ pub fn recording_header() -> RecordingHeader {
         kernel: "6.1.0".into(),
         boot_id: None,
         filters: LogFilters::default(),
+        cgroups_from: None,
         netns: vec![NamedNetns {
             inode: NETNS,
             name: "blue".into(),
@@ -102,6 +103,11 @@ pub fn listed(cookie: u64, local: Endpoint, remote: Endpoint, seconds: u64) -> L
             bytes_acked: Some(128),
             last_data_ns: Some(NOW_NS - seconds * SECOND),
             touched_ns: None,
+            last_sent_ns: None,
+            data_segments_in: None,
+            data_segments_out: None,
+            backoff: None,
+            keepalive_due_ns: None,
             cgroup_id: None,
             subflows: None,
             remainder: false,
@@ -117,6 +123,7 @@ pub fn entered(listed: &Listed, seconds: u64) -> Entered {
         netns: Some(listed.netns),
         interface: Some(listed.interface),
         from_listener: None,
+        at_entry: None,
         protocol: Protocol::Tcp,
         family: listed.family,
         local: listed.local,
@@ -158,7 +165,9 @@ pub fn listening(address: &str, port: u16, inode: u32, queued: u32) -> Listening
 pub fn process(started: u64) -> ProcessInfo {
     ProcessInfo {
         state: 'S',
+        frozen: Some(false),
         started,
+        began_ns: None,
         cgroup: None,
         arguments: Vec::new(),
     }
@@ -170,6 +179,7 @@ pub fn look() -> Look {
         time: UNIX_EPOCH + Duration::from_nanos(1_795_000_000_123_456_789),
         monotonic_ns: NOW_NS,
         entered: Vec::new(),
+        exits: Vec::new(),
         listed: Vec::new(),
         coverage: Coverage {
             complete: [NETNS].into(),
@@ -181,6 +191,7 @@ pub fn look() -> Look {
         listening: Vec::new(),
         waiting: Vec::new(),
         dead: Some(Vec::new()),
+        in_pid_namespace: false,
         held: Some(Descriptors::default()),
         processes: HashMap::new(),
         cgroups: HashMap::new(),
@@ -307,9 +318,10 @@ pub fn transition(cookie: u64, from: TcpState, to: TcpState, at_ns: u64) -> Tran
             cookie: Some(cookie),
             role: Role::Client,
         },
-        owner: Some(Owner {
+        user: None,
+        opener: Some(Owner {
             process: Process {
-                pid: 4242,
+                pid: Some(4242),
                 tid: Some(4250),
                 comm: "java".into(),
                 started_ns: Some(81 * SECOND),
@@ -328,8 +340,8 @@ pub fn recorded() -> Snapshot {
     let came_in = |cookie, at| {
         let mut seen = wait(cookie, at);
         seen.socket.role = Role::Server;
-        let owner = seen.owner.as_mut().expect("it has one");
-        (owner.process.pid, owner.process.comm) = (80, "nginx".into());
+        let owner = seen.opener.as_mut().expect("it has one");
+        (owner.process.pid, owner.process.comm) = (Some(80), "nginx".into());
         (owner.known_by, owner.cgroup) = (KnownBy::Listener, None);
         seen
     };
@@ -352,7 +364,7 @@ pub fn recorded() -> Snapshot {
         .chain([(came_in(4, 0), Some(vec![]))])
     {
         let since = Since::AtLatest(50 * SECOND);
-        let mut socket = Socket::logged(seen.socket, TcpState::CloseWait, since, seen.owner);
+        let mut socket = Socket::logged(seen.socket, TcpState::CloseWait, since, seen.opener);
         socket.holders = holders;
         journal.add(Record::StillOpen(StillOpen {
             time: time(100 * SECOND),

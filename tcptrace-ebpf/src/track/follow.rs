@@ -4,22 +4,31 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 
 use super::{counters::count, owner::PIDS};
-use crate::{settings::setting, typed::TypedPtr};
+use crate::{pids, settings::setting, typed::TypedPtr};
 
 /// `TP_PROTO(struct task_struct *parent, struct task_struct *child)` (`sched_process_fork`,
 /// `include/trace/events/sched.h`); also called for every thread.
 #[btf_tracepoint(function = "sched_process_fork")]
 pub fn process_forked(ctx: BtfTracePointContext) -> i32 {
-    let parent: u32 = TypedPtr(ctx.arg(0)).load(setting!(task.task_tgid));
-    let child: u32 = TypedPtr(ctx.arg(1)).load(setting!(task.task_tgid));
+    let parent = pids::process(ctx.arg::<u64>(0) as *const u8);
+    let child = pids::process(ctx.arg::<u64>(1) as *const u8);
+    if parent == child {
+        return 0;
+    }
     // SAFETY: only whether there is an entry matters.
-    let followed = parent != child && unsafe { PIDS.get(parent) }.is_some();
-    if followed && PIDS.insert(child, 1, 0).is_err() {
+    let followed = setting!(track.children) != 0 && unsafe { PIDS.get(parent) }.is_some();
+    if !followed {
+        // Whichever process had this number before is gone: see `process_freed`.
+        let _ = PIDS.remove(child);
+    } else if PIDS.insert(child, 1, 0).is_err() {
         count(|counters| counters.unfollowed += 1);
     }
     0
 }
 
+/// Only where processes have the numbers of the initial PID namespace: in the others a process that is
+/// being freed has no number any more.
+///
 /// `TP_PROTO(struct task_struct *p)` (`sched_process_free`, `include/trace/events/sched.h`).
 #[btf_tracepoint(function = "sched_process_free")]
 pub fn process_freed(ctx: BtfTracePointContext) -> i32 {

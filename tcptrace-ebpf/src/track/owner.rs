@@ -15,7 +15,7 @@ use aya_ebpf::{
 };
 use tcptrace_common::{MAX_COMMS, OwnerRecord, TrackSettings};
 
-use crate::{memory::peek, settings::setting, typed::TypedPtr};
+use crate::{memory::peek, pids, settings::setting, typed::TypedPtr};
 
 /// Processes whose sockets are wanted. The map is preallocated: up to 6.0 the kernel warns about
 /// any other kind of map in a program on a classic tracepoint.
@@ -29,9 +29,15 @@ static CGROUPS: HashMap<u64, u32> = HashMap::with_max_entries(1, 0);
 /// `PF_KTHREAD` of `include/linux/sched.h`.
 const PF_KTHREAD: u32 = 0x0020_0000;
 
-/// The process and the thread that make the current call.
+/// The process and the thread that make the current call; 0 outside of the PID namespace that tcptrace
+/// runs in.
 #[inline(always)]
 fn ids() -> (u32, u32) {
+    if setting!(task.numbers.namespace) != 0 {
+        // SAFETY: the helper takes nothing.
+        let task = unsafe { bpf_get_current_task() } as *const u8;
+        return (pids::process(task), pids::thread(task));
+    }
     let ids = bpf_get_current_pid_tgid();
     ((ids >> 32) as u32, ids as u32)
 }
@@ -55,7 +61,7 @@ pub fn current(known_by: u32) -> OwnerRecord {
         if task.load::<u32>(setting!(task.task_flags)) & PF_KTHREAD != 0 {
             return OwnerRecord::default();
         }
-        if tid == pid {
+        if tid == pid && pid != 0 {
             let comm = setting!(task.task_comm);
             owner.comm = up_to_nul([task.load(comm), task.load(comm + 8)]);
             owner.started_ns = task.load(setting!(task.task_start_boottime));
@@ -83,7 +89,7 @@ pub fn caller(owner: &OwnerRecord) -> OwnerRecord {
     let (pid, tid) = ids();
     // A thread may have another name than its process, and a process may have executed another
     // program.
-    if pid == owner.pid && tid == pid && comm() == owner.comm {
+    if pid != 0 && pid == owner.pid && tid == pid && comm() == owner.comm {
         OwnerRecord {
             tid,
             known_by: OwnerRecord::FD,
@@ -92,6 +98,15 @@ pub fn caller(owner: &OwnerRecord) -> OwnerRecord {
     } else {
         current(OwnerRecord::FD)
     }
+}
+
+/// Whether this is a tcptrace, to which the end of a `close` has fallen that another process began: see
+/// `own_comm` of the settings.
+#[inline(always)]
+pub fn only_looks(process: &OwnerRecord) -> bool {
+    setting!(track.own_comm[0]) != 0
+        && process.comm[0] == setting!(track.own_comm[0])
+        && process.comm[1] == setting!(track.own_comm[1])
 }
 
 /// The name with zeros after its end: up to 5.16 the rest of an earlier name may follow it.
@@ -134,7 +149,7 @@ fn comm() -> [u64; 2] {
 #[inline(always)]
 pub fn holder(task: *const u8) -> OwnerRecord {
     let mut owner = OwnerRecord {
-        pid: peek(task, setting!(task.task_tgid)),
+        pid: pids::process(task),
         known_by: OwnerRecord::FD,
         ..OwnerRecord::default()
     };

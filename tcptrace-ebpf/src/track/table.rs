@@ -7,9 +7,9 @@ use aya_ebpf::{
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC, BPF_NOEXIST},
     helpers::bpf_ktime_get_ns,
     macros::map,
-    maps::HashMap,
+    maps::{Array, HashMap},
 };
-use tcptrace_common::{OwnerRecord, TrackedSocket};
+use tcptrace_common::{OwnerRecord, Passes, TrackedSocket};
 
 use super::{
     counters::count_untracked,
@@ -115,6 +115,31 @@ pub fn fill_in(entry: &mut TrackedSocket, sock: &RawSock) {
     entry.socket.since_ns = unsafe { bpf_ktime_get_ns() };
 }
 
+/// The number of the pass that goes on, and of the last complete one. The user side counts them.
+#[map]
+static PASSES: Array<Passes> = Array::with_max_entries(1, 0);
+
+/// The passes over all descriptors.
+#[inline(always)]
+pub fn passes() -> Passes {
+    PASSES.get(0).copied().unwrap_or_default()
+}
+
+/// The process that uses the socket in its owner's place.
+#[inline(always)]
+pub fn user(entry: &TrackedSocket) -> Option<&OwnerRecord> {
+    if entry.holder_pass == 0 && entry.taken_over == 0 {
+        return None;
+    }
+    entry.user(passes().last)
+}
+
+/// Records that `user` uses the socket in its owner's place; only for transitions.
+#[inline(always)]
+pub fn take_over(entry: &mut TrackedSocket, user: &OwnerRecord) {
+    entry.taken_over_by(user, passes().last);
+}
+
 /// Makes `owner` the socket's owner. For a concurrent reader the change is atomic: volatile writes
 /// stay in order.
 #[inline(always)]
@@ -123,6 +148,7 @@ pub fn hand_over(entry: &mut TrackedSocket, owner: &OwnerRecord) {
     unsafe {
         write_volatile(&mut entry.handed_over, 0);
         write_volatile(&mut entry.owners[1], *owner);
+        write_volatile(&mut entry.taken_over, 0);
         write_volatile(&mut entry.key, 0);
         write_volatile(&mut entry.handed_over, 1);
     }

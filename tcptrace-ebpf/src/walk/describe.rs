@@ -93,15 +93,22 @@ fn describe_connection(sock: *const u8, record: &mut SocketRecord) {
     record.pending = member!(sock, tcp.icsk_pending);
     let timer: u64 = member!(sock, tcp.keepalive_timer);
     record.keepalive_timer = u8::from(timer != 0);
-    let (ack, data): (u32, u32) = (
+    record.backoff = member!(sock, tcp.icsk_backoff);
+    record.data_segments_in = member!(sock, tcp.data_segs_in);
+    record.data_segments_out = member!(sock, tcp.data_segs_out);
+    let (ack, data, sent): (u32, u32, u32) = (
         member!(sock, tcp.rcv_tstamp),
         member!(sock, tcp.icsk_lrcvtime),
+        member!(sock, tcp.lsndtime),
     );
+    let expires: u64 = member!(sock, tcp.keepalive_expires);
     // SAFETY: the helpers take nothing and only read clocks.
     let (jiffies, now_ns) = unsafe { (bpf_jiffies64() as u32, bpf_ktime_get_ns()) };
     record.now_ns = now_ns;
     record.ticks_since_ack = jiffies.wrapping_sub(ack);
     record.ticks_since_data = jiffies.wrapping_sub(data);
+    record.ticks_since_sent = jiffies.wrapping_sub(sent);
+    record.ticks_to_keepalive = (expires as u32).wrapping_sub(jiffies);
 }
 
 /// The id of the control group that created the socket.

@@ -11,12 +11,15 @@ mod descriptor;
 mod file;
 #[path = "../iterator.rs"]
 mod iterator;
+mod level;
 #[path = "../memory.rs"]
 mod memory;
 mod messages;
 #[path = "../mptcp.rs"]
 mod mptcp;
 mod output;
+#[path = "../pids.rs"]
+mod pids;
 mod place;
 mod settings;
 mod walk_files;

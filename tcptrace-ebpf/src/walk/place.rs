@@ -7,7 +7,7 @@ use aya_ebpf::{
 };
 use tcptrace_common::{NetnsCounts, NetnsIndex, SharedSocket, WalkState, WalkedTable};
 
-use crate::{memory::peek, output::share, settings::setting};
+use crate::{memory::peek, output::share, pids, settings::setting};
 
 /// The tables of descriptors that a walk has met, by address.
 #[map]
@@ -48,9 +48,10 @@ impl Place {
         if is_own && peek::<u64>(leader as *const u8, setting!(task.task_files)) == files {
             return None;
         }
+        let own_table = if is_own { pids::thread(task) } else { 0 };
         let mut place = Self {
             leader,
-            ids: u64::from(pid) << 32 | u64::from(if is_own { tid } else { 0 }),
+            ids: u64::from(pids::process(task)) << 32 | u64::from(own_table),
             counts: 1,
         };
         // SAFETY: the value is copied at once.

@@ -1,6 +1,9 @@
 //! Follows the watched state: adds a socket when it enters, removes it when it leaves, and ignores
 //! other transitions.
 
+mod entry;
+mod exit;
+
 use aya_ebpf::{
     EbpfContext,
     bindings::{BPF_ANY, BPF_F_NO_PREALLOC},
@@ -10,7 +13,7 @@ use aya_ebpf::{
     programs::{BtfTracePointContext, TracePointContext},
 };
 use aya_log_ebpf::{debug, warn};
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, WatchCounters, WatchedSocket};
+use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, WatchCounters, WatchedEntry, WatchedSocket};
 
 use crate::{
     filter, mptcp::is_subflow, settings::setting, sock::TypedSock, tracepoint::TracepointRecord,
@@ -18,12 +21,12 @@ use crate::{
 
 /// Sockets in the watched state, by the address of their `struct sock`.
 #[map]
-static SOCKETS: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
+static SOCKETS: HashMap<u64, WatchedEntry> = HashMap::with_max_entries(1, BPF_F_NO_PREALLOC);
 
 /// The same for the classic tracepoint: up to 6.0 the kernel warns (once, in its log) about a
 /// program of that type with a map that is not preallocated.
 #[map]
-static SOCKETS_PREALLOCATED: HashMap<u64, WatchedSocket> = HashMap::with_max_entries(1, 0);
+static SOCKETS_PREALLOCATED: HashMap<u64, WatchedEntry> = HashMap::with_max_entries(1, 0);
 
 /// One entry.
 #[map]
@@ -38,8 +41,12 @@ pub fn set_state_btf(ctx: BtfTracePointContext) -> i32 {
     let watched = setting!(watched_state) as i32;
     if ctx.arg::<i32>(2) == watched {
         let sock = TypedSock::new(ctx.arg(0));
-        let protocol = sock.protocol();
-        enter(&ctx, &SOCKETS, sock.address(), sock.describe(), protocol);
+        let transition = Transition {
+            sock: sock.address(),
+            protocol: sock.protocol(),
+            from: ctx.arg(1),
+        };
+        enter(&ctx, &SOCKETS, transition, sock.describe());
     } else if ctx.arg::<i32>(1) == watched {
         leave(&ctx, &SOCKETS, ctx.arg(0));
     }
@@ -53,28 +60,38 @@ pub fn set_state_tracepoint(ctx: TracePointContext) -> u32 {
     let watched = setting!(watched_state) as i32;
     let record = TracepointRecord::new(&ctx);
     if record.new_state() == watched {
-        let protocol = record.protocol();
-        enter(
-            &ctx,
-            &SOCKETS_PREALLOCATED,
-            record.sock(),
-            record.describe(),
-            protocol,
-        );
+        let transition = Transition {
+            sock: record.sock(),
+            protocol: record.protocol(),
+            from: record.old_state(),
+        };
+        enter(&ctx, &SOCKETS_PREALLOCATED, transition, record.describe());
     } else if record.old_state() == watched {
         leave(&ctx, &SOCKETS_PREALLOCATED, record.sock());
     }
     0
 }
 
+/// A transition into the watched state.
+struct Transition {
+    sock: *const u8,
+    protocol: u16,
+    /// The state that the socket leaves.
+    from: i32,
+}
+
 #[inline(always)]
 fn enter(
     ctx: &impl EbpfContext,
-    sockets: &HashMap<u64, WatchedSocket>,
-    sock: *const u8,
+    sockets: &HashMap<u64, WatchedEntry>,
+    transition: Transition,
     mut socket: WatchedSocket,
-    protocol: u16,
 ) {
+    let Transition {
+        sock,
+        protocol,
+        from,
+    } = transition;
     if protocol == IPPROTO_MPTCP {
         socket.cookie = 0;
         socket.flags |= WatchedSocket::MPTCP;
@@ -86,7 +103,11 @@ fn enter(
     }
     // SAFETY: the helper takes nothing and only reads the clock.
     socket.since_ns = unsafe { bpf_ktime_get_ns() };
-    match sockets.insert(sock as u64, socket, BPF_ANY.into()) {
+    let entry = WatchedEntry {
+        socket,
+        known: entry::known(sock, protocol, from),
+    };
+    match sockets.insert(sock as u64, entry, BPF_ANY.into()) {
         Ok(()) => {
             count(|counters| counters.entered += 1);
             debug!(
@@ -105,8 +126,14 @@ fn enter(
 }
 
 #[inline(always)]
-fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedSocket>, sock: *const u8) {
+fn leave(ctx: &impl EbpfContext, sockets: &HashMap<u64, WatchedEntry>, sock: *const u8) {
     // Not in the map: it entered the state before the start or did not pass the filter.
+    let Some(entry) = sockets.get_ptr(sock as u64) else {
+        return;
+    };
+    // SAFETY: the entry is in the map until it is removed below: the kernel makes one transition of a socket
+    // at a time.
+    exit::report(unsafe { &(*entry).socket });
     if sockets.remove(sock as u64).is_ok() {
         count(|counters| counters.left += 1);
         // Its address cannot be logged: the verifier does not allow a pointer to be split up.

@@ -6,7 +6,7 @@ use clap::{ArgAction, Args};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::FilterArguments, values},
+    cli::{filters::FilterArguments, numbers, values},
     model::{
         hist::{durations::Selection, key::Part},
         request::{AcceptChoice, HistRequest, HistShow, HookChoice, WalkChoice},
@@ -34,10 +34,10 @@ pub struct Hist {
     #[command(flatten)]
     show: ShowHist,
     /// Print histograms for each interval of this length, and for the whole session at the end
-    #[arg(long, value_name = "DURATION", value_parser = values::interval)]
+    #[arg(long, value_name = "DURATION", value_parser = numbers::interval)]
     interval: Option<Duration>,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = numbers::duration)]
     duration: Option<Duration>,
     /// Also follow the descendants of the processes given by --pid
     #[arg(long, requires = "pid")]
@@ -53,7 +53,7 @@ pub struct Hist {
     accept: AcceptChoice,
     /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::MAX_SOCKETS))]
     max_sockets: Option<u32>,
     /// Show more: -v how tcptrace works on this machine, -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
@@ -75,11 +75,11 @@ pub struct ShowHist {
     by: Vec<Part>,
     /// Show at most this many histograms per state, those with the most total time [default: 10,
     /// all in JSON]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::SHOWN))]
     top: Option<u32>,
     /// Keep at most this many separate histograms; what does not fit counts as "other"
     #[arg(long, value_name = "N", default_value_t = 512,
-          value_parser = clap::value_parser!(u32).range(1..=100_000))]
+          value_parser = numbers::count(1..=100_000))]
     max_keys: u32,
     /// Include durations that have not ended in quantiles and maximum, as if they ended now
     #[arg(long)]

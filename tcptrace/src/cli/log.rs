@@ -6,7 +6,7 @@ use clap::{ArgAction, Args};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::FilterArguments, values},
+    cli::{filters::FilterArguments, numbers, values},
     model::request::{
         AcceptChoice, HookChoice, LogFilters, LogRequest, LogShow, Rotation, WalkChoice,
     },
@@ -43,13 +43,19 @@ pub struct Log {
     #[arg(long, value_name = "DIR", conflicts_with = "output")]
     dir: Option<PathBuf>,
     /// Begin a new file when a file has reached this size, such as 64MiB
-    #[arg(long, value_name = "SIZE", requires = "dir", value_parser = values::size)]
+    #[arg(long, value_name = "SIZE", requires = "dir", value_parser = numbers::size)]
     rotate_size: Option<u64>,
     /// Number of old files to keep per process
-    #[arg(long, value_name = "N", default_value_t = 5, requires = "rotate_size")]
+    #[arg(long, value_name = "N", default_value_t = 5, requires = "rotate_size",
+          value_parser = numbers::count(0..=10_000))]
     rotate_keep: u32,
+    /// How many files of processes there may be in the folder: further processes share one, as do those
+    /// that run only shortly
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "dir",
+          value_parser = numbers::count(1..=100_000))]
+    max_files: u32,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = numbers::duration)]
     duration: Option<Duration>,
     /// Also follow the descendants of the processes given by --pid
     #[arg(long, requires = "pid")]
@@ -67,11 +73,11 @@ pub struct Log {
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     accept: AcceptChoice,
     /// Size of the kernel's buffer for transitions (a power of 2, 64KiB or more)
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = values::buffer)]
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = numbers::buffer)]
     buffer: u32,
     /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::MAX_SOCKETS))]
     max_sockets: Option<u32>,
     /// Show more: -v how tcptrace works on this machine, -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
@@ -96,6 +102,7 @@ impl Log {
                 size,
                 keep: self.rotate_keep,
             }),
+            max_files: self.max_files as usize,
             duration: self.duration,
             hook: self.hook,
             walk: self.walk,

@@ -1,11 +1,14 @@
 //! The command line. Only this module reads it, and turns it into a plain [`Request`] without looking
 //! at the machine.
 
+#[cfg(test)]
+mod absurd_tests;
 mod choices;
 mod doctor;
 mod filters;
 mod hist;
 mod log;
+mod numbers;
 mod replay;
 mod states;
 mod stuck;
@@ -13,7 +16,7 @@ mod usage;
 mod values;
 
 use clap::{Parser, Subcommand};
-pub use usage::of_usage;
+pub use usage::{of_usage, rewritten};
 
 use crate::model::request::Request;
 
@@ -21,6 +24,8 @@ use crate::model::request::Request;
 #[derive(Debug, Parser)]
 #[command(
     name = "tcptrace",
+    // Otherwise the help and errors repeat what whoever started it calls it.
+    bin_name = "tcptrace",
     version,
     args_conflicts_with_subcommands = true,
     after_help = stuck::EXAMPLES,

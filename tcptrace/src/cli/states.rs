@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 
 use crate::{
-    cli::{filters::FilterArguments, values},
+    cli::{filters::FilterArguments, numbers},
     model::{
         request::{StatesRequest, WalkChoice},
         states::report::By,
@@ -34,16 +34,16 @@ pub struct States {
     by: Vec<By>,
     /// Show at most this many groups, the worst [default: what fits on the terminal, 50 elsewhere, all in
     /// JSON]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::SHOWN))]
     top: Option<u32>,
     /// Look once and exit
     #[arg(long, conflicts_with_all = ["interval", "duration"])]
     once: bool,
     /// Time between looks
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = values::interval)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = numbers::interval)]
     interval: Duration,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = numbers::duration)]
     duration: Option<Duration>,
     /// Write JSON, one line per look (schema tcptrace.states/1)
     #[arg(long)]

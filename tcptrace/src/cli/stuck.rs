@@ -6,8 +6,8 @@ use clap::{ArgAction, Args, FromArgMatches as _};
 use tcptrace_common::TcpState;
 
 use crate::{
-    cli::{filters::FilterArguments, values},
-    model::request::{HookChoice, Sort, StuckRequest, StuckShow, WalkChoice},
+    cli::{filters::FilterArguments, numbers, values},
+    model::request::{Explain, HookChoice, Sort, StuckRequest, StuckShow, WalkChoice},
 };
 
 /// What the command can be used for.
@@ -15,6 +15,7 @@ pub const EXAMPLES: &str = "\
 Examples:
   sudo tcptrace                             what is stuck now, refreshed every 2 s
   sudo tcptrace --once                      one look
+  sudo tcptrace --explain                   why, and what to do about it
   sudo tcptrace --older-than 5min           only what has been stuck for long
   sudo tcptrace --remote 10.0.0.0/8 --port 8080
   sudo tcptrace --comm java --all           every socket of every process named java
@@ -37,10 +38,10 @@ pub struct Stuck {
     #[arg(long, conflicts_with_all = ["interval", "duration"])]
     once: bool,
     /// Time between looks
-    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = values::interval)]
+    #[arg(long, value_name = "DURATION", default_value = "2s", value_parser = numbers::interval)]
     interval: Duration,
     /// End after this time
-    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = numbers::duration)]
     duration: Option<Duration>,
     /// How to attach to the kernel; not with --once, which attaches nothing
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
@@ -50,7 +51,7 @@ pub struct Stuck {
     walk: WalkChoice,
     /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::MAX_SOCKETS))]
     max_sockets: Option<u32>,
     /// Show more: -v how tcptrace works on this machine and the arguments of processes, which may hold
     /// secrets; -vv also messages of its BPF programs
@@ -62,7 +63,7 @@ pub struct Stuck {
 #[derive(Debug, Args)]
 pub struct ShowStuck {
     /// A socket is stuck when it has been in the state for this long; 0s shows all
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = values::duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = numbers::duration)]
     older_than: Duration,
     /// The state to watch
     #[arg(long, value_name = "STATE", default_value = "CLOSE_WAIT", value_parser = values::state)]
@@ -72,11 +73,21 @@ pub struct ShowStuck {
     json: bool,
     /// Show at most this many sockets [default: what fits on the terminal, 50 elsewhere, all in
     /// JSON]
-    #[arg(long, value_name = "N")]
-    limit: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::ANY))]
+    limit: Option<u32>,
     /// Show all groups and sockets
     #[arg(long, conflicts_with = "limit")]
     all: bool,
+    /// Say why each group is stuck, with evidence, remedy and what would tell more, instead of listing
+    /// sockets; =N: only the group with this number in the table. JSON always has all of it
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        value_parser = numbers::count(numbers::SHOWN)
+    )]
+    explain: Option<Option<u32>>,
     /// What comes first
     #[arg(
         long,
@@ -86,10 +97,10 @@ pub struct ShowStuck {
     )]
     sort: Sort,
     /// Exit with 3 if more than N sockets are listed at the last look
-    #[arg(long, value_name = "N")]
-    fail_over: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = numbers::count(numbers::ANY))]
+    fail_over: Option<u32>,
     /// Show nothing: the exit code tells
-    #[arg(short, long, requires = "fail_over", conflicts_with_all = ["json", "limit", "all"])]
+    #[arg(short, long, requires = "fail_over", conflicts_with_all = ["json", "limit", "all", "explain"])]
     quiet: bool,
     /// Which sockets
     #[command(flatten)]
@@ -131,11 +142,15 @@ impl ShowStuck {
             older_than: self.older_than,
             filters: self.filters.request(),
             json: self.json,
-            limit: self.limit,
+            limit: self.limit.map(|limit| limit as usize),
             all: self.all,
             sort: self.sort,
-            fail_over: self.fail_over,
+            fail_over: self.fail_over.map(|allowed| allowed as usize),
             quiet: self.quiet,
+            explain: self.explain.map(|number| match number {
+                None => Explain::All,
+                Some(number) => Explain::Group(number as usize),
+            }),
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Errors in a command line, in the form in which clap reports its own.
 
-use clap::{CommandFactory as _, Error, error::ErrorKind};
+use clap::{
+    CommandFactory as _, Error,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 
 use crate::{cli::Cli, model::request::UsageError};
 
@@ -25,6 +28,32 @@ pub fn of_usage(error: &UsageError) -> Error {
             }
         }
     }
+}
+
+/// The error with what it repeats of the command line passed through `clean`, and whether that changed
+/// anything. Then clap's proposals, which repeat it with colours, are left out.
+#[must_use]
+pub fn rewritten(mut error: Error, clean: fn(&str) -> String) -> (Error, bool) {
+    let typed = error.context().filter_map(|(kind, value)| {
+        let value = match value {
+            ContextValue::String(text) => ContextValue::String(clean(text)),
+            ContextValue::Strings(texts) => {
+                ContextValue::Strings(texts.iter().map(|text| clean(text)).collect())
+            }
+            _ => return None,
+        };
+        Some((kind, value))
+    });
+    let typed: Vec<_> = typed.collect();
+    let mut changed = false;
+    for (kind, value) in typed {
+        let earlier = error.insert(kind, value);
+        changed |= earlier.as_ref() != error.get(kind);
+    }
+    if changed {
+        error.insert(ContextKind::Suggested, ContextValue::None);
+    }
+    (error, changed)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::{
         },
         transition::Record,
     },
-    source::track::TrackOptions,
+    source::{machine::cgroup, track::TrackOptions},
 };
 
 /// A session of `hist`.
@@ -61,8 +61,8 @@ impl Counting {
     /// # Errors
     /// When the kernel side cannot be read.
     pub fn read(&mut self) -> io::Result<()> {
-        let mut each = |record: &Record| {
-            self.durations.add(record);
+        let mut each = |record: Record| {
+            self.durations.add(&record);
             Ok(())
         };
         while self.tracking.read(&mut each)? {}
@@ -75,7 +75,7 @@ impl Counting {
     /// When the kernel side cannot be read.
     pub fn stop(&mut self) -> io::Result<()> {
         self.tracking.stop(&mut |record| {
-            self.durations.add(record);
+            self.durations.add(&record);
             Ok(())
         })
     }
@@ -103,6 +103,13 @@ impl Counting {
     #[must_use]
     pub fn counted(&self) -> u64 {
         self.tracking.counted().counted
+    }
+
+    /// What is to be said about control groups after a count.
+    pub fn unknown_groups(&mut self) -> Option<Caveat> {
+        let unnamed = self.tracking.unnamed_groups();
+        // Where not every group can be reached, that is said.
+        (unnamed > 0 && cgroup::sees_all()).then_some(Caveat::UnknownControlGroups(unnamed))
     }
 
     /// What was lost or could not be counted.

@@ -4,12 +4,13 @@ use anyhow::bail;
 
 use crate::{
     model::{
-        finding::{Status, verdict},
+        finding::{Finding, Status, verdict},
         request::DoctorRequest,
+        sandbox::{Needs, Work},
     },
     sink::screen::Screen,
-    source::doctor::examine,
-    view::{Format, doctor},
+    source::{doctor::examine, machine::sandbox},
+    view::{Format, doctor, parts::confinement::text},
 };
 
 /// Runs the command.
@@ -17,11 +18,25 @@ use crate::{
 /// # Errors
 /// When the output cannot be written, or when `tcptrace` does not work here.
 pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
-    let findings = examine::all();
+    let mut findings = examine::all();
+    findings.push(confinement());
     let view = doctor::choose(Format::json_if(request.json));
     Screen::new(view, false).show(&findings)?;
     if verdict(&findings) == Status::Missing {
         bail!("tcptrace does not work here: see the findings marked as missing");
     }
     Ok(())
+}
+
+/// Whether a command can give up what it does not need after its start. It is tried: afterwards nothing can
+/// be examined.
+fn confinement() -> Finding {
+    const NAME: &str = "confinement";
+    let held = sandbox::confine(&Needs::of(Work::Doctor));
+    match held.is_whole() {
+        true => Finding::ok(NAME, text(&held)),
+        false => Finding::degraded(NAME, text(&held)).advice(
+            "allow what is missing: tcptrace works without it, but keeps more than it needs",
+        ),
+    }
 }

@@ -1,7 +1,7 @@
 //! Filters on this machine: names are looked up, and what nothing has is said: as an error where that is
 //! certain, as a caveat where something may still come.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use crate::{
     model::{
@@ -76,6 +76,26 @@ pub fn needs_group(filter: &Filter) -> Result<(), UsageError> {
             clean(&absent::text(&absent))
         ),
     })
+}
+
+/// What is to be said about paths of control groups, if one is `shown` or the filter has one.
+pub fn about_groups(filter: &Filter, shown: bool, unknown: Option<u64>) -> Option<Caveat> {
+    let needed = shown || filter.cgroup.is_some();
+    cgroup::caveat(unknown).filter(|_| needed)
+}
+
+/// The same of a look at stuck sockets. `json`: whether it shows the groups of sockets, and not those of processes.
+pub fn about_groups_of(filter: &Filter, look: &Look, json: bool) -> Vec<Caveat> {
+    let ids = look.listed.iter().filter_map(|one| one.details.cgroup_id);
+    let ids: HashSet<u64> = ids.collect();
+    let unknown = ids.iter().filter(|id| !look.cgroups.contains_key(id));
+    let unknown = unknown.count() as u64;
+    let shown = !ids.is_empty() || look.processes.values().any(|one| one.cgroup.is_some());
+    let unreached = about_groups(filter, shown, Some(unknown));
+    let needed = json || filter.cgroup.is_some();
+    let removed = (needed && unreached.is_none() && unknown > 0)
+        .then_some(Caveat::UnknownControlGroups(unknown));
+    unreached.into_iter().chain(removed).collect()
 }
 
 /// What nothing on this machine has, for a session: it may still come.

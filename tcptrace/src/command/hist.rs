@@ -9,6 +9,7 @@ use tcptrace_common::{HistSettings, TcpState};
 
 use crate::{
     command::{
+        confinement::confine_looking,
         counting::Counting,
         filters, screens,
         session::{self, End, Progress, ticks},
@@ -23,11 +24,17 @@ use crate::{
             report::{Extent, Report, Span},
         },
         request::{HistRequest, UsageError},
+        sandbox::{Needs, Work},
     },
     sink::screen::Screen,
     source::{
         bpf::filter,
-        machine::{cgroup, clock::monotonic_ns, presence::Presence, privileges},
+        machine::{
+            cgroup,
+            clock::monotonic_ns,
+            presence::Presence,
+            privileges::{self, Use},
+        },
         track::{TrackOptions, histograms::bits},
     },
     view::parts::clean::clean,
@@ -53,8 +60,8 @@ pub fn run(request: &HistRequest) -> anyhow::Result<()> {
 async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always leads to a last report.
     let mut end = End::new(request.duration)?;
-    let useful_missing = privileges::check()?;
-    let caveats = privileges::caveat(&useful_missing).into_iter().collect();
+    let lacking = privileges::check(Use::Programs)?;
+    let caveats = lacking.into_iter().collect();
     let mut session = HistSession::start(request, filter, caveats)?;
     let mut looks = ticks(LOOK);
     let mut intervals = request.interval.map(ticks);
@@ -72,7 +79,7 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
             () = session.live.woken() => session.live.read()?,
             _ = looks.tick() => {
                 session.live.read()?;
-                session.say_alive()?;
+                session.say_alive();
             }
         }
     }
@@ -103,6 +110,7 @@ fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
         pids: filter.pids.clone(),
         children: request.children,
         cgroups: (filter.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
+        name_cgroups: selection.by.contains(&Part::Cgroup) || filter.cgroup.is_some(),
         buffer: BUFFER,
         max_sockets: request.max_sockets,
         state: selection
@@ -145,7 +153,10 @@ impl HistSession {
             pids: Vec::new(),
             ..filter
         };
+        let shown = selection.by.contains(&Part::Cgroup);
+        caveats.extend(filters::about_groups(&filter, shown, None));
         let mut live = Counting::start(&options, selection.clone(), filter, &mut caveats)?;
+        confine_looking(&Needs::of(Work::Hist), request.verbose);
         let begin_ns = monotonic_ns();
         let end = "Ctrl-C ends and shows the histograms";
         let mut now = caveats.clone();
@@ -191,10 +202,11 @@ impl HistSession {
         let account = self.live.account();
         let mut report = report(durations, span, self.include_open, account);
         report.caveats.clone_from(&self.caveats);
+        report.caveats.extend(self.live.unknown_groups());
         if report.groups.is_empty() {
             (report.caveats).extend(filters::caveats(&mut self.presence));
         }
-        self.progress.clear()?;
+        self.progress.clear();
         self.screen.show(&report)
     }
 
@@ -209,11 +221,10 @@ impl HistSession {
         self.show(&all, Extent::Whole, now_ns)
     }
 
-    fn say_alive(&mut self) -> io::Result<()> {
-        if !self.progress.is_due() {
-            return Ok(());
+    fn say_alive(&mut self) {
+        if self.progress.is_due() {
+            self.progress
+                .show(format_args!("{} durations", self.live.counted()));
         }
-        self.progress
-            .show(format_args!("{} durations", self.live.counted()))
     }
 }

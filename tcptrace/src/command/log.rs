@@ -1,37 +1,52 @@
 //! `tcptrace log`: every transition as it happens.
 
 use std::{
-    io::{self, Write as _},
+    fmt::Write as _,
+    io,
     time::{Duration, Instant},
 };
 
+use anyhow::{Context as _, ensure};
 use tcptrace_common::{HistSettings, TcpState};
 use tokio::{task, time};
 
 use crate::{
     command::{
+        confinement::{confine_looking, confine_thread, of_log, of_writer},
         filters,
-        session::{self, End, Progress},
+        session::{self, Asked, End, GRACE, Progress},
         tracking::Tracking,
     },
     model::{
         caveat::Caveat, filter::Filter, request::LogRequest, tally::Tally, transition::Record,
     },
-    sink::{self, Finished, Place, Sink},
+    sink::{
+        self, Finished, Place, messages,
+        writer::{Ended, Reports, Writer},
+    },
     source::{
         bpf::filter,
-        machine::{cgroup, netns, presence::Presence, privileges, recording},
+        machine::{
+            cgroup, netns,
+            presence::Presence,
+            privileges::{self, Use},
+            process, recording,
+        },
         track::TrackOptions,
     },
     view::{
         Format,
         log::{first_line, summary::summary},
+        parts::clean,
     },
 };
 
 /// How often the buffer is read while it has something in it, and while it is empty.
 const BUSY: Duration = Duration::from_millis(25);
 const QUIET: Duration = Duration::from_millis(50);
+
+/// How long the output may be blocked with what is left at the end: the rest of [`GRACE`] is for the summary.
+const LAST: Duration = GRACE.saturating_sub(Duration::from_millis(500));
 
 /// Runs the command.
 ///
@@ -45,47 +60,73 @@ pub fn run(request: &LogRequest) -> anyhow::Result<()> {
 async fn trace(request: &LogRequest, filter: Filter) -> anyhow::Result<()> {
     // Before anything is attached, so that a signal always leads to a summary.
     let mut end = End::new(request.duration)?;
-    let useful_missing = privileges::check()?;
+    let lacking = privileges::check(Use::Programs)?;
+    let options = options(request, &filter);
     let mut out = Out::new(request, &filter)?;
-    let caveats = privileges::caveat(&useful_missing).into_iter().collect();
-    let mut live = start(request, &filter, caveats)?;
+    let caveats = lacking.into_iter().collect();
+    let mut live = start(request, &filter, &options, caveats)?;
+    if live.side().applies_cgroup() {
+        // It knows the groups of owners before their paths are known here.
+        out.seen.cgroup = None;
+    }
     let started = Instant::now();
-    let mut wait = QUIET;
+    let ended = follow(&mut live, &mut out, &mut end).await;
+    out.writer.end_within(LAST);
+    let ended = match ended {
+        // Nobody is there to read it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Err(error.into()),
+        ended => ended.and(live.finish(&mut |record| out.record(record))),
+    };
+    out.tally.unfollowed = live.counted().unfollowed;
+    out.tally.unnamed_groups = live.unnamed_groups();
+    out.finish(started.elapsed(), ended)
+}
+
+/// Reads transitions until the end.
+async fn follow(live: &mut Tracking, out: &mut Out, end: &mut End) -> io::Result<()> {
+    let (mut wait, mut has_room) = (QUIET, true);
     loop {
         tokio::select! {
             biased;
-            () = end.reached() => break,
-            () = live.woken() => {}
+            asked = end.asked() => match asked {
+                Asked::End => return Ok(()),
+                Asked::Reopen => out.writer.reopen(),
+            },
+            () = live.woken(), if has_room => {}
             () = time::sleep(wait) => {}
         }
         let before = out.tally.transitions;
-        while live.read(&mut |record| out.record(record))? {
-            out.sink.flush()?;
+        // While the output is not read, the kernel's buffer takes what it can, and counts the rest.
+        has_room = out.writer.hand_on();
+        while has_room && live.read(&mut |record| out.record(record))? {
+            has_room = out.writer.hand_on();
             // Lets signals be handled even under a constant load.
             task::yield_now().await;
         }
-        out.sink.flush()?;
-        out.say_alive()?;
+        has_room = out.writer.hand_on();
+        out.writer.check()?;
+        out.say_alive();
         wait = if out.tally.transitions > before {
             BUSY
         } else {
             QUIET
         };
     }
-    live.finish(&mut |record| out.record(record))?;
-    out.tally.unfollowed = live.counted().unfollowed;
-    out.finish(started.elapsed())
 }
 
 /// Attaches the kernel side, and prints that tracing has begun and which limits apply.
 fn start(
     request: &LogRequest,
     filter: &Filter,
+    options: &TrackOptions,
     mut caveats: Vec<Caveat>,
 ) -> anyhow::Result<Tracking> {
     caveats.extend(filters::caveats(&mut Presence::new(filter)));
-    let options = options(request, filter);
-    let mut live = Tracking::start(&options, filter, &mut caveats)?;
+    // As text no group is shown.
+    caveats.extend(filters::about_groups(filter, request.show.json, None));
+    let mut live = Tracking::start(options, filter, &mut caveats)?;
+    let to_files = request.dir.is_some() || request.output.is_some();
+    confine_looking(&of_log(to_files), request.verbose);
     live.say_hello(request.verbose, &caveats, "tracing", "Ctrl-C ends")?;
     Ok(live)
 }
@@ -102,6 +143,8 @@ fn options(request: &LogRequest, filter: &Filter) -> TrackOptions {
         pids: filter.pids.clone(),
         children: request.show.filters.children,
         cgroups: (filter.cgroup.as_deref()).map_or_else(Vec::new, cgroup::ids_below),
+        // Text does not show any.
+        name_cgroups: request.show.json || filter.cgroup.is_some(),
         buffer: request.buffer,
         max_sockets: request.max_sockets,
         state: watched_state(request),
@@ -123,6 +166,7 @@ fn destination(request: &LogRequest) -> Place {
         (Some(dir), _) => Place::Folder {
             dir: dir.clone(),
             rotation: request.rotation,
+            max_files: request.max_files,
         },
         (None, Some(path)) => Place::File(path.clone()),
         (None, None) => Place::Screen,
@@ -131,8 +175,10 @@ fn destination(request: &LogRequest) -> Place {
 
 /// Where records go, and the figures for progress and summary.
 struct Out {
-    sink: Box<dyn Sink>,
+    writer: Writer,
     filter: Filter,
+    /// Of transitions.
+    seen: Filter,
     states: Vec<TcpState>,
     tally: Tally,
     /// The file or folder, if it is not the screen.
@@ -150,65 +196,93 @@ impl Out {
             ..filter.clone()
         };
         let format = Format::json_if(request.show.json);
-        let mut sink = sink::choose(destination(request), format, netns::own().ok())?;
+        let reports = Reports::default();
+        let tell = {
+            let reports = reports.clone();
+            Box::new(move |report: &str| reports.add(report))
+        };
+        let (place_of, own) = (destination(request), netns::own().ok());
+        let mut sink = sink::choose(place_of, format, own, tell, Box::new(process::runs))?;
         let header = recording::header(request.show.filters.clone());
         sink.begin(&first_line(format, &header));
+        let keeps = of_writer(request.output.as_deref());
+        let writer = Writer::start(sink, &reports, || confine_thread(keeps));
         Ok(Self {
-            sink,
+            writer: writer.context("starting a thread that writes")?,
+            seen: filter.clone(),
             filter,
             states: request.show.filters.states.clone(),
             tally: Tally::new(watched_state(request)),
-            place: place.map(|place| place.display().to_string()),
+            place: place.map(|place| clean::path(place)),
             progress: Progress::new(place.is_some()),
             reported_lost: 0,
         })
     }
 
-    fn record(&mut self, record: &Record) -> io::Result<()> {
-        if !self.filter.passes_record(record, &self.states) {
-            return Ok(());
+    fn record(&mut self, record: Record) -> io::Result<()> {
+        let filter = match record {
+            Record::Transition(_) => &self.seen,
+            _ => &self.filter,
+        };
+        if filter.passes_record(&record, &self.states) {
+            self.tally.add(&record);
+            self.writer.add(record);
         }
-        self.tally.add(record);
-        self.sink.record(record)
+        Ok(())
     }
 
     /// Shows the progress, and reports losses that would otherwise only be visible in the file.
-    fn say_alive(&mut self) -> io::Result<()> {
+    fn say_alive(&mut self) {
+        let reports = self.writer.reports();
+        if !reports.is_empty() {
+            self.progress.clear();
+            reports.iter().for_each(messages::tell);
+        }
         if self.place.is_none() || !self.progress.is_due() {
-            return Ok(());
+            return;
         }
         let tally = &self.tally;
         let lost = tally.lost + tally.untracked + tally.skipped;
         let news = lost - self.reported_lost;
         self.reported_lost = lost;
         if news > 0 {
-            self.progress.clear()?;
-            writeln!(
-                io::stderr(),
-                "tcptrace: lost: {} transitions, {} sockets, {} skipped runs so far",
-                tally.lost,
-                tally.untracked,
-                tally.skipped
-            )?;
+            self.progress.clear();
+            messages::tell(format_args!(
+                "lost: {} transitions, {} sockets, {} skipped runs so far",
+                tally.lost, tally.untracked, tally.skipped
+            ));
         }
         self.progress
-            .show(format_args!("{} transitions", tally.transitions))
+            .show(format_args!("{} transitions", tally.transitions));
     }
 
-    /// Writes what still waits, and prints the summary.
-    fn finish(mut self, length: Duration) -> anyhow::Result<()> {
-        let finished = self.sink.finish();
-        self.progress.clear()?;
-        writeln!(io::stderr(), "\n{}", summary(&self.tally, length))?;
-        let Finished { lines, files } = finished?;
-        if let Some(place) = &self.place {
-            let noun = if files == 1 { "file" } else { "files" };
-            writeln!(
-                io::stderr(),
-                "  {:<26}{lines} lines in {files} {noun}: {place}",
+    /// Writes what still waits, and prints the summary, also after an error.
+    fn finish(mut self, length: Duration, ended: io::Result<()>) -> anyhow::Result<()> {
+        let Ended {
+            finished,
+            unwritten,
+        } = self.writer.finish();
+        self.progress.clear();
+        self.writer.reports().iter().for_each(messages::tell);
+        let mut text = summary(&self.tally, length);
+        if let (Some(place), Ok(Finished { lines, files })) = (&self.place, &finished) {
+            let noun = if *files == 1 { "file" } else { "files" };
+            let _ = write!(
+                text,
+                "\n  {:<26}{lines} lines in {files} {noun}: {place}",
                 "written"
-            )?;
+            );
         }
+        if unwritten > 0 {
+            let _ = write!(text, "\n  {:<26}up to {unwritten} lines", "not written");
+        }
+        messages::print(format_args!("\n{text}"));
+        ended?;
+        finished?;
+        ensure!(
+            unwritten == 0,
+            "up to {unwritten} lines were not written: nobody read the output in time"
+        );
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! The subcommands: each chooses a source, feeds the model and hands snapshots to a view.
 
+mod confinement;
 mod counting;
 mod doctor;
 mod filters;
@@ -19,7 +20,7 @@ use crate::{
         request::{Request, StuckShow},
         stuck::snapshot::Snapshot,
     },
-    source::error::StartError,
+    source::{error::StartError, machine::pid_namespace},
 };
 
 /// How a command that did not fail ended.
@@ -34,7 +35,7 @@ pub enum Outcome {
 impl Outcome {
     /// That of the last snapshot.
     fn of(show: &StuckShow, snapshot: &Snapshot) -> Self {
-        let listed = snapshot.sockets.len();
+        let listed = snapshot.listed();
         match show.fail_over {
             Some(allowed) if listed > allowed => Self::Over,
             _ => Self::Done,
@@ -49,6 +50,10 @@ impl Outcome {
 /// [`UsageError`](crate::model::request::UsageError) if the command line is wrong.
 pub fn run(request: Request) -> anyhow::Result<Outcome> {
     let done = |()| Outcome::Done;
+    // `doctor` says itself what it finds.
+    if !matches!(request, Request::Replay(_) | Request::Doctor(_)) {
+        pid_namespace::own_proc()?;
+    }
     let result = match request {
         Request::Stuck(request) => stuck::run(&request),
         Request::States(request) => states::run(&request).map(done),

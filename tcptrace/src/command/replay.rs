@@ -6,26 +6,33 @@ use anyhow::Context as _;
 
 use crate::{
     command::{
-        Outcome, screens,
+        Outcome, confinement, screens,
         session::{nanoseconds, warn},
     },
     diagnosis::{
+        cause::diagnose,
         recording::{
             self, durations::RecordedDurations, journal::Journal, origin::Origin, wanted::Wanted,
         },
         stuck::order::sort,
     },
     model::{
+        cause::Clues,
         recording::RecordingHeader,
         request::{
             Filters, HistShow, LogFilters, LogShow, Netns, ReplayRequest, ReplayView, StuckShow,
             UsageError,
         },
+        sandbox::{Needs, Work},
         stuck::snapshot::Watched,
     },
-    sink::{self, Place},
-    source::recording::reader::{Item, LineCounts, Recording},
-    view::{Format, log::first_line, parts::clean::clean},
+    sink,
+    source::recording::reader::{self, Item, LineCounts, Recording},
+    view::{
+        Format,
+        log::first_line,
+        parts::clean::{self, clean},
+    },
 };
 
 /// Runs the command.
@@ -34,7 +41,10 @@ use crate::{
 /// When the file cannot be read or is not a recording, or the output cannot be written.
 pub fn run(request: &ReplayRequest) -> anyhow::Result<Outcome> {
     let file = Named(&request.file);
-    let recording = Recording::open(file.0).with_context(|| format!("opening {file}"))?;
+    let opened = reader::open(file.0).with_context(|| format!("opening {file}"))?;
+    // What is in it may be hostile: before the first byte.
+    confinement::confine(&Needs::of(Work::Replay), false);
+    let recording = Recording::new(opened).with_context(|| format!("reading {file}"))?;
     match &request.view {
         ReplayView::Stuck(show) => return stuck(&file, recording, show),
         ReplayView::Log(show) => log(&file, recording, show)?,
@@ -70,10 +80,13 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
     let mut caveats = counts.caveats();
     caveats.extend(wanted.caveats());
     if show.json {
-        warn(&caveats)?; // on the screen, the view shows them
+        warn(&caveats); // on the screen, the view shows them
     }
     let mut snapshot = recording::snapshot::snapshot(journal.finish(), &watched, caveats);
+    // A recording carries nothing about processes.
+    diagnose(&mut snapshot, &Clues::default(), None);
     sort(&mut snapshot, show.sort);
+    screens::check_explained(show, &snapshot)?;
     if !show.quiet {
         screens::of_stuck(show, false, false).show(&snapshot)?;
     }
@@ -88,7 +101,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
     let mut origin = Origin::default();
     // A recording need not be from this machine, so no namespace counts as its own.
     let format = Format::json_if(show.json);
-    let mut sink = sink::choose(Place::Screen, format, None)?;
+    let mut sink = sink::screen(format, None);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => {
@@ -115,9 +128,9 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
     wanted.filter().map_err(unknown(sockets))?;
     sink.finish()?;
     let mut caveats = recording.counts().caveats();
-    caveats.extend(origin.caveat());
+    caveats.extend(origin.caveats());
     caveats.extend(wanted.caveats());
-    warn(&caveats)?;
+    warn(&caveats);
     Ok(())
 }
 
@@ -168,9 +181,9 @@ struct Named<'a>(&'a Path);
 
 impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.0.to_string_lossy() {
-            name if name == "-" => f.write_str("standard input"),
-            name => f.write_str(&clean(&name)),
+        match self.0 {
+            name if name == Path::new("-") => f.write_str("standard input"),
+            name => f.write_str(&clean::path(name)),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     model::{
         hist::report::Report,
-        request::{HistShow, StatesRequest, StuckShow},
+        request::{Explain, HistShow, StatesRequest, StuckShow, UsageError},
         states,
         stuck::snapshot::Snapshot,
     },
@@ -19,8 +19,26 @@ pub fn of_stuck(show: &StuckShow, arguments: bool, live: bool) -> Screen<Snapsho
         limit: show.limit,
         all: show.all,
         arguments,
+        explain: show.explain,
     });
     Screen::new(view, live)
+}
+
+/// Whether the group exists that is to be explained in text, where the answer is the only one.
+///
+/// # Errors
+/// Names the number and how many groups there are.
+pub fn check_explained(show: &StuckShow, snapshot: &Snapshot) -> Result<(), UsageError> {
+    match (show.explain, snapshot.groups.len()) {
+        (Some(Explain::Group(number)), groups) if number > groups && !show.json => {
+            Err(UsageError::Value {
+                option: "explain",
+                value: number.to_string(),
+                reason: stuck::explained::missing(number, groups),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The screen for numbers by state; a `live` session is redrawn in place if possible.

@@ -1,30 +1,36 @@
 //! `tcptrace states`: counts sockets by state at intervals.
 
-use std::{
-    io::{self, Write as _},
-    time::SystemTime,
-};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use tcptrace_common::TcpState;
 
 use crate::{
     command::{
+        confinement::confine_looking,
         filters, screens,
         session::{self, End, ticks},
     },
     diagnosis::states::tally::Tally,
     model::{
+        caveat::Caveat,
         filter::Filter,
         request::StatesRequest,
+        sandbox::{Needs, Work},
         states::{
             counts::Counts,
             report::{By, Report},
         },
     },
+    sink::messages,
     source::{
         diag::ask::Scope,
-        machine::{clock::monotonic_ns, presence::Presence, privileges, restrictions},
+        machine::{
+            clock::monotonic_ns,
+            presence::Presence,
+            privileges::{self, Use},
+            restrictions, time_namespace,
+        },
         walk::census::{Census, CensusScope},
     },
 };
@@ -71,12 +77,16 @@ struct Counting {
     census: Census,
     tally: Tally,
     presence: Presence,
-    useful_missing: Vec<&'static str>,
+    /// What this process may not do.
+    lacking: Option<Caveat>,
+    /// What is to be said about control groups.
+    groups: Option<Caveat>,
 }
 
 impl Counting {
     fn start(request: &StatesRequest, filter: Filter) -> anyhow::Result<Self> {
-        let useful_missing = privileges::check()?;
+        time_namespace::check()?;
+        let lacking = privileges::check(Use::Look)?;
         restrictions::lift_memory_limit();
         let by = |part| request.by.contains(&part);
         let wanted = CensusScope {
@@ -93,17 +103,19 @@ impl Counting {
                 || !filter.remotes.is_empty()
                 || filter.family.is_some(),
             with_cgroups: by(By::Cgroup) || by(By::Container) || filter.cgroup.is_some(),
+            with_holders_cgroups: filter.cgroup.is_some(),
         };
         let census = Census::start(request.walk, wanted)?;
         if request.verbose >= 1 {
-            let way = census.describe();
-            writeln!(io::stderr(), "tcptrace: sockets are found by {way}")?;
+            messages::tell(format_args!("sockets are found by {}", census.describe()));
         }
+        confine_looking(&Needs::of(Work::States), request.verbose);
         Ok(Self {
             census,
             presence: Presence::new(&filter),
+            groups: filters::about_groups(&filter, by(By::Cgroup) || by(By::Container), None),
             tally: Tally::new(request.by.clone(), filter),
-            useful_missing,
+            lacking,
         })
     }
 
@@ -115,7 +127,8 @@ impl Counting {
             tally.add(member, listed);
         });
         let mut caveats = found.context("looking at the machine")?;
-        caveats.extend(privileges::caveat(&self.useful_missing));
+        caveats.extend(self.lacking.clone());
+        caveats.extend(self.groups.clone());
         Ok(tally.report(time, now_ns, caveats))
     }
 }

@@ -1,27 +1,35 @@
 //! `tcptrace stuck`: looks at the machine at intervals, and shows each snapshot.
 
-use std::{
-    io::{self, Write as _},
-    mem,
-    time::Instant,
-};
+use std::{io, mem, time::Instant};
 
 use anyhow::Context as _;
 
 use crate::{
     command::{
-        Outcome, filters, screens,
+        Outcome,
+        confinement::confine_looking,
+        filters, screens,
         session::{self, End, nanoseconds, ticks},
     },
-    diagnosis::stuck::{order::sort, snapshot::snapshot, tracker::Tracker},
+    diagnosis::{
+        cause::{History, asks, diagnose},
+        stuck::{order::sort, snapshot::snapshot, tracker::Tracker},
+    },
     model::{
         request::StuckRequest,
+        sandbox::{Needs, Work},
         stuck::{session::SessionSummary, snapshot::Watched},
     },
+    sink::messages,
     source::{
         bpf::filter,
+        clues::ClueReader,
         diag::ask::Scope,
-        machine::{presence::Presence, privileges},
+        machine::{
+            presence::Presence,
+            privileges::{self, Use},
+            time_namespace,
+        },
         watch::{WatchOptions, look::Live},
     },
     view::stuck::summary::summary,
@@ -52,11 +60,15 @@ fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Outcome> {
     let mut presence = Presence::new(&watched.filter);
     presence.unmatched.see_look(&look);
     let held = filters::held_by(&presence, &look);
-    let mut snapshot = snapshot(look, &mut Tracker::new(watched.state), watched);
+    let groups = filters::about_groups_of(&watched.filter, &look, request.show.json);
+    let mut snapshot = snapshot(look, &mut Tracker::once(watched.state), watched);
+    let clues = ClueReader::default().read(&asks(&snapshot));
+    diagnose(&mut snapshot, &clues, None);
     let matched = filters::any_in(&snapshot);
     let caveats = filters::of_one_look(&mut presence, &watched.filter, matched, &held)?;
-    snapshot.caveats.extend(caveats);
+    snapshot.caveats.extend(caveats.into_iter().chain(groups));
     sort(&mut snapshot, request.show.sort);
+    screens::check_explained(&request.show, &snapshot)?;
     if !request.show.quiet {
         screens::of_stuck(&request.show, request.verbose > 0, false).show(&snapshot)?;
     }
@@ -74,35 +86,49 @@ async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<Outco
     let mut screen = screens::of_stuck(&request.show, request.verbose > 0, true);
     let quiet = request.show.quiet;
     let mut tracker = Tracker::new(watched.state);
+    let (mut clues, mut history) = (ClueReader::default(), History::default());
     let mut session = SessionSummary::default();
     let mut ticks = ticks(request.interval);
     let mut presence = Presence::new(&watched.filter);
-    let outcome = loop {
+    let ended = loop {
         let look = live.look().context("looking at the machine")?;
         presence.unmatched.see_look(&look);
+        let groups = filters::about_groups_of(&watched.filter, &look, request.show.json);
         let mut snapshot = snapshot(look, &mut tracker, &watched);
-        snapshot.caveats.extend(filters::caveats(&mut presence));
+        let clues = clues.read(&asks(&snapshot));
+        diagnose(&mut snapshot, &clues, Some(&mut history));
+        let caveats = filters::caveats(&mut presence).chain(groups);
+        snapshot.caveats.extend(caveats);
         sort(&mut snapshot, request.show.sort);
         session.add(&snapshot);
-        if !quiet {
-            screen.show(&snapshot)?;
+        if !quiet && let Err(error) = screen.show(&snapshot) {
+            break Err(error);
         }
         tokio::select! {
             biased;
-            () = end.reached() => break Outcome::of(&request.show, &snapshot),
+            () = end.reached() => break Ok(Outcome::of(&request.show, &snapshot)),
             _ = ticks.tick() => {}
         }
     };
-    if !quiet {
-        screen.end(&summary(&session, &watched, started.elapsed()))?;
+    let summary = || summary(&session, &watched, started.elapsed());
+    match &ended {
+        Ok(_) if quiet => {}
+        Ok(_) => screen.end(&summary())?,
+        // Nobody is there to read it.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        Err(_) => messages::print(summary()),
     }
-    Ok(outcome)
+    Ok(ended?)
 }
 
 /// Attaches the kernel side unless it looks only once, and prints how it works if the user asks for
 /// it.
 fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
-    let useful_missing = privileges::check()?;
+    time_namespace::check()?;
+    let lacking = privileges::check(match request.once {
+        true => Use::Look,
+        false => Use::Programs,
+    })?;
     let options = WatchOptions {
         state: watched.state,
         hook: request.hook,
@@ -118,15 +144,16 @@ fn start(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Live> {
         family: watched.filter.family,
     };
     let mut live = if request.once {
-        Live::once(request.walk, scope, useful_missing)?
+        Live::once(request.walk, scope, lacking)?
     } else {
-        Live::start(&options, request.walk, scope, useful_missing)?
+        Live::start(&options, request.walk, scope, lacking)?
     };
     if request.verbose >= 1 {
-        writeln!(io::stderr(), "tcptrace: {}", live.describe())?;
+        messages::tell(live.describe());
     }
     if let Some(kernel) = live.kernel().filter(|_| options.messages) {
-        kernel.print_messages()?;
+        kernel.print_messages(|text| messages::print(text))?;
     }
+    confine_looking(&Needs::of(Work::Stuck), request.verbose);
     Ok(live)
 }

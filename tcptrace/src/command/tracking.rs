@@ -1,9 +1,9 @@
 //! What `log` and `hist` share: the kernel side that traces transitions, and the rules that
 //! interpret them.
 
-use std::io::{self, Write as _};
+use std::{collections::HashSet, io};
 
-use tcptrace_common::{TcpState, TrackCounters};
+use tcptrace_common::{HistKey, TcpState, TrackCounters};
 
 use crate::{
     command::session::warn,
@@ -14,24 +14,29 @@ use crate::{
     model::{
         caveat::Caveat,
         filter::Filter,
+        stuck::look::Descriptors,
+        track::{OpenCgroups, OpenSockets},
         transition::{Record, StillOpen},
     },
+    sink::messages,
     source::{
         diag::ask::Scope,
+        machine::process,
         track::{Batch, KernelSide, LiveTransitions, TrackOptions},
     },
 };
 
 /// The function that takes each record.
-pub type Each<'a> = dyn FnMut(&Record) -> io::Result<()> + 'a;
+pub type Each<'a> = dyn FnMut(Record) -> io::Result<()> + 'a;
 
 /// A running session that traces and interprets transitions.
 pub struct Tracking {
     live: LiveTransitions,
     rules: Transitions,
-    pids: Vec<u32>,
     /// The state whose sockets are listed at the end.
     state: TcpState,
+    /// Whether control groups matter all the time, and not at the end alone.
+    by_cgroup: bool,
 }
 
 impl Tracking {
@@ -56,8 +61,8 @@ impl Tracking {
         Ok(Self {
             live,
             rules: Transitions::new(Before::start(before)),
-            pids: options.pids.clone(),
             state,
+            by_cgroup: filter.cgroup.is_some() || options.hist.by & HistKey::CGROUP != 0,
         })
     }
 
@@ -66,7 +71,7 @@ impl Tracking {
     /// also prints the kernel side's messages.
     ///
     /// # Errors
-    /// When the ring of messages cannot be read or standard error cannot be written.
+    /// When the ring of messages cannot be read.
     pub fn say_hello(
         &mut self,
         verbose: u8,
@@ -75,14 +80,14 @@ impl Tracking {
         end: &str,
     ) -> anyhow::Result<()> {
         if verbose >= 2 {
-            self.side().print_messages()?;
+            self.side().print_messages(|text| messages::print(text))?;
         }
         let how = match verbose {
             0 => end.to_owned(),
             _ => self.side().describe(),
         };
-        warn(caveats)?;
-        writeln!(io::stderr(), "tcptrace: {doing}; {how}")?;
+        warn(caveats);
+        messages::tell(format_args!("{doing}; {how}"));
         Ok(())
     }
 
@@ -130,10 +135,11 @@ impl Tracking {
     pub fn finish(&mut self, each: &mut Each<'_>) -> io::Result<()> {
         self.stop(each)?;
         let facts = self.live.open(&[self.state])?;
-        let residue = residue(&facts, &self.pids);
-        let open = open::still_open(facts, self.rules.before(), &self.pids);
+        let residue = residue(&facts);
+        let cgroups = self.cgroups(&facts);
+        let open = open::still_open(facts, self.rules.before(), &cgroups);
         let mut all = open.into_iter().chain(residue);
-        all.try_for_each(|open| each(&Record::StillOpen(open)))
+        all.try_for_each(|open| each(Record::StillOpen(open)))
     }
 
     /// The sockets that are in one of these states now, or were in one when tracing stopped.
@@ -142,7 +148,28 @@ impl Tracking {
     /// When the kernel side or `/proc` cannot be read.
     pub fn still_open(&mut self, states: &[TcpState]) -> io::Result<Vec<StillOpen>> {
         let facts = self.live.open(states)?;
-        Ok(open::still_open(facts, self.rules.before(), &self.pids))
+        let cgroups = match self.by_cgroup {
+            true => self.cgroups(&facts),
+            false => OpenCgroups::default(),
+        };
+        Ok(open::still_open(facts, self.rules.before(), &cgroups))
+    }
+
+    /// The control groups of what is open and of its holders.
+    fn cgroups(&mut self, facts: &OpenSockets) -> OpenCgroups {
+        let ids = facts.listed.iter().filter_map(|one| one.details.cgroup_id);
+        let held = facts.descriptors.iter().flat_map(Descriptors::all);
+        let pids: HashSet<u32> = held.map(|one| one.holder.pid).collect();
+        let of_process = |pid| Some((pid, process::cgroup(pid)?));
+        OpenCgroups {
+            by_id: self.live.cgroups().paths(ids),
+            by_pid: pids.into_iter().filter_map(of_process).collect(),
+        }
+    }
+
+    /// How often the path of an owner's control group was not known.
+    pub fn unnamed_groups(&mut self) -> u64 {
+        self.live.unnamed_groups()
     }
 
     /// The kernel side's counters as of the last read.
@@ -159,8 +186,8 @@ fn judge(rules: &mut Transitions, mut batch: Batch<'_>, each: &mut Each<'_>) -> 
         rules.doubt(loss);
     }
     for seen in batch.transitions() {
-        each(&Record::Transition(rules.judge(seen)))?;
+        each(Record::Transition(rules.judge(seen)))?;
     }
     // After the transitions, because the loss happened at some time until now.
-    loss.map_or(Ok(()), |loss| each(&Record::Loss(loss)))
+    loss.map_or(Ok(()), |loss| each(Record::Loss(loss)))
 }

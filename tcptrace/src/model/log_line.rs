@@ -81,6 +81,9 @@ object! {
         tid: Option<u32>,
         started_ns: Option<u64>,
         cgroup: Option<String>,
+        candidates: Option<Vec<UserFields>>,
+        opener: Option<OpenerFields>,
+        user: Option<UserFields>,
         caller: Option<CallerFields>,
         ended: Option<String>,
         still_open: Option<bool>,
@@ -102,9 +105,26 @@ object! {
 }
 
 object! {
+    /// The process that opened a socket, and how that is known.
+    OpenerFields {
+        pid: Option<u32>,
+        comm: Option<String>,
+        known_by: String,
+    }
+}
+
+object! {
+    /// The process that has taken a socket over.
+    UserFields {
+        pid: Option<u32>,
+        comm: Option<String>,
+    }
+}
+
+object! {
     /// The process whose call caused a transition.
     CallerFields {
-        pid: u32,
+        pid: Option<u32>,
         tid: Option<u32>,
         comm: Option<String>,
     }
@@ -130,6 +150,8 @@ pub struct HeaderFields {
     pub kernel: String,
     pub boot_id: Option<String>,
     pub filters: FilterFields,
+    #[serde(default)]
+    pub cgroups_from: Option<String>,
     pub netns: Vec<NamedNetns>,
     pub time: String,
     pub monotonic_ns: u64,

@@ -1,5 +1,6 @@
 //! Plain data, shared by all modules. No clock and no I/O: times are part of the observations.
 
+pub mod cause;
 pub mod caveat;
 pub mod command;
 pub mod container;
@@ -11,6 +12,7 @@ pub mod names;
 pub mod owner;
 pub mod recording;
 pub mod request;
+pub mod sandbox;
 pub mod socket;
 pub mod states;
 pub mod stuck;

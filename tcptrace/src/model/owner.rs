@@ -17,6 +17,8 @@ pub enum KnownBy {
     Listener,
     /// It had a descriptor of the socket.
     Fd,
+    /// It made a system call on the socket, which another process had opened.
+    Call,
 }
 
 names!(KnownBy {
@@ -25,14 +27,15 @@ names!(KnownBy {
     Listen => "listen",
     Listener => "listener",
     Fd => "fd",
+    Call => "call",
 });
 
 /// A process. The kernel may reuse its number after it ends; the start time distinguishes such
 /// processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Process {
-    /// The thread group, as the initial PID namespace numbers it.
-    pub pid: u32,
+    /// The thread group, as the PID namespace that tcptrace runs in numbers it; `None` if it is outside.
+    pub pid: Option<u32>,
     /// The thread that opened the socket, if one did.
     pub tid: Option<u32>,
     /// Its name (that of the main thread) at that time: not yet fit for a terminal.
@@ -46,7 +49,7 @@ impl Process {
     #[must_use]
     pub fn named((pid, comm): (u32, &str)) -> Self {
         Self {
-            pid,
+            pid: Some(pid),
             tid: None,
             comm: comm.into(),
             started_ns: None,
@@ -66,11 +69,35 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Pid and name.
+    /// Pid and name; `None` if it has no number here.
     #[must_use]
-    pub fn named(&self) -> (u32, &str) {
-        (self.process.pid, &self.process.comm)
+    pub fn named(&self) -> Option<(u32, &str)> {
+        Some((self.process.pid?, &self.process.comm))
     }
+}
+
+/// Processes of which one is meant, with their numbers where these count.
+pub type Candidates = Vec<(Option<u32>, Arc<str>)>;
+
+/// Each of them once; instead their name, if they share it and numbers do not count.
+#[must_use]
+pub fn one_of(candidates: impl Iterator<Item = (Option<u32>, Arc<str>)>) -> OneOf {
+    let mut all: Candidates = candidates.collect();
+    all.sort_unstable();
+    all.dedup();
+    match &all[..] {
+        [(None, comm)] => OneOf::Named(Arc::clone(comm)),
+        _ => OneOf::Candidates(all),
+    }
+}
+
+/// What is known of one of several processes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OneOf {
+    /// The name that all of them have.
+    Named(Arc<str>),
+    /// Which ones they are; none if there are none.
+    Candidates(Candidates),
 }
 
 /// How a process holds a socket.
@@ -140,7 +167,7 @@ impl Listener {
     #[must_use]
     pub fn process(&self) -> Option<(u32, &str)> {
         match self.holders.as_deref() {
-            None | Some([]) => self.opener.as_ref().map(Owner::named),
+            None | Some([]) => self.opener.as_ref().and_then(Owner::named),
             Some(holders) => only_process(holders),
         }
     }

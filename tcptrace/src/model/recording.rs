@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::request::LogFilters;
+use crate::model::{names::names, request::LogFilters};
 
 /// The first line of a recording, or of a part of it: where, when and with which filters it was
 /// made.
@@ -18,6 +18,8 @@ pub struct RecordingHeader {
     pub boot_id: Option<String>,
     /// The filters: the recording contains nothing else.
     pub filters: LogFilters,
+    /// Where paths of control groups begin; `None` if there are none, or an earlier version made it.
+    pub cgroups_from: Option<CgroupsFrom>,
     /// The network namespaces that had a name when it began; a namespace may have several.
     pub netns: Vec<NamedNetns>,
     /// When it began.
@@ -25,6 +27,20 @@ pub struct RecordingHeader {
     /// The same moment of `CLOCK_MONOTONIC`, in ns.
     pub monotonic_ns: u64,
 }
+
+/// Where paths of control groups begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CgroupsFrom {
+    /// At the machine's root.
+    Machine,
+    /// At the root of a cgroup namespace: the machine's could not be reached.
+    Namespace,
+}
+
+names!(CgroupsFrom {
+    Machine => "machine",
+    Namespace => "namespace",
+});
 
 /// A network namespace with a name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -38,6 +38,8 @@ pub struct Tally {
     pub skipped: u64,
     /// Descendants of followed processes that could not be followed.
     pub unfollowed: u64,
+    /// How often the path of an owner's control group was not known.
+    pub unnamed_groups: u64,
 }
 
 impl Tally {
@@ -60,6 +62,7 @@ impl Tally {
             untracked: 0,
             skipped: 0,
             unfollowed: 0,
+            unnamed_groups: 0,
         }
     }
 
@@ -68,7 +71,7 @@ impl Tally {
         match record {
             Record::Transition(transition) => {
                 self.transitions += 1;
-                self.without_owner += u64::from(transition.owner.is_none());
+                self.without_owner += u64::from(transition.owner().is_none());
                 self.entered += u64::from(transition.to == self.state);
                 if transition.from == self.state {
                     self.left += 1;

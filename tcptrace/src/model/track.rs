@@ -1,6 +1,10 @@
 //! What the kernel side of `log` and `hist` reports about transitions, before any rule is applied.
 
-use std::time::SystemTime;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::SystemTime,
+};
 
 use tcptrace_common::{Decade, Ending, TcpState};
 
@@ -30,8 +34,10 @@ pub struct SeenTransition {
     pub socket: Identity,
     /// Whether it came from a listener, as far as its backlog shows.
     pub from_listener: bool,
-    /// Its owner, if the kernel side knows it.
-    pub owner: Option<Owner>,
+    /// The process that opened it, or that listens where it came in, if the kernel side knows it.
+    pub opener: Option<Owner>,
+    /// The process that has taken it over, if one has.
+    pub user: Option<Owner>,
     /// Whether no process had a descriptor of it.
     pub unaccepted: bool,
     /// The process whose system call caused the transition, if one did.
@@ -62,9 +68,11 @@ pub struct TableEntry {
     pub was_before: bool,
     /// The state out of which it was reset, if a process has had it open ever since.
     pub residue_of: Option<TcpState>,
-    /// Its owner, if known.
-    pub owner: Option<Owner>,
-    /// Whether the filter wants that owner's sockets.
+    /// The process that opened it, or that listens where it came in, if known.
+    pub opener: Option<Owner>,
+    /// The process that has taken it over, if one has.
+    pub user: Option<Owner>,
+    /// Whether the filter wants the sockets of one of them.
     pub is_wanted: bool,
 }
 
@@ -93,8 +101,21 @@ pub struct OpenSockets {
     pub coverage: Coverage,
     /// The holders of the listed sockets; `None` if descriptors were not read.
     pub descriptors: Option<Descriptors>,
+    /// The processes that have or had sockets, by number, as the kernel side knows them.
+    pub known: HashMap<u32, Process>,
+    /// The processes whose sockets are wanted; `None` for all.
+    pub followed: Option<HashSet<u32>>,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`; 0 for never.
     pub lost_ns: u64,
+}
+
+/// Control groups of sockets that are open, and of their holders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenCgroups {
+    /// Paths by the id that a socket has.
+    pub by_id: HashMap<u64, String>,
+    /// Paths by process.
+    pub by_pid: HashMap<u32, Arc<str>>,
 }
 
 /// Durations that the kernel counted: one decade of a histogram on one CPU.

@@ -49,10 +49,20 @@ pub struct Transition {
     pub duration: StateDuration,
     /// Which socket.
     pub socket: Identity,
-    /// Its owner, if known.
-    pub owner: Option<Owner>,
+    /// The process that opened it, or that listens where it came in, if known.
+    pub opener: Option<Owner>,
+    /// The process that has taken it over, if one has.
+    pub user: Option<Owner>,
     /// The process whose system call caused the transition, if one did.
     pub caller: Option<Process>,
+}
+
+impl Transition {
+    /// The process that uses the socket, as far as it is known.
+    #[must_use]
+    pub fn owner(&self) -> Option<&Owner> {
+        self.user.as_ref().or(self.opener.as_ref())
+    }
 }
 
 /// A socket that was in a state when the log ended: a leak has no last transition. Or a socket that was

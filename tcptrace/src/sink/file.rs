@@ -1,91 +1,168 @@
 //! A log in one file, plain or compressed.
 
 use std::{
-    fs,
-    io::{self, Write as _},
+    fs, io,
     path::{Path, PathBuf},
+    thread,
     time::{Duration, Instant},
 };
 
 use anyhow::Context as _;
-use zstd::stream::write::Encoder;
 
 use crate::{
     model::transition::Record,
-    sink::{Finished, Sink, lines::Lines, whole_lines::WholeLines},
-    view::View,
+    sink::{
+        Finished, Sink, Tell, blocked,
+        frames::Frames,
+        lines::Lines,
+        open::output::{Opened, Output},
+        whole_lines::WholeLines,
+    },
+    view::{View, parts::clean},
 };
 
-/// Ending a block more often would cost time and space.
-const BLOCK: Duration = Duration::from_secs(1);
-/// The fastest of the ordinary levels.
-const LEVEL: i32 = 1;
+/// How often to look whether the file is still the one with its name.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often to look whether a FIFO has a reader.
+const READER: Duration = Duration::from_millis(100);
 
 /// Collects lines and writes many at once.
 pub struct File {
     path: PathBuf,
+    output: Output,
     lines: Lines,
-    target: Target,
-}
-
-enum Target {
-    Plain(WholeLines),
-    Compressed {
-        encoder: Encoder<'static, fs::File>,
-        /// When everything given to the encoder was in the file.
-        flushed: Instant,
-        /// Whether anything has been given to it since then.
-        waiting: bool,
-    },
+    /// `None` before a FIFO has a reader.
+    target: Option<WholeLines>,
+    is_stream: bool,
+    frames: Option<Frames>,
+    looked: Instant,
+    /// Whether it has been said that a new file cannot be opened.
+    told: bool,
+    files: usize,
+    tell: Tell,
 }
 
 impl File {
-    /// Truncates the file, like a shell's `>`.
+    /// Begins the file anew, like a shell's `>`.
     ///
     /// # Errors
     /// When it cannot be opened; the message is for the user.
-    pub fn create(path: &Path, view: Box<dyn View<Record>>) -> anyhow::Result<Self> {
+    pub fn create(path: &Path, view: Box<dyn View<Record>>, tell: Tell) -> anyhow::Result<Self> {
+        let open = || -> io::Result<_> {
+            let output = Output::new(path)?;
+            let opened = output.open()?;
+            let is_stream = !matches!(opened, Some(Opened::File(_)));
+            let target = match opened {
+                None => None,
+                Some(Opened::File(file)) => Some(WholeLines::begin(file)?),
+                Some(Opened::Stream(file)) => Some(WholeLines::stream(file)),
+            };
+            Ok((output, target, is_stream))
+        };
+        let opened = open().with_context(|| format!("cannot write to {}", clean::path(path)))?;
+        let (output, target, is_stream) = opened;
         let compressed = path.extension().is_some_and(|extension| extension == "zst");
-        let target = open(path, compressed)
-            .with_context(|| format!("cannot write to {}", path.display()))?;
+        let frames = compressed.then(Frames::new).transpose()?;
         Ok(Self {
             path: path.to_owned(),
+            output,
             lines: Lines::new(view),
             target,
+            is_stream,
+            frames,
+            looked: Instant::now(),
+            told: false,
+            files: 1,
+            tell,
         })
     }
 
-    /// Passes the lines on to the file or to its encoder.
+    /// Passes the lines on to the file, or to what compresses them.
     fn write(&mut self) -> io::Result<()> {
-        let result = self.lines.hand_on(|lines| match &mut self.target {
-            Target::Plain(whole) => whole.write(lines).1,
-            Target::Compressed {
-                encoder, waiting, ..
-            } => {
-                *waiting = true;
-                encoder.write_all(lines)
+        if self.target.is_none() {
+            self.target = Some(WholeLines::stream(self.reader()?));
+        }
+        let Some(target) = &mut self.target else {
+            return Ok(());
+        };
+        // Somebody who copies the file and empties it takes its beginning along.
+        if target.was_emptied()
+            && let Some(beginning) = self.lines.beginning()
+        {
+            match &mut self.frames {
+                Some(frames) => frames.put_first(&beginning),
+                None => self.lines.begin_in(true),
             }
+        }
+        let result = self.lines.hand_on(|lines| match &mut self.frames {
+            None => target.write(lines).1,
+            Some(frames) => frames.add(lines, target),
         });
         result.map_err(|error| self.named(&error))
     }
 
+    /// Waits until the FIFO has a reader.
+    fn reader(&self) -> io::Result<fs::File> {
+        loop {
+            match self.output.open().map_err(|error| self.named(&error))? {
+                Some(Opened::File(file) | Opened::Stream(file)) => return Ok(file),
+                None => blocked::watch(|| thread::sleep(READER)),
+            }
+        }
+    }
+
+    /// Writes what is waiting to be compressed.
+    fn write_frame(&mut self) -> io::Result<()> {
+        let (Some(frames), Some(target)) = (&mut self.frames, &mut self.target) else {
+            return Ok(());
+        };
+        let result = frames.write(target);
+        result.map_err(|error| self.named(&error))
+    }
+
+    /// Goes on in the file that has the name now, if that is another one.
+    fn follow_name(&mut self) -> io::Result<()> {
+        self.looked = Instant::now();
+        let Some(target) = self.target.as_ref().filter(|_| !self.is_stream) else {
+            return Ok(());
+        };
+        if self.output.names(target.file()) {
+            return Ok(());
+        }
+        // What was begun belongs to the old file.
+        self.write()?;
+        self.write_frame()?;
+        let opened = match self.output.open() {
+            Ok(Some(Opened::File(file))) => WholeLines::append(file),
+            Ok(_) => Err(io::Error::other("it is no regular file any more")),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(whole) => {
+                self.lines.begin_in(whole.size() == 0);
+                self.target = Some(whole);
+                self.files += 1;
+                self.told = false;
+            }
+            Err(error) if !self.told => {
+                self.told = true;
+                (self.tell)(&format!(
+                    "{}: {error}; tcptrace goes on in the file that had this name before, and tries again every second",
+                    clean::path(&self.path)
+                ));
+            }
+            Err(_) => {}
+        }
+        Ok(())
+    }
+
     /// The error with the file's name. It keeps its kind, which identifies a pipe without reader.
     fn named(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("{}: {error}", self.path.display()))
+        io::Error::new(
+            error.kind(),
+            format!("{}: {error}", clean::path(&self.path)),
+        )
     }
-}
-
-fn open(path: &Path, compressed: bool) -> io::Result<Target> {
-    if !compressed {
-        return Ok(Target::Plain(WholeLines::create(path)?));
-    }
-    let mut encoder = Encoder::new(fs::File::create(path)?, LEVEL)?;
-    encoder.include_checksum(true)?;
-    Ok(Target::Compressed {
-        encoder,
-        flushed: Instant::now(),
-        waiting: false,
-    })
 }
 
 impl Sink for File {
@@ -102,129 +179,29 @@ impl Sink for File {
 
     fn flush(&mut self) -> io::Result<()> {
         self.write()?;
-        let result = match &mut self.target {
-            Target::Compressed {
-                encoder,
-                flushed,
-                waiting,
-            } if *waiting && flushed.elapsed() >= BLOCK => {
-                *flushed = Instant::now();
-                *waiting = false;
-                encoder.flush()
-            }
-            _ => Ok(()),
-        };
-        result.map_err(|error| self.named(&error))
+        if self.frames.as_ref().is_some_and(Frames::is_due) {
+            self.write_frame()?;
+        }
+        if self.looked.elapsed() >= LOOK {
+            self.follow_name()?;
+        }
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> io::Result<()> {
+        self.follow_name()
     }
 
     fn finish(&mut self) -> io::Result<Finished> {
         self.write()?;
-        let result = match &mut self.target {
-            Target::Plain(_) => Ok(()),
-            Target::Compressed { encoder, .. } => encoder.do_finish(),
-        };
-        result.map_err(|error| self.named(&error))?;
+        self.write_frame()?;
         Ok(Finished {
             lines: self.lines.count(),
-            files: 1,
+            files: self.files,
         })
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::Read as _;
-
-    use super::*;
-    use crate::view::log::{fixtures, json::Json, text};
-
-    fn json() -> Box<dyn View<Record>> {
-        Box::new(Json::default())
-    }
-
-    fn write(sink: &mut File, records: u32) {
-        for pid in 0..records {
-            let record = fixtures::of(pid, "java");
-            sink.record(&record).expect("there is room");
-        }
-    }
-
-    #[test]
-    fn a_file_is_begun_anew_and_has_every_line() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("a.log");
-        fs::write(&path, "old\n").expect("a file");
-        let view = text::Text::new(text::Medium::File, None);
-        let mut sink = File::create(&path, Box::new(view)).expect("it opens");
-        write(&mut sink, 3);
-        sink.flush().expect("there is room");
-        let content = fs::read_to_string(&path).expect("a file");
-        assert_eq!(content.lines().count(), 4, "{content}");
-        assert!(content.starts_with("TIME"), "{content}");
-        write(&mut sink, 1000);
-        let finished = sink.finish().expect("there is room");
-        let (lines, files) = (1003, 1);
-        assert_eq!(finished, Finished { lines, files });
-        let content = fs::read_to_string(&path).expect("a file");
-        assert_eq!(content.lines().count(), 1004);
-    }
-
-    #[test]
-    fn a_compressed_file_reads_back() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("a.jsonl.zst");
-        let mut sink = File::create(&path, json()).expect("it opens");
-        write(&mut sink, 1000);
-        sink.finish().expect("there is room");
-        let compressed = fs::read(&path).expect("a file");
-        let content = zstd::decode_all(&*compressed).expect("a whole frame");
-        let content = String::from_utf8(content).expect("JSON is UTF-8");
-        assert_eq!(content.lines().count(), 1000);
-        assert!(compressed.len() < content.len() / 10);
-    }
-
-    #[test]
-    fn what_a_killed_process_leaves_can_be_read() {
-        let dir = tempfile::tempdir().expect("a folder");
-        let path = dir.path().join("a.jsonl.zst");
-        let mut sink = File::create(&path, json()).expect("it opens");
-        write(&mut sink, 10);
-        if let Target::Compressed { flushed, .. } = &mut sink.target {
-            *flushed -= BLOCK;
-        }
-        sink.flush().expect("there is room");
-        write(&mut sink, 10);
-        sink.flush().expect("there is room"); // too early for another block
-        let compressed = fs::read(&path).expect("a file");
-        let mut content = Vec::new();
-        let mut decoder = zstd::Decoder::new(&*compressed).expect("it begins");
-        decoder
-            .read_to_end(&mut content)
-            .expect_err("it has no end");
-        let content = String::from_utf8(content).expect("JSON is UTF-8");
-        assert_eq!(content.lines().count(), 10);
-        assert!(content.ends_with('\n'));
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error_that_names_the_file() {
-        let dir = tempfile::tempdir().expect("a folder");
-        for name in ["a.jsonl", "a.jsonl.zst"] {
-            let path = dir.path().join(name);
-            std::os::unix::fs::symlink("/dev/full", &path).expect("a link");
-            let mut sink = File::create(&path, json()).expect("it opens");
-            write(&mut sink, 10);
-            let error = sink.finish().expect_err("there is no room");
-            assert_eq!(error.kind(), io::ErrorKind::StorageFull);
-            assert!(error.to_string().contains(name), "{error}");
-        }
-    }
-
-    #[test]
-    fn a_missing_folder_is_named() {
-        let error = File::create(Path::new("/no/such/folder/a"), json());
-        let error = error.err().map(|error| format!("{error:#}"));
-        let error = error.expect("there is no such folder");
-        assert!(error.contains("/no/such/folder/a"), "{error}");
-    }
-}
+#[path = "file_tests.rs"]
+mod tests;

@@ -13,6 +13,11 @@ const ENOUGH: usize = 64 * 1024;
 /// Collects lines, so that many are written at once.
 pub struct Lines {
     view: Box<dyn View<Record>>,
+    /// What a file begins with.
+    heading: Vec<u8>,
+    first_line: Vec<u8>,
+    /// Where the lines of records begin in `waiting`.
+    begun: usize,
     waiting: Vec<u8>,
     count: u64,
 }
@@ -21,9 +26,13 @@ impl Lines {
     /// Only the view's heading waits.
     pub fn new(view: Box<dyn View<Record>>) -> Self {
         let mut waiting = Vec::with_capacity(2 * ENOUGH);
-        waiting.extend_from_slice(&heading_line(&*view));
+        let heading = heading_line(&*view);
+        waiting.extend_from_slice(&heading);
         Self {
             view,
+            heading,
+            first_line: Vec::new(),
+            begun: waiting.len(),
             waiting,
             count: 0,
         }
@@ -31,7 +40,23 @@ impl Lines {
 
     /// Adds a line that belongs to no record, with its line end.
     pub fn begin(&mut self, first_line: &[u8]) {
+        self.first_line = first_line.to_vec();
         self.waiting.extend_from_slice(first_line);
+        self.begun = self.waiting.len();
+    }
+
+    /// What a file begins with, unless it waits to be written.
+    pub fn beginning(&self) -> Option<Vec<u8>> {
+        (self.begun == 0).then(|| [&self.heading[..], &self.first_line].concat())
+    }
+
+    /// Puts what a file begins with before the lines that wait; only the line of the session, if the file has
+    /// lines already.
+    pub fn begin_in(&mut self, empty: bool) {
+        let heading: &[u8] = if empty { &self.heading } else { &[] };
+        let begin = [heading, &self.first_line].concat();
+        self.begun = begin.len();
+        self.waiting.splice(0..0, begin);
     }
 
     /// Adds a record's line; returns whether enough bytes wait that they should be written.
@@ -52,6 +77,7 @@ impl Lines {
         }
         let result = write(&self.waiting);
         self.waiting.clear();
+        self.begun = 0;
         result
     }
 

@@ -1,16 +1,18 @@
 //! Where output goes: to the screen; a log also into one file, or into one for each process.
 
+pub mod blocked;
 mod file;
+mod frames;
 mod lines;
+pub mod messages;
+mod open;
 mod per_process;
 pub mod screen;
 mod stream;
 mod whole_lines;
+pub mod writer;
 
-use std::{
-    io::{self, Write as _},
-    path::PathBuf,
-};
+use std::{io, path::PathBuf};
 
 use crate::{
     model::{request::Rotation, transition::Record},
@@ -23,7 +25,7 @@ use crate::{
 /// The destination of a log. After an error, except from [`finish`](Self::finish), nothing more can
 /// be written. A sink that can continue without some of its lines reports this on standard error,
 /// continues, and returns the error at the end.
-pub trait Sink {
+pub trait Sink: Send {
     /// Puts this header line, with its line end, before the records from here on, in each file that
     /// gets any. Empty for none.
     fn begin(&mut self, first_line: &[u8]);
@@ -41,6 +43,14 @@ pub trait Sink {
     /// The same as [`record`](Self::record).
     fn flush(&mut self) -> io::Result<()>;
 
+    /// Goes on in the files that have the names now, which somebody may have renamed.
+    ///
+    /// # Errors
+    /// The same as [`record`](Self::record).
+    fn reopen(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Writes everything that still waits. Call this at the end, whatever the reason for the end
     /// is.
     ///
@@ -48,6 +58,12 @@ pub trait Sink {
     /// The same as [`record`](Self::record); also if any line of the session could not be written.
     fn finish(&mut self) -> io::Result<Finished>;
 }
+
+/// Tells the user at once what went wrong.
+pub type Tell = Box<dyn FnMut(&str) + Send>;
+
+/// Whether a process with this number and start time, in ns of `CLOCK_BOOTTIME`, runs.
+pub type Runs = Box<dyn Fn(u32, Option<u64>) -> bool + Send>;
 
 /// What a sink has written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +87,13 @@ pub enum Place {
         dir: PathBuf,
         /// When files are rotated; `None` for never.
         rotation: Option<Rotation>,
+        /// How many files of processes it may have.
+        max_files: usize,
     },
 }
 
 /// The sink for a log in this format. `own_netns` is the inode number of the network namespace that
-/// lines do not name.
+/// lines do not name; `tell` takes what the user is to know at once; `runs` tells which processes run.
 ///
 /// # Errors
 /// When a file or folder cannot be created; the message is for the user.
@@ -83,19 +101,21 @@ pub fn choose(
     place: Place,
     format: Format,
     own_netns: Option<u32>,
+    tell: Tell,
+    runs: Runs,
 ) -> anyhow::Result<Box<dyn Sink>> {
     let view = |medium| log::choose(format, medium, own_netns);
+    if place != Place::Screen {
+        open::keep_private();
+    }
     Ok(match place {
-        Place::Screen => {
-            let wanted = anstream::AutoStream::choice(&io::stdout());
-            let colour = wanted != anstream::ColorChoice::Never;
-            Box::new(stream::Stream::new(
-                io::stdout(),
-                view(Medium::Screen { colour }),
-            ))
-        }
-        Place::File(path) => Box::new(file::File::create(&path, view(Medium::File))?),
-        Place::Folder { dir, rotation } => {
+        Place::Screen => screen(format, own_netns),
+        Place::File(path) => Box::new(file::File::create(&path, view(Medium::File), tell)?),
+        Place::Folder {
+            dir,
+            rotation,
+            max_files,
+        } => {
             let options = per_process::FolderOptions {
                 dir,
                 extension: match format {
@@ -103,13 +123,20 @@ pub fn choose(
                     Format::Json => "jsonl",
                 },
                 rotation,
+                max_files,
+                runs,
             };
-            let tell = Box::new(|report: &str| {
-                // There is nowhere to report that standard error is closed.
-                let _ = writeln!(io::stderr(), "tcptrace: {report}");
-            });
             let view = view(Medium::File);
             Box::new(per_process::PerProcess::open(options, view, tell)?)
         }
     })
+}
+
+/// The sink for a log on standard output.
+#[must_use]
+pub fn screen(format: Format, own_netns: Option<u32>) -> Box<dyn Sink> {
+    let wanted = anstream::AutoStream::choice(&io::stdout());
+    let colour = wanted != anstream::ColorChoice::Never;
+    let view = log::choose(format, Medium::Screen { colour }, own_netns);
+    Box::new(stream::Stream::new(io::stdout(), view))
 }

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use crate::{
-    sink::lines::heading_line,
+    sink::{blocked::Watched, lines::heading_line, messages},
     view::{Page, View, parts::clean::clean},
 };
 
@@ -37,7 +37,7 @@ impl<T: ?Sized> Screen<T> {
     /// When the output cannot be written; `BrokenPipe` when its reader has gone.
     pub fn show(&mut self, item: &T) -> io::Result<()> {
         for warning in self.view.warnings(item) {
-            writeln!(io::stderr(), "tcptrace: {}", clean(&warning))?;
+            messages::tell(clean(&warning));
         }
         let on_terminal = !self.view.is_for_programs() && io::stdout().is_terminal();
         let redrawn = self.live && on_terminal;
@@ -81,7 +81,8 @@ impl<T: ?Sized> Screen<T> {
     /// The same as [`show`](Self::show).
     pub fn end(&mut self, summary: &str) -> io::Result<()> {
         if self.view.is_for_programs() {
-            return writeln!(io::stderr(), "{summary}");
+            messages::print(summary);
+            return Ok(());
         }
         self.print(|_, out| write!(out, "\n{summary}\n"))
     }
@@ -91,12 +92,12 @@ impl<T: ?Sized> Screen<T> {
         write: impl FnOnce(&mut Self, &mut dyn Write) -> io::Result<()>,
     ) -> io::Result<()> {
         if self.view.is_for_programs() {
-            let mut out = io::stdout().lock();
+            let mut out = Watched(io::stdout().lock());
             write(self, &mut out)?;
             return out.flush();
         }
         // Drops colours if they are not wanted: no terminal, NO_COLOR, TERM=dumb.
-        let mut out = anstream::stdout().lock();
+        let mut out = Watched(anstream::stdout().lock());
         write(self, &mut out)?;
         out.flush()
     }

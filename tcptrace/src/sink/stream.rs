@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::{
     model::transition::Record,
-    sink::{Finished, Sink, lines::Lines},
+    sink::{Finished, Sink, blocked, lines::Lines},
     view::View,
 };
 
@@ -24,7 +24,7 @@ impl<W: Write> Stream<W> {
     }
 }
 
-impl<W: Write> Sink for Stream<W> {
+impl<W: Write + Send> Sink for Stream<W> {
     fn begin(&mut self, first_line: &[u8]) {
         self.lines.begin(first_line);
     }
@@ -38,8 +38,10 @@ impl<W: Write> Sink for Stream<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.lines.hand_on(|lines| {
-            self.out.write_all(lines)?;
-            self.out.flush()
+            blocked::watch(|| {
+                self.out.write_all(lines)?;
+                self.out.flush()
+            })
         })
     }
 

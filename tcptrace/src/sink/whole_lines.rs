@@ -4,8 +4,9 @@ use std::{
     fs,
     io::{self, Write},
     os::unix::fs::FileExt as _,
-    path::Path,
 };
+
+use crate::sink::blocked;
 
 /// A file that lines can be appended to.
 pub trait Appended: Write {
@@ -14,11 +15,18 @@ pub trait Appended: Write {
     /// # Errors
     /// When that is not possible, such as for a device.
     fn cut(&mut self, size: u64) -> io::Result<()>;
+
+    /// How long it is, if somebody else may have cut it; `None` if nobody can.
+    fn length(&self) -> Option<u64>;
 }
 
 impl Appended for fs::File {
     fn cut(&mut self, size: u64) -> io::Result<()> {
         self.set_len(size)
+    }
+
+    fn length(&self) -> Option<u64> {
+        length(self).ok().flatten()
     }
 }
 
@@ -32,33 +40,42 @@ pub struct WholeLines<F = fs::File> {
 }
 
 impl WholeLines {
-    /// Opens and truncates a file; creates it if it does not exist.
+    /// Appends to a file. A writer that was killed may have left part of a line at its end.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let file = fs::File::options().append(true).create(true).open(path)?;
-        if file.metadata()?.is_file() {
-            file.set_len(0)?;
-        }
-        Ok(Self::of(file, 0, false))
-    }
-
-    /// Opens a file to append to it; creates it if it does not exist. A writer that was killed may
-    /// have left part of a line at its end.
-    ///
-    /// # Errors
-    /// When it cannot be opened.
-    pub fn append(path: &Path) -> io::Result<Self> {
-        let mut options = fs::File::options();
-        let file = options.read(true).append(true).create(true).open(path)?;
-        let size = file.metadata()?.len();
-        let mut last = [b'\n'];
+    /// When it cannot be read.
+    pub fn append(file: fs::File) -> io::Result<Self> {
+        let (mut last, size) = ([b'\n'], length(&file)?.unwrap_or(0));
         if size > 0 {
             file.read_exact_at(&mut last, size - 1)?;
         }
         Ok(Self::of(file, size, last != [b'\n']))
     }
+
+    /// Begins the file anew.
+    ///
+    /// # Errors
+    /// When it cannot be emptied.
+    pub fn begin(file: fs::File) -> io::Result<Self> {
+        file.set_len(0)?;
+        Ok(Self::of(file, 0, false))
+    }
+
+    /// Writes into a device or a FIFO.
+    pub fn stream(file: fs::File) -> Self {
+        Self::of(file, 0, false)
+    }
+
+    /// The file.
+    pub fn file(&self) -> &fs::File {
+        &self.file
+    }
+}
+
+/// Only regular files have one.
+fn length(file: &fs::File) -> io::Result<Option<u64>> {
+    let status = file.metadata()?;
+    Ok(status.is_file().then_some(status.len()))
 }
 
 impl<F: Appended> WholeLines<F> {
@@ -75,11 +92,37 @@ impl<F: Appended> WholeLines<F> {
         self.size
     }
 
+    /// Looks whether somebody has cut the file, as a rotation by copying does; returns whether it is
+    /// empty now.
+    pub fn was_emptied(&mut self) -> bool {
+        let Some(length) = self.file.length().filter(|length| *length < self.size) else {
+            return false;
+        };
+        self.size = length;
+        // Who cuts it elsewhere leaves part of a line.
+        self.in_line = length > 0;
+        length == 0
+    }
+
+    /// Appends bytes that are of no use in part; after an error none of them is in the file.
+    ///
+    /// # Errors
+    /// When they cannot be written.
+    pub fn write_whole(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let result = blocked::watch(|| self.file.write_all(bytes));
+        if result.is_ok() {
+            self.size += bytes.len() as u64;
+        } else {
+            let _ = self.file.cut(self.size);
+        }
+        result
+    }
+
     /// Appends lines; returns how many of their bytes are now in the file. These are whole lines
     /// even after an error.
     pub fn write(&mut self, lines: &[u8]) -> (usize, io::Result<()>) {
         if self.in_line {
-            if let Err(error) = self.file.write_all(b"\n") {
+            if let Err(error) = blocked::watch(|| self.file.write_all(b"\n")) {
                 return (0, Err(error));
             }
             self.size += 1;
@@ -90,7 +133,7 @@ impl<F: Appended> WholeLines<F> {
             if written == lines.len() {
                 break Ok(());
             }
-            match self.file.write(&lines[written..]) {
+            match blocked::watch(|| self.file.write(&lines[written..])) {
                 Ok(0) => break Err(io::ErrorKind::WriteZero.into()),
                 Ok(bytes) => written += bytes,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -148,6 +191,10 @@ mod tests {
             self.content.truncate(size);
             Ok(())
         }
+
+        fn length(&self) -> Option<u64> {
+            Some(self.content.len() as u64)
+        }
     }
 
     fn full_disk(room: usize, cuts: bool) -> WholeLines<Disk> {
@@ -189,11 +236,29 @@ mod tests {
         let dir = tempfile::tempdir().expect("a folder");
         let path = dir.path().join("a.log");
         fs::write(&path, "one\ntw").expect("a file");
-        let mut whole = WholeLines::append(&path).expect("it opens");
+        let file = fs::File::options().read(true).append(true).open(&path);
+        let mut whole = WholeLines::append(file.expect("it opens")).expect("it can be read");
         whole.write(b"three\n").1.expect("there is room");
         assert_eq!(whole.size(), 13);
         let content = fs::read_to_string(&path).expect("a file");
         assert_eq!(content, "one\ntw\nthree\n");
+    }
+
+    #[test]
+    fn what_somebody_has_cut_is_not_filled_with_zeros() {
+        let mut whole = full_disk(100, true);
+        whole.write(b"one\ntwo\n").1.expect("there is room");
+        assert!(!whole.was_emptied());
+        whole.file.content.clear();
+        assert!(whole.was_emptied());
+        whole.write(b"three\n").1.expect("there is room");
+        assert_eq!((whole.size(), &*whole.file.content), (6, &b"three\n"[..]));
+        // Within a line.
+        whole.file.content.truncate(2);
+        assert!(!whole.was_emptied());
+        whole.write(b"four\n").1.expect("there is room");
+        assert_eq!(whole.file.content, b"th\nfour\n");
+        assert_eq!(whole.size(), 8);
     }
 
     proptest! {

@@ -32,13 +32,29 @@ pub enum StartError {
     },
     /// No tracefs is mounted.
     #[error(
-        "no tracefs: neither /sys/kernel/tracing nor /sys/kernel/debug/tracing is mounted\n  \
+        "no tracefs: neither /sys/kernel/tracing nor /sys/kernel/debug/tracing is mounted, and tcptrace \
+         could not mount it for itself\n  \
          tcptrace needs it to read and enable the classic tracepoint{}\n  \
          try: mount -t tracefs tracefs /sys/kernel/tracing",
         because(.btf_problem.as_deref())
     )]
     NoTracefs {
         /// Why the btf hook, which needs no tracefs, was not used.
+        btf_problem: Option<String>,
+    },
+    /// tracefs may not be read.
+    #[error(
+        "tracefs may not be read: {path}: {reason}\n  \
+         tcptrace needs it to read and enable the classic tracepoint{}\n  \
+         try: as root, or with CAP_DAC_READ_SEARCH",
+        because(.btf_problem.as_deref())
+    )]
+    TracefsRefused {
+        /// What may not be read.
+        path: String,
+        /// What the kernel said.
+        reason: String,
+        /// Why the btf hook was not used.
         btf_problem: Option<String>,
     },
     /// tracefs does not have the tracepoint.
@@ -92,6 +108,39 @@ pub enum StartError {
         /// What is missing.
         reason: String,
     },
+    /// Only the initial user namespace has capabilities over the kernel.
+    #[error(
+        "tcptrace runs in a user namespace ({inode}), in which not even root may load BPF programs\n  \
+         the kernel asks for CAP_BPF and CAP_PERFMON in the initial user namespace, and nobody in another \
+         one has them\n  \
+         try: outside of it, as root of the machine; in a container that has no user namespace of its own \
+         (not a rootless one, docker: --userns=host)"
+    )]
+    UserNamespace {
+        /// Its inode number.
+        inode: u32,
+    },
+    /// `/proc` is not mounted.
+    #[error(
+        "/proc is not mounted, and tcptrace could not mount it for itself: {reason}\n  \
+         it tells which processes and network namespaces there are\n  \
+         try: mount -t proc proc /proc"
+    )]
+    NoProc {
+        /// What the kernel said.
+        reason: String,
+    },
+    /// `/proc` shows the processes of another PID namespace.
+    #[error(
+        "/proc shows the processes of another PID namespace, and tcptrace may not mount its own: \
+         {reason}\n  \
+         their numbers are not those that processes have here\n  \
+         try: mount -t proc proc /proc, in a mount namespace of its own (unshare --mount)"
+    )]
+    OtherProc {
+        /// What the kernel said.
+        reason: String,
+    },
     /// Descendants cannot be followed.
     #[error(
         "processes cannot be followed on this machine: {reason}\n  \
@@ -100,6 +149,15 @@ pub enum StartError {
     )]
     Follow {
         /// What is missing.
+        reason: String,
+    },
+    /// In this time namespace the kernel's clock is not known, or no thread can be started.
+    #[error(
+        "tcptrace cannot work in this time namespace: {reason}\n  \
+         try: as a child process, sh -c 'tcptrace; exit $?', or outside of the time namespace"
+    )]
+    TimeNamespace {
+        /// What is wrong with it.
         reason: String,
     },
     /// The kernel is locked down.
@@ -131,6 +189,11 @@ impl StartError {
     pub fn with_btf_problem(self, btf_problem: Option<String>) -> Self {
         match self {
             Self::NoTracefs { .. } => Self::NoTracefs { btf_problem },
+            Self::TracefsRefused { path, reason, .. } => Self::TracefsRefused {
+                path,
+                reason,
+                btf_problem,
+            },
             Self::NoTracepoint { .. } => Self::NoTracepoint { btf_problem },
             other => other,
         }

@@ -2,6 +2,7 @@
 //! a [`Look`](crate::model::stuck::look::Look) or a [`Record`](crate::model::transition::Record).
 
 pub mod bpf;
+pub mod clues;
 pub mod diag;
 pub mod doctor;
 pub mod error;

@@ -5,6 +5,8 @@ use std::io::{self, Write};
 
 pub mod doctor;
 pub mod hist;
+#[cfg(test)]
+mod hostile_tests;
 pub mod log;
 pub mod parts;
 pub mod states;
@@ -12,7 +14,7 @@ pub mod stuck;
 
 /// One kind of output of a `T`: a snapshot, a report, the findings about a machine, a record of a
 /// log.
-pub trait View<T: ?Sized> {
+pub trait View<T: ?Sized>: Send {
     /// Appends the output for `item`: whole lines, each with its line end.
     fn show(&mut self, item: &T, page: &Page, out: &mut Vec<u8>);
 

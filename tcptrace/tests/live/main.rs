@@ -6,12 +6,14 @@
 //! `TCPTRACE_BIN` names another binary to test. `TCPTRACE_TEST_SLOWNESS` multiplies limits on a slow machine, such
 //! as an emulated one. `TCPTRACE_TEST_KERNEL_ONLY` leaves out the tests that do not depend on the kernel.
 
+mod cause;
 mod figures;
 mod harness;
 mod hist;
 mod kinds;
 mod log;
 mod machine;
+mod output;
 mod run;
 mod stuck;
 mod truth;
@@ -28,15 +30,20 @@ fn main() -> ExitCode {
     if let Some(code) = actor::main(std::env::args_os().skip(1)) {
         return code;
     }
+    if let Some(code) = machine::confined::attempts::main(std::env::args_os().skip(1)) {
+        return code;
+    }
     let arguments = Arguments::from_args();
     let mut cases = Cases::default();
     truth::add(&mut cases);
     stuck::add(&mut cases);
+    cause::add(&mut cases);
     figures::add(&mut cases);
     kinds::add(&mut cases);
     machine::add(&mut cases);
     log::add(&mut cases);
     hist::add(&mut cases);
+    output::add(&mut cases);
     if std::env::var_os("TCPTRACE_TEST_KERNEL_ONLY").is_some() {
         println!("left to the host: {} tests", cases.leave_out_here());
     }

@@ -100,3 +100,28 @@ fn a_recording_tells_its_filters() {
     let quiet = file("told", "quiet.jsonl", header(1, &json!({}), &[]).as_bytes());
     assert!(ports(&stuck(&replay(&quiet, &["stuck", "--json"]))).is_empty());
 }
+
+#[test]
+fn paths_of_control_groups_from_a_namespaces_root_are_said_to_be() {
+    let said = "are from the root of the cgroup namespace";
+    for (from, is_said) in [(json!("namespace"), true), (json!("machine"), false)] {
+        let mut header: Value =
+            serde_json::from_str(&header(1, &json!({}), &[])).expect("it is JSON");
+        header["cgroups_from"] = from.clone();
+        let text = format!("{header}\n{}", good());
+        let path = file("header", &format!("{is_said}.jsonl"), text.as_bytes());
+        for view in ["stuck --json", "log --json", "hist --json"] {
+            let view: Vec<_> = view.split(' ').collect();
+            let output = replay(&path, &view);
+            assert!(output.status.success(), "{}", err(&output));
+            // A log says it beside its lines, and hands the header on.
+            let place = match view[0] {
+                "log" => err(&output),
+                _ => out(&output),
+            };
+            assert_eq!(place.contains(said), is_said, "{view:?}: {place}");
+            let handed_on = out(&output).contains(&format!(r#""cgroups_from":{from}"#));
+            assert_eq!(handed_on, view[0] == "log", "{}", out(&output));
+        }
+    }
+}

@@ -3,7 +3,10 @@
 #![allow(missing_docs)]
 
 mod absent;
+mod bounded;
+mod explain;
 mod header;
+mod hostile;
 
 use std::{
     fs,

@@ -18,7 +18,7 @@ use super::{
     elsewhere::{self, Elsewhere},
     hide, inherit, listen,
     mailboxes::Mailboxes,
-    other, threads,
+    other, threads, traffic,
 };
 use crate::clock;
 use crate::network::{destroy, netns, sockets, state::FIN_WAIT2};
@@ -97,8 +97,16 @@ impl Act {
                 let accepted = listen::accept_waiting(self.get(fd)?)?;
                 self.keep(accepted)
             }
-            Order::Send { fd, bytes } => self.send(fd, bytes),
-            Order::Drain { fd } => self.drain(fd),
+            Order::Send { fd, bytes } => traffic::send(self.get(fd)?, bytes).map(|()| Reply::Done),
+            Order::SendLast { fd, bytes } => {
+                traffic::send_last(self.get(fd)?, bytes).map(|()| Reply::Done)
+            }
+            Order::Fill { fd } => traffic::fill(self.get(fd)?).map(Reply::Count),
+            Order::Read { fd, bytes } => traffic::read(self.get(fd)?, bytes).map(|()| Reply::Done),
+            Order::Drain { fd } => traffic::drain(self.get(fd)?).map(|()| Reply::Done),
+            Order::LimitDescriptors { limit } => {
+                super::limit_descriptors(limit).map(|()| Reply::Done)
+            }
             Order::Shutdown { fd } => self.shutdown(fd, Shutdown::Write).map(Reply::Time),
             Order::ShutdownToo { fd, both } => {
                 let how = if both { Shutdown::Both } else { Shutdown::Read };
@@ -200,7 +208,10 @@ impl Act {
                 let time = Duration::from_millis(milliseconds);
                 self.mailboxes.pass_on(&name, time).map(Reply::Count)
             }
-            Order::LeaveNamespace => netns::leave().map(|()| Reply::Done),
+            Order::LeaveNamespace => {
+                netns::leave()?;
+                sockets::loopback_up().map(|()| Reply::Done)
+            }
             Order::Rename { comm } => {
                 rustix::thread::set_name(&CString::new(comm)?)?;
                 Ok(Reply::Done)
@@ -295,21 +306,6 @@ impl Act {
             let ended = thread.spawn_scoped(scope, work)?.join();
             ended.unwrap_or_else(|_| bail!("the thread panicked"))
         })
-    }
-
-    fn send(&self, fd: i32, bytes: usize) -> Result<Reply> {
-        let sent = rustix::net::send(self.get(fd)?, &vec![b'x'; bytes], SendFlags::NOSIGNAL)?;
-        if sent != bytes {
-            bail!("only {sent} bytes were sent");
-        }
-        Ok(Reply::Done)
-    }
-
-    fn drain(&self, fd: i32) -> Result<Reply> {
-        let fd = self.get(fd)?;
-        let mut buffer = [0; 4096];
-        while rustix::net::recv(fd, &mut buffer, RecvFlags::empty())?.0 != 0 {}
-        Ok(Reply::Done)
     }
 
     fn shutdown(&self, fd: i32, how: Shutdown) -> Result<u64> {

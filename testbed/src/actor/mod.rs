@@ -13,6 +13,7 @@ mod mailboxes;
 mod orders;
 mod other;
 mod threads;
+mod traffic;
 
 pub use handle::Actor;
 pub use orders::{Beside, Hiding, Keeper, Order, Other, Reply, Socket};
@@ -101,13 +102,17 @@ fn answer(reply: &Reply) -> Result<()> {
 
 /// Raises the limit of descriptors to the hard limit: a thousand sockets are more than the usual limit.
 fn many_descriptors() -> Result<()> {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    set_descriptors(maximum)
+}
+
+/// Lowers or raises the limit of descriptors, up to the hard limit.
+fn limit_descriptors(limit: u64) -> Result<()> {
+    set_descriptors(Some(limit))
+}
+
+fn set_descriptors(current: Option<u64>) -> Result<()> {
     let limit = rustix::process::getrlimit(Resource::Nofile);
-    rustix::process::setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            ..limit
-        },
-    )?;
+    rustix::process::setrlimit(Resource::Nofile, Rlimit { current, ..limit })?;
     Ok(())
 }

@@ -178,10 +178,34 @@ pub enum Order {
         /// How many bytes.
         bytes: usize,
     },
+    /// Send this many bytes, and the FIN with the last of them in one segment.
+    SendLast {
+        /// The socket.
+        fd: i32,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// Send until nothing more fits into the buffers. Answers how many bytes that were.
+    Fill {
+        /// The socket.
+        fd: i32,
+    },
+    /// Read exactly this many bytes, and wait for them if necessary.
+    Read {
+        /// The socket.
+        fd: i32,
+        /// How many bytes.
+        bytes: usize,
+    },
     /// Read until the end of the stream.
     Drain {
         /// The socket.
         fd: i32,
+    },
+    /// Have no more than this many descriptors (`RLIMIT_NOFILE`).
+    LimitDescriptors {
+        /// How many.
+        limit: u64,
     },
     /// Shut the sending side down. Answers the time just before.
     Shutdown {

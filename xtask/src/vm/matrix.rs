@@ -26,7 +26,7 @@ use super::{
 use crate::workspace::Workspace;
 
 /// How much slower emulated CPUs are. Tests multiply their limits by this.
-const SLOWNESS: &str = "10";
+const SLOWNESS: &str = "15";
 
 /// What to run.
 #[derive(Debug)]

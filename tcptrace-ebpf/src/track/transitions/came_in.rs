@@ -44,7 +44,11 @@ fn copy_owner_of_listener(table: &Table, child: *const u8, owner: &mut OwnerReco
     let Some(entry) = table::get(table, sock) else {
         return;
     };
-    let listens = entry.owner();
+    // After a hand-over, as at the activation of a service by its socket, another process may listen.
+    let listens = match table::user(entry) {
+        Some(user) => user,
+        None => entry.owner(),
+    };
     if entry.state != LISTEN || listens.known_by == OwnerRecord::UNKNOWN {
         return;
     }

@@ -15,7 +15,10 @@ use tcptrace_common::{
     TcpState, TrackCounters, TrackedSocket, WatchedSocket, unkeyed_index,
 };
 
-use super::{super::counters, transition::Transition};
+use super::{
+    super::{counters, table},
+    transition::Transition,
+};
 use crate::settings::setting;
 
 /// A number for each key. These maps are preallocated, so that bursts find memory, and because
@@ -111,11 +114,15 @@ fn keyed(
 
 /// The number of the socket's key, which is kept with the socket. It stays valid: where the owner
 /// or the addresses change, the number is cleared, and the upper half shows when an accepting
-/// process has become the owner.
+/// process has become the owner, and whether another one uses it in the owner's place.
 #[inline(always)]
 fn known_number(entry: &mut TrackedSocket, left: &Transition, owner_known: bool) -> Option<u32> {
     let handed_over = entry.handed_over & 1;
-    let valid = KNOWN | u64::from(handed_over) << 32 | u64::from(owner_known) << 33;
+    let user = table::user(entry);
+    let valid = KNOWN
+        | u64::from(handed_over) << 32
+        | u64::from(owner_known) << 33
+        | u64::from(user.is_some()) << 34;
     let known = entry.key;
     if known >> 32 == valid >> 32 {
         return Some(known as u32);
@@ -124,7 +131,7 @@ fn known_number(entry: &mut TrackedSocket, left: &Transition, owner_known: bool)
     let owner = if owner_known { Some(owner) } else { None };
     // SAFETY: this CPU's own copy, which no other program writes: see [`Transition::program`].
     let key = unsafe { &mut *SCRATCH.get_ptr_mut(left.program)? };
-    fill_in_key(key, &entry.socket, owner, left.from);
+    fill_in_key(key, &entry.socket, (owner, user), left.from);
     let number = number(key, left.program)?;
     entry.key = valid | u64::from(number);
     Some(number)
@@ -171,10 +178,19 @@ fn add(full: u64, insert: impl FnOnce() -> Result<(), i32>) -> bool {
     result.is_ok()
 }
 
-/// The key of the socket.
+/// The key of the socket: of its user, if it has another than its owner.
 #[inline(always)]
-fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&OwnerRecord>, state: u32) {
+fn fill_in_key(
+    key: &mut HistKey,
+    socket: &WatchedSocket,
+    (opener, user): (Option<&OwnerRecord>, Option<&OwnerRecord>),
+    state: u32,
+) {
     let by = setting!(hist.by);
+    let owner = match user {
+        Some(user) => Some(user),
+        None => opener,
+    };
     let asked = |parts: u32| by & parts != 0;
     if asked(HistKey::OF_OWNER) {
         key.owner_known = u32::from(owner.is_some());
@@ -195,7 +211,7 @@ fn fill_in_key(key: &mut HistKey, socket: &WatchedSocket, owner: Option<&OwnerRe
         key.remote = socket.remote;
     }
     if asked(HistKey::PORT) {
-        key.port = if is_server(socket, owner, state) {
+        key.port = if is_server(socket, opener, state) {
             socket.local_port
         } else {
             socket.remote_port

@@ -7,7 +7,7 @@ use aya_ebpf::{
     macros::map,
     maps::RingBuf,
 };
-use tcptrace_common::{OwnerRecord, TransitionRecord, WatchedSocket};
+use tcptrace_common::{OwnerRecord, TransitionRecord, UsedTransitionRecord, WatchedSocket};
 
 use super::super::counters::count;
 use crate::settings::setting;
@@ -35,6 +35,8 @@ pub struct Contents<'a> {
     pub protocol: u16,
     /// `None` if unknown.
     pub owner: Option<&'a OwnerRecord>,
+    /// The process that uses it in the owner's place.
+    pub user: Option<&'a OwnerRecord>,
     /// The process whose system call caused it, if one did.
     pub caller: Option<&'a OwnerRecord>,
 }
@@ -56,11 +58,28 @@ unsafe fn clear(owner: *mut OwnerRecord) {
 /// wait.
 #[inline(always)]
 pub fn write(contents: &Contents<'_>) {
+    if let Some(user) = contents.user {
+        let Some(mut entry) = TRANSITIONS.reserve::<UsedTransitionRecord>(0) else {
+            count(|counters| counters.lost += 1);
+            return;
+        };
+        let record = entry.as_mut_ptr();
+        // SAFETY: as in `fill_in`. An assignment would call a loop over bytes.
+        unsafe { copy_nonoverlapping(user, &raw mut (*record).user, 1) };
+        fill_in(record.cast(), contents);
+        entry.submit(wake_up());
+        return;
+    }
     let Some(mut entry) = TRANSITIONS.reserve::<TransitionRecord>(0) else {
         count(|counters| counters.lost += 1);
         return;
     };
-    let record = entry.as_mut_ptr();
+    fill_in(entry.as_mut_ptr(), contents);
+    entry.submit(wake_up());
+}
+
+#[inline(always)]
+fn fill_in(record: *mut TransitionRecord, contents: &Contents<'_>) {
     // SAFETY: the reserved memory has the record's size and alignment, and belongs to this program
     // until it is submitted; every field is written.
     unsafe {
@@ -90,16 +109,21 @@ pub fn write(contents: &Contents<'_>) {
             write_volatile(&raw mut (*record).caller_comm[1], 0);
         }
     }
+}
+
+/// Counts a record that has been written; returns how the reader is to be told.
+#[inline(always)]
+fn wake_up() -> u64 {
     let mut asks = false;
     count(|counters| {
         counters.written += 1;
         asks = counters.written % ASK_EVERY == 0;
     });
     let much = |waiting| waiting >= setting!(track.wake_bytes);
-    let flags = if asks && much(TRANSITIONS.query(BPF_RB_AVAIL_DATA.into())) {
+    let wakes = if asks && much(TRANSITIONS.query(BPF_RB_AVAIL_DATA.into())) {
         BPF_RB_FORCE_WAKEUP
     } else {
         BPF_RB_NO_WAKEUP
     };
-    entry.submit(flags.into());
+    wakes.into()
 }

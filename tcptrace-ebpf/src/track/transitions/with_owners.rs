@@ -68,17 +68,24 @@ fn find_who<'a>(
         let opener = space.write(opener(transition.to));
         hand_over(entry, opener);
         Some(opener)
-    } else if (transition.closes() || transition.by_call)
-        && (setting!(hist.states) == 0 || entry.handed_over == 0)
-    {
+    } else if transition.closes() || transition.by_call {
         let closer = space.write(owner::caller(entry.owner()));
-        // A process that closes a socket without a known owner is its owner.
-        if entry.handed_over == 0
-            && closer.known_by == OwnerRecord::FD
-            && ownership(entry, sock) != Ownership::Known
-            && (transition.closes() || sock.has_file())
-        {
-            hand_over(entry, closer);
+        if owner::only_looks(closer) {
+            return None;
+        }
+        if closer.known_by == OwnerRecord::FD {
+            let same = closer.is_process(entry.owner());
+            if entry.handed_over == 0 {
+                // A process that closes a socket without a known owner is its owner.
+                let is_known = ownership(entry, sock) == Ownership::Known;
+                if !(is_known && same) && (transition.closes() || sock.has_file()) {
+                    hand_over(entry, closer);
+                }
+            } else if !same {
+                table::take_over(entry, closer);
+            } else if entry.taken_over != 0 || entry.holder_pass != 0 {
+                entry.used_by_owner(table::passes().last);
+            }
         }
         Some(closer)
     } else {
@@ -180,7 +187,8 @@ fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
     };
     let mut socket = WatchedSocket::default();
     describe(sock, transition.to, false, &mut socket);
-    let wanted = owner.wanted != 0 || (owner.pid == 0 && owner::unknown_wanted());
+    let wanted =
+        owner.wanted != 0 || (owner.known_by == OwnerRecord::UNKNOWN && owner::unknown_wanted());
     if wanted && transition.is_wanted(&socket) {
         record::write(&Contents {
             time_ns: transition.now_ns,
@@ -191,6 +199,7 @@ fn write_untracked(sock: &impl ReadSock, transition: &Transition) {
             flags: transition.flags(),
             protocol: transition.protocol,
             owner: Some(&owner),
+            user: None,
             caller: Some(&owner),
         });
     }
@@ -250,10 +259,14 @@ fn write_unless_counted(
         return false;
     }
     let owner = entry.owner();
+    let user = table::user(entry);
+    // After an exec the caller has another name than the owner had.
+    let used_by_wanted = user.is_some_and(|user| user.wanted != 0)
+        || caller.is_some_and(|caller| caller.wanted != 0);
     let (flags, owner) = match ownership {
-        Ownership::Known if owner.wanted == 0 => return false,
+        Ownership::Known if owner.wanted == 0 && !used_by_wanted => return false,
         Ownership::Known => (transition.flags(), Some(owner)),
-        _ if !owner::unknown_wanted() => return false,
+        _ if !owner::unknown_wanted() && !used_by_wanted => return false,
         Ownership::Unaccepted => (transition.flags() | TransitionRecord::UNACCEPTED, None),
         Ownership::Unknown => (transition.flags(), None),
     };
@@ -278,6 +291,7 @@ fn write_unless_counted(
         flags: flags | before,
         protocol: transition.protocol,
         owner,
+        user,
         caller: *caller,
     });
     false

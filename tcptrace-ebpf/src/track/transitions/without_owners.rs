@@ -76,6 +76,7 @@ fn write_without_start(sock: &impl ReadSock, transition: &Transition) -> bool {
             flags: transition.flags(),
             protocol: transition.protocol,
             owner: None,
+            user: None,
             caller: None,
         });
     }

@@ -5,3 +5,5 @@ pub mod residue;
 pub mod transitions;
 #[cfg(test)]
 mod transitions_tests;
+#[cfg(test)]
+mod users_tests;

@@ -1,17 +1,22 @@
 //! The sockets that are still open at a moment: those that both the kernel side's table and
 //! `sock_diag` know.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    mem,
+    sync::Arc,
+};
 
 use tcptrace_common::TcpState;
 
 use crate::{
     diagnosis::stuck::{before::Before, since::entered_by_segment, tracker::Tracker},
     model::{
-        owner::{KnownBy, Owner, Process},
-        socket::{Endpoint, Identity, Since, Socket},
+        filter::is_outside,
+        owner::{KnownBy, Owner, Process, only_process},
+        socket::{Endpoint, Identity, Since, Socket, others},
         stuck::look::{Listed, Look, Looked, Tracing},
-        track::{OpenSockets, TableEntry},
+        track::{OpenCgroups, OpenSockets, TableEntry},
         transition::StillOpen,
     },
 };
@@ -22,10 +27,10 @@ type SocketPlace = (Option<u32>, Endpoint, Endpoint);
 /// Far longer than a listing or a tick takes.
 const SOON_NS: u64 = 1_000_000_000;
 
-/// Sockets in the requested states, the oldest of each state first. `pids`: the only processes that
-/// are wanted; none for all.
+/// Sockets in the requested states, the oldest of each state first. `cgroups`: control groups, as far as
+/// they are needed.
 #[must_use]
-pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<StillOpen> {
+pub fn still_open(facts: OpenSockets, before: &Before, cgroups: &OpenCgroups) -> Vec<StillOpen> {
     let OpenSockets {
         time,
         monotonic_ns,
@@ -37,12 +42,15 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         waiting,
         coverage,
         descriptors,
+        known,
+        followed,
         lost_ns,
     } = facts;
     let mut look = Look {
         time,
         monotonic_ns,
         entered: Vec::new(),
+        exits: Vec::new(),
         listed: Vec::new(),
         coverage,
         looked: Looked::default(),
@@ -50,6 +58,7 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         waiting,
         dead: None,
         held: descriptors,
+        in_pid_namespace: false,
         processes: HashMap::new(),
         cgroups: HashMap::new(),
         netns_names: HashMap::new(),
@@ -66,7 +75,9 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
         let judge = Judge {
             entries: Entries::new(entries),
             before,
-            pids,
+            known: &known,
+            followed: followed.as_ref(),
+            cgroups,
             lost_ns,
         };
         let sockets = Tracker::new(state).sockets(&mut look).into_iter();
@@ -83,7 +94,9 @@ pub fn still_open(facts: OpenSockets, before: &Before, pids: &[u32]) -> Vec<Stil
 struct Judge<'a> {
     entries: Entries<'a>,
     before: &'a Before,
-    pids: &'a [u32],
+    known: &'a HashMap<u32, Process>,
+    followed: Option<&'a HashSet<u32>>,
+    cgroups: &'a OpenCgroups,
     /// When something was lost last, in ns of `CLOCK_MONOTONIC`. A socket in a state is in the
     /// table, or was in the state before the start, or entered it before that moment.
     lost_ns: u64,
@@ -97,36 +110,60 @@ impl Judge<'_> {
         if entry.is_none() && bound.is_none() && !self.may_have_entered_unseen(&socket) {
             return None;
         }
-        let known = entry.and_then(|entry| entry.owner.as_ref());
+        let known = entry.and_then(|entry| entry.opener.as_ref());
         // A process has accepted it unseen.
         let accepted = socket.accepted() == Some(true);
         let outdated = |owner: &&Owner| owner.known_by == KnownBy::Listener && accepted;
         let owner = known.filter(|owner| !outdated(owner)).cloned();
         let owner = owner
-            .or_else(|| by_descriptor(&socket))
+            .or_else(|| self.by_descriptor(&socket))
             .or_else(|| self.waits_at(&socket));
-        // For owners that it knows, the kernel side has already applied the filter, including
-        // descendants.
-        let wanted = match (entry.filter(|_| known.is_some()), &owner) {
-            _ if self.pids.is_empty() => true,
-            (Some(entry), _) => entry.is_wanted,
-            (None, Some(owner)) => self.pids.contains(&owner.process.pid),
-            (None, None) => false,
-        };
-        if !wanted {
-            return None;
-        }
         socket.since = match (socket.since, bound) {
             (Since::AtLatest(ns), Some(bound)) => Since::AtLatest(ns.min(bound)),
             (since, _) => since,
         };
+        socket.user = self.user(&socket, entry.and_then(|entry| entry.user.as_ref()), &owner);
+        // Before the owner is set, which replaces what a look shows of the listener.
+        socket.add_holders_cgroups(|pid| self.cgroups.by_pid.get(&pid));
+        let groups = mem::take(&mut socket.other_cgroups);
+        let own = socket.details.as_ref().and_then(|known| known.cgroup_id);
+        let own = own.and_then(|id| self.cgroups.by_id.get(&id));
+        let own = own.map(|path| Arc::from(path.as_str()));
         socket.set_owner(owner);
+        socket.other_cgroups = others(socket.cgroup.as_ref(), groups.iter().chain(&own));
+        let wanted = match self.followed {
+            None => true,
+            // The kernel side has applied the filter to the processes that it knows.
+            Some(followed) => {
+                entry.is_some_and(|entry| entry.is_wanted) || is_of(&socket, followed)
+            }
+        };
+        if !wanted {
+            return None;
+        }
         Some(StillOpen {
             time: look.time,
             monotonic_ns: look.monotonic_ns,
             socket,
             residue_of: None,
         })
+    }
+
+    /// The process that has it open, or the one that has the listener open at which it waits.
+    fn by_descriptor(&self, socket: &Socket) -> Option<Owner> {
+        let (pid, comm) = socket.process()?;
+        let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
+        Some(Owner {
+            process: self.process(pid, comm),
+            known_by: if held { KnownBy::Fd } else { KnownBy::Listener },
+            cgroup: self.cgroup_of(pid),
+        })
+    }
+
+    /// The process's control group, if it has a path from the root.
+    fn cgroup_of(&self, pid: u32) -> Option<Arc<str>> {
+        let path = self.cgroups.by_pid.get(&pid);
+        path.filter(|path| !is_outside(path)).cloned()
     }
 
     /// Whether it may have entered its state unseen. Otherwise it entered after the last transition
@@ -149,6 +186,41 @@ impl Judge<'_> {
         (earlier.state == socket.state).then_some(earlier.entered.latest_ns)
     }
 
+    /// The process with this number, which has this name now.
+    fn process(&self, pid: u32, comm: &str) -> Process {
+        let known = self.known.get(&pid).filter(|known| *known.comm == *comm);
+        let start = known.and_then(|known| known.started_ns);
+        Process {
+            started_ns: start,
+            ..Process::named((pid, comm))
+        }
+    }
+
+    /// The process that has taken the socket over: the one that the kernel side knows, if it has the socket
+    /// still open, otherwise the only one that has.
+    fn user(
+        &self,
+        socket: &Socket,
+        known: Option<&Owner>,
+        opener: &Option<Owner>,
+    ) -> Option<Owner> {
+        let holders = match socket.holders.as_deref() {
+            None | Some([]) => return known.cloned(),
+            Some(holders) => holders,
+        };
+        let has = |pid: Option<u32>| holders.iter().any(|holder| Some(holder.pid) == pid);
+        if let Some(known) = known.filter(|user| has(user.process.pid)) {
+            return Some(known.clone());
+        }
+        let opener = opener.as_ref()?;
+        let (pid, comm) = only_process(holders)?;
+        (opener.process.pid != Some(pid)).then(|| Owner {
+            process: self.process(pid, comm),
+            known_by: KnownBy::Fd,
+            cgroup: self.cgroup_of(pid),
+        })
+    }
+
     /// The listener at which it has been waiting since before the start.
     fn waits_at(&self, socket: &Socket) -> Option<Owner> {
         let earlier = self.before.of(socket)?;
@@ -157,15 +229,16 @@ impl Judge<'_> {
     }
 }
 
-/// The process that has it open, or the one that has the listener open at which it waits.
-fn by_descriptor(socket: &Socket) -> Option<Owner> {
-    let process = Process::named(socket.process()?);
-    let held = socket.holders.as_ref().is_some_and(|held| !held.is_empty());
-    Some(Owner {
-        process,
-        known_by: if held { KnownBy::Fd } else { KnownBy::Listener },
-        cgroup: socket.cgroup.clone(),
-    })
+/// Whether one of these processes has it open, has opened it, or may accept it.
+fn is_of(socket: &Socket, processes: &HashSet<u32>) -> bool {
+    let listener = socket.listener.as_ref();
+    let candidates = listener.and_then(|listener| listener.holders.as_deref());
+    let holders = socket.holders.iter().flatten();
+    let holders = holders.chain(candidates.unwrap_or_default());
+    let mut pids = holders
+        .map(|holder| holder.pid)
+        .chain(socket.logged_owner().and_then(|owner| owner.process.pid));
+    pids.any(|pid| processes.contains(&pid))
 }
 
 /// The table's entries, indexed.

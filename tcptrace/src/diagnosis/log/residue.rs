@@ -12,12 +12,13 @@ use crate::{
     },
 };
 
-/// Residue, the oldest first. `pids`: the only processes that are wanted; none for all.
+/// Residue, the oldest first.
 #[must_use]
-pub fn residue(facts: &OpenSockets, pids: &[u32]) -> Vec<StillOpen> {
-    let wanted = |entry: &&TableEntry| match entry.owner {
-        Some(_) => entry.is_wanted,
-        None => pids.is_empty(),
+pub fn residue(facts: &OpenSockets) -> Vec<StillOpen> {
+    let known = |entry: &TableEntry| entry.opener.is_some() || entry.user.is_some();
+    let wanted = |entry: &&TableEntry| match known(entry) {
+        true => entry.is_wanted,
+        false => facts.followed.is_none(),
     };
     let mut all: Vec<_> = (facts.residue.iter().filter(wanted))
         .map(|entry| StillOpen {
@@ -33,7 +34,7 @@ pub fn residue(facts: &OpenSockets, pids: &[u32]) -> Vec<StillOpen> {
 
 fn socket(entry: &TableEntry) -> Socket {
     let seen = &entry.entered;
-    let known_by = entry.owner.as_ref().map(|owner| owner.known_by);
+    let known_by = entry.opener.as_ref().map(|owner| owner.known_by);
     let from_listener = seen.from_listener == Some(true);
     let identity = Identity {
         protocol: seen.protocol,
@@ -45,7 +46,10 @@ fn socket(entry: &TableEntry) -> Socket {
         role: role(known_by, entry.state, TcpState::Close, from_listener),
     };
     let since = Since::Exact(seen.since_ns);
-    Socket::logged(identity, entry.state, since, entry.owner.clone())
+    Socket {
+        user: entry.user.clone(),
+        ..Socket::logged(identity, entry.state, since, entry.opener.clone())
+    }
 }
 
 #[cfg(test)]
@@ -64,7 +68,8 @@ mod tests {
             state: TcpState::Close,
             was_before: false,
             residue_of: Some(TcpState::CloseWait),
-            owner: seen.owner,
+            opener: seen.opener,
+            user: None,
             is_wanted: true,
         }
     }
@@ -81,9 +86,11 @@ mod tests {
             waiting: Vec::new(),
             coverage: Coverage::default(),
             descriptors: None,
+            known: std::collections::HashMap::new(),
+            followed: (!pids.is_empty()).then(|| pids.iter().copied().collect()),
             lost_ns: 0,
         };
-        super::residue(&facts, pids)
+        super::residue(&facts)
     }
 
     #[test]
@@ -93,7 +100,7 @@ mod tests {
         assert!(ages[0] > ages[1], "{ages:?}");
         assert_eq!(open[0].residue_of, Some(TcpState::CloseWait));
         let owner = open[0].socket.logged_owner().expect("it is known");
-        assert_eq!(owner.process.pid, 4242);
+        assert_eq!(owner.process.pid, Some(4242));
         assert_eq!(open[0].socket.identity.role, Role::Client);
     }
 
@@ -104,7 +111,7 @@ mod tests {
             ..entry(1, 5)
         };
         let unknown = TableEntry {
-            owner: None,
+            opener: None,
             is_wanted: false,
             ..entry(2, 5)
         };

@@ -48,10 +48,10 @@ impl Transitions {
     /// The transition with everything that is known about it.
     pub fn judge(&mut self, seen: SeenTransition) -> Transition {
         let duration = self.duration(&seen);
-        let known_by = seen.owner.as_ref().map(|owner| owner.known_by);
+        let known_by = seen.opener.as_ref().map(|owner| owner.known_by);
         let role = role(known_by, seen.from, seen.to, seen.from_listener);
         let cookie = seen.socket.cookie;
-        let owner = seen.owner.or_else(|| {
+        let opener = seen.opener.or_else(|| {
             let waiting = cookie.filter(|_| seen.unaccepted)?;
             self.before.get(waiting)?.waits_at.as_deref().cloned()
         });
@@ -69,7 +69,8 @@ impl Transitions {
                 role,
                 ..seen.socket
             },
-            owner,
+            opener,
+            user: seen.user,
             caller: seen.caller,
         }
     }

@@ -9,7 +9,8 @@ use std::{
 use TcpState::{Close, CloseWait, Established, FinWait1, FinWait2, LastAck, SynSent};
 use proptest::prelude::*;
 use tcptrace_common::{
-    AF_INET, IPPROTO_TCP, StateStart, TcpState, TrackedSocket, TransitionRecord, WatchedSocket,
+    AF_INET, IPPROTO_TCP, StateStart, TcpState, TrackedSocket, TransitionRecord,
+    UsedTransitionRecord, WatchedSocket,
 };
 
 use crate::{
@@ -132,7 +133,14 @@ impl World {
             time: UNIX_EPOCH,
             monotonic_ns: now_ns,
         };
-        let seen = convert::transition(&record, now, &mut self.processes)?;
+        let seen = convert::transition(
+            &UsedTransitionRecord {
+                transition: record,
+                ..UsedTransitionRecord::default()
+            },
+            now,
+            &mut self.processes,
+        )?;
         Some((self.rules.judge(seen).duration, lasted))
     }
 

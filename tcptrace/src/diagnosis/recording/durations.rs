@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use crate::{
     diagnosis::{
         hist,
-        recording::{journal::Journal, wanted::Wanted},
+        recording::{journal::Journal, kept::ROOM, wanted::Wanted},
     },
     model::{
         caveat::Caveat,
@@ -34,7 +34,9 @@ impl RecordedDurations {
     #[must_use]
     pub fn new(selection: Selection, filters: &Filters) -> Self {
         Self {
-            journals: selection.states.iter().copied().map(Journal::new).collect(),
+            journals: (selection.states.iter().copied())
+                .map(|state| Journal::with_room(state, ROOM / selection.states.len()))
+                .collect(),
             wanted: Wanted::new(filters),
             durations: Durations::new(selection),
             begin: None,

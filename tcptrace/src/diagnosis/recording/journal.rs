@@ -7,13 +7,14 @@
 //! their position in the log, because a loss may be reported before transitions that were seen
 //! earlier.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::time::SystemTime;
 
 use tcptrace_common::TcpState;
 
 use crate::{
     diagnosis::recording::{
         departed::{Departed, REORDERING_NS},
+        kept::{Kept, ROOM},
         recorded::{Facts, Recorded},
         socket_key::SocketKey,
     },
@@ -30,9 +31,9 @@ type Mark = (u64, u64);
 /// The sockets listed at a moment come after all transitions of that moment.
 const LISTED: u64 = u64::MAX;
 
-#[derive(Debug)]
+/// What is known of a socket besides.
+#[derive(Debug, Clone, Copy)]
 struct Entry {
-    socket: Socket,
     /// The moment of its last record.
     heard: Mark,
     /// Its record came so late that its end may have been recorded before.
@@ -43,7 +44,9 @@ struct Entry {
 #[derive(Debug)]
 pub struct Journal {
     state: TcpState,
-    sockets: HashMap<SocketKey, Entry>,
+    sockets: Kept<Entry>,
+    /// Sockets for which there was no room: of those that were seen to enter, and of those in the listing.
+    unkept: [u64; 2],
     departed: Departed,
     end: Option<(u64, SystemTime)>,
     /// Sockets whose last record is before this are uncertain.
@@ -62,9 +65,16 @@ impl Journal {
     /// A journal of sockets in `state`.
     #[must_use]
     pub fn new(state: TcpState) -> Self {
+        Self::with_room(state, ROOM)
+    }
+
+    /// The same; the sockets may take about so many bytes.
+    #[must_use]
+    pub fn with_room(state: TcpState, room: usize) -> Self {
         Self {
             state,
-            sockets: HashMap::new(),
+            sockets: Kept::new(room),
+            unkept: [0; 2],
             departed: Departed::default(),
             end: None,
             doubted: (0, 0),
@@ -113,7 +123,7 @@ impl Journal {
     /// Whether no socket is kept.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sockets.is_empty()
+        self.sockets.len() == 0
     }
 
     fn transition(&mut self, seen: Transition) {
@@ -140,12 +150,16 @@ impl Journal {
         self.facts.contradictions += u64::from(elsewhere);
         if seen.to == self.state {
             let since = Since::Exact(mark.0);
-            let entry = Entry {
-                socket: Socket::logged(seen.socket, seen.to, since, seen.owner),
-                heard: mark,
-                late: now_ns - mark.0 > REORDERING_NS,
+            let socket = Socket {
+                user: seen.user,
+                ..Socket::logged(seen.socket, seen.to, since, seen.opener)
             };
-            self.sockets.insert(key, entry);
+            let entry = Entry {
+                heard: mark,
+                late: now_ns - mark.0 > REORDERING_NS || self.departed.may_be_after(mark.0),
+            };
+            let kept = self.sockets.insert(key, socket, entry);
+            self.unkept[0] += u64::from(!kept);
         } else {
             self.sockets.remove(&key);
             self.departed.add(key, mark.0, now_ns);
@@ -179,10 +193,10 @@ impl Journal {
             self.departed.add(key, heard.0, now_ns);
             return;
         }
-        let sure = before.as_ref().filter(|entry| !self.in_doubt(entry));
+        let sure = (before.as_ref()).filter(|(_, entry)| !self.in_doubt(entry));
         let mut socket = open.socket;
-        socket.since = best(socket.since, sure.map(|entry| entry.socket.since));
-        if let Some(Entry { socket: before, .. }) = before {
+        socket.since = best(socket.since, sure.map(|(socket, _)| socket.since));
+        if let Some((before, _)) = before {
             if socket.logged_owner().is_none() {
                 socket.set_owner(before.logged_owner().cloned());
             }
@@ -190,13 +204,9 @@ impl Journal {
                 socket.identity.role = before.identity.role;
             }
         }
-        let late = now_ns - heard.0 > REORDERING_NS;
-        let entry = Entry {
-            socket,
-            heard,
-            late,
-        };
-        self.sockets.insert(key, entry);
+        let late = now_ns - heard.0 > REORDERING_NS || self.departed.may_be_after(heard.0);
+        let kept = (self.sockets).insert(key, socket, Entry { heard, late });
+        self.unkept[1] += u64::from(!kept);
     }
 
     fn loss(&mut self, loss: &Loss) {
@@ -220,7 +230,8 @@ impl Journal {
         match self.end {
             Some((end_ns, _)) if now_ns >= end_ns => self.end = Some((now_ns, time)),
             Some((end_ns, end)) if end_ns - now_ns > REORDERING_NS && time > end => {
-                self.sockets.clear();
+                drop(self.sockets.take());
+                self.unkept = [0; 2];
                 self.departed = Departed::default();
                 self.doubted = (0, 0);
                 (self.listing, self.listed) = (None, false);
@@ -255,18 +266,21 @@ impl Journal {
         if let (Some(listing), true) = (self.listing, self.listed) {
             // A socket that was not listed may have left after the last transition was recorded.
             self.doubt((listing, 0));
+            self.unkept[0] = 0;
         }
-        let entries = std::mem::take(&mut self.sockets);
-        let (doubtful, sure): (Vec<_>, Vec<_>) =
-            (entries.into_values()).partition(|entry| self.in_doubt(entry));
-        let sockets = |entries: Vec<Entry>| -> Vec<Socket> {
-            entries.into_iter().map(|entry| entry.socket).collect()
-        };
+        self.facts.unkept = self.unkept.iter().sum();
+        let (mut sockets, mut doubtful) = (Vec::new(), Vec::new());
+        for (socket, entry) in self.sockets.take() {
+            match self.in_doubt(&entry) {
+                true => doubtful.push(*socket),
+                false => sockets.push(*socket),
+            }
+        }
         Recorded {
             state: self.state,
             end: self.end,
-            sockets: sockets(sure),
-            doubtful: sockets(doubtful),
+            sockets,
+            doubtful,
             facts: self.facts,
         }
     }

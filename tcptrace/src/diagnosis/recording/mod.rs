@@ -5,6 +5,7 @@ pub mod durations;
 pub mod journal;
 #[cfg(test)]
 mod journal_tests;
+mod kept;
 pub mod origin;
 pub mod recorded;
 pub mod snapshot;

@@ -4,15 +4,27 @@ use std::collections::HashMap;
 
 use tcptrace_common::TcpState;
 
-use crate::model::{caveat::Caveat, recording::RecordingHeader, request::LogFilters};
+use crate::model::{
+    caveat::Caveat,
+    recording::{CgroupsFrom, RecordingHeader},
+    request::LogFilters,
+};
+
+/// How many different filters are kept. Who records with more of them gets those that came first, and is told that
+/// the others are not known.
+const MOST_FILTERS: usize = 16;
 
 /// What the headers say.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The filters of its parts, without duplicates.
     filters: Vec<LogFilters>,
-    /// Whether records came before any header.
+    /// Whether records came before any header, or there are more filters than are kept.
     untold: bool,
+    /// A bit for each state whose transitions some part leaves out.
+    leaves_out: u16,
+    /// Whether paths of control groups are from the root of a cgroup namespace, in any part.
+    relative: bool,
     /// Names of network namespaces by inode number, from the last header.
     names: HashMap<u32, String>,
 }
@@ -20,9 +32,18 @@ pub struct Origin {
 impl Origin {
     /// Another part begins.
     pub fn header(&mut self, header: &RecordingHeader) {
-        if !self.filters.contains(&header.filters) {
-            self.filters.push(header.filters.clone());
+        for state in TcpState::ALL {
+            let states = &header.filters.states;
+            let left_out = !states.is_empty() && !states.contains(&state);
+            self.leaves_out |= u16::from(left_out) << state.number();
         }
+        if !self.filters.contains(&header.filters) {
+            match self.filters.len() < MOST_FILTERS {
+                true => self.filters.push(header.filters.clone()),
+                false => self.untold = true,
+            }
+        }
+        self.relative |= header.cgroups_from == Some(CgroupsFrom::Namespace);
         self.names.clear();
         for netns in &header.netns {
             let name = self.names.entry(netns.inode);
@@ -47,9 +68,14 @@ impl Origin {
         &self.names
     }
 
+    /// What is to be said about it.
+    pub fn caveats(&self) -> impl Iterator<Item = Caveat> {
+        let relative = self.relative.then_some(Caveat::RelativeControlGroups);
+        self.caveat().into_iter().chain(relative)
+    }
+
     /// The caveat about its filters; `None` if there were none, or if no header says so.
-    #[must_use]
-    pub fn caveat(&self) -> Option<Caveat> {
+    fn caveat(&self) -> Option<Caveat> {
         let any = !self.filters.iter().all(LogFilters::is_empty);
         any.then(|| Caveat::RecordedWithFilters {
             filters: self.filters.clone(),
@@ -61,9 +87,7 @@ impl Origin {
     /// states were recorded.
     #[must_use]
     pub fn leaves_out(&self, state: TcpState) -> bool {
-        let others =
-            |filters: &LogFilters| !filters.states.is_empty() && !filters.states.contains(&state);
-        self.filters.iter().any(others)
+        self.leaves_out & (1 << state.number()) != 0
     }
 }
 
@@ -136,6 +160,20 @@ mod tests {
         assert!(!origin.is_told());
         let note = note(&origin).expect("one part has filters");
         assert!(note.starts_with("parts of it were recorded"), "{note}");
+    }
+
+    #[test]
+    fn paths_that_are_not_from_the_machines_root_are_told() {
+        let mut origin = Origin::default();
+        origin.header(&recording_header());
+        assert_eq!(origin.caveats().count(), 0);
+        origin.header(&RecordingHeader {
+            cgroups_from: Some(CgroupsFrom::Namespace),
+            ..recording_header()
+        });
+        origin.header(&recording_header());
+        let caveats: Vec<_> = origin.caveats().collect();
+        assert_eq!(caveats, [Caveat::RelativeControlGroups]);
     }
 
     #[test]

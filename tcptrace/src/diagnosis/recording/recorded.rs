@@ -22,6 +22,8 @@ pub struct Facts {
     pub contradictions: u64,
     /// Transitions into the state by sockets that cannot be identified.
     pub unidentified: u64,
+    /// Sockets in the state for which there was no room: at most so many were in it at the end.
+    pub unkept: u64,
     /// How often the machine was rebooted.
     pub restarts: u64,
     /// How the recording was made.
@@ -53,6 +55,7 @@ impl Default for Facts {
             lost: [0; 3],
             contradictions: 0,
             unidentified: 0,
+            unkept: 0,
             restarts: 0,
             origin: Origin::default(),
             common: u16::MAX,
@@ -90,10 +93,16 @@ impl Facts {
                 state,
             });
         }
+        if self.unkept > 0 {
+            caveats.push(Caveat::NotKept {
+                count: self.unkept,
+                state,
+            });
+        }
         if self.restarts > 0 {
             caveats.push(Caveat::Restarts(self.restarts));
         }
-        caveats.extend(self.origin.caveat());
+        caveats.extend(self.origin.caveats());
         if any && self.origin.leaves_out(state) {
             caveats.push(Caveat::LeavingLeftOut(state));
         } else if any && !self.origin.is_told() {

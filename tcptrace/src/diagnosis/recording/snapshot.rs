@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use crate::{
     diagnosis::{
         recording::recorded::Recorded,
-        stuck::{group::group, snapshot::by_age},
+        stuck::{group::group, snapshot::ByAge},
     },
     model::{
         caveat::Caveat,
@@ -23,7 +23,12 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>)
     let wanted = |socket: &&Socket| watched.filter.passes(socket);
     let doubtful = recorded.doubtful.iter().filter(wanted).count();
     let now_ns = recorded.end.map_or(0, |(now_ns, _)| now_ns);
-    let sorted = by_age(recorded.sockets.into_iter(), now_ns, watched, |_| {});
+    // What is kept of a recording is bounded before.
+    let mut sorted = ByAge::new(usize::MAX);
+    for socket in recorded.sockets {
+        sorted.add(socket, now_ns, watched, |_| {});
+    }
+    let sorted = sorted.sort(now_ns, watched);
     let any = !sorted.sockets.is_empty() || sorted.younger.count > 0;
     caveats.extend(recorded.facts.caveats(watched.state, any));
     if doubtful > 0 {
@@ -39,6 +44,7 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>)
         groups: group(&sorted.sockets, now_ns, watched),
         sockets: sorted.sockets,
         stuck: sorted.stuck,
+        unkept: sorted.unkept,
         younger: sorted.younger,
         left_out: sorted.left_out,
         flow: Flow::default(),
@@ -46,6 +52,8 @@ pub fn snapshot(recorded: Recorded, watched: &Watched, mut caveats: Vec<Caveat>)
         remainders: sorted.remainders,
         residue: None,
         failed_connects: None,
+        listeners: None,
+        exits: Vec::new(),
         processes: HashMap::new(),
         netns_names: recorded.facts.origin.names().clone(),
         tracing: recorded.facts.tracing(),

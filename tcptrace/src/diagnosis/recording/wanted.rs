@@ -13,6 +13,10 @@ use crate::model::{
     transition::Record,
 };
 
+/// How many names of namespaces are kept for an error, which shows the first of them.
+const MOST_NAMES: usize = 1000;
+const SHOWN_NAMES: usize = 20;
+
 /// The filters, as far as the headers so far resolve their names.
 #[derive(Debug)]
 pub struct Wanted {
@@ -60,7 +64,11 @@ impl Wanted {
         };
         self.headers += 1;
         let names = header.netns.iter().map(|netns| netns.name.clone());
-        self.names.extend(names);
+        for name in names {
+            if self.names.len() < MOST_NAMES {
+                self.names.insert(name);
+            }
+        }
         let inode = header.inode_of(name);
         self.is_known = inode.is_some();
         self.was_known |= self.is_known;
@@ -88,7 +96,11 @@ impl Wanted {
         if self.was_known {
             return Ok(&self.filter);
         }
-        let names: Vec<_> = self.names.iter().map(String::as_str).collect();
+        let mut names: Vec<_> = self.names.iter().map(String::as_str).collect();
+        if names.len() > SHOWN_NAMES {
+            names.truncate(SHOWN_NAMES);
+            names.push("and more");
+        }
         let why = match (self.headers, names.len()) {
             (0, _) => {
                 "the recording has no header that says which network namespace has this name \

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::SystemTime,
 };
@@ -15,10 +15,11 @@ use crate::{
         caveat::Caveat,
         container,
         filter::Filter,
+        owner::{OneOf, one_of},
         socket::Role,
         states::{
             counts::Counts,
-            member::{Kind, Member, NoSocket},
+            member::{Holders, Kind, Member, NoSocket},
             report::{By, Group, Key, Report, Service},
         },
         stuck::look::Listed,
@@ -49,7 +50,7 @@ struct Look {
 #[derive(Debug, Default)]
 struct Listeners {
     /// Whose they are, as far as it is known.
-    names: HashSet<Option<Arc<str>>>,
+    names: BTreeSet<Arc<str>>,
     /// Connections that wait to be accepted.
     queued: u64,
 }
@@ -93,14 +94,19 @@ impl Tally {
         self.now.groups.entry(key).or_default().add(&member);
         if let Some(local) = member.local.filter(|_| listens) {
             let service = self.now.services.entry(local.port).or_default();
-            let name = member.holders.owner().map(|(_, comm)| Arc::clone(comm));
-            service.names.insert(name);
+            let names = member.holders.all().map(|(_, comm)| Arc::clone(comm));
+            service.names.extend(names);
             service.queued += member.queued;
         }
     }
 
     /// Ends a look.
-    pub fn report(&mut self, time: SystemTime, monotonic_ns: u64, caveats: Vec<Caveat>) -> Report {
+    pub fn report(
+        &mut self,
+        time: SystemTime,
+        monotonic_ns: u64,
+        mut caveats: Vec<Caveat>,
+    ) -> Report {
         let look = std::mem::take(&mut self.now);
         let before = self.before.take();
         let mut groups: Vec<Group> = (look.groups.iter())
@@ -112,11 +118,15 @@ impl Tally {
             })
             .collect();
         groups.sort_by(|a, b| worst_first(a).cmp(&worst_first(b)));
+        let outside = groups.iter().filter(|group| group.key.unknown);
+        let outside: u64 = outside.map(|group| group.counts.sockets()).sum();
+        if outside > 0 && caveats.contains(&Caveat::PidNamespace) {
+            caveats.push(Caveat::HeldOutside(outside));
+        }
         let pids: HashSet<_> = groups.iter().filter_map(|group| group.key.pid).collect();
         let services = look.services.iter().map(|(port, service)| Service {
             port: *port,
-            comm: (service.names.iter().next().cloned().flatten())
-                .filter(|_| service.names.len() == 1),
+            comms: service.names.iter().cloned().collect(),
             queued: service.queued,
         });
         let report = Report {
@@ -149,18 +159,33 @@ fn worst_first(group: &Group) -> (Reverse<[u64; 5]>, &Key) {
     (Reverse(badness), &group.key)
 }
 
+/// Fills in the process, or those that may be meant; with their numbers or only by name.
+fn set_process(key: &mut Key, holders: &Holders, numbers: bool) {
+    key.unknown = holders.are_unknown;
+    let number = |pid: u32| numbers.then_some(pid);
+    if let Some((pid, comm)) = holders.owner() {
+        (key.comm, key.pid) = (Some(Arc::clone(comm)), number(*pid));
+        return;
+    }
+    let all = holders.all();
+    match one_of(all.map(|(pid, comm)| (number(*pid), Arc::clone(comm)))) {
+        OneOf::Named(comm) => key.comm = Some(comm),
+        OneOf::Candidates(candidates) => key.candidates = candidates,
+    }
+}
+
 fn key(by: &[By], member: &Member) -> Key {
     let mut key = Key::default();
-    let owner = member.holders.owner();
     let service = match member.role {
         Role::Server => member.local,
         Role::Client | Role::Unknown => member.remote,
     };
     let port = service.map(|end| end.port).filter(|port| *port != 0);
     let remote = || member.remote.map(|end| end.address.to_canonical());
+    if by.is_empty() || by.contains(&By::Pid) || by.contains(&By::Comm) {
+        set_process(&mut key, &member.holders, by != [By::Comm]);
+    }
     if by.is_empty() {
-        key.comm = owner.map(|(_, comm)| Arc::clone(comm));
-        key.pid = owner.map(|(pid, _)| *pid);
         let is_socket = matches!(member.kind, Kind::Socket(_));
         if is_socket && member.role == Role::Server {
             (key.server, key.port) = (Some(true), port);
@@ -171,11 +196,8 @@ fn key(by: &[By], member: &Member) -> Key {
     }
     for part in by {
         match part {
-            By::Comm => key.comm = owner.map(|(_, comm)| Arc::clone(comm)),
-            By::Pid => {
-                key.comm = owner.map(|(_, comm)| Arc::clone(comm));
-                key.pid = owner.map(|(pid, _)| *pid);
-            }
+            // See above.
+            By::Comm | By::Pid => {}
             By::Remote => key.remote = remote().filter(|address| !address.is_unspecified()),
             By::Port => key.port = port,
             By::Cgroup => key.cgroup.clone_from(&member.cgroup),
@@ -191,10 +213,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
-    use crate::{
-        fixtures::end,
-        model::{socket::Family, states::member::Holders},
-    };
+    use crate::{fixtures::end, model::socket::Family};
 
     fn member(state: TcpState, role: Role, pid: u32) -> Member {
         Member {
@@ -211,6 +230,7 @@ mod tests {
                 ..Holders::default()
             },
             cgroup: None,
+            other_cgroups: Vec::new(),
             queued: 0,
         }
     }
@@ -258,12 +278,22 @@ mod tests {
     }
 
     #[test]
-    fn several_that_may_accept_are_nobody() {
+    fn several_that_may_accept_are_candidates() {
         let mut waits = member(TcpState::CloseWait, Role::Server, 1);
         waits.holders.others.push((2, "java".into()));
         waits.holders.are_candidates = true;
-        let report = report(&mut Tally::new(vec![By::Pid], Filter::default()), &[waits]);
-        assert_eq!(report.groups[0].key, Key::default());
+        let key = |by| {
+            let mut tally = Tally::new(vec![by], Filter::default());
+            report(&mut tally, &[waits.clone()]).groups[0].key.clone()
+        };
+        let java = || Arc::from("java");
+        let candidates = vec![(Some(1), java()), (Some(2), java())];
+        let by_pid = Key {
+            candidates,
+            ..Key::default()
+        };
+        assert_eq!(key(By::Pid), by_pid);
+        assert_eq!(key(By::Comm).comm, Some(java()));
     }
 
     #[test]

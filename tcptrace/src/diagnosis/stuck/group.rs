@@ -16,12 +16,7 @@ use crate::model::{
 /// Groups `sockets`, the largest group first and then the oldest.
 #[must_use]
 pub fn group(sockets: &[Socket], now_ns: u64, watched: &Watched) -> Vec<Group> {
-    let shared = shared_ports(sockets);
-    let mut groups: HashMap<Key<'_>, Vec<&Socket>> = HashMap::new();
-    for socket in sockets {
-        groups.entry(key(socket, &shared)).or_default().push(socket);
-    }
-    let mut groups: Vec<_> = groups
+    let mut groups: Vec<_> = by_key(sockets)
         .into_iter()
         .map(|(key, members)| summarize(key, members, now_ns, watched))
         .collect();
@@ -30,6 +25,42 @@ pub fn group(sockets: &[Socket], now_ns: u64, watched: &Watched) -> Vec<Group> {
             .then(a.oldest.moment_ns().cmp(&b.oldest.moment_ns()))
             .then_with(|| key_of(a).cmp(&key_of(b)))
     });
+    groups
+}
+
+/// The sockets of each of these groups, which were made of them.
+#[must_use]
+pub fn members<'a>(sockets: &'a [Socket], groups: &[Group]) -> Vec<Vec<&'a Socket>> {
+    let mut all = by_key(sockets);
+    let named = |one: &ProcessName| (one.pid, one.comm.clone());
+    let mut by_name: HashMap<_, _> = all
+        .drain()
+        .map(|((whose, netns, ends), members)| {
+            let owned = |(pid, comm): Named<'_>| (pid, comm.to_owned());
+            let candidates: Vec<_> = whose.1.into_iter().map(owned).collect();
+            ((whose.0.map(owned), candidates, netns, ends), members)
+        })
+        .collect();
+    let members = groups.iter().map(|group| {
+        let owner = group.owner.as_ref().map(named);
+        let candidates: Vec<_> = group.candidates.iter().map(named).collect();
+        let ends = match group.ends {
+            Ends::To(remote) => Ok(remote),
+            Ends::At { port, .. } => Err(port),
+        };
+        by_name
+            .remove(&(owner, candidates, group.netns, ends))
+            .unwrap_or_default()
+    });
+    members.collect()
+}
+
+fn by_key(sockets: &[Socket]) -> HashMap<Key<'_>, Vec<&Socket>> {
+    let shared = shared_ports(sockets);
+    let mut groups: HashMap<Key<'_>, Vec<&Socket>> = HashMap::new();
+    for socket in sockets {
+        groups.entry(key(socket, &shared)).or_default().push(socket);
+    }
     groups
 }
 
@@ -129,8 +160,9 @@ fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64, watched: &Wat
         recv_queue,
         recv_queues: recv_queues(&members),
         keepalive: keepalive(&members),
-        cgroup: (first.cgroup.clone())
-            .filter(|path| members.iter().all(|s| s.cgroup.as_ref() == Some(path))),
+        cgroup: (first.process_cgroup().cloned())
+            .filter(|path| members.iter().all(|s| s.process_cgroup() == Some(path))),
+        diagnosis: None,
     }
 }
 

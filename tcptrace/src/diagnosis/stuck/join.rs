@@ -65,14 +65,27 @@ pub fn join(
         }
     }
     let joined =
-        listed
-            .into_iter()
+        giving_back(listed)
             .enumerate()
             .map(move |(index, listed)| match partners.remove(&index) {
                 Some(entered) => Sighting::Both(entered, listed),
                 None => Sighting::ListedOnly(listed),
             });
     joined.chain(alone.into_iter().map(Sighting::EnteredOnly))
+}
+
+/// All of them in order. Their memory is given back meanwhile: there may be a million of them, and each becomes
+/// something larger.
+fn giving_back(mut listed: Vec<Listed>) -> impl Iterator<Item = Listed> {
+    const AT_ONCE: usize = 1 << 12;
+    listed.reverse();
+    std::iter::from_fn(move || {
+        let next = listed.pop()?;
+        if listed.len().is_multiple_of(AT_ONCE) {
+            listed.shrink_to_fit();
+        }
+        Some(next)
+    })
 }
 
 /// The one listed socket with these addresses; `None` if several namespaces have such a socket and

@@ -28,6 +28,13 @@ impl<'a> Listeners<'a> {
         }
     }
 
+    /// Whether the connection was met in a queue.
+    #[must_use]
+    pub fn have(&self, socket: &Listed) -> bool {
+        let place = (socket.netns, socket.local, socket.remote);
+        self.queues.contains_key(&place)
+    }
+
     /// The listener in whose queue the connection is. If its queue could not be read, every listener
     /// that may be meant.
     #[must_use]

@@ -25,6 +25,7 @@ pub fn residue(dead: &DeadSocket, holders: Vec<Holder>) -> Residue {
         died_ns: dead.touched_ns,
         died_by: died_by(dead, own_fin),
         was_close_wait: was_close_wait(dead, own_fin),
+        cgroups: Vec::new(),
         never_connected: dead.never_connected,
     }
 }
@@ -105,6 +106,7 @@ mod tests {
                 again: 0,
             }),
             touched_ns: Some(5),
+            cgroup_id: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The sockets that are stuck at a look.
 
+use std::{collections::HashSet, sync::Arc};
+
 use crate::{
     diagnosis::stuck::{
         group::group,
@@ -7,11 +9,12 @@ use crate::{
         tracker::{Tracker, holders_of},
     },
     model::{
-        socket::{Socket, Stuck},
+        caveat::Caveat,
+        socket::{Socket, Stuck, others},
         stuck::{
             look::Look,
             residue::Residue,
-            snapshot::{Snapshot, Watched, Younger},
+            snapshot::{PortListener, Snapshot, Unkept, Watched, Younger},
         },
     },
 };
@@ -21,11 +24,23 @@ use crate::{
 pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
     let now_ns = look.monotonic_ns;
     let (failed_connects, residue) = dead(&look, watched).unzip();
-    let all = tracker.sockets(&mut look).into_iter();
     let tracing = look.tracing;
-    let sorted = by_age(all, now_ns, watched, |socket| {
-        tracker.passing().add(socket, &tracing)
+    let exits = std::mem::take(&mut look.exits);
+    let mut caveats = std::mem::take(&mut look.caveats);
+    let mut sorted = ByAge::new(MOST_KEPT);
+    tracker.each(&mut look, |passing, socket| {
+        sorted.add(socket, now_ns, watched, |socket| {
+            passing.add(socket, &tracing)
+        });
     });
+    let sorted = sorted.sort(now_ns, watched);
+    caveats.extend(sorted.caveat());
+    let sorted_ports = ports(&sorted.sockets);
+    let outside = sorted.sockets.iter().filter(|socket| socket.held_outside);
+    match outside.count() {
+        0 => {}
+        count => caveats.push(Caveat::HeldOutside(count as u64)),
+    }
     Snapshot {
         time: Some(look.time),
         monotonic_ns: now_ns,
@@ -33,18 +48,46 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
         groups: group(&sorted.sockets, now_ns, watched),
         sockets: sorted.sockets,
         stuck: sorted.stuck,
+        unkept: sorted.unkept,
         younger: sorted.younger,
         left_out: sorted.left_out,
-        flow: tracker.passing().end_look(),
+        flow: tracker.end_look(),
         looked: Some(look.looked),
         remainders: sorted.remainders,
         residue,
         failed_connects,
+        listeners: Some(listeners(&look, &sorted_ports)),
+        exits,
         processes: look.processes,
         netns_names: look.netns_names,
         tracing: look.tracing,
-        caveats: look.caveats,
+        caveats,
     }
+}
+
+/// Where the sockets are: namespace and port of this end.
+fn ports(sockets: &[Socket]) -> HashSet<(u32, u16)> {
+    let place = |one: &Socket| Some((one.identity.netns?, one.identity.local.port));
+    sockets.iter().filter_map(place).collect()
+}
+
+/// The listeners on these ports.
+fn listeners(look: &Look, ports: &HashSet<(u32, u16)>) -> Vec<PortListener> {
+    let here = look.listening.iter();
+    let here = here.filter(|one| ports.contains(&(one.netns, one.local.port)));
+    here.map(|one| PortListener {
+        netns: one.netns,
+        local: one.local,
+        queued: one.queued,
+        backlog: one.backlog,
+        pids: holders_of(look, one.inode).map(|holders| {
+            let mut pids: Vec<_> = holders.iter().map(|holder| holder.pid).collect();
+            pids.sort_unstable();
+            pids.dedup();
+            pids
+        }),
+    })
+    .collect()
 }
 
 /// The connects that failed and the residue, if the filter wants them, by holder and remote; `None` if
@@ -52,7 +95,15 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
 fn dead(look: &Look, watched: &Watched) -> Option<(Vec<Residue>, Vec<Residue>)> {
     let all = look.dead.as_ref()?.iter().map(|dead| {
         let holders = holders_of(look, dead.inode).unwrap_or_default();
-        residue(dead, holders)
+        let pids = holders.iter().map(|holder| holder.pid);
+        let groups = pids.filter_map(|pid| look.processes.get(&pid)?.cgroup.as_ref());
+        let own = dead.cgroup_id.and_then(|id| look.cgroups.get(&id));
+        let own: Option<Arc<str>> = own.map(|path| path.as_str().into());
+        let cgroups = others(None, own.iter().chain(groups));
+        Residue {
+            cgroups,
+            ..residue(dead, holders)
+        }
     });
     let mut wanted: Vec<_> = all
         .filter(|one| watched.filter.passes_residue(one))
@@ -71,6 +122,10 @@ pub struct ByAge {
     pub sockets: Vec<Socket>,
     /// How many of them are stuck.
     pub stuck: usize,
+    /// Those for which there was no room, beside both.
+    pub unkept: Unkept,
+    /// How many are kept at most.
+    most: usize,
     /// The others that pass the filter.
     pub younger: Younger,
     /// Remainders among both.
@@ -79,49 +134,77 @@ pub struct ByAge {
     pub left_out: usize,
 }
 
-/// The sockets that have been in the state for long enough, those that may have been, and the
-/// others. `each` is given those that pass the filter.
-pub fn by_age(
-    sockets: impl Iterator<Item = Socket>,
-    now_ns: u64,
-    watched: &Watched,
-    mut each: impl FnMut(&Socket),
-) -> ByAge {
-    let mut sorted = ByAge::default();
-    // In place, and each is moved once: there may be tens of thousands.
-    let mut listed: Vec<_> = sockets
-        .filter(|socket| {
-            let kind = socket.stuck(now_ns, watched.older_than_ns);
-            if !watched.filter.passes(socket) {
-                sorted.left_out += usize::from(kind.is_some());
-                return false;
-            }
-            each(socket);
-            let details = socket.details.as_ref();
-            sorted.remainders += usize::from(details.is_some_and(|details| details.remainder));
-            sorted.stuck += usize::from(kind == Some(Stuck::Yes));
-            if kind.is_none() {
-                let younger = &mut sorted.younger;
-                younger.count += 1;
-                let at_most_ns = socket.age_at_most_ns(now_ns).unwrap_or(0);
-                younger.oldest_at_most_ns = younger.oldest_at_most_ns.max(at_most_ns);
-            }
-            kind.is_some()
-        })
-        .collect();
-    listed.sort_by_cached_key(|socket| {
+/// How many sockets are kept: they and what is made of them take about 200 MB.
+const MOST_KEPT: usize = 200_000;
+
+impl ByAge {
+    /// None yet; of those that are listed at most so many are kept.
+    pub fn new(most: usize) -> Self {
+        Self {
+            most,
+            ..Self::default()
+        }
+    }
+
+    /// Adds a socket that has been in the state for long enough, may have been, or is younger. `each` is given it if
+    /// it passes the filter.
+    pub fn add(
+        &mut self,
+        socket: Socket,
+        now_ns: u64,
+        watched: &Watched,
+        each: impl FnOnce(&Socket),
+    ) {
         let kind = socket.stuck(now_ns, watched.older_than_ns);
-        let earliest_ns = socket.earliest_ns.filter(|_| kind == Some(Stuck::MayBe));
-        (
-            kind,
-            earliest_ns,
-            socket.since.moment_ns(),
-            socket.identity.cookie,
-        )
-    });
-    ByAge {
-        sockets: listed,
-        ..sorted
+        if !watched.filter.passes(&socket) {
+            self.left_out += usize::from(kind.is_some());
+            return;
+        }
+        each(&socket);
+        let details = socket.details.as_ref();
+        self.remainders += usize::from(details.is_some_and(|details| details.remainder));
+        let Some(kind) = kind else {
+            let younger = &mut self.younger;
+            younger.count += 1;
+            let at_most_ns = socket.age_at_most_ns(now_ns).unwrap_or(0);
+            younger.oldest_at_most_ns = younger.oldest_at_most_ns.max(at_most_ns);
+            return;
+        };
+        if self.sockets.len() >= self.most {
+            match kind {
+                Stuck::Yes => self.unkept.stuck += 1,
+                Stuck::MayBe => self.unkept.may_be += 1,
+            }
+            return;
+        }
+        self.stuck += usize::from(kind == Stuck::Yes);
+        self.sockets.push(socket);
+    }
+
+    /// All of them, in order.
+    #[must_use]
+    pub fn sort(mut self, now_ns: u64, watched: &Watched) -> Self {
+        self.sockets.sort_by_cached_key(|socket| {
+            let kind = socket.stuck(now_ns, watched.older_than_ns);
+            let earliest_ns = socket.earliest_ns.filter(|_| kind == Some(Stuck::MayBe));
+            (
+                kind,
+                earliest_ns,
+                socket.since.moment_ns(),
+                socket.identity.cookie,
+            )
+        });
+        self
+    }
+
+    /// What is to be said about those for which there was no room.
+    #[must_use]
+    pub fn caveat(&self) -> Option<Caveat> {
+        let count = self.unkept.count() as u64;
+        (count > 0).then_some(Caveat::OnlyCounted {
+            count,
+            kept: self.sockets.len() as u64,
+        })
     }
 }
 
@@ -157,6 +240,24 @@ mod tests {
         assert_eq!((snapshot.stuck, snapshot.may_be()), (2, 2));
         let younger = snapshot.younger;
         assert_eq!((younger.count, younger.oldest_at_most_ns), (1, 29 * SECOND));
+    }
+
+    #[test]
+    fn what_finds_no_room_is_counted() {
+        let mut sorted = ByAge::new(3);
+        for (age_s, at_most_s) in [(40, 40), (40, 40), (2, 40), (40, 40), (2, 40), (1, 1)] {
+            let mut one = listed(1, end("10.0.0.1", 80), end("10.0.0.2", 9), age_s);
+            one.data_not_before_ns = Some(NOW_NS - at_most_s * SECOND);
+            sorted.add(crate::fixtures::socket(one), NOW_NS, &watched(), |_| {});
+        }
+        let sorted = sorted.sort(NOW_NS, &watched());
+        assert_eq!((sorted.sockets.len(), sorted.stuck), (3, 2));
+        assert_eq!((sorted.unkept.stuck, sorted.unkept.may_be), (1, 1));
+        assert_eq!(sorted.younger.count, 1);
+        assert_eq!(
+            sorted.caveat(),
+            Some(Caveat::OnlyCounted { count: 2, kept: 3 })
+        );
     }
 
     proptest! {

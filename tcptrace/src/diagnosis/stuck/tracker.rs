@@ -12,12 +12,16 @@ use crate::{
         join::{Sighting, join},
         listener::Listeners,
         role::role_of,
-        since::at_latest_ns,
+        since::{self, at_latest_ns},
     },
     model::{
+        filter::is_outside,
         owner::Holder,
         socket::{Identity, Role, Since, Socket},
-        stuck::look::{Entered, Listed, Look, Span},
+        stuck::{
+            flow::Flow,
+            look::{Entered, Listed, Look, Span},
+        },
     },
 };
 
@@ -31,6 +35,8 @@ pub struct Tracker {
     passing: Passing,
     /// Sockets of the last look that it did not show: see [`Self::came_and_went`].
     doubtful: HashSet<Place>,
+    /// Whether there is only one look, so that nothing has to be remembered.
+    once: bool,
 }
 
 impl Tracker {
@@ -42,21 +48,33 @@ impl Tracker {
             before: Before::default(),
             passing: Passing::default(),
             doubtful: HashSet::new(),
+            once: false,
         }
     }
 
-    /// The sockets of this look that pass the filter: they are counted.
-    pub fn passing(&mut self) -> &mut Passing {
-        &mut self.passing
+    /// The same for a single look.
+    #[must_use]
+    pub fn once(state: TcpState) -> Self {
+        Self {
+            once: true,
+            ..Self::new(state)
+        }
     }
 
     /// The sockets in the watched state at this look, regardless of age.
     ///
     /// It takes them out of the look.
     pub fn sockets(&mut self, look: &mut Look) -> Vec<Socket> {
+        let mut sockets = Vec::with_capacity(look.listed.len());
+        self.each(look, |_, socket| sockets.push(socket));
+        sockets
+    }
+
+    /// The same one by one, with those that pass the filter, which are counted.
+    pub fn each(&mut self, look: &mut Look, mut each: impl FnMut(&mut Passing, Socket)) {
         let (entered, listed) = (take(&mut look.entered), take(&mut look.listed));
         let look = &*look;
-        let mut sockets = Vec::with_capacity(listed.len());
+        let mut passing = take(&mut self.passing);
         let sightings = join(entered, listed, &look.coverage);
         let listeners = Listeners::new(&look.listening, &look.waiting);
         let mut doubtful = HashSet::new();
@@ -65,7 +83,7 @@ impl Tracker {
                 let since = (Since::Exact(entered.since_ns), None);
                 Some(self.listed(look, &listeners, since, listed, Some(&entered)))
             }
-            Sighting::ListedOnly(listed) if self.came_and_went(look, &listed) => {
+            Sighting::ListedOnly(listed) if self.came_and_went(look, &listeners, &listed) => {
                 doubtful.insert(place(&listed));
                 None
             }
@@ -74,29 +92,42 @@ impl Tracker {
                 let since = (Since::AtLatest(span.latest_ns), span.earliest_ns);
                 Some(self.listed(look, &listeners, since, listed, None))
             }
-            Sighting::EnteredOnly(entered) => Some(self.unlisted(&entered)),
+            Sighting::EnteredOnly(entered) => Some(self.unlisted(look, &entered)),
         });
-        sockets.extend(shown);
+        shown.for_each(|socket| each(&mut passing, socket));
+        self.passing = passing;
         self.doubtful = doubtful;
         self.before.end_look();
-        sockets
+    }
+
+    /// Ends the look of those that pass the filter; returns the counts since the start.
+    pub fn end_look(&mut self) -> Flow {
+        self.passing.end_look()
     }
 
     /// Whether a socket seems to have entered the state during the look and to have left it again:
     /// the kernel side, which sees every transition, had not seen it before and does not know it any
-    /// more, and no process has it. If the next look lists it again, it is shown.
-    fn came_and_went(&self, look: &Look, listed: &Listed) -> bool {
+    /// more, and neither a process nor a queue has it: a socket loses its inode as soon as it is closed.
+    /// If the next look lists it again, it is shown.
+    fn came_and_went(&self, look: &Look, listeners: &Listeners<'_>, listed: &Listed) -> bool {
+        let unfound = || match listed.details.inode {
+            0 => !listeners.have(listed),
+            inode => holders_of(look, inode).is_none(),
+        };
         look.tracing.hook.is_some()
             && look.held.is_some()
             && at_latest_ns(listed) > look.monotonic_ns
-            && holders_of(look, listed.details.inode).is_none()
+            && unfound()
             && !self.before.knows(listed)
             && !self.doubtful.contains(&place(listed))
     }
 
     /// The best bounds on when a socket entered the state unseen.
     fn entered_unseen(&mut self, listed: &Listed) -> Span {
-        self.before.list(listed).0
+        match self.once {
+            true => since::entered(listed),
+            false => self.before.list(listed).0,
+        }
     }
 
     fn listed(
@@ -129,20 +160,25 @@ impl Tracker {
             state: self.state,
             since,
             earliest_ns,
+            at_entry: entered.and_then(|entered| entered.at_entry).map(Box::new),
             cgroup: None,
+            other_cgroups: Vec::new(),
             opener: None,
+            user: None,
             listener: None,
             details: Some(Box::new(listed.details)),
+            held_outside: look.in_pid_namespace && holders.is_none(),
             holders,
         };
         if socket.accepted() == Some(false) {
             socket.listener = listener;
         }
         socket.cgroup = cgroup_of(look, &socket);
+        socket.add_holders_cgroups(|pid| look.processes.get(&pid)?.cgroup.as_ref());
         socket
     }
 
-    fn unlisted(&self, entered: &Entered) -> Socket {
+    fn unlisted(&self, look: &Look, entered: &Entered) -> Socket {
         let identity = Identity {
             protocol: entered.protocol,
             family: entered.family,
@@ -156,7 +192,12 @@ impl Tracker {
                 Some(false) | None => Role::Unknown,
             },
         };
-        Socket::logged(identity, self.state, Since::Exact(entered.since_ns), None)
+        // No process inside has it, or the walk would have shown it; and it is open.
+        let open = matches!(self.state, TcpState::CloseWait | TcpState::Established);
+        Socket {
+            held_outside: look.in_pid_namespace && open,
+            ..Socket::logged(identity, self.state, Since::Exact(entered.since_ns), None)
+        }
     }
 }
 
@@ -178,25 +219,25 @@ fn oldest_first(look: &Look, holders: &mut [Holder]) {
 }
 
 /// The control group that created the socket or, if the kernel does not report it, the control
-/// group of its owner.
+/// group of its owner; `None` if that cannot be reached.
 fn cgroup_of(look: &Look, socket: &Socket) -> Option<Arc<str>> {
     let id = socket
         .details
         .as_ref()
         .and_then(|details| details.cgroup_id);
-    let by_id = id.and_then(|id| look.cgroups.get(&id));
-    let path = by_id.or_else(|| {
-        let (pid, _) = socket.process()?;
-        look.processes.get(&pid)?.cgroup.as_ref()
-    });
-    path.map(|path| path.as_str().into())
+    if let Some(id) = id {
+        return look.cgroups.get(&id).map(|path| path.as_str().into());
+    }
+    let (pid, _) = socket.process()?;
+    let path = look.processes.get(&pid)?.cgroup.as_ref()?;
+    (!is_outside(path)).then(|| Arc::clone(path))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::{NOW_NS, SECOND, busy_look, end, entered, listed, look};
-    use crate::model::stuck::look::Descriptors;
+    use crate::model::stuck::look::{Descriptors, Waiting};
 
     fn by_cookie(sockets: &[Socket], cookie: u64) -> &Socket {
         let found = sockets
@@ -286,6 +327,17 @@ mod tests {
         let mut once = unheld.clone();
         once.tracing.hook = None;
         assert_eq!(shown(&once), 1);
+        // It was listed while its process closed it.
+        let mut closing = unheld.clone();
+        closing.listed[0].details.inode = 0;
+        assert_eq!(shown(&closing), 0);
+        closing.waiting = vec![Waiting {
+            listener: 70,
+            netns: socket.netns,
+            local: socket.local,
+            remote: socket.remote,
+        }];
+        assert_eq!(shown(&closing), 1);
         // It was there before.
         let mut tracker = Tracker::new(TcpState::CloseWait);
         let mut earlier = unheld.clone();
@@ -303,6 +355,21 @@ mod tests {
         let mut twice = [held.all(), held.all()].concat();
         twice.reverse();
         assert_eq!(Descriptors::new(twice), held);
+    }
+
+    #[test]
+    fn what_no_process_inside_has_is_held_outside() {
+        let mut look = busy_look();
+        look.held = Some(Descriptors::default());
+        look.in_pid_namespace = true;
+        let socket = listed(9, end("10.0.0.1", 80), end("10.0.0.2", 9999), 60);
+        look.entered.push(entered(&socket, 60));
+        look.coverage = crate::model::stuck::look::Coverage::default();
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut look);
+        let outside = |cookie| by_cookie(&sockets, cookie).held_outside;
+        assert!(outside(1) && outside(9));
+        // Nobody has accepted it.
+        assert!(!outside(4));
     }
 
     #[test]

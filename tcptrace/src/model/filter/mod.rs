@@ -4,17 +4,17 @@
 pub mod absent;
 pub mod unmatched;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use ipnet::IpNet;
 use tcptrace_common::TcpState;
 
 use crate::model::{
-    owner::{Holder, Owner},
+    owner::{Holder, Process},
     socket::{Endpoint, Family, Identity, Socket, common_form},
     states::member::Member,
     stuck::residue::Residue,
-    transition::Record,
+    transition::{Record, Transition},
 };
 
 /// A filter. An empty part lets everything pass; several values of one part mean "any of".
@@ -48,22 +48,21 @@ impl Filter {
         let listener = socket.listener.iter();
         let listener_holders = listener.clone().filter_map(|l| l.holders.as_ref());
         let holders = socket.holders.iter().chain(listener_holders).flatten();
-        let openers = socket.opener.iter();
+        let openers = socket.opener.iter().chain(&socket.user);
         let openers = openers.chain(listener.filter_map(|l| l.opener.as_ref()));
-        self.processes_fit(openers, holders)
-            && self.cgroup_fits(socket.cgroup.as_deref())
+        self.processes_fit(openers.map(|owner| &owner.process), holders)
+            && self.any_cgroup_fits(socket.cgroup.iter().chain(&socket.other_cgroups))
             && self.identity_fits(&socket.identity)
     }
 
-    /// Whether the residue is wanted. Which control group made it is not known, so that it matches
-    /// none.
+    /// Whether the residue is wanted.
     #[must_use]
     pub fn passes_residue(&self, residue: &Residue) -> bool {
         self.ends_fit(residue.local, residue.remote)
             && self.netns.is_none_or(|netns| residue.netns == netns)
             && self.family.is_none_or(|family| residue.family == family)
             && self.processes_fit(std::iter::empty(), residue.holders.iter())
-            && self.cgroup_fits(None)
+            && self.any_cgroup_fits(residue.cgroups.iter())
     }
 
     /// Whether something that is counted is wanted. What is not known does not match.
@@ -83,7 +82,7 @@ impl Filter {
             && (self.family).is_none_or(|family| member.family == Some(family))
             && any(&self.pids, |wanted| process(&|pid, _| pid == *wanted))
             && any(&self.comms, |wanted| process(&|_, comm| comm == wanted))
-            && self.cgroup_fits(member.cgroup.as_deref())
+            && self.any_cgroup_fits(member.cgroup.iter().chain(&member.other_cgroups))
     }
 
     /// Whether a line of a log is wanted: about a wanted socket, and into or out of one of `states`
@@ -93,7 +92,7 @@ impl Filter {
         match record {
             Record::Transition(seen) => {
                 any(states, |state| [seen.from, seen.to].contains(state))
-                    && self.passes_transition(&seen.socket, seen.owner.as_ref())
+                    && self.passes_transition(seen)
             }
             Record::StillOpen(open) => {
                 any(states, |state| {
@@ -106,10 +105,14 @@ impl Filter {
 
     /// Whether the socket of a transition is wanted. An unknown owner matches no process and no
     /// control group, and an unknown port matches no port.
-    fn passes_transition(&self, socket: &Identity, owner: Option<&Owner>) -> bool {
-        self.identity_fits(socket)
-            && self.processes_fit(owner.into_iter(), std::iter::empty())
-            && self.cgroup_fits(owner.and_then(|owner| owner.cgroup.as_deref()))
+    fn passes_transition(&self, seen: &Transition) -> bool {
+        let owners = seen.user.iter().chain(&seen.opener);
+        // After an exec the caller has another name than the owner had.
+        let processes = owners.clone().map(|owner| &owner.process);
+        let processes = processes.chain(&seen.caller);
+        self.identity_fits(&seen.socket)
+            && self.processes_fit(processes, std::iter::empty())
+            && self.any_cgroup_fits(owners.filter_map(|owner| owner.cgroup.as_ref()))
     }
 
     fn identity_fits(&self, socket: &Identity) -> bool {
@@ -126,21 +129,22 @@ impl Filter {
 
     fn processes_fit<'a>(
         &self,
-        openers: impl Iterator<Item = &'a Owner> + Clone,
+        processes: impl Iterator<Item = &'a Process> + Clone,
         holders: impl Iterator<Item = &'a Holder> + Clone,
     ) -> bool {
-        let fit = |fits: &dyn Fn(u32, &str) -> bool| {
-            let mut openers = openers.clone().map(|owner| &owner.process);
-            openers.any(|process| fits(process.pid, &process.comm))
-                || holders.clone().any(|holder| fits(holder.pid, &holder.comm))
+        let fit = |fits: &dyn Fn(Option<u32>, &str) -> bool| {
+            let mut processes = processes.clone();
+            processes.any(|process| fits(process.pid, &process.comm))
+                || (holders.clone()).any(|holder| fits(Some(holder.pid), &holder.comm))
         };
-        any(&self.pids, |wanted| fit(&|pid, _| pid == *wanted))
+        any(&self.pids, |wanted| fit(&|pid, _| pid == Some(*wanted)))
             && any(&self.comms, |wanted| fit(&|_, comm| comm == wanted))
     }
 
-    fn cgroup_fits(&self, path: Option<&str>) -> bool {
+    /// One of its groups: its own, or one of its processes', which differ where a socket was passed on.
+    fn any_cgroup_fits<'a>(&self, mut groups: impl Iterator<Item = &'a Arc<str>>) -> bool {
         let root = self.cgroup.as_ref();
-        root.is_none_or(|root| path.is_some_and(|path| is_below(path, root)))
+        root.is_none_or(|root| groups.any(|path| is_below(path, root)))
     }
 }
 
@@ -154,10 +158,18 @@ fn holds(range: &IpNet, address: IpAddr) -> bool {
     }
 }
 
-/// Whether a control group is this one or below it; the root is "", and everything is below it.
+/// Whether a control group is this one or below it; the root is "", and everything is below it but what is
+/// outside of tcptrace's cgroup namespace.
 pub(crate) fn is_below(path: &str, root: &str) -> bool {
     let root = root.trim_end_matches('/');
-    path.strip_prefix(root)
+    let below = path.strip_prefix(root);
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && !is_outside(path)
+}
+
+/// Whether the path of a control group leads out of tcptrace's cgroup namespace, from the root of which it
+/// is: the machine's root could not be reached.
+pub(crate) fn is_outside(path: &str) -> bool {
+    path.strip_prefix("/..")
         .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
@@ -261,7 +273,7 @@ mod tests {
     fn lines_of_a_log_are_filtered_by_the_owner_they_name() {
         let seen = transition(3, TcpState::Established, TcpState::CloseWait, 5);
         let mut unknown = seen.clone();
-        unknown.owner = None;
+        unknown.opener = None;
         unknown.socket.local.port = 0;
         let loss = Record::Loss(Loss {
             time: seen.time,
@@ -306,10 +318,42 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_is_in_the_groups_of_its_holders_too() {
+        let mut look = busy_look();
+        let info = look.processes.get_mut(&4242).expect("it is there");
+        info.cgroup = Some("/b/server".into());
+        for socket in &mut look.listed {
+            socket.details.cgroup_id = Some(7);
+        }
+        look.cgroups = [(7, "/a/launcher".into())].into();
+        let sockets = Tracker::new(TcpState::CloseWait).sockets(&mut look);
+        let passing = |cgroup: &str| {
+            let cgroup = Some(cgroup.into());
+            let filter = Filter {
+                cgroup,
+                ..Filter::default()
+            };
+            sockets.iter().filter(|one| filter.passes(one)).count()
+        };
+        assert_eq!(passing("/a"), sockets.len());
+        let held = sockets
+            .iter()
+            .filter(|one| one.process() == Some((4242, "java")));
+        assert_eq!(passing("/b"), held.clone().count());
+        assert!(passing("/b") > 0 && passing("/c") == 0);
+        for socket in held {
+            assert_eq!(socket.cgroup.as_deref(), Some("/a/launcher"));
+            assert_eq!(socket.process_cgroup().map(|it| &**it), Some("/b/server"));
+        }
+    }
+
+    #[test]
     fn a_group_holds_those_below_it_only() {
         assert!(is_below("/a/b", "/a"));
         assert!(is_below("/a", "/a/"));
         assert!(is_below("/anything", ""));
         assert!(!is_below("/ab", "/a"));
+        assert!(!is_below("/../a", "") && !is_below("/..", ""));
+        assert!(is_below("/..a", ""));
     }
 }

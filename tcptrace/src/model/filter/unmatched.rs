@@ -50,8 +50,8 @@ impl Unmatched {
         *self == Self::default()
     }
 
-    fn process(&mut self, pid: u32, comm: &str) {
-        self.pids.retain(|wanted| *wanted != pid);
+    fn process(&mut self, pid: Option<u32>, comm: &str) {
+        self.pids.retain(|wanted| Some(*wanted) != pid);
         self.comms.retain(|wanted| wanted != comm);
     }
 
@@ -67,14 +67,13 @@ impl Unmatched {
     }
 
     fn owner(&mut self, owner: &Owner) {
-        let (pid, comm) = owner.named();
-        self.process(pid, comm);
+        self.process(owner.process.pid, &owner.process.comm);
         self.group(owner.cgroup.as_deref());
     }
 
     fn holders<'a>(&mut self, holders: impl IntoIterator<Item = &'a Holder>) {
         for holder in holders {
-            self.process(holder.pid, &holder.comm);
+            self.process(Some(holder.pid), &holder.comm);
         }
     }
 
@@ -102,7 +101,7 @@ impl Unmatched {
             return;
         }
         for (pid, comm) in member.holders.all() {
-            self.process(*pid, comm);
+            self.process(Some(*pid), comm);
         }
         self.place(Some(member.netns));
         self.group(member.cgroup.as_deref());
@@ -116,7 +115,8 @@ impl Unmatched {
         match record {
             Record::Transition(seen) => {
                 self.place(seen.socket.netns);
-                seen.owner.iter().for_each(|owner| self.owner(owner));
+                let owners = seen.user.iter().chain(&seen.opener);
+                owners.for_each(|owner| self.owner(owner));
             }
             Record::StillOpen(open) => self.see_socket(&open.socket),
             Record::Loss(_) => {}
@@ -127,7 +127,8 @@ impl Unmatched {
         self.place(socket.identity.netns);
         self.group(socket.cgroup.as_deref());
         self.holders(socket.holders.iter().flatten());
-        socket.opener.iter().for_each(|owner| self.owner(owner));
+        let owners = socket.user.iter().chain(&socket.opener);
+        owners.for_each(|owner| self.owner(owner));
         if let Some(listener) = &socket.listener {
             self.holders(listener.holders.iter().flatten());
             listener.opener.iter().for_each(|owner| self.owner(owner));

@@ -9,8 +9,7 @@ use crate::model::{
         histogram::Histogram,
         key::{Key, Part},
     },
-    owner::Owner,
-    socket::{Identity, Since, Socket},
+    socket::{Since, Socket},
     transition::{StateDuration, Transition},
 };
 
@@ -194,8 +193,7 @@ impl Durations {
         }
     }
 
-    fn spread(&mut self, state: TcpState, socket: &Identity, owner: Option<&Owner>) -> &mut Spread {
-        let key = Key::of(&self.selection.by, socket, owner);
+    fn spread(&mut self, state: TcpState, key: Key) -> &mut Spread {
         if self.keys.len() < self.selection.max_keys || self.selection.by.is_empty() {
             self.admit(&key);
         }
@@ -209,7 +207,8 @@ impl Durations {
         if !self.selection.counts(seen.from, seen.to) {
             return;
         }
-        let spread = self.spread(seen.from, &seen.socket, seen.owner.as_ref());
+        let key = Key::of(&self.selection.by, &seen.socket, seen.owner());
+        let spread = self.spread(seen.from, key);
         spread.end(seen.ending, seen.duration);
     }
 
@@ -241,7 +240,10 @@ impl Durations {
             return;
         }
         let age_ns = socket.age_ns(now_ns);
-        let spread = self.spread(socket.state, &socket.identity, socket.logged_owner());
+        let (by, candidates) = (&self.selection.by, socket.candidates());
+        let owner = socket.logged_owner();
+        let key = Key::of_one_of(by, &socket.identity, owner, &candidates);
+        let spread = self.spread(socket.state, key);
         match socket.since {
             Since::Exact(_) => spread.open.add(age_ns),
             Since::AtLatest(_) => spread.open_at_least.add(age_ns),
@@ -283,7 +285,7 @@ mod tests {
     fn stay(comm: &str, duration: StateDuration) -> Transition {
         let mut seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
         seen.duration = duration;
-        if let Some(owner) = &mut seen.owner {
+        if let Some(owner) = &mut seen.opener {
             owner.process.comm = comm.into();
         }
         seen
@@ -307,7 +309,7 @@ mod tests {
         }
         let seen = stay("java", StateDuration::Unknown);
         for since in [Since::Exact(10), Since::AtLatest(20)] {
-            let (socket, owner) = (seen.socket.clone(), seen.owner.clone());
+            let (socket, owner) = (seen.socket.clone(), seen.opener.clone());
             durations.open(
                 &Socket::logged(socket, TcpState::CloseWait, since, owner),
                 100,

@@ -4,7 +4,7 @@ use std::{net::IpAddr, sync::Arc};
 
 use crate::model::{
     names::names,
-    owner::Owner,
+    owner::{Candidates, OneOf, Owner, one_of},
     socket::{Family, Identity, Role},
 };
 
@@ -44,6 +44,8 @@ pub struct Key {
     pub comm: Option<Arc<str>>,
     /// The owner.
     pub pid: Option<u32>,
+    /// Where one of several processes is meant: these, with their numbers if these are asked for.
+    pub candidates: Candidates,
     /// When the owner started, in ns of `CLOCK_BOOTTIME`.
     pub started_ns: Option<u64>,
     /// The remote address; an IPv4 address in IPv4 form, even if the socket has it v4-mapped.
@@ -62,6 +64,17 @@ impl Key {
     /// The key of a socket with its owner.
     #[must_use]
     pub fn of(by: &[Part], socket: &Identity, owner: Option<&Owner>) -> Self {
+        Self::of_one_of(by, socket, owner, &[])
+    }
+
+    /// The same of a socket that several processes may accept, if there are several.
+    #[must_use]
+    pub fn of_one_of(
+        by: &[Part],
+        socket: &Identity,
+        owner: Option<&Owner>,
+        candidates: &[(u32, &str)],
+    ) -> Self {
         let mut key = Self::default();
         let process = owner.map(|owner| &owner.process);
         for part in by {
@@ -69,7 +82,7 @@ impl Key {
                 Part::Comm => key.comm = process.map(|process| process.comm.clone()),
                 Part::Pid => {
                     key.comm = process.map(|process| process.comm.clone());
-                    key.pid = process.map(|process| process.pid);
+                    key.pid = process.and_then(|process| process.pid);
                     key.started_ns = process.and_then(|process| process.started_ns);
                 }
                 Part::Remote => key.remote = Some(socket.remote.address.to_canonical()),
@@ -86,7 +99,18 @@ impl Key {
                 Part::Family => key.family = Some(socket.family),
             }
         }
+        if by.contains(&Part::Pid) || by.contains(&Part::Comm) {
+            key.set_candidates(candidates, by.contains(&Part::Pid));
+        }
         key
+    }
+
+    fn set_candidates(&mut self, candidates: &[(u32, &str)], numbers: bool) {
+        let all = candidates.iter();
+        match one_of(all.map(|(pid, comm)| (numbers.then_some(*pid), Arc::from(*comm)))) {
+            OneOf::Named(comm) => self.comm = Some(comm),
+            OneOf::Candidates(candidates) => self.candidates = candidates,
+        }
     }
 }
 
@@ -101,7 +125,7 @@ mod tests {
     fn only_what_is_asked_for_is_in_it() {
         let seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
         let key = |by: &[Part], owner| Key::of(by, &seen.socket, owner);
-        let owner = seen.owner.as_ref();
+        let owner = seen.opener.as_ref();
         assert_eq!(key(&[], owner), Key::default());
         let comm = key(&[Part::Comm], owner);
         assert_eq!((comm.comm.as_deref(), comm.pid), (Some("java"), None));
@@ -112,6 +136,26 @@ mod tests {
         let ends = key(&[Part::Remote, Part::Port], owner);
         assert_eq!(ends.remote, Some("10.0.0.7".parse().expect("an address")));
         assert_eq!(ends.port, Some(8080));
+    }
+
+    #[test]
+    fn several_that_may_accept_are_candidates() {
+        let seen = transition(1, TcpState::CloseWait, TcpState::LastAck, 5);
+        let of = |by, all: &[(u32, &str)]| Key::of_one_of(&[by], &seen.socket, None, all);
+        let workers = [(7, "nginx"), (8, "nginx"), (9, "nginx")];
+        let comm = of(Part::Comm, &workers);
+        assert_eq!(comm.comm.as_deref(), Some("nginx"));
+        assert!(comm.candidates.is_empty());
+        let pid = of(Part::Pid, &workers);
+        assert_eq!((pid.comm, pid.pid), (None, None));
+        assert_eq!(pid.candidates.len(), 3);
+        assert_eq!(
+            of(Part::Comm, &[(1, "a"), (2, "b"), (3, "b")])
+                .candidates
+                .len(),
+            2
+        );
+        assert_eq!(of(Part::Remote, &workers).candidates, []);
     }
 
     #[test]

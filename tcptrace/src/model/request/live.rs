@@ -121,6 +121,8 @@ pub struct LogRequest {
     pub dir: Option<PathBuf>,
     /// When a file in the folder is rotated.
     pub rotation: Option<Rotation>,
+    /// How many files of processes the folder may have.
+    pub max_files: usize,
     /// After which time to end.
     pub duration: Option<Duration>,
     /// How to attach to the kernel.

@@ -12,7 +12,7 @@ pub use live::{
     StuckRequest, WalkChoice,
 };
 pub use replay::{ReplayRequest, ReplayView};
-pub use show::{HistShow, LogShow, Sort, StuckShow};
+pub use show::{Explain, HistShow, LogShow, Sort, StuckShow};
 pub use usage::UsageError;
 
 /// What to do.

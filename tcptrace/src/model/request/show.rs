@@ -28,6 +28,15 @@ names!(Sort {
     RecvQ => "recv-q",
 });
 
+/// Which groups to explain at length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Explain {
+    /// All.
+    All,
+    /// The one with this number in the table of groups, from 1.
+    Group(usize),
+}
+
 /// What to show about stuck sockets.
 #[derive(Debug, Clone)]
 pub struct StuckShow {
@@ -49,6 +58,8 @@ pub struct StuckShow {
     pub fail_over: Option<usize>,
     /// Whether nothing is shown.
     pub quiet: bool,
+    /// Whether text explains groups instead of listing sockets.
+    pub explain: Option<Explain>,
 }
 
 /// What to show about transitions.

@@ -56,8 +56,10 @@ pub struct Member {
     pub role: Role,
     /// The processes that have it open, or the listener at which it waits; the longest-running first.
     pub holders: Holders,
-    /// Path of its control group, from the cgroup root: only if it was asked for.
+    /// Path of its control group, from where paths begin: only if it was asked for.
     pub cgroup: Option<Arc<str>>,
+    /// Paths of the control groups of its holders, if they are others and were asked for.
+    pub other_cgroups: Vec<Arc<str>>,
     /// Of a listener: connections that wait to be accepted.
     pub queued: u64,
 }
@@ -71,11 +73,13 @@ pub struct Holders {
     pub others: Vec<NamedProcess>,
     /// Whether only one of them is meant, and it is not known which.
     pub are_candidates: bool,
+    /// Whether some process has it open, and it is not known which.
+    pub are_unknown: bool,
 }
 
 impl Holders {
     /// All of them.
-    pub fn all(&self) -> impl Iterator<Item = &NamedProcess> {
+    pub fn all(&self) -> impl Iterator<Item = &NamedProcess> + Clone {
         self.first.iter().chain(&self.others)
     }
 

@@ -2,7 +2,9 @@
 
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
-use crate::model::{caveat::Caveat, names::names, socket::Role, states::counts::Counts};
+use crate::model::{
+    caveat::Caveat, names::names, owner::Candidates, socket::Role, states::counts::Counts,
+};
 
 /// What sockets are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,6 +42,10 @@ pub struct Key {
     pub comm: Option<Arc<str>>,
     /// The process.
     pub pid: Option<u32>,
+    /// Where one of several processes is meant: these, with their numbers if these count.
+    pub candidates: Candidates,
+    /// Whether some process has them open, and it is not known which.
+    pub unknown: bool,
     /// Which side they are, if nothing was asked for.
     pub server: Option<bool>,
     /// The remote address, in IPv4 form if it is v4-mapped.
@@ -82,8 +88,8 @@ pub struct Group {
 pub struct Service {
     /// The port.
     pub port: u16,
-    /// The name of the process, if only one can be meant: not yet fit for a terminal.
-    pub comm: Option<Arc<str>>,
+    /// The names of the processes that have it open, as far as they are known: not yet fit for a terminal.
+    pub comms: Vec<Arc<str>>,
     /// Connections that wait to be accepted.
     pub queued: u64,
 }

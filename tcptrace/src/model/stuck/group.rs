@@ -1,10 +1,12 @@
 //! Stuck sockets grouped by process and remote, or by process and listener.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
-use serde::Serialize;
-
-use crate::model::socket::{Endpoint, Role, Since};
+pub use crate::model::stuck::spread::{Ends, Keepalive, RecvQueues};
+use crate::model::{
+    cause::Diagnosis,
+    socket::{Role, Since},
+};
 
 /// Sockets of one process towards one remote, or of one listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,49 +46,11 @@ pub struct Group {
     pub recv_queues: RecvQueues,
     /// On how many keepalive is on.
     pub keepalive: Keepalive,
-    /// The control group that they belong to, if it is the same for all.
+    /// The control group of the process, or if that is not known the one that created the sockets, if it is
+    /// the same for all.
     pub cgroup: Option<Arc<str>>,
-}
-
-/// What the ends of a group's sockets have in common. A v4-mapped address is the IPv4 address that it
-/// stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Ends {
-    /// Connections to one remote.
-    To(Endpoint),
-    /// Connections to one port of this machine, whose peers each have their own port.
-    At {
-        /// The port.
-        port: u16,
-        /// The address, if it is the same for all.
-        address: Option<IpAddr>,
-        /// The peers' address, if it is the same for all.
-        from: Option<IpAddr>,
-    },
-}
-
-/// How many sockets have so many unread bytes. In `CLOSE_WAIT` the FIN counts as one.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct RecvQueues {
-    /// None.
-    pub zero: usize,
-    /// One.
-    pub one: usize,
-    /// More.
-    pub more: usize,
-    /// Unknown.
-    pub unknown: usize,
-}
-
-/// How many sockets have keepalive on.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct Keepalive {
-    /// These.
-    pub on: usize,
-    /// These have it off.
-    pub off: usize,
-    /// Of these it is not known.
-    pub unknown: usize,
+    /// Why they are stuck; `None` before that was asked, and in states other than `CLOSE_WAIT`.
+    pub diagnosis: Option<Box<Diagnosis>>,
 }
 
 /// A process that sockets are counted under.

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    sync::Arc,
     time::SystemTime,
 };
 
@@ -12,7 +13,7 @@ use crate::model::{
     caveat::Caveat,
     names::names,
     owner::Holder,
-    socket::{Details, Endpoint, Family, Protocol},
+    socket::{AtEntry, Details, Endpoint, Family, Protocol},
 };
 
 /// A socket that the kernel side saw enter the watched state and has not seen leave it.
@@ -28,6 +29,8 @@ pub struct Entered {
     pub interface: Option<u32>,
     /// Whether it came from a listener; `None` if unknown.
     pub from_listener: Option<bool>,
+    /// What the kernel knew about it then; `None` if that could not be read.
+    pub at_entry: Option<AtEntry>,
     /// Its protocol.
     pub protocol: Protocol,
     /// Its family.
@@ -168,6 +171,8 @@ pub struct DeadSocket {
     pub sent: Option<Sent>,
     /// The last moment at which anything touched the connection, in ns of `CLOCK_MONOTONIC`.
     pub touched_ns: Option<u64>,
+    /// Its control group's id.
+    pub cgroup_id: Option<u64>,
 }
 
 /// A descriptor of a socket.
@@ -222,12 +227,18 @@ impl Descriptors {
 /// A process that holds a socket or listener.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProcessInfo {
-    /// The letter of `/proc/PID/stat`: R, S, D, T, Z, …
+    /// The letter of `/proc/PID/stat`: R, S, D, T, Z, … If its first thread has exited and others live on,
+    /// the most telling one of these: R before D, S and T.
     pub state: char,
+    /// Whether its control group is frozen, so that none of its threads runs; `None` if unknown.
+    pub frozen: Option<bool>,
     /// Clock ticks after boot at which it started.
     pub started: u64,
-    /// Path of its cgroup (v2), from the cgroup root.
-    pub cgroup: Option<String>,
+    /// The same in ns of `CLOCK_MONOTONIC`, within 10 ms; too early by the time that the machine has slept since.
+    pub began_ns: Option<u64>,
+    /// Path of its cgroup (v2), from where paths begin; outside of tcptrace's cgroup namespace it may
+    /// begin with `/..`.
+    pub cgroup: Option<Arc<str>>,
     /// Its arguments, which may hold secrets; empty if they are not known.
     pub arguments: Vec<String>,
 }
@@ -249,6 +260,23 @@ pub struct Tracing {
     pub filtered: bool,
     /// Runs of the program that the kernel skipped; `None` if it does not count them.
     pub recursion_misses: Option<u64>,
+}
+
+/// A socket that left the watched state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Exit {
+    /// Its cookie, if the kernel gives one.
+    pub cookie: Option<u64>,
+    /// Its namespace, if known.
+    pub netns: Option<u32>,
+    /// This end.
+    pub local: Endpoint,
+    /// The other end.
+    pub remote: Endpoint,
+    /// When it had entered the state, in ns of `CLOCK_MONOTONIC`.
+    pub since_ns: u64,
+    /// When it left it, likewise.
+    pub left_ns: u64,
 }
 
 /// Where the kernel side is attached.
@@ -274,6 +302,9 @@ pub struct Look {
     pub monotonic_ns: u64,
     /// The sockets in the kernel side's map.
     pub entered: Vec<Entered>,
+    /// Sockets that left the state since the last look, as far as the kernel side reports them: it leaves out what
+    /// was in it for a moment only.
+    pub exits: Vec<Exit>,
     /// The sockets in the watched state.
     pub listed: Vec<Listed>,
     /// Which namespaces are completely in it.
@@ -289,6 +320,9 @@ pub struct Look {
     pub dead: Option<Vec<DeadSocket>>,
     /// `None` if descriptors were not read.
     pub held: Option<Descriptors>,
+    /// Whether these are the descriptors of all processes of a PID namespace, and there are others outside of
+    /// it.
+    pub in_pid_namespace: bool,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,
     /// Paths of control groups by id.

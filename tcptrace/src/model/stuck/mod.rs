@@ -6,3 +6,4 @@ pub mod look;
 pub mod residue;
 pub mod session;
 pub mod snapshot;
+pub mod spread;

@@ -1,5 +1,7 @@
 //! Sockets that are dead in the network and still open in a process.
 
+use std::sync::Arc;
+
 use crate::model::{
     names::{UNKNOWN, names},
     owner::Holder,
@@ -51,6 +53,8 @@ pub struct Residue {
     pub died_by: DiedBy,
     /// Whether it was in `CLOSE_WAIT` when it died; `None` if unknown.
     pub was_close_wait: Option<bool>,
+    /// Paths of the control groups that it belongs to: of the one that created it, and of its holders.
+    pub cgroups: Vec<Arc<str>>,
     /// Whether it never was a connection: a connect that failed.
     pub never_connected: bool,
 }

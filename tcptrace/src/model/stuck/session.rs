@@ -1,6 +1,9 @@
 //! The summary of a whole session.
 
-use crate::model::stuck::{look::Tracing, snapshot::Snapshot};
+use crate::model::stuck::{group::Group, look::Tracing, snapshot::Snapshot};
+
+/// Groups that the summary names.
+pub const MOST_GROUPS: usize = 20;
 
 /// The session so far. All of it is about sockets that pass the filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +29,15 @@ pub struct SessionSummary {
     pub lost: u64,
     /// Residue at the last look.
     pub residue: usize,
+    /// Those of them that were in `CLOSE_WAIT` when they died, since the first look: they left it, and nobody has
+    /// closed them.
+    pub residue_of_session: usize,
+    /// The moment of the first look, in ns of `CLOCK_MONOTONIC`.
+    pub began_ns: u64,
+    /// The first groups of the last look, at most [`MOST_GROUPS`].
+    pub groups: Vec<Group>,
+    /// How many more there were.
+    pub more_groups: usize,
     /// Looks taken.
     pub looks: u64,
 }
@@ -33,11 +45,21 @@ pub struct SessionSummary {
 impl SessionSummary {
     /// Adds the result of a look.
     pub fn add(&mut self, snapshot: &Snapshot) {
+        if self.looks == 0 {
+            self.began_ns = snapshot.monotonic_ns;
+        }
         self.looks += 1;
-        self.most_at_once = self.most_at_once.max(snapshot.stuck);
-        self.still_stuck = snapshot.stuck;
+        self.most_at_once = self.most_at_once.max(snapshot.stuck());
+        self.still_stuck = snapshot.stuck();
         self.still_may_be = snapshot.may_be();
-        self.residue = snapshot.residue.as_ref().map_or(0, Vec::len);
+        let residue = snapshot.residue.as_deref().unwrap_or_default();
+        self.residue = residue.len();
+        let died_stuck = residue.iter().filter(|one| {
+            one.was_close_wait == Some(true) && one.died_ns.is_some_and(|ns| ns >= self.began_ns)
+        });
+        self.residue_of_session = died_stuck.count();
+        self.groups = snapshot.groups.iter().take(MOST_GROUPS).cloned().collect();
+        self.more_groups = snapshot.groups.len() - self.groups.len();
         let ages = snapshot.sockets.iter().map(|socket| {
             (
                 socket.age_ns(snapshot.monotonic_ns),

@@ -8,11 +8,11 @@ use crate::model::{
     caveat::Caveat,
     filter::Filter,
     request::Filters,
-    socket::Socket,
+    socket::{Endpoint, Socket},
     stuck::{
         flow::Flow,
         group::Group,
-        look::{Looked, ProcessInfo, Tracing},
+        look::{Exit, Looked, ProcessInfo, Tracing},
         residue::Residue,
     },
 };
@@ -39,6 +39,38 @@ pub struct Younger {
     pub oldest_at_most_ns: u64,
 }
 
+/// Sockets that are only counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unkept {
+    /// How many are stuck.
+    pub stuck: usize,
+    /// How many may be.
+    pub may_be: usize,
+}
+
+impl Unkept {
+    /// How many.
+    #[must_use]
+    pub fn count(self) -> usize {
+        self.stuck + self.may_be
+    }
+}
+
+/// A listener, and who has it open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortListener {
+    /// Its namespace.
+    pub netns: u32,
+    /// Where it listens.
+    pub local: Endpoint,
+    /// Connections that wait to be accepted.
+    pub queued: u32,
+    /// How many may wait.
+    pub backlog: u32,
+    /// The processes that have it open; `None` if that is not known.
+    pub pids: Option<Vec<u32>>,
+}
+
 /// The stuck sockets at one moment, with related information.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
@@ -52,6 +84,8 @@ pub struct Snapshot {
     pub sockets: Vec<Socket>,
     /// How many of them are stuck.
     pub stuck: usize,
+    /// Those for which there was no room: they are in no group.
+    pub unkept: Unkept,
     /// The largest first.
     pub groups: Vec<Group>,
     /// The sockets that are in the state, but surely not for long enough.
@@ -69,6 +103,10 @@ pub struct Snapshot {
     pub residue: Option<Vec<Residue>>,
     /// Connects that failed, whose sockets are still open in a process; likewise.
     pub failed_connects: Option<Vec<Residue>>,
+    /// The listeners on ports of the sockets; `None` if listeners were not looked for.
+    pub listeners: Option<Vec<PortListener>>,
+    /// Sockets that left the state since the last look, as far as they are known.
+    pub exits: Vec<Exit>,
     /// By pid.
     pub processes: HashMap<u32, ProcessInfo>,
     /// Names of network namespaces by inode number.
@@ -80,9 +118,21 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// How many sockets are stuck.
+    #[must_use]
+    pub fn stuck(&self) -> usize {
+        self.stuck + self.unkept.stuck
+    }
+
     /// How many sockets may be stuck: the bounds on their age lie on both sides of the threshold.
     #[must_use]
     pub fn may_be(&self) -> usize {
-        self.sockets.len() - self.stuck
+        self.sockets.len() - self.stuck + self.unkept.may_be
+    }
+
+    /// How many sockets are either.
+    #[must_use]
+    pub fn listed(&self) -> usize {
+        self.stuck() + self.may_be()
     }
 }

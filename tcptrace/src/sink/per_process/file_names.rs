@@ -1,42 +1,38 @@
-//! The names of the files of processes in a folder.
-
-use std::collections::HashSet;
+//! The names of the files in a folder.
 
 use crate::view::parts::clean;
 
 /// A comm is shorter, but a recording may have a longer one, and a file name has at most 255 bytes.
 const LONGEST: usize = 64;
+/// How many names are tried for a process.
+const TRIES: u32 = 1000;
 
-/// Gives each process a unique file name.
-#[derive(Debug)]
-pub struct FileNames {
-    extension: &'static str,
-    taken: HashSet<String>,
+/// The name of the file for records without a process.
+pub fn unknown(extension: &str) -> String {
+    format!("unknown.{extension}")
 }
 
-impl FileNames {
-    /// All names have this extension; names in `taken` are not used.
-    pub fn new(extension: &'static str, taken: impl Iterator<Item = String>) -> Self {
-        let taken = taken.collect();
-        Self { extension, taken }
-    }
+/// The name of the file for processes that have none of their own.
+pub fn others(extension: &str) -> String {
+    format!("others.{extension}")
+}
 
-    /// The name of the file for records without a process.
-    pub fn unknown(&self) -> String {
-        format!("unknown.{}", self.extension)
-    }
-
-    /// `4242-java.log`, or `4242-java.2.log` if that name is taken because a process of the same
-    /// name has reused the number.
-    pub fn give(&mut self, pid: u32, comm: &str) -> String {
-        let stem = format!("{pid}-{}", sanitized(comm));
-        let mut name = format!("{stem}.{}", self.extension);
-        let mut number = 2;
-        while !self.taken.insert(name.clone()) {
-            name = format!("{stem}.{number}.{}", self.extension);
-            number += 1;
-        }
-        name
+/// `4242-java.log`, or `4242-java.2.log` if there `is` a file of that name, because a process of the same
+/// name has reused the number. A process of another PID namespace has none: `outside-java.log`. `None`: there
+/// are too many of the same name.
+pub fn of(
+    pid: Option<u32>,
+    comm: &str,
+    extension: &str,
+    is: impl Fn(&str) -> bool,
+) -> Option<String> {
+    let pid = pid.map_or_else(|| "outside".into(), |pid| pid.to_string());
+    let stem = format!("{pid}-{}", sanitized(comm));
+    let first = format!("{stem}.{extension}");
+    let mut more = (2..TRIES).map(|number| format!("{stem}.{number}.{extension}"));
+    match is(&first) {
+        false => Some(first),
+        true => more.find(|name| !is(name)),
     }
 }
 
@@ -62,19 +58,15 @@ mod tests {
 
     use super::*;
 
-    fn names() -> FileNames {
-        FileNames::new("log", ["7-a.log".to_owned()].into_iter())
-    }
-
     #[test]
     fn names_are_those_of_processes() {
-        let mut names = names();
-        assert_eq!(names.give(4242, "java"), "4242-java.log");
-        assert_eq!(names.give(4242, "java"), "4242-java.2.log");
-        assert_eq!(names.give(4242, "java"), "4242-java.3.log");
-        assert_eq!(names.give(4242, "sh"), "4242-sh.log");
-        assert_eq!(names.give(7, "a"), "7-a.2.log");
-        assert_eq!(names.unknown(), "unknown.log");
+        let there = ["7-a.log", "4242-java.log", "4242-java.2.log"];
+        let name = |pid, comm| of(pid, comm, "log", |name| there.contains(&name));
+        assert_eq!(name(Some(4242), "java").as_deref(), Some("4242-java.3.log"));
+        assert_eq!(name(Some(4242), "sh").as_deref(), Some("4242-sh.log"));
+        assert_eq!(name(Some(7), "a").as_deref(), Some("7-a.2.log"));
+        assert_eq!(name(None, "java").as_deref(), Some("outside-java.log"));
+        assert_eq!(of(Some(1), "a", "log", |_| true), None);
     }
 
     #[test]
@@ -89,7 +81,7 @@ mod tests {
     proptest! {
         #[test]
         fn every_name_is_one_plain_component(comm in "\\PC*|[\\x00-\\x{ff}]*") {
-            let name = names().give(1, &comm);
+            let name = of(Some(1), &comm, "log", |_| false).expect("nothing is there");
             prop_assert!(name.len() <= 100, "{name}");
             prop_assert!(!name.contains('/') && !name.contains(char::is_control), "{name}");
             prop_assert!(name.starts_with("1-") && name.ends_with(".log"), "{name}");

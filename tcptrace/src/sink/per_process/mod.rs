@@ -1,7 +1,10 @@
-//! A log in a folder: one file for each process, and an index of them.
+//! A log in a folder: a file for each process, one for all that ran only shortly, and an index.
 
+mod early;
 mod file_names;
 mod index;
+mod key;
+mod missing;
 mod process_file;
 mod rotate;
 #[cfg(test)]
@@ -9,11 +12,9 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    fmt::Write as _,
-    fs, io,
-    os::unix::fs::DirBuilderExt as _,
+    io,
     path::PathBuf,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::Context as _;
@@ -25,34 +26,32 @@ use crate::{
         transition::Record,
     },
     sink::{
-        Finished, Sink,
+        Finished, Runs, Sink, Tell,
         lines::heading_line,
+        open::folder::Folder,
         per_process::{
-            file_names::FileNames,
-            index::{FileEntry, Lost},
+            early::{Early, Waiting},
+            index::{FileEntry, Found, Index, Lost},
+            key::Key,
+            missing::Missing,
             process_file::{Common, ProcessFile},
         },
     },
-    view::{Page, View},
+    view::{Page, View, parts::clean},
 };
 
 /// Files open at a time.
 const MOST_OPEN: usize = 128;
 /// Many files take many system calls, and nobody follows that many files live.
 const FLUSH: Duration = Duration::from_millis(250);
-/// How old the index may be.
-const INDEX: Duration = Duration::from_secs(10);
-/// How many files an error names.
-const NAMED: usize = 5;
-
-/// The process that a file belongs to: its number and start time; `None` if no process is known.
-type ProcessKey = Option<(u32, Option<u64>)>;
-
-/// Reports to the user at once what went wrong.
-pub type Tell = Box<dyn FnMut(&str)>;
+/// How often to look whether files still have their names.
+const NAMES: Duration = Duration::from_secs(1);
+/// How often to look for processes that have ended, and how long their files are kept in mind: some of their
+/// sockets go on for that long.
+const ENDED: Duration = Duration::from_secs(10);
+const LINGER: Duration = Duration::from_secs(60);
 
 /// The options from the command line.
-#[derive(Debug)]
 pub struct FolderOptions {
     /// The folder.
     pub dir: PathBuf,
@@ -60,28 +59,38 @@ pub struct FolderOptions {
     pub extension: &'static str,
     /// When files are rotated.
     pub rotation: Option<Rotation>,
+    /// How many files of processes there may be in the folder.
+    pub max_files: usize,
+    /// Tells which processes run.
+    pub runs: Runs,
 }
 
 /// Hands each record to the file of its process. A file that cannot be written does not stop the
 /// others: the user gets a message, and the missing lines are counted.
 pub struct PerProcess {
-    dir: PathBuf,
     view: Box<dyn View<Record>>,
+    extension: &'static str,
+    max_files: usize,
+    runs: Runs,
     common: Common,
-    names: FileNames,
-    /// Entries of another kind of log in the same folder.
-    others: Vec<FileEntry>,
-    files: Vec<ProcessFile>,
-    by_key: HashMap<ProcessKey, usize>,
+    index: Index,
+    /// The files of processes that run, or have ended a short time ago.
+    files: HashMap<Key, ProcessFile>,
+    early: Waiting<Key>,
     /// Those of `files` that are open.
-    open: Vec<usize>,
+    open: Vec<Key>,
+    /// Files of processes in the folder, those of earlier sessions included.
+    in_folder: usize,
     records: u64,
     lost: Lost,
+    written: Finished,
+    missing: Missing,
+    line: Vec<u8>,
     flushed: Instant,
-    indexed: Instant,
-    /// Whether the index on disk is out of date.
-    changed: bool,
-    index_reported: bool,
+    named: Instant,
+    swept: Instant,
+    full_told: bool,
+    index_told: bool,
     tell: Tell,
 }
 
@@ -89,7 +98,8 @@ impl PerProcess {
     /// Opens the folder, creates it if it does not exist, and continues the files in it.
     ///
     /// # Errors
-    /// When it cannot be made, or its index cannot be read or written; the message is for the user.
+    /// When it is not safe to write into, or its index cannot be read or written; the message is for the
+    /// user.
     pub fn open(
         options: FolderOptions,
         view: Box<dyn View<Record>>,
@@ -99,88 +109,171 @@ impl PerProcess {
             dir,
             extension,
             rotation,
+            max_files,
+            runs,
         } = options;
-        // Other users must not see which hosts processes talk to.
-        let mut builder = fs::DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(&dir);
-        made.with_context(|| format!("cannot create the folder {}", dir.display()))?;
-        let (index, note) = index::read(&dir)?;
-        let (lost, entries) = index.map_or_else(Default::default, |i| (i.lost, i.files));
-        let of_this_kind = |entry: &FileEntry| entry.file.ends_with(&format!(".{extension}"));
-        let (entries, others): (Vec<_>, Vec<_>) = entries.into_iter().partition(of_this_kind);
-        let files: Vec<_> = entries
-            .into_iter()
-            .filter(|entry| !entry.file.contains('/'))
-            .map(|entry| ProcessFile::new(&dir, entry))
-            .collect();
-        let taken = files.iter().map(|file| file.entry.file.clone());
+        let folder = Folder::open(&dir)?;
+        let at_index = || format!("the index of {}", clean::path(&dir));
+        let (index, Found { files, note }) = Index::open(&folder).with_context(at_index)?;
+        let mut in_folder = 0;
+        let kind = format!(".{extension}");
+        let of_processes = |name: &str| {
+            let begin = name.as_bytes().first().is_some_and(u8::is_ascii_digit);
+            name.ends_with(&kind) && (begin || name.starts_with("outside-"))
+        };
+        let mut count = |name: &str| in_folder += usize::from(of_processes(name));
+        (folder.list(&mut count)).with_context(|| format!("the folder {}", clean::path(&dir)))?;
+        let continued = files.into_iter().filter(|entry| {
+            let runs = entry.pid.is_some_and(|pid| runs(pid, entry.started_ns));
+            entry.file.ends_with(&kind) && runs
+        });
         let heading = heading_line(&*view);
         let mut folder = Self {
-            names: FileNames::new(extension, taken),
-            by_key: (files.iter().enumerate())
-                .map(|(index, file)| (key_of(&file.entry), index))
+            files: continued
+                .map(|entry| (Key::of(&entry), ProcessFile::again(&entry)))
                 .collect(),
-            dir,
             view,
+            extension,
+            max_files,
+            runs,
             common: Common {
+                folder,
                 heading,
                 first_line: Vec::new(),
                 rotation,
                 reports: Vec::from_iter(note),
             },
-            others,
-            files,
+            index,
+            early: Waiting::default(),
             open: Vec::new(),
+            in_folder,
             records: 0,
-            lost,
+            lost: Lost::default(),
+            written: Finished { lines: 0, files: 0 },
+            missing: Missing::default(),
+            line: Vec::new(),
             flushed: Instant::now(),
-            indexed: Instant::now(),
-            changed: false,
-            index_reported: false,
+            named: Instant::now(),
+            swept: Instant::now(),
+            full_told: false,
+            index_told: false,
             tell,
         };
         folder.report();
-        folder.write_index().context("cannot write the index")?;
         Ok(folder)
     }
 
-    /// The file of this process; it may not exist yet.
-    fn file(&mut self, process: Option<&Process>) -> usize {
-        let key = process.map(|process| (process.pid, process.started_ns));
-        if let Some(index) = self.by_key.get(&key) {
-            return *index;
+    /// Adds a line to a file that has a place.
+    fn put(&mut self, key: Key, time: SystemTime, line: &[u8]) {
+        let extension = self.extension;
+        self.files.entry(key).or_insert_with(|| {
+            ProcessFile::new(FileEntry::new(match key {
+                Key::Others => file_names::others(extension),
+                _ => file_names::unknown(extension),
+            }))
+        });
+        self.make_open(key);
+        self.records += 1;
+        if let Some(file) = self.files.get_mut(&key) {
+            file.used = self.records;
+            file.take(time, line, &mut self.common);
         }
-        let file = match process {
-            Some(process) => self.names.give(process.pid, &process.comm),
-            None => self.names.unknown(),
+        self.report();
+    }
+
+    /// Decides where the lines of a process belong: those of one that has ended already, and that were few,
+    /// are gathered.
+    fn place(&mut self, key: Key, early: &Early, is_long: bool) {
+        let process = &early.process;
+        let runs = process
+            .pid
+            .is_none_or(|pid| (self.runs)(pid, process.started_ns));
+        let key = match runs || is_long {
+            true => self.give_file(key, process).unwrap_or(Key::Others),
+            false => Key::Others,
         };
+        for (time, line) in early.lines() {
+            self.put(key, time, line);
+        }
+    }
+
+    /// Gives a process a file; `None` if there are too many.
+    fn give_file(&mut self, key: Key, process: &Process) -> Option<Key> {
+        if self.in_folder >= self.max_files {
+            self.tell_full();
+            return None;
+        }
+        let folder = &self.common.folder;
+        let there = |name: &str| folder.has(name);
+        let file = file_names::of(process.pid, &process.comm, self.extension, there)?;
+        self.in_folder += 1;
         let entry = FileEntry {
-            file,
-            pid: process.map(|process| process.pid),
-            comm: process.map(|process| process.comm.to_string()),
-            started_ns: process.and_then(|process| process.started_ns),
-            ..FileEntry::default()
+            pid: process.pid,
+            comm: Some(process.comm.to_string()),
+            started_ns: process.started_ns,
+            ..FileEntry::new(file)
         };
-        self.files.push(ProcessFile::new(&self.dir, entry));
-        let index = self.files.len() - 1;
-        self.by_key.insert(key, index);
-        index
+        self.files.insert(key, ProcessFile::new(entry));
+        Some(key)
+    }
+
+    fn tell_full(&mut self) {
+        if !self.full_told {
+            self.full_told = true;
+            self.common.reports.push(format!(
+                "{} has {} files of processes: the lines of further processes go to {} (--max-files)",
+                clean::path(self.common.folder.path()),
+                self.in_folder,
+                file_names::others(self.extension)
+            ));
+        }
     }
 
     /// Opens a file unless it is open. Closes another one first if too many are open.
-    fn make_open(&mut self, index: usize) {
-        if self.files[index].is_open() || self.files[index].must_wait() {
+    fn make_open(&mut self, key: Key) {
+        let Some(file) = self.files.get(&key) else {
+            return;
+        };
+        if file.is_open() || file.must_wait() {
             return;
         }
         if self.open.len() >= MOST_OPEN {
-            let used = |at: &usize| self.files[self.open[*at]].used;
+            let used = |at: &usize| self.files.get(&self.open[*at]).map(|file| file.used);
             if let Some(oldest) = (0..self.open.len()).min_by_key(used) {
                 let closed = self.open.swap_remove(oldest);
-                self.files[closed].close(&mut self.common);
+                if let Some(file) = self.files.get_mut(&closed) {
+                    file.close(&mut self.common);
+                }
             }
         }
-        if self.files[index].open(&mut self.common) {
-            self.open.push(index);
+        let Some(file) = self.files.get_mut(&key) else {
+            return;
+        };
+        if file.open(&mut self.common) {
+            self.open.push(key);
+            if file.entry.begun == 0 {
+                file.entry.begun = 1;
+                let entry = FileEntry {
+                    ended: 0,
+                    ..file.entry.clone()
+                };
+                let added = self.index.add([entry]);
+                self.index_added(added);
+            }
+        }
+    }
+
+    /// The lines of the index that are missing are told once.
+    fn index_added(&mut self, added: io::Result<()>) {
+        if let Err(error) = added
+            .as_ref()
+            .err()
+            .filter(|_| !self.index_told)
+            .map_or(Ok(()), Err)
+        {
+            self.index_told = true;
+            let report = format!("the index cannot be written: {error}; it lacks lines");
+            self.common.reports.push(report);
         }
     }
 
@@ -191,38 +284,55 @@ impl PerProcess {
         }
     }
 
-    fn write_index(&mut self) -> io::Result<()> {
-        self.indexed = Instant::now();
-        let files = self.files.iter().map(|file| &file.entry);
-        index::write(&self.dir, self.lost, self.others.iter().chain(files))?;
-        self.changed = false;
-        Ok(())
+    /// Closes the files that the condition holds for.
+    fn close_if(&mut self, mut holds: impl FnMut(&mut ProcessFile, &mut Common) -> bool) {
+        let (files, common) = (&mut self.files, &mut self.common);
+        self.open.retain(|key| match files.get_mut(key) {
+            Some(file) => !holds(file, common),
+            None => false,
+        });
     }
 
-    /// The missing lines in words; `None` if none is missing.
-    fn missing(&self) -> Option<String> {
-        let with_missing = self.files.iter().filter(|file| file.missing > 0);
-        let mut files: Vec<_> = with_missing.collect();
-        files.sort_by_key(|file| std::cmp::Reverse(file.missing));
-        let lines: u64 = files.iter().map(|file| file.missing).sum();
-        if lines == 0 {
-            return None;
+    /// Forgets the files of processes that have ended, and says in the index what is in them.
+    fn sweep(&mut self) {
+        self.swept = Instant::now();
+        let ended = |key: &Key, file: &ProcessFile| match key {
+            Key::Process(Some(pid), started_ns) => {
+                file.used_at.elapsed() >= LINGER && !(self.runs)(*pid, *started_ns)
+            }
+            _ => false,
+        };
+        let ended: Vec<Key> = (self.files.iter())
+            .filter(|(key, file)| ended(key, file))
+            .map(|(key, _)| *key)
+            .collect();
+        for key in ended {
+            self.end_file(key);
         }
-        let mut text = format!("{lines} lines could not be written:");
-        for file in files.iter().take(NAMED) {
-            let error = file.entry.error.as_deref().unwrap_or("unknown error");
-            let path = file.path().display();
-            let _ = write!(text, "\n  {} of {path} ({error})", file.missing);
-        }
-        if files.len() > NAMED {
-            let _ = write!(text, "\n  and lines of {} more files", files.len() - NAMED);
-        }
-        Some(text)
+        self.open.retain(|key| self.files.contains_key(key));
     }
-}
 
-fn key_of(entry: &FileEntry) -> ProcessKey {
-    entry.pid.map(|pid| (pid, entry.started_ns))
+    fn end_file(&mut self, key: Key) {
+        let Some(mut file) = self.files.remove(&key) else {
+            return;
+        };
+        file.close(&mut self.common);
+        let mut entry = file.entry.clone();
+        if entry.missing > 0 {
+            let path = file.path(&self.common.folder);
+            self.missing
+                .add(entry.missing, &path, entry.error.as_deref());
+        }
+        if entry.begun == 0 && entry.missing == 0 {
+            return;
+        }
+        self.written.lines += entry.lines;
+        self.written.files += usize::from(entry.lines > 0);
+        // The line about its beginning counts that.
+        (entry.begun, entry.ended) = (0, entry.begun);
+        let added = self.index.add([entry]);
+        self.index_added(added);
+    }
 }
 
 impl Sink for PerProcess {
@@ -232,24 +342,32 @@ impl Sink for PerProcess {
 
     fn record(&mut self, record: &Record) -> io::Result<()> {
         let (owner, time): (Option<&Owner>, _) = match record {
-            Record::Transition(transition) => (transition.owner.as_ref(), transition.time),
+            Record::Transition(transition) => (transition.owner(), transition.time),
             Record::StillOpen(still) => (still.socket.logged_owner(), still.time),
             Record::Loss(loss) => {
                 self.lost.add(loss);
                 (None, loss.time)
             }
         };
-        let index = self.file(owner.map(|owner| &owner.process));
-        self.make_open(index);
-        self.records += 1;
-        self.changed = true;
-        let file = &mut self.files[index];
-        file.used = self.records;
-        let view = &mut self.view;
-        file.take(time, &mut self.common, |out| {
-            view.show(record, &Page::UNLIMITED, out);
-        });
-        self.report();
+        let mut line = std::mem::take(&mut self.line);
+        line.clear();
+        self.view.show(record, &Page::UNLIMITED, &mut line);
+        match owner.map(|owner| &owner.process) {
+            None => self.put(Key::Unknown, time, &line),
+            Some(process) => {
+                let key = Key::Process(process.pid, process.started_ns);
+                if self.files.contains_key(&key) {
+                    self.put(key, time, &line);
+                } else if self.in_folder >= self.max_files {
+                    self.tell_full();
+                    self.put(Key::Others, time, &line);
+                } else if let Some((key, early)) = self.early.add(key, process, time, &line) {
+                    let is_long = early.is_long();
+                    self.place(key, &early, is_long);
+                }
+            }
+        }
+        self.line = line;
         Ok(())
     }
 
@@ -257,38 +375,54 @@ impl Sink for PerProcess {
         if self.flushed.elapsed() < FLUSH {
             return Ok(());
         }
-        for index in &self.open {
-            self.files[*index].write(&mut self.common, false);
+        for (key, early) in self.early.due(false) {
+            self.place(key, &early, false);
+        }
+        for key in &self.open {
+            if let Some(file) = self.files.get_mut(key) {
+                file.write(&mut self.common, false);
+            }
         }
         self.flushed = Instant::now();
-        if self.changed && self.indexed.elapsed() >= INDEX {
-            match self.write_index() {
-                Err(error) if !self.index_reported => {
-                    self.index_reported = true;
-                    let report = format!("{error}; tcptrace tries again every 10 s");
-                    self.common.reports.push(report);
-                }
-                _ => {}
-            }
+        if self.named.elapsed() >= NAMES {
+            self.named = Instant::now();
+            self.close_if(|file, common| {
+                file.follow_name(common);
+                !file.is_open()
+            });
+        }
+        if self.swept.elapsed() >= ENDED {
+            self.sweep();
         }
         self.report();
         Ok(())
     }
 
-    fn finish(&mut self) -> io::Result<Finished> {
-        for index in self.open.drain(..) {
-            self.files[index].close(&mut self.common);
-        }
+    fn reopen(&mut self) -> io::Result<()> {
+        self.close_if(|file, common| {
+            file.close(common);
+            true
+        });
         self.report();
-        let index = self.write_index();
-        if let Some(missing) = self.missing() {
+        Ok(())
+    }
+
+    fn finish(&mut self) -> io::Result<Finished> {
+        for (key, early) in self.early.due(true) {
+            self.place(key, &early, false);
+        }
+        self.open.clear();
+        let mut keys: Vec<Key> = self.files.keys().copied().collect();
+        keys.sort_by_key(|key| self.files[key].entry.first);
+        for key in keys {
+            self.end_file(key);
+        }
+        let ended = self.index.end(self.lost);
+        self.report();
+        if let Some(missing) = self.missing.in_words() {
             return Err(io::Error::other(missing));
         }
-        index?;
-        let lines = self.files.iter().map(ProcessFile::lines);
-        Ok(Finished {
-            lines: lines.clone().sum(),
-            files: lines.filter(|lines| *lines > 0).count(),
-        })
+        ended?;
+        Ok(self.written)
     }
 }

@@ -1,17 +1,19 @@
-//! One process's file in a folder: its lines that wait, its size and its errors.
+//! One file in a folder: its lines that wait, its size and its errors.
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
 
 use crate::{
     model::request::Rotation,
     sink::{
+        open::folder::Folder,
         per_process::{index::FileEntry, rotate},
         whole_lines::WholeLines,
     },
+    view::parts::clean,
 };
 
 /// Lines are written as soon as this many bytes wait, without waiting for the next flush.
@@ -24,6 +26,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// What all files of a folder have in common.
 #[derive(Debug)]
 pub struct Common {
+    /// The folder.
+    pub folder: Folder,
     /// The first line of each, with its line end; empty if there is none.
     pub heading: Vec<u8>,
     /// The line, with its line end, that comes before the others of a session, also in a file that
@@ -38,14 +42,12 @@ pub struct Common {
 /// The file.
 #[derive(Debug)]
 pub struct ProcessFile {
-    /// Its entry in the index.
+    /// Its entry in the index: what this session did.
     pub entry: FileEntry,
     /// When it was last used: a larger number is later.
     pub used: u64,
-    /// Lines missing since the session began.
-    pub missing: u64,
-    path: PathBuf,
-    lines_before: u64,
+    /// When it got its last line.
+    pub used_at: Instant,
     open: Option<Open>,
     /// Whether the session's first line is in the file.
     begun: bool,
@@ -63,14 +65,12 @@ struct Open {
 }
 
 impl ProcessFile {
-    /// The file of this entry in the folder `dir`; it is not opened yet.
-    pub fn new(dir: &Path, entry: FileEntry) -> Self {
+    /// The file of this entry; it is not opened yet.
+    pub fn new(entry: FileEntry) -> Self {
         Self {
-            path: dir.join(&entry.file),
-            lines_before: entry.lines,
             entry,
             used: 0,
-            missing: 0,
+            used_at: Instant::now(),
             open: None,
             begun: false,
             failed: None,
@@ -78,14 +78,19 @@ impl ProcessFile {
         }
     }
 
-    /// Lines of this session.
-    pub fn lines(&self) -> u64 {
-        self.entry.lines - self.lines_before
+    /// The file of an earlier session, with nothing of this session yet.
+    pub fn again(entry: &FileEntry) -> Self {
+        Self::new(FileEntry {
+            pid: entry.pid,
+            comm: entry.comm.clone(),
+            started_ns: entry.started_ns,
+            ..FileEntry::new(entry.file.clone())
+        })
     }
 
     /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
+    pub fn path(&self, folder: &Folder) -> PathBuf {
+        folder.path().join(&self.entry.file)
     }
 
     /// Whether it is open.
@@ -100,8 +105,10 @@ impl ProcessFile {
 
     /// Opens the file; returns whether that succeeded.
     pub fn open(&mut self, common: &mut Common) -> bool {
-        match WholeLines::append(&self.path) {
+        let file = common.folder.append(&self.entry.file);
+        match file.and_then(WholeLines::append) {
             Ok(whole) => {
+                self.begun &= whole.size() > 0;
                 self.open = Some(Open {
                     whole,
                     buffer: Vec::new(),
@@ -118,23 +125,17 @@ impl ProcessFile {
 
     /// Counts a line that cannot be kept.
     pub fn miss(&mut self) {
-        self.missing += 1;
         self.entry.missing += 1;
     }
 
-    /// Adds the line that `append` makes, if the file is open.
-    pub fn take(
-        &mut self,
-        time: SystemTime,
-        common: &mut Common,
-        append: impl FnOnce(&mut Vec<u8>),
-    ) {
+    /// Adds a line, if the file is open.
+    pub fn take(&mut self, time: SystemTime, line: &[u8], common: &mut Common) {
+        self.used_at = Instant::now();
         let Some(open) = &mut self.open else {
             return self.miss();
         };
-        let start = open.buffer.len();
-        append(&mut open.buffer);
-        let length = open.buffer.len() - start;
+        let (start, length) = (open.buffer.len(), line.len());
+        open.buffer.extend_from_slice(line);
         let first_line = if self.begun {
             0
         } else {
@@ -169,6 +170,9 @@ impl ProcessFile {
         if wait {
             return;
         }
+        if open.whole.was_emptied() {
+            self.begun = false;
+        }
         let mut heading = Ok(());
         if open.whole.size() == 0 {
             heading = open.whole.write(&common.heading).1;
@@ -185,7 +189,7 @@ impl ProcessFile {
         match result {
             Ok(()) => {
                 self.failed = None;
-                if self.missing == 0 {
+                if self.entry.missing == 0 {
                     self.entry.error = None;
                 }
             }
@@ -215,7 +219,6 @@ impl ProcessFile {
         self.entry.lines -= lines;
         self.entry.bytes -= given_up.len() as u64;
         self.entry.missing += lines;
-        self.missing += lines;
         open.buffer.truncate(start);
     }
 
@@ -231,8 +234,13 @@ impl ProcessFile {
         if !open.buffer.is_empty() || open.whole.size() <= before as u64 {
             return;
         }
-        let put_aside = rotate::put_aside(&self.path, keep);
-        match put_aside.and_then(|()| WholeLines::append(&self.path)) {
+        let (folder, name) = (&common.folder, &self.entry.file);
+        let put_aside = rotate::put_aside(folder, name, keep);
+        let next = put_aside.and_then(|()| {
+            let next = folder.append(name).and_then(WholeLines::append);
+            next.inspect_err(|_| rotate::take_back(folder, name))
+        });
+        match next {
             Ok(whole) => {
                 open.whole = whole;
                 open.rotate_at = size;
@@ -240,9 +248,21 @@ impl ProcessFile {
                 self.entry.rotated += 1;
             }
             Err(error) => {
-                open.rotate_at = open.whole.size() + size;
-                self.fail(&error, "it cannot be rotated and keeps growing", common);
+                // It can still be written.
+                open.rotate_at = open.whole.size().saturating_add(size);
+                let effect = "it cannot be rotated and keeps growing";
+                self.report(&error, effect, "at that size", common);
             }
+        }
+    }
+
+    /// Closes the file if its name means another one by now, or none: the next line goes there.
+    pub fn follow_name(&mut self, common: &mut Common) {
+        let open = self.open.as_ref();
+        let gone =
+            open.is_some_and(|open| !common.folder.names(&self.entry.file, open.whole.file()));
+        if gone {
+            self.close(common);
         }
     }
 
@@ -250,12 +270,16 @@ impl ProcessFile {
     fn fail(&mut self, error: &io::Error, effect: &str, common: &mut Common) {
         self.failed = Some(Instant::now());
         self.entry.error = Some(error.to_string());
+        self.report(error, effect, "every second", common);
+    }
+
+    fn report(&mut self, error: &io::Error, effect: &str, again: &str, common: &mut Common) {
         let number = error.raw_os_error();
         if !self.reported.contains(&number) {
             self.reported.push(number);
-            let path = self.path.display();
+            let path = clean::path(&self.path(&common.folder));
             common.reports.push(format!(
-                "{path}: {error}; {effect}. {}; tcptrace tries again every second",
+                "{path}: {error}; {effect}. {}; tcptrace tries again {again}",
                 advice(error)
             ));
         }

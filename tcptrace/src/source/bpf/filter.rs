@@ -1,5 +1,7 @@
 //! The part of a filter that the kernel side applies, in the form in which it takes it.
 
+use std::fs;
+
 use ipnet::IpNet;
 use tcptrace_common::{
     ADDRESS_BYTES, AF_INET, AF_INET6, KernelFilter, MAX_COMMS, MAX_PORTS, MAX_REMOTES, Prefix,
@@ -78,9 +80,7 @@ pub fn by_owner(filter: &Filter, states: &[TcpState]) -> TrackSettings {
         let count = comms.len() as u32;
         settings.comm_count = count;
         for (slot, comm) in settings.comms.iter_mut().zip(comms) {
-            let mut bytes = [0; COMM_BYTES];
-            bytes[..comm.len()].copy_from_slice(comm.as_bytes());
-            *slot = words(bytes);
+            *slot = padded(comm.as_bytes());
         }
     }
     let group = filter.cgroup.as_deref();
@@ -90,6 +90,21 @@ pub fn by_owner(filter: &Filter, states: &[TcpState]) -> TrackSettings {
     settings
 }
 
+/// The name that this process runs under, as the kernel keeps it; zeros if it cannot be read.
+#[must_use]
+pub fn own_comm() -> [u64; 2] {
+    let comm = fs::read("/proc/self/comm").unwrap_or_default();
+    let comm = comm.strip_suffix(b"\n").unwrap_or(&comm);
+    padded(&comm[..comm.len().min(COMM_BYTES - 1)])
+}
+
+/// A name of less than [`COMM_BYTES`].
+fn padded(comm: &[u8]) -> [u64; 2] {
+    let mut bytes = [0; COMM_BYTES];
+    bytes[..comm.len()].copy_from_slice(comm);
+    words(bytes)
+}
+
 /// A bit for each state.
 #[must_use]
 pub fn mask(states: &[TcpState]) -> u32 {
@@ -97,8 +112,8 @@ pub fn mask(states: &[TcpState]) -> u32 {
     bits.fold(0, |mask, bit: u32| mask | bit)
 }
 
-/// Checks that the kernel can apply all of the filter, for commands in which only the kernel can. The
-/// control group must exist.
+/// Checks that the kernel can apply all of the filter, for commands in which only the kernel can. That the
+/// control group exists is checked elsewhere.
 ///
 /// # Errors
 /// Names the part that it cannot apply: not yet fit for a terminal.
@@ -119,14 +134,7 @@ pub fn fits(filter: &Filter) -> Result<(), String> {
              stands for; use --by comm without --comm"
         ));
     }
-    match filter.cgroup.as_deref() {
-        Some(path) if cgroup::id_and_level(path).is_none() => Err(format!(
-            "--cgroup {path}: the kernel applies this filter, and the root of the control groups \
-             that are visible here is not the machine's; run tcptrace outside of the cgroup \
-             namespace"
-        )),
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Whether the kernel can compare the name with its own: it keeps bytes, and what is not UTF-8 among them

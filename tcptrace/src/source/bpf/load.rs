@@ -11,7 +11,7 @@ static OBJECT: &[u8] = aya::include_bytes_aligned!("tcptrace.bpf.o");
 
 /// Room for sockets if the map can grow as needed.
 pub const SOCKETS: u32 = 1_000_000;
-/// Room for sockets if the map is preallocated: about 8 MiB.
+/// Room for sockets if the map is preallocated: about 10 MiB.
 pub const SOCKETS_PREALLOCATED: u32 = 65_536;
 /// The smallest possible ring buffer: one page.
 const NO_MESSAGES_BYTES: u32 = 4096;

@@ -20,6 +20,7 @@ pub fn entered(socket: &WatchedSocket) -> Option<Entered> {
         cookie: Some(socket.cookie).filter(|cookie| *cookie != 0),
         netns: some(socket.netns),
         interface: read.then_some(socket.bound_interface),
+        at_entry: None,
         from_listener: read.then_some(socket.flags & WatchedSocket::FROM_LISTENER != 0),
         protocol: match socket.flags & WatchedSocket::MPTCP {
             0 => Protocol::Tcp,

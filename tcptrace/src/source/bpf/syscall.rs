@@ -211,11 +211,12 @@ pub fn open_iterator(link: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     unsafe { open(bpf_cmd::BPF_ITER_CREATE, &mut attr) }
 }
 
-/// Runs a raw tracepoint's program once with these arguments, without attaching it (5.10).
+/// Runs a raw tracepoint's program once with these arguments, without attaching it (5.10); gives its
+/// result.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn run_once(program: BorrowedFd<'_>, arguments: &[u64]) -> io::Result<()> {
+pub fn run_once(program: BorrowedFd<'_>, arguments: &[u64]) -> io::Result<u32> {
     let mut attr = empty();
     // SAFETY: the kernel takes this member for this command.
     let test = unsafe { &mut attr.test };
@@ -223,5 +224,7 @@ pub fn run_once(program: BorrowedFd<'_>, arguments: &[u64]) -> io::Result<()> {
     test.ctx_in = address(arguments.as_ptr());
     test.ctx_size_in = u32::try_from(size_of_val(arguments)).map_err(io::Error::other)?;
     // SAFETY: the buffer is that long, and the kernel only reads it.
-    unsafe { call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr) }.map(drop)
+    unsafe { call(bpf_cmd::BPF_PROG_TEST_RUN, &mut attr) }?;
+    // SAFETY: the kernel has filled in the same member.
+    Ok(unsafe { attr.test }.retval)
 }

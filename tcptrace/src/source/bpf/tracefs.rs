@@ -11,10 +11,15 @@ use rustix::{
 
 const MOUNT_POINT: &str = "/sys/kernel/tracing";
 
+/// Whether it is mounted.
+#[must_use]
+pub fn is_mounted() -> bool {
+    fs::read_dir(MOUNT_POINT).is_ok_and(|mut entries| entries.next().is_some())
+}
+
 /// Does `work` with tracefs mounted, if that is possible.
 pub fn with<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let mounted = fs::read_dir(MOUNT_POINT).is_ok_and(|mut entries| entries.next().is_some());
-    if mounted {
+    if is_mounted() {
         return work();
     }
     thread::scope(|scope| {

@@ -20,6 +20,8 @@ const DESTROYED: &str = "tcp/tcp_destroy_sock";
 pub enum Problem {
     /// No tracefs is mounted.
     NoTracefs,
+    /// This may not be read, for this reason.
+    Refused(PathBuf, String),
     /// tracefs has no such tracepoint.
     NoTracepoint,
     /// A field is missing or has another size.
@@ -31,6 +33,11 @@ impl From<Problem> for StartError {
         let btf_problem = None;
         match problem {
             Problem::NoTracefs => StartError::NoTracefs { btf_problem },
+            Problem::Refused(path, reason) => StartError::TracefsRefused {
+                path: path.display().to_string(),
+                reason,
+                btf_problem,
+            },
             Problem::NoTracepoint => StartError::NoTracepoint { btf_problem },
             Problem::Field(reason) => StartError::TracepointFormat { reason },
         }
@@ -57,15 +64,29 @@ pub fn read_for_tracking() -> Result<TracepointOffsets, Problem> {
 }
 
 fn format(tracepoint: &str) -> Result<String, Problem> {
-    let mut roots = TRACEFS.iter().map(PathBuf::from);
-    let events = roots
-        .find_map(|root| Some(root.join(EVENTS)).filter(|events| events.is_dir()))
-        .ok_or(Problem::NoTracefs)?;
+    let events = events()?;
     let path: &Path = &events.join(tracepoint).join("format");
     fs::read_to_string(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Problem::NoTracepoint,
+        io::ErrorKind::PermissionDenied => Problem::Refused(path.to_owned(), error.to_string()),
         _ => Problem::Field(format!("{}: {error}", path.display())),
     })
+}
+
+/// The folder of all events.
+fn events() -> Result<PathBuf, Problem> {
+    let mut problem = Problem::NoTracefs;
+    for root in TRACEFS {
+        let events = Path::new(root).join(EVENTS);
+        match fs::metadata(&events) {
+            Ok(found) if found.is_dir() => return Ok(events),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                problem = Problem::Refused(events, error.to_string());
+            }
+            _ => {}
+        }
+    }
+    Err(problem)
 }
 
 /// Offset and size of a field, which must have one of the `sizes`.

@@ -16,7 +16,7 @@ use crate::{
     source::diag::{
         request::{GETSOCK, HEADER},
         tcp_info::{
-            ReadAt, first_syn, info, member_u32, member_u64, moment_ns, not_before_ns, sent,
+            ReadAt, due_ns, first_syn, info, member_u32, member_u64, moment_ns, not_before_ns, sent,
         },
     },
 };
@@ -84,11 +84,15 @@ fn endpoints(response: &InetResponse) -> Option<(Family, Endpoint, Endpoint)> {
 }
 
 /// The socket in an answer, or what the kernel keeps of a closed one ([`Details::remainder`]), which it
-/// lists under the state before; `None` for a subflow of MPTCP.
+/// lists under the state before; `None` for a subflow of MPTCP, and for a socket that was closed while the
+/// kernel listed it: it gives its port back before it leaves its state (`tcp_set_state`).
 #[must_use]
 pub fn listed(response: &InetResponse, protocol: Protocol, read: ReadAt) -> Option<Listed> {
     use netlink_packet_sock_diag::inet::Timer as Wire;
     let (family, local, remote) = endpoints(response)?;
+    if local.port == 0 {
+        return None;
+    }
     let header = &response.header;
     let remainder = matches!(header.timer, Some(Wire::TimeWait));
     let is_mptcp = protocol == Protocol::Mptcp;
@@ -166,6 +170,17 @@ pub fn listed(response: &InetResponse, protocol: Protocol, read: ReadAt) -> Opti
             bytes_acked: member_u64(tcp_info, info::BYTES_ACKED),
             last_data_ns: ago(info::LAST_DATA_RECV),
             touched_ns: None,
+            // Before it is connected the kernel has no such time.
+            last_sent_ns: ago(info::LAST_DATA_SENT)
+                .filter(|_| header.state != TcpState::SynSent.number()),
+            data_segments_in: member_u32(tcp_info, info::DATA_SEGS_IN),
+            data_segments_out: member_u32(tcp_info, info::DATA_SEGS_OUT),
+            backoff: tcp_info.get(info::BACKOFF).copied(),
+            keepalive_due_ns: match header.timer {
+                // The timer of an orphan is another one.
+                Some(Wire::KeepAlive(left)) if header.inode != 0 => due_ns(left, read),
+                _ => None,
+            },
             cgroup_id,
             subflows: None,
             remainder,
@@ -205,13 +220,15 @@ pub fn listening(response: &InetResponse, netns: u32) -> Option<Listening> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::{BufMut, BytesMut};
     use netlink_packet_core::{
         DefaultNla, Emitable, NetlinkHeader, NetlinkMessage, NetlinkPayload,
     };
     use netlink_packet_sock_diag::{
         SockDiagMessage,
-        inet::{InetResponseHeader, SocketId},
+        inet::{InetResponseHeader, SocketId, Timer},
     };
     use proptest::prelude::*;
 
@@ -232,12 +249,20 @@ mod tests {
         let mut values = vec![0; 232];
         values[info::LAST_ACK_RECV..info::LAST_ACK_RECV + 4]
             .copy_from_slice(&5000u32.to_ne_bytes());
+        for (at, value) in [
+            (info::LAST_DATA_SENT, 2000u32),
+            (info::DATA_SEGS_IN, 3),
+            (info::DATA_SEGS_OUT, 4),
+        ] {
+            values[at..at + 4].copy_from_slice(&value.to_ne_bytes());
+        }
+        values[info::BACKOFF] = 5;
         let cgroup = DefaultNla::new(CGROUP_ID, 77u64.to_ne_bytes().to_vec());
         InetResponse {
             header: InetResponseHeader {
                 family: netlink_packet_sock_diag::AF_INET,
                 state: TcpState::CloseWait.number(),
-                timer: None,
+                timer: Some(Timer::KeepAlive(Duration::from_millis(7500))),
                 socket_id: SocketId {
                     source_port: 80,
                     destination_port: 4000,
@@ -286,6 +311,14 @@ mod tests {
         assert_eq!(socket.details.cgroup_id, Some(77));
         // 5 s ago less a tick.
         assert_eq!(socket.last_ack_ns, Some(95_004_000_000));
+        let details = socket.details;
+        assert_eq!(details.last_sent_ns, Some(98_004_000_000));
+        assert_eq!(
+            (details.data_segments_in, details.data_segments_out),
+            (Some(3), Some(4))
+        );
+        assert_eq!(details.backoff, Some(5));
+        assert_eq!(details.keepalive_due_ns, Some(107_500_000_000));
         assert!(matches!(
             next_answer(&mut datagram),
             Some(Answer::Socket(_))
@@ -296,10 +329,17 @@ mod tests {
     #[test]
     fn the_remains_of_a_closed_socket_are_a_remainder() {
         let mut response = response();
-        response.header.timer = Some(netlink_packet_sock_diag::inet::Timer::TimeWait);
+        response.header.timer = Some(Timer::TimeWait);
         let remainder = tcp(&response).expect("it was one");
         assert!(remainder.details.remainder);
         assert_eq!(remainder.details.timer, None);
+    }
+
+    #[test]
+    fn what_has_given_its_port_back_is_closed() {
+        let mut response = response();
+        response.header.socket_id.source_port = 0;
+        assert_eq!(tcp(&response), None);
     }
 
     #[test]
@@ -324,6 +364,11 @@ mod tests {
         assert_eq!(
             (socket.listed_ns, socket.last_ack_ns),
             (READ.monotonic_ns, None)
+        );
+        let details = socket.details;
+        assert_eq!(
+            (details.last_sent_ns, details.data_segments_out),
+            (None, None)
         );
     }
 

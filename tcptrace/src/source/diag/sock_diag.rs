@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use netlink_packet_sock_diag::inet::InetResponse;
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_SOCK_DIAG};
 use procfs::sys::kernel::Version as KernelVersion;
+use rustix::fs::{fstat, major, minor};
 use tcptrace_common::TcpState;
 
 use crate::{
@@ -72,6 +73,16 @@ pub fn has_tcp_sockets() -> bool {
         })
     };
     in_use("sockstat", "TCP: inuse ") || in_use("sockstat6", "TCP6: inuse ")
+}
+
+/// The device of the filesystem that every socket is on (`sockfs`), as the kernel itself numbers it.
+///
+/// # Errors
+/// When the kernel offers no `sock_diag`: a socket of another kind may not be made after the start.
+pub fn device() -> io::Result<u32> {
+    let device = fstat(Socket::new(NETLINK_SOCK_DIAG)?)?.st_dev;
+    // `MKDEV` of `include/linux/kdev_t.h`; `stat` has another order of the bits (`new_encode_dev`).
+    Ok(major(device) << 20 | minor(device))
 }
 
 /// A connection to `sock_diag` in the namespace that the calling thread is in.

@@ -1,5 +1,7 @@
 //! Members of `struct tcp_info` (`include/uapi/linux/tcp.h`), and the moments that they tell.
 
+use std::time::Duration;
+
 use bytes::Buf as _;
 use netlink_packet_sock_diag::inet::Timer;
 
@@ -44,6 +46,10 @@ pub mod info {
     pub const BYTES_RECEIVED: usize = 128;
     /// `tcpi_notsent_bytes`.
     pub const NOTSENT_BYTES: usize = 144;
+    /// `tcpi_data_segs_in`.
+    pub const DATA_SEGS_IN: usize = 152;
+    /// `tcpi_data_segs_out`.
+    pub const DATA_SEGS_OUT: usize = 156;
     /// `tcpi_bytes_sent`.
     pub const BYTES_SENT: usize = 200;
     /// `tcpi_bytes_retrans`.
@@ -85,6 +91,12 @@ pub fn not_before_ns(ms: u32, read: ReadAt) -> u64 {
     read.asked_ns.saturating_sub(ago_ns)
 }
 
+/// When a timer runs out that had so long left when the kernel answered, at the latest.
+pub fn due_ns(left: Duration, read: ReadAt) -> Option<u64> {
+    read.monotonic_ns
+        .checked_add(left.as_nanos().try_into().ok()?)
+}
+
 /// When the first SYN was sent, from the timer that sends it again.
 ///
 /// The timer starts at `icsk_rto`, which is doubled for each `icsk_backoff`; with
@@ -120,8 +132,6 @@ pub fn first_syn(timer: Option<&Timer>, tcp_info: &[u8], read: ReadAt) -> Option
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     const SECOND: u64 = 1_000_000_000;

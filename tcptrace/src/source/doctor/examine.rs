@@ -5,7 +5,7 @@ use crate::{
     source::{
         bpf::types::TypeInfo,
         doctor::{machine, programs},
-        machine::restrictions,
+        machine::{pid_namespace, restrictions, time_namespace},
     },
 };
 
@@ -13,13 +13,18 @@ use crate::{
 #[must_use]
 pub fn all() -> Vec<Finding> {
     restrictions::lift_memory_limit();
+    // The others read it.
+    let proc = pid_namespace::own_proc();
+    let mut findings = vec![machine::kernel(), machine::capabilities()];
+    findings.extend(machine::time_namespace());
+    if time_namespace::check().is_err() {
+        // Without threads nothing else can be tried.
+        return findings;
+    }
     let types = TypeInfo::read();
-    let mut findings = vec![
-        machine::kernel(),
-        machine::capabilities(),
-        machine::lockdown(),
-        programs::type_information(&types),
-    ];
+    findings.push(machine::pid_namespace(&proc));
+    findings.push(machine::lockdown());
+    findings.push(programs::type_information(&types));
     let types = types.ok();
     findings.push(programs::tracefs());
     findings.extend(programs::hooks(types.as_ref()));

@@ -1,6 +1,6 @@
 //! What the machine is and offers, apart from what its kernel allows BPF programs.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use rustix::{
     process::{Resource, getrlimit},
@@ -12,7 +12,10 @@ use crate::{
     model::finding::Finding,
     source::{
         diag::sock_diag::SockDiag,
-        machine::{cgroup, netns, privileges, restrictions},
+        error::StartError,
+        machine::{
+            cgroup, netns, pid_namespace, privileges, restrictions, time_namespace, user_namespace,
+        },
     },
 };
 
@@ -24,8 +27,40 @@ pub fn kernel() -> Finding {
     Finding::ok("kernel", detail)
 }
 
+/// The time namespace, unless it is the initial one.
+pub fn time_namespace() -> Option<Finding> {
+    const NAME: &str = "time namespace";
+    let offsets = match time_namespace::offsets() {
+        Ok(offsets) => (*offsets)?,
+        Err(reason) => {
+            let advice = "run tcptrace as a child process, sh -c 'tcptrace; exit $?', or outside of \
+                          the time namespace";
+            return Some(Finding::missing(NAME, reason.clone()).advice(advice));
+        }
+    };
+    let by = Duration::from_nanos(offsets.monotonic_ns.unsigned_abs());
+    let shift = match offsets.monotonic_ns {
+        0 => "equals the kernel's".into(),
+        1.. => format!("is {by:?} ahead of the kernel's"),
+        _ => format!("is {by:?} behind the kernel's"),
+    };
+    let detail =
+        format!("not the initial one: CLOCK_MONOTONIC {shift}; tcptrace shows the kernel's");
+    Some(Finding::ok(NAME, detail))
+}
+
 /// What this process may do.
 pub fn capabilities() -> Finding {
+    if let Some(inode) = user_namespace::nested() {
+        let detail = format!(
+            "this is a user namespace ({inode}): capabilities in it are none over the kernel, and not even \
+             root may load BPF programs"
+        );
+        return Finding::missing("capabilities", detail).advice(
+            "run tcptrace outside of it, as root of the machine; in a container without a user namespace of \
+             its own (not a rootless one, docker: --userns=host)",
+        );
+    }
     let missing = privileges::missing();
     if !missing.needed.is_empty() {
         let names = [missing.needed, missing.useful].concat().join(", ");
@@ -89,6 +124,36 @@ pub fn sock_diag() -> Finding {
     }
 }
 
+/// Whether processes outside can be seen, and have numbers; `proc`: whether `/proc` shows those of this
+/// namespace.
+pub fn pid_namespace(proc: &Result<(), StartError>) -> Finding {
+    const NAME: &str = "PID namespace";
+    match proc {
+        Ok(()) => {}
+        Err(StartError::NoProc { reason }) => {
+            let detail =
+                format!("not mounted, and tcptrace could not mount it for itself: {reason}");
+            return Finding::missing("/proc", detail).advice("mount -t proc proc /proc");
+        }
+        Err(error) => {
+            let error = error.to_string();
+            let detail = error.lines().next().unwrap_or_default();
+            return Finding::missing(NAME, detail).advice("mount -t proc proc /proc");
+        }
+    }
+    match pid_namespace::nested() {
+        None => Finding::ok(NAME, "the initial one: every process has a number here"),
+        Some(inode) => Finding::degraded(
+            NAME,
+            format!(
+                "{inode}, not the initial one: processes outside of it have no number here, and what \
+                 only they hold is not seen"
+            ),
+        )
+        .advice("run tcptrace outside the container, or in the host's PID namespace (docker: --pid=host, Kubernetes: hostPID)"),
+    }
+}
+
 /// How many network namespaces can be seen.
 pub fn namespaces() -> Finding {
     match netns::list() {
@@ -108,9 +173,13 @@ pub fn namespaces() -> Finding {
 
 /// Whether control groups can be named.
 pub fn cgroups() -> Finding {
-    match cgroup::root() {
-        Some(root) => Finding::ok("control groups", root.display().to_string()),
-        None => Finding::degraded(
+    match (cgroup::describe(), cgroup::caveat(None)) {
+        (Some(way), None) => Finding::ok("control groups", way),
+        (Some(way), caveat) => Finding {
+            caveat,
+            ..Finding::degraded("control groups", way)
+        },
+        (None, _) => Finding::degraded(
             "control groups",
             "no cgroup v2 hierarchy: containers can be identified only by the cgroups of their \
              processes",

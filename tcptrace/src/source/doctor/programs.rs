@@ -11,11 +11,11 @@ use crate::{
     source::{
         bpf::{
             attach::{Accept, Candidate},
+            tracefs,
             tracepoint_format::{self, Problem},
             types::TypeInfo,
         },
         error::StartError,
-        machine::restrictions,
         track,
         walk::Walker,
         watch::{
@@ -48,13 +48,27 @@ pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
 /// Whether tracefs describes the classic tracepoint.
 pub fn tracefs() -> Finding {
     const NAME: &str = "tracefs";
-    match tracepoint_format::read() {
-        Ok(_) => Finding::ok(NAME, "sock:inet_sock_set_state is described"),
+    let is_mounted = tracefs::is_mounted();
+    match tracefs::with(tracepoint_format::read) {
+        Ok(_) if is_mounted => Finding::ok(NAME, "sock:inet_sock_set_state is described"),
+        Ok(_) => Finding::ok(
+            NAME,
+            "not mounted: tcptrace mounts it for itself alone while it starts",
+        ),
         Err(Problem::NoTracefs) => Finding::degraded(
             NAME,
-            "not mounted: tcptrace cannot fall back on --hook tracepoint",
+            "not mounted, and tcptrace could not mount it for itself: it cannot fall back on --hook \
+             tracepoint",
         )
         .advice("mount -t tracefs tracefs /sys/kernel/tracing"),
+        Err(Problem::Refused(path, reason)) => Finding::degraded(
+            NAME,
+            format!(
+                "{}: {reason}: tcptrace cannot fall back on --hook tracepoint",
+                path.display()
+            ),
+        )
+        .advice("run tcptrace as root, or with CAP_DAC_READ_SEARCH"),
         Err(Problem::NoTracepoint) => Finding::degraded(
             NAME,
             "no sock:inet_sock_set_state: --hook tracepoint does not work",
@@ -88,6 +102,7 @@ fn try_hook(hook: Hook, modern: bool, types: Option<&TypeInfo>) -> Result<(), St
         Ok(_) => Ok(()),
         Err(
             StartError::NoTracefs { .. }
+            | StartError::TracefsRefused { .. }
             | StartError::NoTracepoint { .. }
             | StartError::TracepointFormat { .. },
         ) => Err("no tracefs or no tracepoint".into()),
@@ -140,11 +155,6 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
 /// The ways to find holders; the first that works is used.
 pub fn holders() -> Vec<Finding> {
     const NAME: &str = "holders";
-    if !restrictions::in_initial_pid_namespace() {
-        let detail = "found through /proc, which is slower and shows no residue: this is not the initial PID \
-             namespace";
-        return vec![Finding::degraded(NAME, detail).advice("run tcptrace outside the container")];
-    }
     let attempt = |way| {
         Walker::start(way, &[])
             .map(drop)

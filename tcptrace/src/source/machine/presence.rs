@@ -21,7 +21,8 @@ use crate::{
     source::machine::{
         cgroup,
         netns::{self, search},
-        restrictions::in_initial_pid_namespace,
+        pid_namespace,
+        threads::numbered,
     },
 };
 
@@ -71,11 +72,15 @@ impl Presence {
     }
 
     fn search(&mut self) -> Vec<Absent> {
-        let processes = match in_initial_pid_namespace() && !hides_processes() {
-            true => Whole::Machine,
-            false => Whole::Visible,
+        // A number is one of this PID namespace; a name may also be that of a process outside of it.
+        let processes = match hides_processes() {
+            false => Whole::Machine,
+            true => Whole::Visible,
         };
-        let mut named = processes;
+        let mut named = match pid_namespace::nested() {
+            None => processes,
+            Some(_) => Whole::Visible,
+        };
         let unmatched = &mut self.unmatched;
         unmatched.pids.retain(|pid| !is_process(*pid));
         if !unmatched.comms.is_empty() && !find_names(unmatched, &mut self.alike) {
@@ -136,7 +141,7 @@ fn process_of(tid: u32) -> Option<u32> {
 /// them. Returns whether all processes could be looked at.
 fn find_names(unmatched: &mut Unmatched, alike: &mut BTreeSet<String>) -> bool {
     let mut all = true;
-    let Ok(processes) = search::numbered(Path::new("/proc")) else {
+    let Ok(processes) = numbered(Path::new("/proc")) else {
         return false;
     };
     let processes: Vec<PathBuf> = processes.collect();
@@ -156,7 +161,7 @@ fn find_names(unmatched: &mut Unmatched, alike: &mut BTreeSet<String>) -> bool {
     }
     // Where the kernel has no type information, a log takes the name of a thread.
     for process in &processes {
-        let threads = search::numbered(&process.join("task"));
+        let threads = numbered(&process.join("task"));
         for comm in threads.into_iter().flatten().flat_map(|path| comm(&path)) {
             unmatched.comms.retain(|wanted| !fits(&comm, wanted));
         }
@@ -199,7 +204,8 @@ fn is_there(inode: u32) -> Option<bool> {
     if found.iter().any(|found| found.inode == inode) {
         return Some(true);
     }
-    let saw_all = namespaces.refused.is_empty() && in_initial_pid_namespace() && !hides_processes();
+    let saw_all =
+        namespaces.refused.is_empty() && pid_namespace::nested().is_none() && !hides_processes();
     saw_all.then_some(false)
 }
 

@@ -2,7 +2,10 @@
 
 use rustix::thread::{CapabilitySet, capabilities};
 
-use crate::{model::caveat::Caveat, source::error::StartError};
+use crate::{
+    model::caveat::Caveat,
+    source::{error::StartError, machine::user_namespace},
+};
 
 /// What is missing, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -44,21 +47,30 @@ fn missing_from(held: CapabilitySet) -> Missing {
     missing
 }
 
-/// The caveat about missing useful capabilities, if any is missing.
-#[must_use]
-pub fn caveat(missing: &[&'static str]) -> Option<Caveat> {
-    let some = !missing.is_empty();
-    some.then(|| Caveat::MissingCapabilities(missing.to_vec()))
+/// What a command needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Programs: without them there is no other way.
+    Programs,
+    /// To look, for which there are ways without programs.
+    Look,
 }
 
-/// Fails if a needed capability is missing; returns the other missing ones.
+/// Fails if a needed capability is missing; returns the caveat about the other ones.
 ///
 /// # Errors
-/// [`StartError::Privileges`], with the command line that would work.
-pub fn check() -> Result<Vec<&'static str>, StartError> {
+/// [`StartError::Privileges`], with the command line that would work; [`StartError::UserNamespace`].
+pub fn check(needed_for: Use) -> Result<Option<Caveat>, StartError> {
     let missing = missing();
+    if let Some(inode) = user_namespace::nested() {
+        return match needed_for {
+            Use::Look if missing.needed.is_empty() => Ok(Some(Caveat::UserNamespace(inode))),
+            _ => Err(StartError::UserNamespace { inode }),
+        };
+    }
     if missing.needed.is_empty() {
-        return Ok(missing.useful);
+        let some = !missing.useful.is_empty();
+        return Ok(some.then_some(Caveat::MissingCapabilities(missing.useful)));
     }
     let arguments = std::env::args().map(|argument| quoted(&argument));
     Err(StartError::Privileges {

@@ -6,7 +6,7 @@ use rustix::system::uname;
 
 use crate::{
     model::{recording::RecordingHeader, request::LogFilters},
-    source::machine::{clock::monotonic_ns, netns},
+    source::machine::{cgroup, clock::monotonic_ns, netns},
 };
 
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
@@ -21,6 +21,7 @@ pub fn header(filters: LogFilters) -> RecordingHeader {
         kernel: uname().release().to_string_lossy().into_owned(),
         boot_id: boot_id.map(|id| id.trim().to_owned()),
         filters,
+        cgroups_from: cgroup::paths_from(),
         netns: netns::names(),
         time: SystemTime::now(),
         monotonic_ns: monotonic_ns(),

@@ -1,12 +1,8 @@
-//! What this machine withholds from its processes: kernel memory, locked memory, and the process
-//! ids of other namespaces.
+//! What this machine withholds from its processes: kernel memory and locked memory.
 
-use std::{fs, os::unix::fs::MetadataExt as _};
+use std::fs;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
-
-/// Inode number of the initial PID namespace (`PROC_PID_INIT_INO`, `include/linux/proc_ns.h`).
-const INITIAL_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
 /// Lets maps take as much memory as they need: before 5.11 they count as locked memory. Without
 /// `CAP_SYS_RESOURCE` this fails, and on later kernels it is not needed.
@@ -36,13 +32,6 @@ fn chosen(text: &str) -> Option<&str> {
 #[must_use]
 pub fn locked_down() -> bool {
     lockdown().is_some_and(|mode| mode == "confidentiality")
-}
-
-/// Whether process ids here are the same as those that the kernel gives to an iterator.
-#[must_use]
-pub fn in_initial_pid_namespace() -> bool {
-    let metadata = fs::metadata("/proc/self/ns/pid");
-    metadata.is_ok_and(|metadata| metadata.ino() == INITIAL_PID_NAMESPACE)
 }
 
 #[cfg(test)]

@@ -3,12 +3,19 @@
 use crate::{
     model::{
         log_line::{FilterFields, HeaderFields},
-        recording::RecordingHeader,
-        request::{Filters, LogFilters},
+        recording::{CgroupsFrom, RecordingHeader},
+        request::{Filters, LogFilters, Netns},
         socket::Family,
     },
-    source::recording::values::{moment, named, state},
+    source::recording::values::{moment, named, short, state},
 };
+
+/// More than a version or a name of a file has.
+const LONGEST_TEXT: usize = 256;
+/// A path of a command line; each byte that is not UTF-8 is written as three.
+const LONGEST_PATH: usize = 3 * 4096;
+/// More values than a command line has of one filter.
+const MOST_VALUES: usize = 4096;
 
 /// Reads the line.
 ///
@@ -17,12 +24,28 @@ use crate::{
 /// terminal.
 pub fn read(line: &str) -> Result<RecordingHeader, String> {
     let fields: HeaderFields = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    let texts = [
+        ("version", Some(&fields.version)),
+        ("kernel", Some(&fields.kernel)),
+        ("boot_id", fields.boot_id.as_ref()),
+    ];
+    for (field, text) in texts {
+        text.map_or(Ok(()), |text| short(field, text, LONGEST_TEXT))?;
+    }
+    // 255 bytes, each of which may be shown as three.
+    let mut names = fields.netns.iter();
+    names.try_for_each(|netns| short("netns", &netns.name, 3 * LONGEST_TEXT))?;
     let (time, monotonic_ns) = moment(Some(&fields.time), Some(fields.monotonic_ns))?;
     Ok(RecordingHeader {
         version: fields.version,
         kernel: fields.kernel,
         boot_id: fields.boot_id,
         filters: filters(fields.filters)?,
+        cgroups_from: named(
+            "cgroups_from",
+            fields.cgroups_from.as_deref(),
+            CgroupsFrom::from_name,
+        )?,
         netns: fields.netns,
         time,
         monotonic_ns,
@@ -30,6 +53,22 @@ pub fn read(line: &str) -> Result<RecordingHeader, String> {
 }
 
 fn filters(fields: FilterFields) -> Result<LogFilters, String> {
+    let lengths = [
+        fields.pid.len(),
+        fields.comm.len(),
+        fields.port.len(),
+        fields.remote.len(),
+        fields.state.len(),
+    ];
+    if lengths.into_iter().any(|length| length > MOST_VALUES) {
+        return Err(format!("more than {MOST_VALUES} values of a filter"));
+    }
+    let mut comms = fields.comm.iter();
+    comms.try_for_each(|comm| short("comm", comm, LONGEST_TEXT))?;
+    (fields.cgroup.as_ref()).map_or(Ok(()), |path| short("cgroup", path, LONGEST_PATH))?;
+    if let Some(Netns::Name(name)) = &fields.netns {
+        short("netns", name, LONGEST_PATH)?;
+    }
     let range = |text: &String| {
         let range = text.parse();
         range.map_err(|error| format!("`remote` {text}: {error}"))
@@ -55,7 +94,6 @@ mod tests {
     use tcptrace_common::TcpState;
 
     use super::*;
-    use crate::model::request::Netns;
 
     /// The example of `docs/json.md`.
     fn documented() -> String {
@@ -74,6 +112,10 @@ mod tests {
         assert_eq!(header.monotonic_ns, 3_102_023_951_396);
         assert_eq!(header.inode_of("blue"), Some(4_026_532_301));
         assert_eq!(header.inode_of("green"), None);
+        assert_eq!(header.cgroups_from, Some(CgroupsFrom::Machine));
+        let earlier = documented().replace(r#""cgroups_from": "machine","#, "");
+        let earlier = read(&earlier).expect("it is a header of an earlier version");
+        assert_eq!(earlier.cgroups_from, None);
         let filters = LogFilters {
             sockets: Filters {
                 pids: vec![4242],

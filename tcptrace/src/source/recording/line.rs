@@ -4,18 +4,25 @@ use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
-        log_line::{EndFields, Fields, Head, HolderFields, Kind},
+        log_line::{EndFields, Fields, Head, HolderFields, Kind, UserFields},
         names::UNKNOWN,
-        owner::{Holder, KnownBy, Owner, Process, Via},
+        owner::{Holder, KnownBy, Listener, Owner, Process, Via},
         recording::RecordingHeader,
         socket::{Endpoint, Family, Identity, Precision, Protocol, Role, Since, Socket},
         transition::{Loss, Record, StateDuration, StillOpen, Transition},
     },
     source::recording::{
         header,
-        values::{moment, named, state},
+        values::{moment, named, short, state},
     },
 };
+
+/// A name has 15 bytes in the kernel; each byte that is not UTF-8 is shown as three.
+const LONGEST_COMM: usize = 64;
+/// `PATH_MAX`, likewise.
+const LONGEST_PATH: usize = 3 * 4096;
+/// Processes that may accept one connection.
+const MOST_CANDIDATES: usize = 4096;
 
 /// The meaning of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +56,28 @@ pub fn read(line: &[u8]) -> Result<Option<Line>, String> {
         None => return unknown(&head.schema).map(|()| None),
     };
     let fields = serde_json::from_str(line).map_err(|error| error.to_string())?;
+    fits(&fields)?;
     let record = parse(fields)?;
     Ok(Some(Line::Record(Box::new(record))))
+}
+
+/// Checks that texts and lists are no longer than a log writes them: what is kept of a recording is bounded by
+/// number.
+fn fits(fields: &Fields) -> Result<(), String> {
+    let opener = fields.opener.as_ref().map(|one| &one.comm);
+    let user = fields.user.as_ref().map(|one| &one.comm);
+    let caller = fields.caller.as_ref().map(|one| &one.comm);
+    let holders = fields.holders.iter().flatten().map(|one| &one.comm);
+    let candidates = fields.candidates.iter().flatten();
+    if candidates.clone().count() > MOST_CANDIDATES {
+        return Err(format!("more than {MOST_CANDIDATES} `candidates`"));
+    }
+    let comms = [Some(&fields.comm), opener, user, caller];
+    let comms = comms.into_iter().flatten().chain(holders);
+    for comm in comms.chain(candidates.map(|one| &one.comm)).flatten() {
+        short("comm", comm, LONGEST_COMM)?;
+    }
+    (fields.cgroup.as_ref()).map_or(Ok(()), |path| short("cgroup", path, LONGEST_PATH))
 }
 
 /// Other versions of known kinds cannot be read; unknown kinds of lines can be left out.
@@ -86,6 +113,7 @@ fn transition(fields: Fields) -> Result<Record, String> {
     };
     let from = state("from", fields.from.as_deref())?;
     let to = state("to", fields.to.as_deref())?;
+    let (opener, user) = owners(&fields)?;
     Ok(Record::Transition(Transition {
         time,
         monotonic_ns,
@@ -100,7 +128,8 @@ fn transition(fields: Fields) -> Result<Record, String> {
             comm: caller.comm.clone().unwrap_or_default().into(),
             started_ns: None,
         }),
-        owner: owner(fields)?,
+        opener,
+        user,
     }))
 }
 
@@ -148,8 +177,16 @@ fn still_open(fields: Fields) -> Result<Record, String> {
     })?;
     let residue_of = was_in.filter(|_| fields.residue == Some(true));
     let earliest_ns = (fields.age_at_most_ns).map(|ns| monotonic_ns.saturating_sub(ns));
-    let mut socket = Socket::logged(identity(&fields)?, state, since, owner(fields)?);
-    socket.holders = holders;
+    let listener = several(&fields);
+    let (opener, user) = match listener {
+        Some(_) => (None, None),
+        None => owners(&fields)?,
+    };
+    let mut socket = Socket::logged(identity(&fields)?, state, since, opener);
+    (socket.user, socket.holders) = (user, holders);
+    if listener.is_some() {
+        (socket.listener, socket.cgroup) = (listener, fields.cgroup.map(Into::into));
+    }
     // Recordings of earlier versions do not have it.
     socket.earliest_ns = earliest_ns;
     Ok(Record::StillOpen(StillOpen {
@@ -193,21 +230,66 @@ fn identity(fields: &Fields) -> Result<Identity, String> {
     })
 }
 
-fn owner(fields: Fields) -> Result<Option<Owner>, String> {
+/// Where it waits, if several processes may accept it.
+fn several(fields: &Fields) -> Option<Listener> {
+    let candidates = fields.candidates.as_ref().filter(|all| !all.is_empty())?;
+    let holder = |one: &UserFields| {
+        Some(Holder {
+            pid: one.pid?,
+            tid: None,
+            fd: None,
+            via: Via::Descriptor,
+            comm: one.comm.clone().unwrap_or_default().into(),
+        })
+    };
+    Some(Listener {
+        holders: Some(candidates.iter().filter_map(holder).collect()),
+        opener: None,
+        queued: None,
+        backlog: None,
+    })
+}
+
+/// Who opened it, and who has taken it over.
+fn owners(fields: &Fields) -> Result<(Option<Owner>, Option<Owner>), String> {
+    let now = owner(fields)?;
+    if fields.user.is_none() {
+        return Ok((now, None));
+    }
+    let opener = fields.opener.as_ref().map(|opener| {
+        Ok::<_, String>(Owner {
+            process: Process {
+                pid: opener.pid,
+                tid: None,
+                comm: opener.comm.clone().unwrap_or_default().into(),
+                started_ns: None,
+            },
+            known_by: named("known_by", Some(&opener.known_by), KnownBy::from_name)?
+                .ok_or("an `opener` without `known_by`")?,
+            cgroup: None,
+        })
+    });
+    Ok((opener.transpose()?, now))
+}
+
+/// Who uses it.
+fn owner(fields: &Fields) -> Result<Option<Owner>, String> {
     let known_by = fields.owner.as_deref().filter(|name| *name != UNKNOWN);
     let Some(known_by) = named("owner", known_by, KnownBy::from_name)? else {
         return Ok(None);
     };
-    let pid = fields.pid.ok_or("an `owner` without `pid`")?;
+    if fields.pid.is_none() && fields.comm.is_none() {
+        return Err("an `owner` without `pid` and `comm`".into());
+    }
     Ok(Some(Owner {
         process: Process {
-            pid,
+            pid: fields.pid,
             tid: fields.tid,
-            comm: fields.comm.unwrap_or_default().into(),
+            comm: fields.comm.clone().unwrap_or_default().into(),
             started_ns: fields.started_ns,
         },
         known_by,
-        cgroup: fields.cgroup.map(Into::into),
+        cgroup: fields.cgroup.as_deref().map(Into::into),
     }))
 }
 

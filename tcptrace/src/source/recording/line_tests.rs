@@ -5,7 +5,7 @@ use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
-        owner::KnownBy,
+        owner::{KnownBy, Process},
         socket::{Role, Since},
         transition::{Record, StateDuration},
     },
@@ -46,8 +46,9 @@ fn the_documented_line_is_read() {
     assert_eq!(seen.monotonic_ns, 3_102_023_951_396);
     assert_eq!(seen.socket.cookie, Some(77));
     assert_eq!(seen.socket.role, Role::Client);
-    let owner = seen.owner.expect("it is known");
-    assert_eq!((owner.process.pid, owner.process.tid), (4242, Some(4250)));
+    let owner = seen.opener.expect("it is known");
+    let Process { pid, tid, .. } = owner.process;
+    assert_eq!((pid, tid), (Some(4242), Some(4250)));
     assert_eq!(owner.known_by, KnownBy::Connect);
     assert_eq!(owner.cgroup.as_deref(), Some("/system.slice/app.service"));
     assert_eq!(seen.caller, None);
@@ -142,7 +143,10 @@ fn what_cannot_be_is_refused() {
         ("3102023951396", "9102023951396000000"),
         ("\"duration_ns\": 2000110", "\"duration_ns\": 3102023951397"),
         ("\"exact\"", "\"unknown\""),
-        ("\"pid\": 4242", "\"pid\": null"),
+        (
+            "\"pid\": 4242, \"comm\": \"java\"",
+            "\"pid\": null, \"comm\": null",
+        ),
         ("\"connect\"", "\"guess\""),
         ("\"tcp\"", "\"udp\""),
         ("\"client\"", "\"both\""),

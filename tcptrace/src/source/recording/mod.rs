@@ -1,5 +1,6 @@
 //! A recording: a file with the same facts as a live session.
 
+mod frames;
 mod header;
 pub mod line;
 #[cfg(test)]

@@ -12,7 +12,10 @@ use std::{
 
 use crate::{
     model::{caveat::Caveat, recording::RecordingHeader, transition::Record},
-    source::recording::line::{self, Line},
+    source::recording::{
+        frames::{self, Damage, Frames},
+        line::{self, Line},
+    },
 };
 
 /// A longer line counts as damaged. The longest lines of a log name the holders of one socket: this
@@ -21,10 +24,6 @@ const LONGEST_LINE: u64 = 4 << 20;
 
 /// How many damaged lines are reported by number.
 const NAMED_LINES: usize = 2;
-
-/// How a compressed stream begins: a frame, or a skippable one.
-const ZSTD_FRAME: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
-const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 /// What comes next in a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +53,10 @@ pub struct LineCounts {
     pub named: Vec<u64>,
     /// What is wrong with the first one: not yet fit for a terminal.
     pub reason: Option<String>,
+    /// Compressed frames that were damaged, with others after them.
+    pub frames: u64,
+    /// What is wrong with the first of these.
+    pub frame_reason: Option<String>,
     /// Why a compressed stream could not be read to its end.
     pub cut: Option<String>,
 }
@@ -76,6 +79,12 @@ impl LineCounts {
                 reason: self.reason.clone().unwrap_or_default(),
             });
         }
+        if self.frames > 0 {
+            caveats.push(Caveat::DamagedFrames {
+                count: self.frames,
+                reason: self.frame_reason.clone().unwrap_or_default(),
+            });
+        }
         if let Some(error) = &self.cut {
             caveats.push(Caveat::BrokenOff {
                 line: self.lines.max(1),
@@ -89,10 +98,14 @@ impl LineCounts {
     }
 }
 
+enum Input {
+    Plain(BufReader<Box<dyn Read>>),
+    Compressed(BufReader<Frames<Box<dyn Read>>>),
+}
+
 /// A recording that is being read.
 pub struct Recording {
-    input: Box<dyn BufRead>,
-    compressed: bool,
+    input: Input,
     line: Vec<u8>,
     number: u64,
     ended: bool,
@@ -106,19 +119,18 @@ impl fmt::Debug for Recording {
     }
 }
 
-impl Recording {
-    /// Opens the file, or standard input if its name is `-`.
-    ///
-    /// # Errors
-    /// When it cannot be opened or its beginning cannot be read.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        if path == Path::new("-") {
-            Self::new(io::stdin())
-        } else {
-            Self::new(File::open(path)?)
-        }
-    }
+/// Opens the file, or standard input if its name is `-`, and reads nothing of it yet.
+///
+/// # Errors
+/// When it cannot be opened.
+pub fn open(path: &Path) -> io::Result<Box<dyn Read>> {
+    Ok(match path == Path::new("-") {
+        true => Box::new(io::stdin()),
+        false => Box::new(File::open(path)?),
+    })
+}
 
+impl Recording {
     /// Reads from `input`, which may be compressed.
     ///
     /// # Errors
@@ -126,17 +138,14 @@ impl Recording {
     pub fn new(mut input: impl Read + 'static) -> io::Result<Self> {
         let mut magic = Vec::new();
         (&mut input).take(4).read_to_end(&mut magic)?;
-        let skippable = matches!(&magic[..], [0x50..=0x5f, rest @ ..] if *rest == ZSTD_SKIPPABLE);
-        let compressed = magic == ZSTD_FRAME || skippable;
-        let input = BufReader::new(io::Cursor::new(magic).chain(input));
+        let compressed = frames::begins(&magic);
+        let input: Box<dyn Read> = Box::new(io::Cursor::new(magic).chain(input));
         Ok(Self {
             input: if compressed {
-                let decoder = zstd::stream::read::Decoder::with_buffer(input)?;
-                Box::new(BufReader::with_capacity(1 << 17, decoder))
+                Input::Compressed(BufReader::with_capacity(1 << 17, Frames::new(input)))
             } else {
-                Box::new(input)
+                Input::Plain(BufReader::new(input))
             },
-            compressed,
             line: Vec::new(),
             number: 0,
             ended: false,
@@ -171,23 +180,30 @@ impl Recording {
         Ok(Some(Err(format!("longer than {LONGEST_LINE} bytes"))))
     }
 
-    /// Appends input up to the end of the line or the limit. A compressed stream that cannot be
-    /// read further ends here.
+    /// Appends input up to the end of the line or the limit.
     fn read_part(&mut self, limit: u64) -> io::Result<()> {
         if self.ended {
             return Ok(());
         }
-        let mut part = (&mut self.input).take(limit);
-        match part.read_until(b'\n', &mut self.line) {
-            Ok(_) => Ok(()),
-            // Errors of the file itself have an OS error number.
-            Err(error) if self.compressed && error.raw_os_error().is_none() => {
-                self.ended = true;
-                self.counts.cut = Some(error.to_string());
-                Ok(())
+        match &mut self.input {
+            Input::Plain(input) => drop(input.take(limit).read_until(b'\n', &mut self.line)?),
+            Input::Compressed(input) => {
+                (&mut *input)
+                    .take(limit)
+                    .read_until(b'\n', &mut self.line)?;
+                let Damage {
+                    frames,
+                    reason,
+                    cut,
+                } = input.get_ref().damage();
+                if (*frames, cut) != (self.counts.frames, &self.counts.cut) {
+                    self.counts.frames = *frames;
+                    self.counts.frame_reason.clone_from(reason);
+                    self.counts.cut.clone_from(cut);
+                }
             }
-            Err(error) => Err(error),
         }
+        Ok(())
     }
 
     fn damaged(&mut self, reason: String) -> Item {

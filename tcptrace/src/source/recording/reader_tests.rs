@@ -96,6 +96,24 @@ fn a_compressed_stream_is_read_as_far_as_it_goes() {
 }
 
 #[test]
+fn a_damaged_frame_does_not_hide_the_next() {
+    let frame = compressed(&lines(100));
+    // Cut at its beginning, in its middle and near its end; and what does not belong there at all.
+    for keep in [3, frame.len() / 2, frame.len() - 1] {
+        let mut stream = frame.clone();
+        stream.extend(&frame[..keep]);
+        stream.extend(&frame);
+        stream.extend([0; 1000]);
+        stream.extend(&frame);
+        let (items, account) = read(Cursor::new(stream));
+        let records = items.iter().filter(|item| matches!(item, Item::Record(..)));
+        assert!(records.count() >= 300, "{keep}");
+        assert_eq!((account.frames, account.cut), (2, None), "{keep}");
+        assert!(account.damaged <= 1);
+    }
+}
+
+#[test]
 fn an_error_of_the_file_is_an_error() {
     struct Broken;
     impl Read for Broken {

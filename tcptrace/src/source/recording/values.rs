@@ -35,3 +35,11 @@ pub fn state(field: &str, name: Option<&str>) -> Result<TcpState, String> {
     let state = states.find(|state| state.name() == name);
     state.ok_or_else(|| format!("`{field}` is {name}, which is no TCP state"))
 }
+
+/// Checks that a text has at most so many bytes.
+pub fn short(field: &str, text: &str, most: usize) -> Result<(), String> {
+    match text.len() <= most {
+        true => Ok(()),
+        false => Err(format!("`{field}` has more than {most} bytes")),
+    }
+}

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use tcptrace_common::{IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, WatchedSocket};
+use tcptrace_common::{
+    IPPROTO_MPTCP, TcpState, TrackedSocket, TransitionRecord, UsedTransitionRecord, WatchedSocket,
+};
 
 use crate::{
     model::{
@@ -47,12 +49,42 @@ impl Moment {
     }
 }
 
-/// The transition in a record that was read at `now`; `None` if the record is not valid.
+/// Bytes of the two kinds of records.
+const SHORT: usize = size_of::<TransitionRecord>();
+const LONG: usize = size_of::<UsedTransitionRecord>();
+
+/// A record as it is in memory; `None` for one of another size, which the programs do not write.
+pub fn parse(item: &[u8]) -> Option<UsedTransitionRecord> {
+    let mut record = UsedTransitionRecord::default();
+    match item.len() {
+        SHORT => {
+            // SAFETY: as many bytes as the record has, of integers without padding, at any alignment.
+            record.transition =
+                unsafe { item.as_ptr().cast::<TransitionRecord>().read_unaligned() };
+        }
+        LONG => {
+            // SAFETY: as above.
+            record = unsafe {
+                item.as_ptr()
+                    .cast::<UsedTransitionRecord>()
+                    .read_unaligned()
+            };
+        }
+        _ => return None,
+    }
+    Some(record)
+}
+
+/// The transition in a record that was read at `now`, with the socket's user; `None` if the record is not valid.
 pub fn transition(
-    record: &TransitionRecord,
+    record: &UsedTransitionRecord,
     now: Moment,
     processes: &mut Processes,
 ) -> Option<SeenTransition> {
+    let UsedTransitionRecord {
+        transition: record,
+        user,
+    } = record;
     let or_before = record.flags & TransitionRecord::OR_BEFORE != 0;
     Some(SeenTransition {
         time: now.at(record.time_ns),
@@ -67,7 +99,8 @@ pub fn transition(
         },
         socket: identity(&record.socket, record.protocol)?,
         from_listener: record.socket.flags & WatchedSocket::FROM_LISTENER != 0,
-        owner: processes.owner(&record.owner),
+        opener: processes.owner(&record.owner),
+        user: processes.owner(user),
         unaccepted: record.flags & TransitionRecord::UNACCEPTED != 0,
         caller: processes.caller(record.caller_pid, record.caller_tid, record.caller_comm),
     })
@@ -92,18 +125,19 @@ fn identity(raw: &WatchedSocket, protocol: u16) -> Option<Identity> {
 }
 
 /// The table's entry in the model's types; `None` if the socket cannot be identified,
-/// or is not shown by itself.
-pub fn entry(raw: &TrackedSocket, processes: &mut Processes) -> Option<TableEntry> {
+/// or is not shown by itself. `last_pass`: the number of the last complete pass over descriptors.
+pub fn entry(raw: &TrackedSocket, last_pass: u32, processes: &mut Processes) -> Option<TableEntry> {
     if raw.flags & TrackedSocket::SUBFLOW != 0 {
         return None;
     }
-    let owner = raw.owner();
+    let (owner, user) = (raw.owner(), raw.user(last_pass));
     Some(TableEntry {
         entered: socket::entered(&raw.socket)?,
         state: TcpState::from_number(u8::try_from(raw.state).ok()?)?,
         was_before: raw.flags & TrackedSocket::BEFORE != 0,
         residue_of: raw.residue_of(),
-        owner: processes.owner(owner),
-        is_wanted: owner.wanted != 0,
+        opener: processes.owner(owner),
+        user: user.and_then(|user| processes.owner(user)),
+        is_wanted: owner.wanted != 0 || user.is_some_and(|user| user.wanted != 0),
     })
 }

@@ -1,6 +1,10 @@
 //! Durations that the kernel counts: its maps, in the model's types.
 
-use std::{collections::HashMap, io, net::IpAddr};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    net::IpAddr,
+};
 
 use aya::maps::{HashMap as BpfHashMap, PerCpuArray, PerCpuHashMap};
 use tcptrace_common::{
@@ -118,9 +122,14 @@ impl LiveTransitions {
         let decades = decades.iter().collect::<Result<Vec<_>, _>>();
         let decades = decades.map_err(io::Error::other)?;
         let mut by_number = HashMap::new();
+        let (wanted, mut unnamed) = (by.contains(&Part::Cgroup), HashSet::new());
         for (raw, number) in numbers.map_err(io::Error::other)? {
+            if wanted && raw.cgroup != 0 && self.cgroups().path(raw.cgroup).is_none() {
+                unnamed.insert(raw.cgroup);
+            }
             by_number.insert(number, self.key(&raw, by));
         }
+        self.unnamed_keys = unnamed.len() as u64;
         for (place, cpus) in decades {
             // A key that was added in the meantime: it is read next time.
             let key = by_number.get(&place.key);
@@ -155,7 +164,7 @@ impl LiveTransitions {
                 Part::Port => key.port = nonzero(raw.port),
                 Part::Cgroup => {
                     let path = nonzero(raw.cgroup).and_then(|id| self.cgroups().path(id));
-                    key.cgroup = path.map(Into::into);
+                    key.cgroup = path;
                 }
                 Part::Netns => key.netns = nonzero(raw.netns),
                 Part::Family => {

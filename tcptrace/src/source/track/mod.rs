@@ -1,6 +1,7 @@
 //! The kernel side of `log` and `hist`: the running machine as a source of transitions.
 
 pub(crate) mod convert;
+mod groups;
 pub mod histograms;
 mod kernel_side;
 pub(crate) mod processes;

@@ -7,7 +7,7 @@ use tcptrace_common::OwnerRecord;
 
 use crate::{
     model::owner::{KnownBy, Owner, Process},
-    source::machine::cgroup::Cgroups,
+    source::track::groups::Groups,
 };
 
 /// How many processes are kept.
@@ -18,24 +18,31 @@ const SLOTS: usize = 512;
 pub struct Processes {
     owners: Vec<Option<(OwnerRecord, Owner)>>,
     callers: Vec<Option<(OwnerRecord, Process)>>,
-    cgroups: Cgroups,
-}
-
-impl Default for Processes {
-    fn default() -> Self {
-        Self {
-            owners: vec![None; SLOTS],
-            callers: vec![None; SLOTS],
-            cgroups: Cgroups::default(),
-        }
-    }
+    groups: Groups,
 }
 
 fn slot(raw: &OwnerRecord) -> usize {
     (raw.tid.wrapping_add(raw.pid.wrapping_mul(31)) as usize + raw.known_by as usize * 97) % SLOTS
 }
 
+impl Default for Processes {
+    /// Without the paths of control groups.
+    fn default() -> Self {
+        Self::new(false)
+    }
+}
+
 impl Processes {
+    /// None yet. `with_groups`: whether anybody needs the paths of control groups.
+    #[must_use]
+    pub fn new(with_groups: bool) -> Self {
+        Self {
+            owners: vec![None; SLOTS],
+            callers: vec![None; SLOTS],
+            groups: Groups::new(with_groups),
+        }
+    }
+
     /// The owner of a socket, from what the kernel side knows; `None` if it knows nothing.
     pub fn owner(&mut self, raw: &OwnerRecord) -> Option<Owner> {
         let known_by = match raw.known_by {
@@ -44,38 +51,44 @@ impl Processes {
             OwnerRecord::LISTEN => KnownBy::Listen,
             OwnerRecord::LISTENER => KnownBy::Listener,
             OwnerRecord::FD => KnownBy::Fd,
+            OwnerRecord::CALL => KnownBy::Call,
             _ => return None,
         };
         let kept = &mut self.owners[slot(raw)];
         if let Some((key, owner)) = kept
             && key == raw
+            // Perhaps it is known by now.
+            && (owner.cgroup.is_some() || raw.cgroup == 0 || !self.groups.are_wanted())
         {
             return Some(owner.clone());
         }
-        let cgroup = nonzero(raw.cgroup).and_then(|id| self.cgroups.path(id));
+        let cgroup = nonzero(raw.cgroup).and_then(|id| self.groups.path(id));
         let owner = Owner {
             process: Process {
-                pid: nonzero(raw.pid)?,
+                pid: nonzero(raw.pid),
                 tid: nonzero(raw.tid),
                 comm: decode_comm(raw.comm),
                 started_ns: nonzero(raw.started_ns),
             },
             known_by,
-            cgroup: cgroup.map(Arc::from),
+            cgroup,
         };
         *kept = Some((*raw, owner.clone()));
         Some(owner)
     }
 
-    /// Paths of control groups.
-    pub fn cgroups(&mut self) -> &mut Cgroups {
-        &mut self.cgroups
+    /// Paths of control groups, which must be asked for before the owners in them.
+    pub fn groups(&mut self) -> &mut Groups {
+        &mut self.groups
     }
 
     /// A process that made a call.
     pub fn caller(&mut self, pid: u32, tid: u32, comm: [u64; 2]) -> Option<Process> {
+        if (pid, comm) == (0, [0; 2]) {
+            return None;
+        }
         let raw = OwnerRecord {
-            pid: nonzero(pid)?,
+            pid,
             tid,
             comm,
             ..OwnerRecord::default()
@@ -87,7 +100,7 @@ impl Processes {
             return Some(process.clone());
         }
         let process = Process {
-            pid,
+            pid: nonzero(pid),
             tid: nonzero(tid),
             comm: decode_comm(comm),
             started_ns: None,
@@ -138,7 +151,7 @@ mod tests {
             ] {
                 let owner = processes.owner(&raw(pid, comm)).expect("it is known");
                 let text = comm.split(|byte| *byte == 0).next().unwrap_or_default();
-                assert_eq!(owner.process.pid, pid);
+                assert_eq!(owner.process.pid, Some(pid));
                 assert_eq!(owner.process.comm.as_bytes(), text);
                 let caller = processes
                     .caller(pid, pid, raw(pid, comm).comm)

@@ -1,33 +1,44 @@
 //! The running machine as a source of transitions, from start to end.
 
-use std::{collections::HashSet, io, mem, thread, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    io, mem, thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context as _;
 use aya::maps::{MapData, RingBuf};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tcptrace_common::{TcpState, TrackCounters, TransitionRecord};
+use tcptrace_common::{TcpState, TrackCounters, UsedTransitionRecord};
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
     model::{
         caveat::Caveat,
+        owner::Process,
         stuck::look::Descriptors,
         track::{BeforeStart, OpenSockets, SeenTransition},
         transition::Loss,
     },
     source::{
-        diag::ask::{self, Scope},
+        diag::ask::{self, Answers, Scope},
         machine::cgroup::Cgroups,
         track::{
             convert::{self, Moment},
+            groups,
             kernel_side::{KernelSide, TrackOptions},
             processes::Processes,
         },
+        walk::survey::Holders,
     },
 };
 
 /// Records taken out of the buffer at once: so many stay in the processor's cache.
 const BATCH: usize = 1024;
+/// How long after a pass over descriptors the next one begins, at least; and how many times as long as it took:
+/// passes take at most a hundredth of the time.
+const BETWEEN_PASSES: Duration = Duration::from_millis(250);
+const REST: u32 = 100;
 /// How often to check whether a record is finished, and how long to wait in between: ten seconds in
 /// total, for a very slow machine.
 const ATTEMPTS: u32 = 10_000;
@@ -39,11 +50,19 @@ pub struct LiveTransitions {
     ring: AsyncFd<RingBuf<MapData>>,
     scope: Scope,
     processes: Processes,
-    batch: Vec<TransitionRecord>,
+    /// For reports and for the end, when nothing waits to be read.
+    cgroups: Cgroups,
+    /// Control groups of keys whose paths were not known at the last count.
+    pub(super) unnamed_keys: u64,
+    /// How long the reader may wait for paths of control groups while few records come.
+    patience: Duration,
+    batch: Vec<UsedTransitionRecord>,
     counted: TrackCounters,
     skipped: u64,
     /// When a socket or a run was lost last, in ns of `CLOCK_MONOTONIC`.
     lost_ns: u64,
+    /// When to look again who has sockets open.
+    next_pass: Instant,
     /// When tracing stopped, once it has stopped.
     stopped: Option<Moment>,
     /// Whether the second program is attached that runs when the kernel skips the first.
@@ -56,7 +75,7 @@ pub struct Batch<'a> {
     pub loss: Option<Loss>,
     /// Whether there may be more to read.
     pub more: bool,
-    records: &'a [TransitionRecord],
+    records: &'a [UsedTransitionRecord],
     processes: &'a mut Processes,
     now: Moment,
 }
@@ -87,6 +106,16 @@ impl LiveTransitions {
         // together with the registration.
         let ring = unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) };
         let ring = ring.context("watching the ring buffer")?;
+        let numbers = side.numbers();
+        match &numbers.unknown {
+            _ if !side.wants_owners() => {}
+            Some(reason) => caveats.push(Caveat::NoProcessNumbers(reason.clone())),
+            None if numbers.nested => caveats.push(Caveat::PidNamespace),
+            None => {}
+        }
+        if side.misses_accepts() {
+            caveats.push(Caveat::AcceptsNotSeen);
+        }
         if side.lists_cgroups() {
             caveats.push(Caveat::NewControlGroupsLeftOut);
         }
@@ -100,12 +129,12 @@ impl LiveTransitions {
         );
         if owned {
             list(&mut side, &scope, &mut Vec::new()).context(listed)?;
-            side.add_open_sockets().context(walked)?;
+            side.find_holders().context(walked)?;
         }
         side.begin()?;
         let mut before = list(&mut side, &scope, caveats).context(listed)?;
         if owned {
-            side.add_open_sockets().context(walked)?;
+            side.find_holders().context(walked)?;
             add_queues(&mut side, &mut before);
         }
         let skipped = side.skipped().unwrap_or(0);
@@ -113,11 +142,15 @@ impl LiveTransitions {
             side,
             ring,
             scope,
-            processes: Processes::default(),
+            processes: Processes::new(options.name_cgroups),
+            cgroups: Cgroups::default(),
+            unnamed_keys: 0,
+            patience: groups::patience(options.buffer),
             batch: Vec::with_capacity(BATCH),
             counted: TrackCounters::default(),
             skipped,
             lost_ns: 0,
+            next_pass: Instant::now() + BETWEEN_PASSES,
             stopped: None,
             has_second_program: false,
         };
@@ -144,13 +177,17 @@ impl LiveTransitions {
     /// # Errors
     /// When the counters cannot be read.
     pub fn read(&mut self) -> io::Result<Batch<'_>> {
+        if self.stopped.is_none() && Instant::now() >= self.next_pass {
+            self.find_holders()?;
+        }
         self.batch.clear();
         let ring = self.ring.get_mut();
         while self.batch.len() < BATCH
             && let Some(item) = ring.next()
         {
-            self.batch.extend(parse(&item));
+            self.batch.extend(convert::parse(&item));
         }
+        self.ask_for_groups();
         // After the records: now all losses before them are known, and these decide whether the
         // times in the records are certain.
         let now = Moment::now();
@@ -162,6 +199,35 @@ impl LiveTransitions {
             processes: &mut self.processes,
             now,
         })
+    }
+
+    /// Asks for the control groups of the owners in the batch.
+    fn ask_for_groups(&mut self) {
+        let asked = self.processes.groups();
+        let records = self.batch.iter();
+        let ids = records.flat_map(|one| [one.transition.owner.cgroup, one.user.cgroup]);
+        match (self.stopped, self.batch.len() == BATCH) {
+            (Some(_), _) => asked.ask(ids, groups::AT_END),
+            (None, false) => asked.ask(ids, self.patience),
+            (None, true) => asked.ask(ids, self.patience / 50),
+        }
+    }
+
+    /// How often the path of an owner's control group was not known; where durations are counted by group, also of
+    /// how many groups.
+    pub fn unnamed_groups(&mut self) -> u64 {
+        self.unnamed_keys + self.processes.groups().unnamed()
+    }
+
+    /// Looks who has sockets open, so that transitions name who has taken some over.
+    fn find_holders(&mut self) -> io::Result<()> {
+        let began = Instant::now();
+        if self.side.wants_owners() {
+            self.side.find_holders()?;
+        }
+        let rest = began.elapsed().saturating_mul(REST).max(BETWEEN_PASSES);
+        self.next_pass = Instant::now() + rest;
+        Ok(())
     }
 
     /// What was lost since the last time.
@@ -232,30 +298,56 @@ impl LiveTransitions {
     /// When the table or `/proc` cannot be read.
     pub fn open(&mut self, states: &[TcpState]) -> io::Result<OpenSockets> {
         let now = self.stopped.unwrap_or_else(Moment::now);
-        let (namespaces, _) = self.side.namespaces(&self.scope)?;
-        let answers = ask::in_states(&self.scope, states, &namespaces);
+        self.find_holders()?;
+        let (namespaces, unentered) = self.side.namespaces(&self.scope)?;
+        let mut answers = ask::in_states(&self.scope, states, &namespaces);
         // Read after the list, so that it includes everything that is listed.
-        let table = self.side.table()?;
+        let everything = self.side.table()?;
         let asked_about = |state: u32| states.iter().any(|s| u32::from(s.number()) == state);
-        let entries = table.iter().filter(|entry| asked_about(entry.state));
+        let entries = everything.iter().filter(|entry| asked_about(entry.state));
+        let last_pass = self.side.last_pass();
         let processes = &mut self.processes;
-        let residue = (table.iter()).filter(|entry| entry.residue_of().is_some());
+        let shown = (everything.iter())
+            .filter(|entry| asked_about(entry.state) || entry.residue_of().is_some());
+        let owners = shown.flat_map(|raw| [Some(raw.owner()), raw.user(last_pass)]);
+        let ids = owners.flatten().map(|owner| owner.cgroup);
+        let patience = self.stopped.map_or(groups::PATIENCE, |_| groups::AT_END);
+        processes.groups().ask_at_ease(ids, patience);
+        let residue = (everything.iter()).filter(|entry| entry.residue_of().is_some());
         let residue = residue
-            .filter_map(|raw| convert::entry(raw, processes))
+            .filter_map(|raw| convert::entry(raw, last_pass, processes))
             .collect();
         let table = entries
-            .filter_map(|raw| convert::entry(raw, processes))
+            .filter_map(|raw| convert::entry(raw, last_pass, processes))
             .collect();
+        let mut known = HashMap::new();
+        for raw in &everything {
+            let owner = raw.owner();
+            // A number may have been given again: then the later process has it.
+            let earlier = known.get(&owner.pid).map(|one: &Process| one.started_ns);
+            if owner.pid != 0 && earlier.is_none_or(|earlier| earlier < Some(owner.started_ns)) {
+                known.extend(
+                    processes
+                        .owner(owner)
+                        .map(|known| (owner.pid, known.process)),
+                );
+            }
+        }
         let listed = answers.listed.iter().map(|socket| socket.details.inode);
         let listening = answers.listening.iter().map(|socket| socket.inode);
         let inodes: HashSet<u64> = listed.chain(listening).map(u64::from).collect();
         let (mut descriptors, mut waiting) = (None, Vec::new());
-        if self.side.wants_owners()
-            && !inodes.is_empty()
-            && let Ok(found) = self.side.holders(&inodes)
+        let unasked = !answers.caveats.is_empty() || unentered.is_some();
+        let owned = self.side.wants_owners() && !inodes.is_empty();
+        if (owned || unasked)
+            && let Ok(mut found) = self.side.holders(&inodes)
         {
-            descriptors = Some(Descriptors::new(found.held));
+            found.listed.retain(|one| states.contains(&one.state));
+            add_unasked(&self.scope, &mut answers, &mut found);
             waiting = found.waiting;
+            if self.side.wants_owners() {
+                descriptors = Some(Descriptors::new(found.held));
+            }
         }
         Ok(OpenSockets {
             time: now.time,
@@ -268,6 +360,8 @@ impl LiveTransitions {
             waiting,
             coverage: answers.coverage,
             descriptors,
+            known,
+            followed: self.side.followed(),
             lost_ns: self.lost_ns,
         })
     }
@@ -280,7 +374,7 @@ impl LiveTransitions {
 
     /// Paths of control groups.
     pub fn cgroups(&mut self) -> &mut Cgroups {
-        self.processes.cgroups()
+        &mut self.cgroups
     }
 }
 
@@ -291,7 +385,11 @@ fn list(
     caveats: &mut Vec<Caveat>,
 ) -> io::Result<BeforeStart> {
     let (namespaces, unentered) = side.namespaces(scope)?;
-    let answers = ask::everything(scope, &namespaces);
+    let mut answers = ask::everything(scope, &namespaces);
+    if !answers.caveats.is_empty() || unentered.is_some() {
+        let mut found = side.holders(&HashSet::new())?;
+        add_unasked(scope, &mut answers, &mut found);
+    }
     caveats.extend(answers.caveats);
     caveats.extend(unentered);
     Ok(BeforeStart {
@@ -300,6 +398,17 @@ fn list(
         waiting: Vec::new(),
         descriptors: None,
     })
+}
+
+/// Adds the sockets in namespaces that could not be asked, as far as a process has them open.
+fn add_unasked(scope: &Scope, answers: &mut Answers, found: &mut Holders) {
+    let covered = &answers.coverage.complete;
+    let is_new =
+        |netns: u32| !covered.contains(&netns) && scope.netns.is_none_or(|wanted| wanted == netns);
+    let listed = found.listed.drain(..).filter(|one| is_new(one.netns));
+    answers.listed.extend(listed);
+    let listening = found.listening.drain(..).filter(|one| is_new(one.netns));
+    answers.listening.extend(listening);
 }
 
 /// Adds the queues of listeners and their holders, if there are sockets that no process has accepted.
@@ -316,13 +425,4 @@ fn add_queues(side: &mut KernelSide, before: &mut BeforeStart) {
         before.descriptors = Some(Descriptors::new(found.held));
         before.waiting = found.waiting;
     }
-}
-
-/// A record as it is in memory; `None` for one of another size, which the programs do not write.
-fn parse(item: &[u8]) -> Option<TransitionRecord> {
-    if item.len() != size_of::<TransitionRecord>() {
-        return None;
-    }
-    // SAFETY: as many bytes as the record has, of integers without padding, at any alignment.
-    Some(unsafe { item.as_ptr().cast::<TransitionRecord>().read_unaligned() })
 }

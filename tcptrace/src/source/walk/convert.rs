@@ -152,6 +152,14 @@ impl Meaning {
                 last_data_ns: (self.moment(tcp.icsk_lrcvtime, record, record.ticks_since_data))
                     .filter(|_| has_times),
                 touched_ns: self.touched_ns(record),
+                // Before it is connected the kernel has no such time.
+                last_sent_ns: (self.moment(tcp.lsndtime, record, record.ticks_since_sent))
+                    .filter(|_| has_times && record.state != TcpState::SynSent.number()),
+                // Of an MPTCP connection they would be one subflow's.
+                data_segments_in: has(0, tcp.data_segs_in).then_some(record.data_segments_in),
+                data_segments_out: has(0, tcp.data_segs_out).then_some(record.data_segments_out),
+                backoff: (self.known(tcp.icsk_backoff, || record.backoff)).filter(|_| has_times),
+                keepalive_due_ns: self.keepalive_due_ns(record).filter(|_| has_times),
                 cgroup_id: Some(record.cgroup).filter(|id| *id != 0),
                 subflows: (is_mptcp && self.counts_subflows).then_some(record.subflows),
                 remainder: false,
@@ -194,7 +202,9 @@ impl Meaning {
     pub fn dead(&self, record: &SocketRecord) -> Option<DeadSocket> {
         let never_connected = match record.socket_state {
             SocketRecord::CONNECTED => false,
-            SocketRecord::CONNECTING => true,
+            // After a connect that did not wait it stays so, until the process asks again: once the peer has answered,
+            // it was a connection.
+            SocketRecord::CONNECTING => record.rcv_nxt == 0,
             _ => return None,
         };
         if record.remote_port == 0 {
@@ -216,6 +226,7 @@ impl Meaning {
             backlog: Some(record.backlog),
             sent: self.sent(record).filter(|_| record.protocol == IPPROTO_TCP),
             touched_ns: self.touched_ns(record),
+            cgroup_id: Some(record.cgroup).filter(|id| *id != 0),
         })
     }
 
@@ -234,6 +245,20 @@ impl Meaning {
     fn not_before(&self, offset: u32, record: &SocketRecord, ticks: u32) -> Option<u64> {
         let ago_ns = (u64::from(ticks) + LATE_TICKS) * self.tick_ns;
         self.known(offset, || record.now_ns.saturating_sub(ago_ns))
+    }
+
+    /// When the timer of keepalive runs out. Without keepalive it is used for other things.
+    fn keepalive_due_ns(&self, record: &SocketRecord) -> Option<u64> {
+        let tcp = &self.tcp;
+        if [tcp.skc_flags, tcp.keepalive_timer, tcp.keepalive_expires].contains(&0)
+            || record.sock_flags & SocketRecord::KEEPOPEN == 0
+            || record.keepalive_timer == 0
+        {
+            return None;
+        }
+        let ticks = i64::from(record.ticks_to_keepalive.cast_signed());
+        let ns = ticks.saturating_mul(i64::try_from(self.tick_ns).unwrap_or(i64::MAX));
+        Some(record.now_ns.saturating_add_signed(ns))
     }
 
     fn touched_ns(&self, record: &SocketRecord) -> Option<u64> {
@@ -280,84 +305,4 @@ impl Meaning {
 fn beyond(later: u32, earlier: u32) -> u32 {
     let distance = later.wrapping_sub(earlier).cast_signed();
     u32::try_from(distance).unwrap_or(0)
-}
-
-#[cfg(test)]
-mod tests {
-    use tcptrace_common::AF_INET;
-
-    use super::*;
-
-    fn meaning() -> Meaning {
-        let mut tcp = TcpOffsets::default();
-        (tcp.rcv_tstamp, tcp.icsk_pending, tcp.keepalive_timer) = (1, 1, 1);
-        tcp.copied_seq = 1;
-        Meaning {
-            tcp,
-            tick_ns: 4_000_000,
-            counts_subflows: true,
-        }
-    }
-
-    fn record() -> SocketRecord {
-        SocketRecord {
-            inode: 99,
-            family: AF_INET,
-            protocol: IPPROTO_TCP,
-            state: TcpState::CloseWait.number(),
-            socket_state: SocketRecord::CONNECTED,
-            bound_port: 80,
-            remote_port: 4000,
-            rcv_nxt: 5,
-            copied_seq: u32::MAX - 4,
-            now_ns: 100_000_000_000,
-            ticks_since_ack: 250,
-            comm: [u64::from_ne_bytes(*b"java\0\0\0\0"), 0],
-            ..SocketRecord::default()
-        }
-    }
-
-    #[test]
-    fn a_record_is_read_whole() {
-        let listed = meaning().listed(&record()).expect("a connection");
-        assert_eq!((listed.local.port, listed.remote.port), (80, 4000));
-        assert_eq!(listed.details.recv_queue, Some(10));
-        // This kernel does not show it.
-        assert_eq!(listed.details.send_queue, None);
-        // 1 s ago less a tick.
-        assert_eq!(listed.last_ack_ns, Some(99_004_000_000));
-        assert_eq!((listed.cookie, listed.sent), (None, None));
-        assert_eq!(listed.details.timer, Some(Timer::None));
-        assert_eq!(listed.details.keepalive, None);
-        let held = descriptor(&record(), &mut Names::default());
-        assert_eq!(&*held.holder.comm, "java");
-    }
-
-    #[test]
-    fn only_what_was_connected_or_tried_to_be_is_dead() {
-        let dead = |socket_state, remote_port| {
-            let record = SocketRecord {
-                socket_state,
-                remote_port,
-                ..record()
-            };
-            meaning().dead(&record).map(|dead| dead.never_connected)
-        };
-        assert_eq!(dead(SocketRecord::CONNECTED, 4000), Some(false));
-        assert_eq!(dead(SocketRecord::CONNECTING, 4000), Some(true));
-        assert_eq!(dead(SocketRecord::UNCONNECTED, 4000), None);
-        assert_eq!(dead(SocketRecord::CONNECTED, 0), None);
-    }
-
-    #[test]
-    fn a_timer_that_the_kernel_hides_is_unknown() {
-        let mut hidden = meaning();
-        hidden.tcp.keepalive_timer = 0;
-        assert_eq!(hidden.timer(&record()), None);
-        let waits = SocketRecord {
-            pending: 3,
-            ..record()
-        };
-        assert_eq!(hidden.timer(&waits), Some(Timer::ZeroWindowProbe));
-    }
 }

@@ -18,7 +18,7 @@ use crate::{
         owner::{Holder, Via},
         stuck::look::Descriptor,
     },
-    source::machine::clock::monotonic_ns,
+    source::machine::{clock::monotonic_ns, threads},
 };
 
 /// How long an answer is used again: what holds a socket without a descriptor keeps it for long.
@@ -55,7 +55,8 @@ fn find(inodes: &HashSet<u64>) -> Vec<Descriptor> {
 }
 
 fn by_process(process: &Process, inodes: &HashSet<u64>) -> Vec<Descriptor> {
-    let folder = Path::new("/proc").join(process.pid.to_string());
+    let folder = threads::folder(&Path::new("/proc").join(process.pid.to_string()));
+    let descriptors = Process::new_with_root(folder.clone()).and_then(|thread| thread.fd());
     let read = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
     let mut found = Vec::new();
     let mut add = |paths: &mut dyn Iterator<Item = &str>, via| {
@@ -71,7 +72,7 @@ fn by_process(process: &Process, inodes: &HashSet<u64>) -> Vec<Descriptor> {
             },
         }));
     };
-    for descriptor in process.fd().into_iter().flatten().flatten() {
+    for descriptor in descriptors.into_iter().flatten().flatten() {
         let is_ring = |kind: &str| kind.contains("io_uring");
         if matches!(&descriptor.target, FDTarget::AnonInode(kind) if is_ring(kind)) {
             let text = read(&format!("fdinfo/{}", descriptor.fd));

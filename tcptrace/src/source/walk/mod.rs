@@ -3,8 +3,11 @@
 
 pub mod census;
 pub mod convert;
+#[cfg(test)]
+mod convert_tests;
 pub mod count;
 pub mod hidden;
+pub mod level;
 pub mod messages;
 pub mod object;
 pub mod places;

@@ -30,6 +30,8 @@ pub enum WalkProgram {
     AcceptQueue,
     /// Reads the descriptors in messages of Unix sockets.
     Messages,
+    /// Tells how deeply this process's PID namespace is nested.
+    PidLevel,
 }
 
 impl WalkProgram {
@@ -39,6 +41,7 @@ impl WalkProgram {
             Self::Files => "walk_files",
             Self::AcceptQueue => "accept_queue",
             Self::Messages => "messages",
+            Self::PidLevel => "pid_level",
         }
     }
 
@@ -48,7 +51,7 @@ impl WalkProgram {
         match self {
             Self::Tasks => Some("bpf_iter_task"),
             Self::Files => Some("bpf_iter_task_file"),
-            Self::AcceptQueue | Self::Messages => None,
+            Self::AcceptQueue | Self::Messages | Self::PidLevel => None,
         }
     }
 }

@@ -26,12 +26,13 @@ const VALID_NS: u64 = 10_000_000_000;
 /// Adds the namespaces of the sockets that a walk has found. One that cannot be opened is left out.
 fn add_by_sockets(namespaces: &mut Namespaces, counted: &HashMap<u32, Counted>) {
     for counted in counted.values() {
-        // A thread with a table of its own has no descriptor of its process.
         let (inode, example) = (counted.netns, counted.example);
-        if namespaces.paths.contains_key(&inode) || example.tid != 0 {
+        if namespaces.paths.contains_key(&inode) {
             continue;
         }
-        if let Ok(file) = search::of_socket(example.pid, example.fd)
+        // A thread with a table of its own has no descriptor of its process.
+        let tid = (example.tid != 0).then_some(example.tid);
+        if let Ok(file) = search::of_socket(example.pid, tid, example.fd)
             && inode_of(&search::path_of(&file)).is_ok_and(|found| found == inode)
         {
             namespaces.add(inode, file);

@@ -13,7 +13,7 @@ use crate::{
         owner::{Holder, Via},
         stuck::look::Descriptor,
     },
-    source::machine::process::share_descriptors,
+    source::machine::{process::share_descriptors, threads::has_ended},
 };
 
 /// What was found.
@@ -44,10 +44,20 @@ impl Found {
             let stat = process.stat();
             stat.map(|stat| stat.comm).unwrap_or_default()
         };
-        self.add_table(process.fd(), process.pid, None, inodes, &comm);
+        let table = process.fd();
+        let denied = is_denied(&table);
+        let mut add = |table| self.add_table(table, process.pid, None, inodes, &comm);
+        let has_some = table.is_ok_and(|table| add(table) > 0);
+        let has_ended = || process.stat().is_ok_and(|stat| has_ended(stat.state));
+        let first_has_ended = !has_some && has_ended();
+        self.incomplete |= denied && !first_has_ended;
         let Ok(threads) = process.tasks() else { return };
-        // The main thread may have ended; then the others have what was the process's table.
-        let mut known = vec![process.pid];
+        // If the main thread has ended, the others have what was the process's table.
+        let mut known = if first_has_ended {
+            Vec::new()
+        } else {
+            vec![process.pid]
+        };
         for thread in threads.flatten() {
             if (known.iter()).any(|other| share_descriptors(*other, thread.tid) != Some(false)) {
                 continue;
@@ -55,29 +65,28 @@ impl Found {
             known.push(thread.tid);
             let folder = format!("/proc/{}/task/{}", process.pid, thread.tid);
             if let Ok(own) = Process::new_with_root(folder.into()) {
-                self.add_table(own.fd(), process.pid, Some(thread.tid), inodes, &comm);
+                let table = own.fd();
+                self.incomplete |= is_denied(&table);
+                if let Ok(table) = table {
+                    self.add_table(table, process.pid, Some(thread.tid), inodes, &comm);
+                }
             }
         }
     }
 
-    /// Adds a table's descriptors.
+    /// Adds a table's descriptors; returns how many it has.
     fn add_table(
         &mut self,
-        table: Result<FDsIter, ProcError>,
+        table: FDsIter,
         pid: i32,
         tid: Option<i32>,
         inodes: &HashSet<u64>,
         comm: &dyn Fn() -> String,
-    ) {
-        let descriptors = match table {
-            Ok(descriptors) => descriptors,
-            Err(error) => {
-                self.incomplete |= matches!(error, ProcError::PermissionDenied(_));
-                return;
-            }
-        };
+    ) -> usize {
         let mut name: Option<Arc<str>> = None;
-        for descriptor in descriptors.flatten() {
+        let mut all = 0;
+        for descriptor in table.flatten() {
+            all += 1;
             let FDTarget::Socket(inode) = descriptor.target else {
                 continue;
             };
@@ -95,5 +104,10 @@ impl Found {
                 },
             });
         }
+        all
     }
+}
+
+fn is_denied(table: &Result<FDsIter, ProcError>) -> bool {
+    matches!(table, Err(ProcError::PermissionDenied(_)))
 }

@@ -21,7 +21,10 @@ use crate::{
     },
     source::{
         diag::ask::{self, Scope, Subflows},
-        machine::netns::{Namespace, Namespaces},
+        machine::{
+            netns::{Namespace, Namespaces},
+            pid_namespace,
+        },
         walk::{
             convert::{self, Names},
             count::{self, Counts},
@@ -76,6 +79,9 @@ impl Walker {
             let unread = Caveat::UnreadQueues(survey.unread_queues);
             survey.caveats.push(unread);
         }
+        if pid_namespace::nested().is_some() {
+            survey.caveats.push(Caveat::PidNamespace);
+        }
         Ok(survey)
     }
 
@@ -111,6 +117,8 @@ impl Walker {
                 let (held, _, incomplete) = kernel.pass(&mut survey, None)?;
                 Ok(Holders {
                     held,
+                    listed: survey.listed,
+                    listening: survey.listening,
                     waiting: survey.waiting,
                     incomplete,
                 })
@@ -119,8 +127,8 @@ impl Walker {
                 let found = proc::find(inodes)?;
                 Ok(Holders {
                     held: found.held,
-                    waiting: Vec::new(),
                     incomplete: found.incomplete,
+                    ..Holders::default()
                 })
             }
         }
@@ -132,6 +140,10 @@ impl Walker {
 pub struct Holders {
     /// The descriptors.
     pub held: Vec<Descriptor>,
+    /// The sockets in the watched states that were met; nothing by `/proc`.
+    pub listed: Vec<Listed>,
+    /// Likewise listeners.
+    pub listening: Vec<Listening>,
     /// The connections in the queues, as far as these could be read.
     pub waiting: Vec<Waiting>,
     /// Whether some descriptors were left out.

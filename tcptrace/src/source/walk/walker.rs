@@ -9,11 +9,12 @@ use crate::{
     source::{
         bpf::types::WalkTypes,
         error::StartError,
-        machine::{clock::tick_ns, restrictions::in_initial_pid_namespace},
+        machine::clock::tick_ns,
         walk::{
             convert::Meaning,
             count,
             hidden::Hidden,
+            level::own_numbers,
             messages::Messages,
             object::{self, Room, WalkProgram, Wanted},
             places::Search,
@@ -105,9 +106,6 @@ impl Walker {
 
 /// Loads the first of the programs that works.
 fn load(programs: &[WalkProgram], wanted: Wanted) -> Result<KernelWalk, String> {
-    if !in_initial_pid_namespace() {
-        return Err("tcptrace runs in a PID namespace, and the kernel gives other numbers".into());
-    }
     let mut refused = String::new();
     for &program in programs {
         match load_one(program, wanted) {
@@ -142,7 +140,9 @@ fn load_one(program: WalkProgram, wanted: Wanted) -> Result<Walk, String> {
         (prepared.unwrap_or_else(|panic| resume_unwind(panic)), types)
     });
     let prepared = prepared.map_err(|error| error.to_string())?;
-    Walk::load(program, (prepared, room), types?, wanted, expected)
+    let mut types = types?;
+    types.task.numbers = own_numbers(&types.task)?;
+    Walk::load(program, (prepared, room), types, wanted, expected)
         .map_err(|error| error.to_string())
 }
 

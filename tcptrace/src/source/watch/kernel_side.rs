@@ -3,22 +3,26 @@
 use std::{io, os::fd::AsFd};
 
 use aya::{Ebpf, maps::Map};
-use tcptrace_common::{Settings, WatchCounters, WatchedSocket};
+use tcptrace_common::{Settings, WatchCounters};
 
 use crate::{
-    model::stuck::look::{Hook, Tracing},
+    model::stuck::look::{Entered, Exit, Hook, Tracing},
     source::{
         bpf::{
             attach::{self, Candidate},
             load::{self, SOCKETS, SOCKETS_PREALLOCATED},
-            messages,
+            messages::{self, Say},
             program::{self, CATEGORY, TRACEPOINT},
-            read_map, tracepoint_format,
+            read_map, tracefs, tracepoint_format,
             types::TypeInfo,
         },
         error::StartError,
-        machine::restrictions,
-        watch::options::WatchOptions,
+        machine::{clock::tick_ns, restrictions},
+        watch::{
+            convert,
+            exits::{self, Exits},
+            options::WatchOptions,
+        },
     },
 };
 
@@ -27,6 +31,7 @@ pub struct KernelSide {
     ebpf: Ebpf,
     hook: Hook,
     filters_all: bool,
+    exits: Exits,
 }
 
 /// Creates the maps, and prepares the programs for loading.
@@ -48,7 +53,11 @@ pub fn object(
         Hook::Btf => (options.max_sockets.unwrap_or(SOCKETS), 1),
         Hook::Tracepoint => (1, options.max_sockets.unwrap_or(SOCKETS_PREALLOCATED)),
     };
-    let sizes = [("SOCKETS", growing), ("SOCKETS_PREALLOCATED", preallocated)];
+    let sizes = [
+        ("SOCKETS", growing),
+        ("SOCKETS_PREALLOCATED", preallocated),
+        (exits::NAME, exits::BYTES),
+    ];
     load::object(settings, types, &sizes, options.messages)
 }
 
@@ -61,12 +70,12 @@ pub fn attach_as(
     options: &WatchOptions,
     types: Option<&TypeInfo>,
 ) -> Result<Ebpf, StartError> {
-    let settings = candidate.settings(types, tracepoint_format::read)?;
+    let settings = candidate.settings(types, || tracefs::with(tracepoint_format::read))?;
     let mut ebpf = object(options, settings, types, candidate.hook)?;
     let name = program_of(candidate.hook);
     let attached = match (candidate.hook, types) {
         (Hook::Btf, Some(types)) => program::attach_btf(&mut ebpf, name, TRACEPOINT, types),
-        _ => program::attach_classic(&mut ebpf, name, CATEGORY, TRACEPOINT),
+        _ => tracefs::with(|| program::attach_classic(&mut ebpf, name, CATEGORY, TRACEPOINT)),
     };
     attached.map_err(|error| program::refused(name, &error))?;
     Ok(ebpf)
@@ -91,8 +100,10 @@ impl KernelSide {
         let candidates = options.candidates(types.is_ok());
         attach::first_that_works(options.hook, types.as_ref(), &candidates, |candidate| {
             let types = types.as_ref().ok();
+            let mut ebpf = attach_as(candidate, options, types)?;
             Ok(Self {
-                ebpf: attach_as(candidate, options, types)?,
+                exits: Exits::take(&mut ebpf)?,
+                ebpf,
                 hook: candidate.hook,
                 filters_all: options.filters_all,
             })
@@ -108,27 +119,49 @@ impl KernelSide {
         }
     }
 
-    /// Starts printing the kernel side's messages.
+    /// Gives the kernel side's messages to `say` from now on.
     ///
     /// # Errors
     /// When the ring of messages cannot be read.
-    pub fn print_messages(&mut self) -> anyhow::Result<()> {
-        messages::print_in_background(&mut self.ebpf)
+    pub fn print_messages(&mut self, say: Say) -> anyhow::Result<()> {
+        messages::print_in_background(&mut self.ebpf, say)
     }
 
     /// The sockets in the watched state that were seen to enter it.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn watched(&self) -> io::Result<Vec<WatchedSocket>> {
+    pub fn watched(&self) -> io::Result<Vec<Entered>> {
         let name = match self.hook {
             Hook::Btf => "SOCKETS",
             Hook::Tracepoint => "SOCKETS_PREALLOCATED",
         };
         match self.ebpf.map(name) {
-            Some(Map::HashMap(map)) => read_map::read_all(map.fd().as_fd()),
+            Some(Map::HashMap(map)) => {
+                let entries = read_map::read_all(map.fd().as_fd())?;
+                let tick_ns = tick_ns();
+                Ok(entries
+                    .iter()
+                    .filter_map(|entry| convert::entered(entry, tick_ns))
+                    .collect())
+            }
             _ => Err(io::ErrorKind::NotFound.into()),
         }
+    }
+
+    /// The sockets that were seen to leave it until this moment, in ns of `CLOCK_MONOTONIC`, since the last call;
+    /// those are left out that were in it for a moment only.
+    pub fn exits(&mut self, now_ns: u64) -> Vec<Exit> {
+        self.exits.until(now_ns)
+    }
+
+    /// How many such sockets found no room to be reported, since the start.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn unreported_exits(&self) -> io::Result<u64> {
+        let counters = read_map::of_each_cpu::<WatchCounters>(&self.ebpf, "WATCH_COUNTERS")?;
+        Ok(counters.iter().map(|counters| counters.unreported).sum())
     }
 
     /// What the kernel side counted.

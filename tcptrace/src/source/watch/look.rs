@@ -10,17 +10,16 @@ use std::{
 
 use crate::{
     model::{
+        caveat::Caveat,
         request::WalkChoice,
         socket::Endpoint,
         stuck::look::{Descriptors, Entered, Listed, Look, Tracing},
     },
     source::{
-        bpf::socket,
         diag::ask::Scope,
         error::StartError,
         machine::{
-            arguments::Arguments, cgroup::Cgroups, clock::monotonic_ns, privileges, process,
-            restrictions,
+            arguments::Arguments, cgroup::Cgroups, clock::monotonic_ns, process, restrictions,
         },
         walk::{Walker, places::Before, survey::Survey},
         watch::{kernel_side::KernelSide, options::WatchOptions},
@@ -35,7 +34,8 @@ pub struct Live {
     scope: Scope,
     cgroups: Cgroups,
     arguments: Arguments,
-    useful_missing: Vec<&'static str>,
+    /// What this process may not do.
+    privileges: Option<Caveat>,
     /// What was read for the first look while the walk was being loaded, and when that began.
     first: Option<(SystemTime, u64, Before)>,
 }
@@ -49,10 +49,10 @@ impl Live {
         options: &WatchOptions,
         walk: WalkChoice,
         scope: Scope,
-        useful_missing: Vec<&'static str>,
+        privileges: Option<Caveat>,
     ) -> Result<Self, StartError> {
         let kernel = KernelSide::attach(options)?;
-        let mut live = Self::once(walk, scope, useful_missing)?;
+        let mut live = Self::once(walk, scope, privileges)?;
         live.kernel = Some(kernel);
         Ok(live)
     }
@@ -64,7 +64,7 @@ impl Live {
     pub fn once(
         walk: WalkChoice,
         scope: Scope,
-        useful_missing: Vec<&'static str>,
+        privileges: Option<Caveat>,
     ) -> Result<Self, StartError> {
         restrictions::lift_memory_limit();
         let (time, now_ns) = (SystemTime::now(), monotonic_ns());
@@ -80,7 +80,7 @@ impl Live {
             scope,
             cgroups: Cgroups::default(),
             arguments: Arguments::default(),
-            useful_missing,
+            privileges,
             first: before.ok().map(|before| (time, now_ns, before)),
         })
     }
@@ -134,23 +134,33 @@ impl Live {
             coverage,
             looked,
             netns_names,
-            caveats,
+            mut caveats,
             ..
         } = survey;
         if !later.is_empty() {
             let index = Later::new(&later);
             listed.retain(|socket| !index.has(socket));
         }
+        let mut exits = Vec::new();
+        if let Some(kernel) = &mut self.kernel {
+            exits = kernel.exits(now_ns);
+            let unreported = kernel.unreported_exits()?;
+            caveats.extend((unreported > 0).then_some(Caveat::UnreportedExits(unreported)));
+        }
         let mut look = Look {
             time,
             monotonic_ns: now_ns,
             entered,
+            exits,
             listed,
             coverage,
             looked,
             listening,
             waiting,
             dead,
+            in_pid_namespace: held.is_some()
+                && caveats.contains(&Caveat::PidNamespace)
+                && !caveats.contains(&Caveat::UnreadDescriptors),
             held,
             processes: HashMap::new(),
             cgroups: HashMap::new(),
@@ -159,8 +169,7 @@ impl Live {
             caveats,
         };
         self.describe_processes(&mut look);
-        look.caveats
-            .extend(privileges::caveat(&self.useful_missing));
+        look.caveats.extend(self.privileges.clone());
         Ok(look)
     }
 
@@ -177,15 +186,18 @@ impl Live {
         if tracing.entered == tracing.left {
             return Ok(Vec::new());
         }
-        let sockets = kernel.watched()?;
-        Ok(sockets.iter().filter_map(socket::entered).collect())
+        kernel.watched()
     }
 
     /// Fills in information about the processes that hold what the look shows.
     fn describe_processes(&mut self, look: &mut Look) {
         let listed = look.listed.iter().map(|socket| socket.details.inode);
         let dead = look.dead.iter().flatten().map(|socket| socket.inode);
-        let listeners = look.listening.iter().filter(|one| one.queued > 0);
+        let ports: HashSet<_> = (look.listed.iter())
+            .map(|socket| (socket.netns, socket.local.port))
+            .collect();
+        let listeners = (look.listening.iter())
+            .filter(|one| one.queued > 0 || ports.contains(&(one.netns, one.local.port)));
         let shown: HashSet<u64> = listed
             .chain(dead)
             .chain(listeners.map(|one| one.inode))
@@ -203,11 +215,10 @@ impl Live {
         for (pid, info) in &mut look.processes {
             info.arguments = self.arguments.of((*pid, info.started)).to_vec();
         }
-        let ids = look
-            .listed
-            .iter()
-            .filter_map(|socket| socket.details.cgroup_id);
-        look.cgroups = self.cgroups.paths(ids);
+        let listed = (look.listed.iter()).filter_map(|socket| socket.details.cgroup_id);
+        let dead = look.dead.iter().flatten();
+        let dead = dead.filter_map(|socket| socket.cgroup_id);
+        look.cgroups = self.cgroups.paths(listed.chain(dead));
     }
 }
 

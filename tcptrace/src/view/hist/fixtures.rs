@@ -23,9 +23,9 @@ const SECOND: u64 = 1000 * MS;
 fn left(state: TcpState, comm: &str, duration: StateDuration) -> Transition {
     let mut seen = transition(1, state, TcpState::LastAck, 100 * SECOND);
     seen.duration = duration;
-    match seen.owner.as_mut() {
+    match seen.opener.as_mut() {
         Some(owner) if comm != "?" => owner.process.comm = comm.into(),
-        _ => seen.owner = None,
+        _ => seen.opener = None,
     }
     seen
 }
@@ -52,7 +52,7 @@ pub fn durations(by: &[Part], max_keys: usize) -> Durations {
             Since::Exact(s) => Since::Exact(s * SECOND),
             Since::AtLatest(s) => Since::AtLatest(s * SECOND),
         };
-        let (socket, owner) = (java.socket.clone(), java.owner.clone());
+        let (socket, owner) = (java.socket.clone(), java.opener.clone());
         durations.open(&Socket::logged(socket, state, since, owner), 100 * SECOND);
     }
     durations

@@ -19,6 +19,7 @@ use crate::{
         Page, View,
         hist::warnings::warnings,
         parts::{
+            candidates::{CandidateRecord, records},
             caveat::{self, CaveatRecord},
             escaping,
         },
@@ -82,6 +83,9 @@ struct ReportRecord<'a> {
 struct HistogramRecord<'a> {
     state: &'static str,
     key: Option<KeyRecord<'a>>,
+    /// Only where one of several processes is meant.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    candidates: Vec<CandidateRecord<'a>>,
     #[serde(flatten)]
     finished: DurationsRecord,
     quantiles: Vec<QuantileRecord>,
@@ -250,6 +254,7 @@ fn histogram<'a>(report: &'a Report, group: &'a KeyDurations) -> HistogramRecord
             by: &report.selection.by,
             key,
         }),
+        candidates: (group.key.as_ref()).map_or_else(Vec::new, |key| records(&key.candidates)),
         finished: durations(&spread.closed().exact),
         quantiles: quantiles.collect(),
         ended: EndedRecord(Ending::ALL.map(|ending| spread.ended(ending).count())),

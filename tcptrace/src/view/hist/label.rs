@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::{
     model::hist::key::{Key, Part},
-    view::parts::{age::age, clean::clean},
+    view::parts::{age::age, candidates, clean::clean},
 };
 
 /// A duration in three digits, or, from a minute on, in its two largest units: `812ns`, `1.31ms`,
@@ -44,14 +44,19 @@ pub fn round(ns: u64) -> String {
 pub fn key(by: &[Part], key: &Key) -> String {
     let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "?".into());
     let text = |text: &Option<std::sync::Arc<str>>| or_unknown(text.as_deref().map(clean));
+    let one_of = || candidates::one_of_key(&key.candidates);
     let parts = by.iter().filter_map(|part| {
         Some(match part {
             // The process has a name of its own.
             Part::Comm if by.contains(&Part::Pid) => return None,
+            Part::Comm if !key.candidates.is_empty() => one_of(),
             Part::Comm => text(&key.comm),
-            Part::Pid => match key.pid {
-                Some(pid) => format!("{}[{pid}]", text(&key.comm)),
-                None => "?".into(),
+            Part::Pid => match (key.pid, &key.comm) {
+                (Some(pid), comm) => format!("{}[{pid}]", text(comm)),
+                // Outside of the PID namespace.
+                (None, comm @ Some(_)) => format!("{}[?]", text(comm)),
+                (None, None) if !key.candidates.is_empty() => one_of(),
+                (None, None) => "?".into(),
             },
             Part::Remote => or_unknown(key.remote.map(|remote| remote.to_string())),
             Part::Port => format!("port {}", or_unknown(key.port.map(|port| port.to_string()))),

@@ -2,7 +2,7 @@
 
 mod bars;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod json;
 mod label;
 mod rows;

@@ -10,7 +10,7 @@ use crate::{
     fixtures::{NETNS, end, holder},
     model::{
         owner::{KnownBy, Owner, Process},
-        recording::{NamedNetns, RecordingHeader},
+        recording::{CgroupsFrom, NamedNetns, RecordingHeader},
         request::{Filters, LogFilters, Netns},
         socket::{Family, Identity, Protocol, Role, Since, Socket},
         transition::{Loss, Record, StateDuration, StillOpen, Transition},
@@ -26,7 +26,7 @@ pub fn time() -> SystemTime {
 
 pub fn process(pid: u32, comm: &str) -> Process {
     Process {
-        pid,
+        pid: Some(pid),
         tid: Some(pid + 8),
         comm: comm.into(),
         started_ns: Some(81_230_000_000),
@@ -57,6 +57,7 @@ pub fn header() -> RecordingHeader {
             children: true,
             states: vec![TcpState::CloseWait],
         },
+        cgroups_from: Some(CgroupsFrom::Machine),
         netns: vec![NamedNetns {
             inode: 4_026_532_301,
             name: "blue".into(),
@@ -84,7 +85,8 @@ pub fn transition() -> Transition {
             cookie: Some(77),
             role: Role::Client,
         },
-        owner: Some(owner(4242, "java")),
+        opener: Some(owner(4242, "java")),
+        user: None,
         caller: None,
     }
 }
@@ -92,12 +94,16 @@ pub fn transition() -> Transition {
 /// A transition of a socket of this process.
 pub fn of(pid: u32, comm: &str) -> Record {
     let mut transition = transition();
-    transition.owner = Some(owner(pid, comm));
+    transition.opener = Some(owner(pid, comm));
     Record::Transition(transition)
 }
 
 pub fn still_open() -> StillOpen {
-    let Transition { socket, owner, .. } = transition();
+    let Transition {
+        socket,
+        opener: owner,
+        ..
+    } = transition();
     let since = Since::AtLatest(MONOTONIC_NS - 182_000_000_000);
     let mut socket = Socket::logged(socket, TcpState::CloseWait, since, owner);
     socket.holders = Some(vec![holder(4242, "java", 57), holder(4300, "sh", 57)]);
@@ -138,7 +144,7 @@ pub fn all() -> Vec<Record> {
     inherited.socket.protocol = Protocol::Mptcp;
     inherited.socket.role = Role::Server;
     inherited.socket.netns = Some(4_026_532_999);
-    inherited.owner = Some(Owner {
+    inherited.opener = Some(Owner {
         process: process(80, "nginx"),
         known_by: KnownBy::Listener,
         cgroup: None,
@@ -152,7 +158,7 @@ pub fn all() -> Vec<Record> {
     unknown.socket.role = Role::Unknown;
     unknown.socket.netns = None;
     unknown.socket.cookie = None;
-    unknown.owner = None;
+    unknown.opener = None;
 
     let mut reset = transition();
     (reset.from, reset.to) = (TcpState::CloseWait, TcpState::Close);

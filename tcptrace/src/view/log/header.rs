@@ -17,6 +17,7 @@ pub fn line(header: &RecordingHeader) -> Vec<u8> {
         kernel: header.kernel.clone(),
         boot_id: header.boot_id.clone(),
         filters: filters(&header.filters),
+        cgroups_from: header.cgroups_from.map(|from| from.name().into()),
         netns: header.netns.clone(),
         time: stamp::rfc3339(header.time),
         monotonic_ns: header.monotonic_ns,
@@ -54,7 +55,7 @@ mod tests {
 
     #[test]
     fn it_is_one_line_of_the_schema() {
-        insta::assert_snapshot!(text(&fixtures::header()), @r#"{"schema":"tcptrace.recording/1","version":"0.1.0","kernel":"6.1.0-18-amd64","boot_id":"8f5b2c1e-0d3a-4c58-9b7e-2a6f1d0c9e84","filters":{"pid":[4242],"children":true,"remote":["10.0.0.0/8"],"netns":"blue","state":["CLOSE_WAIT"]},"netns":[{"inode":4026532301,"name":"blue"}],"time":"2026-11-23T01:20:04.120612547Z","monotonic_ns":3102023951396}"#);
+        insta::assert_snapshot!(text(&fixtures::header()), @r#"{"schema":"tcptrace.recording/1","version":"0.1.0","kernel":"6.1.0-18-amd64","boot_id":"8f5b2c1e-0d3a-4c58-9b7e-2a6f1d0c9e84","filters":{"pid":[4242],"children":true,"remote":["10.0.0.0/8"],"netns":"blue","state":["CLOSE_WAIT"]},"cgroups_from":"machine","netns":[{"inode":4026532301,"name":"blue"}],"time":"2026-11-23T01:20:04.120612547Z","monotonic_ns":3102023951396}"#);
     }
 
     #[test]

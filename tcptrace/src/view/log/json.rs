@@ -9,9 +9,11 @@ use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
-        log_line::{CallerFields, EndFields, Fields, Head, HolderFields, Kind},
+        log_line::{
+            CallerFields, EndFields, Fields, Head, HolderFields, Kind, OpenerFields, UserFields,
+        },
         names::UNKNOWN,
-        owner::{Holder, Owner, Process},
+        owner::{Holder, KnownBy, Owner, Process},
         socket::{Endpoint, Identity},
         transition::{Loss, Record, StillOpen, Transition},
     },
@@ -57,7 +59,9 @@ impl Json {
         let precision = duration.map_or(UNKNOWN, |(_, precision)| precision.name());
         word(out, Fields::duration, precision);
         identity(&transition.socket, out);
-        owner(transition.owner.as_ref(), out);
+        owner(transition.owner(), out);
+        opener(transition.opener.as_ref(), out);
+        user(transition.user.as_ref(), out);
         caller(transition.caller.as_ref(), out);
         ended(transition, out);
     }
@@ -71,7 +75,14 @@ impl Json {
         let at_most_ns = socket.age_at_most_ns(still.monotonic_ns);
         number(out, Fields::age_at_most_ns, at_most_ns);
         identity(&socket.identity, out);
-        owner(socket.logged_owner(), out);
+        let candidates = socket.candidates();
+        match &candidates[..] {
+            [] => owner(socket.logged_owner(), out),
+            _ => one_of_several(socket.cgroup.as_deref(), out),
+        }
+        processes(Fields::candidates, &candidates, out);
+        opener(socket.opener.as_ref(), out);
+        user(socket.user.as_ref(), out);
         holders(socket.holders.as_deref(), out);
         if let Some(was_in) = still.residue_of {
             boolean(out, Fields::residue, Some(true));
@@ -112,7 +123,7 @@ fn identity(socket: &Identity, out: &mut Vec<u8>) {
 
 fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {
     let process = owner.map(|owner| &owner.process);
-    number(out, Fields::pid, process.map(|process| process.pid));
+    number(out, Fields::pid, process.and_then(|process| process.pid));
     string(out, Fields::comm, process.map(|process| &*process.comm));
     let known_by = owner.map_or(UNKNOWN, |owner| owner.known_by.name());
     word(out, Fields::owner, known_by);
@@ -123,13 +134,63 @@ fn owner(owner: Option<&Owner>, out: &mut Vec<u8>) {
     string(out, Fields::cgroup, cgroup);
 }
 
+/// Several processes listen where it waits.
+fn one_of_several(cgroup: Option<&str>, out: &mut Vec<u8>) {
+    const NOTHING: Option<u32> = None;
+    number(out, Fields::pid, NOTHING);
+    string(out, Fields::comm, None);
+    word(out, Fields::owner, KnownBy::Listener.name());
+    number(out, Fields::tid, NOTHING);
+    number(out, Fields::started_ns, NOTHING);
+    string(out, Fields::cgroup, cgroup);
+}
+
+fn processes(name: &'static str, processes: &[(u32, &str)], out: &mut Vec<u8>) {
+    key(out, name);
+    out.push(b'[');
+    for (index, (pid, comm)) in processes.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        first_number(out, UserFields::pid, Some(*pid));
+        string(out, UserFields::comm, Some(comm));
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// The process that opened it: a listener is none.
+fn opener(opener: Option<&Owner>, out: &mut Vec<u8>) {
+    key(out, Fields::opener);
+    match opener.filter(|opener| opener.known_by != KnownBy::Listener) {
+        None => out.extend_from_slice(b"null"),
+        Some(opener) => {
+            first_number(out, OpenerFields::pid, opener.process.pid);
+            string(out, OpenerFields::comm, Some(&opener.process.comm));
+            word(out, OpenerFields::known_by, opener.known_by.name());
+            out.push(b'}');
+        }
+    }
+}
+
+fn user(user: Option<&Owner>, out: &mut Vec<u8>) {
+    key(out, Fields::user);
+    match user {
+        None => out.extend_from_slice(b"null"),
+        Some(user) => {
+            first_number(out, UserFields::pid, user.process.pid);
+            string(out, UserFields::comm, Some(&user.process.comm));
+            out.push(b'}');
+        }
+    }
+}
+
 fn caller(caller: Option<&Process>, out: &mut Vec<u8>) {
     key(out, Fields::caller);
     let Some(caller) = caller else {
         return out.extend_from_slice(b"null");
     };
-    first(out, CallerFields::pid);
-    number::append(out, caller.pid);
+    first_number(out, CallerFields::pid, caller.pid);
     number(out, CallerFields::tid, caller.tid);
     string(out, CallerFields::comm, Some(&caller.comm));
     out.push(b'}');
@@ -195,6 +256,13 @@ fn first(out: &mut Vec<u8>, name: &'static str) {
     let start = out.len();
     key(out, name);
     out[start] = b'{'; // replaces the comma
+}
+
+/// The same with a number as its value.
+fn first_number(out: &mut Vec<u8>, name: &'static str, value: Option<u32>) {
+    let start = out.len();
+    number(out, name, value);
+    out[start] = b'{';
 }
 
 /// The name of a later field.
@@ -287,6 +355,7 @@ mod tests {
             "netns": 4_026_531_833_u32, "cookie": 77, "protocol": "tcp", "role": "client",
             "pid": 4242, "comm": "java", "owner": "connect", "tid": 4250,
             "started_ns": 81_230_000_000_u64, "cgroup": "/system.slice/app.service",
+            "opener": {"pid": 4242, "comm": "java", "known_by": "connect"}, "user": null,
             "caller": null,
         });
         assert_eq!(value(&Record::Transition(fixtures::transition())), expected);
@@ -296,7 +365,7 @@ mod tests {
     fn what_is_not_known_is_null() {
         let mut transition = fixtures::transition();
         transition.duration = StateDuration::Unknown;
-        transition.owner = None;
+        transition.opener = None;
         transition.socket.local.port = 0;
         transition.socket.netns = None;
         let value = value(&Record::Transition(transition));
@@ -313,7 +382,7 @@ mod tests {
         #[test]
         fn any_name_makes_one_valid_line(name in "\\PC*|[\\x00-\\x{ff}\"\\\\]*") {
             let mut transition = fixtures::transition();
-            let owner = transition.owner.as_mut().expect("it has one");
+            let owner = transition.opener.as_mut().expect("it has one");
             owner.process.comm = name.as_str().into();
             owner.cgroup = Some(name.as_str().into());
             transition.caller = Some(owner.process.clone());

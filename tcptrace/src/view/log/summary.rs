@@ -62,6 +62,13 @@ pub fn summary(tally: &Tally, length: Duration) -> String {
         let advice = "by the kernel: their transitions are missing";
         line("runs skipped", &format!("{} ({advice})", tally.skipped));
     }
+    if tally.unnamed_groups > 0 {
+        let advice = "times of an owner: removed, out of reach, or not looked up in time";
+        line(
+            "control groups unknown",
+            &format!("{} ({advice})", tally.unnamed_groups),
+        );
+    }
     if tally.unfollowed > 0 {
         let advice = "too many at a time: their transitions are missing";
         line(

@@ -8,8 +8,8 @@ use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
-        owner::{Owner, Process},
-        socket::{Endpoint, Identity, Precision, shown_form},
+        owner::{KnownBy, Owner, Process},
+        socket::{Endpoint, Identity, Precision, Socket, shown_form},
         transition::{Loss, Record, StillOpen, Transition},
     },
     view::{
@@ -88,7 +88,7 @@ impl Text {
     }
 
     fn transition(&mut self, transition: &Transition, out: &mut Vec<u8>) {
-        self.begin(transition.time, transition.owner.as_ref(), out);
+        self.begin(transition.time, transition.owner(), out);
         self.state(transition.from, Side::Right(FROM), out);
         out.extend_from_slice(b" -> ");
         self.state(transition.to, Side::Left(TO), out);
@@ -100,13 +100,14 @@ impl Text {
             }
         }
         self.ends(&transition.socket, out);
-        let owner = transition.owner.as_ref().map(|owner| owner.process.pid);
+        let owner = transition.owner().map(|owner| owner.process.pid);
         if let Some(caller) = &transition.caller
             && owner != Some(caller.pid)
         {
             out.extend_from_slice(b"  by ");
             process(caller, out);
         }
+        Self::opened_by(transition.opener.as_ref(), transition.user.as_ref(), out);
         if transition.ending == Ending::ResetStillOpen {
             out.extend_from_slice(b"  residue");
         }
@@ -114,7 +115,11 @@ impl Text {
 
     fn still_open(&mut self, still: &StillOpen, out: &mut Vec<u8>) {
         let socket = &still.socket;
-        self.begin(still.time, socket.logged_owner(), out);
+        let candidates = socket.candidates();
+        match candidates.is_empty() {
+            true => self.begin(still.time, socket.logged_owner(), out),
+            false => self.begin_unknown(still.time, KnownBy::Listener.name(), out),
+        }
         self.state(socket.state, Side::Right(FROM), out);
         out.extend_from_slice(b" -> ");
         column(out, Side::Left(TO), |out| {
@@ -122,6 +127,16 @@ impl Text {
         });
         duration(still.age_ns(), socket.since.is_exact(), out);
         self.ends(&socket.identity, out);
+        Self::opened_by(socket.opener.as_ref(), socket.user.as_ref(), out);
+        held_by(socket, out);
+        for (index, (pid, comm)) in candidates.into_iter().enumerate() {
+            out.extend_from_slice(if index == 0 {
+                b"  to be accepted by "
+            } else {
+                b" or "
+            });
+            process(&Process::named((pid, comm)), out);
+        }
         if still.residue_of.is_some() {
             out.extend_from_slice(b"  residue");
         }
@@ -154,18 +169,46 @@ impl Text {
     }
 
     fn begin(&mut self, time: SystemTime, owner: Option<&Owner>, out: &mut Vec<u8>) {
+        let Some(owner) = owner else {
+            return self.begin_unknown(time, "?", out);
+        };
+        self.begin_with(time, owner.known_by.name(), out, |out| {
+            process(&owner.process, out);
+        });
+    }
+
+    /// The process is not known, or one of several.
+    fn begin_unknown(&mut self, time: SystemTime, known_by: &str, out: &mut Vec<u8>) {
+        self.begin_with(time, known_by, out, |out| out.push(b'?'));
+    }
+
+    fn begin_with(
+        &mut self,
+        time: SystemTime,
+        known_by: &str,
+        out: &mut Vec<u8>,
+        process: impl FnOnce(&mut Vec<u8>),
+    ) {
         self.time(time, out);
         out.extend_from_slice(b"  ");
-        column(out, Side::Left(PROCESS), |out| match owner {
-            Some(owner) => process(&owner.process, out),
-            None => out.push(b'?'),
-        });
-        let known_by = owner.map_or("?", |owner| owner.known_by.name());
+        column(out, Side::Left(PROCESS), process);
         out.extend_from_slice(b"  ");
         column(out, Side::Left(KNOWN_BY), |out| {
             out.extend_from_slice(known_by.as_bytes());
         });
         out.extend_from_slice(b"  ");
+    }
+
+    /// Who has opened it, if another process uses it now.
+    fn opened_by(opener: Option<&Owner>, user: Option<&Owner>, out: &mut Vec<u8>) {
+        if let (Some(opener), Some(_)) = (opener, user) {
+            out.extend_from_slice(match opener.known_by {
+                KnownBy::Listener => b"  came in at ",
+                KnownBy::Fd => b"  earlier of ",
+                _ => b"  opened by ",
+            });
+            process(&opener.process, out);
+        }
     }
 
     fn time(&mut self, time: SystemTime, out: &mut Vec<u8>) {
@@ -271,8 +314,29 @@ fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
 fn process(process: &Process, out: &mut Vec<u8>) {
     clean::append(out, &process.comm);
     out.push(b'[');
-    number::append(out, process.pid);
+    match process.pid {
+        Some(pid) => number::append(out, pid),
+        None => out.push(b'?'),
+    }
     out.push(b']');
+}
+
+/// The processes that have it open, unless that is only the one at the beginning of the line.
+fn held_by(socket: &Socket, out: &mut Vec<u8>) {
+    let holders = socket.holders.as_deref().unwrap_or_default();
+    let owner = socket.logged_owner().and_then(|owner| owner.process.pid);
+    if holders.iter().all(|holder| Some(holder.pid) == owner) {
+        return;
+    }
+    let mut last = None;
+    for (index, holder) in holders.iter().enumerate() {
+        if last.replace(holder.pid) == Some(holder.pid) {
+            continue;
+        }
+        out.extend_from_slice(if index == 0 { b"  held by " } else { b", " });
+        let (pid, comm) = (holder.pid, &*holder.comm);
+        process(&Process::named((pid, comm)), out);
+    }
 }
 
 fn duration(ns: u64, exact: bool, out: &mut Vec<u8>) {

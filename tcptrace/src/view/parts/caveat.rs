@@ -17,6 +17,10 @@ pub fn text(caveat: &Caveat) -> String {
                 names.join(", ")
             )
         }
+        Caveat::UserNamespace(inode) => format!(
+            "this is a user namespace ({inode}): tcptrace may neither use BPF programs nor look at what \
+             does not belong to it, so processes, holders and network namespaces outside of it are missing"
+        ),
         Caveat::Absent(values) => absent::text(values),
         Caveat::UnlistedNamespace { netns, error } => {
             format!("network namespace {netns} could not be asked: {error}")
@@ -48,6 +52,23 @@ pub fn text(caveat: &Caveat) -> String {
             )
         }
         Caveat::UnreadableProcesses(pids) => unreadable(pids),
+        Caveat::PidNamespace => {
+            "this is not the initial PID namespace: processes outside of it have no number here, and \
+             what only they lead to (holders, residue, network namespaces) is not seen"
+                .into()
+        }
+        Caveat::NoProcessNumbers(reason) => format!("no process has a number: {reason}"),
+        Caveat::AcceptsNotSeen => {
+            "nothing here tells which process accepts a connection: it counts as that of the process that \
+             listens, until another makes a call on it (tcptrace doctor says why)"
+                .into()
+        }
+        Caveat::HeldOutside(1) => {
+            "1 socket is held outside this PID namespace: no process in it has it open".into()
+        }
+        Caveat::HeldOutside(count) => format!(
+            "{count} sockets are held outside this PID namespace: no process in it has them open"
+        ),
         Caveat::UnreadDescriptors => {
             "the descriptors of some processes could not be read: holders may be missing".into()
         }
@@ -61,9 +82,35 @@ pub fn text(caveat: &Caveat) -> String {
             "{count} accept queues could not be read: where connections wait to be accepted, every \
              listener that may be meant is named"
         ),
+        Caveat::UnreportedExits(count) => {
+            let sockets = if *count == 1 { "socket" } else { "sockets" };
+            format!(
+                "{count} {sockets} left the state without a record of it: more left between two looks than there \
+                 is room for, so what is said about those that left may be about a part of them"
+            )
+        }
+        Caveat::UnreachedControlGroups {
+            from_machine_root: false,
+            ..
+        } => {
+            "the machine's root of control groups cannot be reached: paths of groups, also that of \
+              --cgroup, are from the root of tcptrace's cgroup namespace, and groups outside of it \
+              are not known"
+                .into()
+        }
+        Caveat::UnreachedControlGroups { top, .. } => {
+            format!("control groups outside of {top} cannot be reached: they are not known")
+        }
+        Caveat::UnknownControlGroups(count) => {
+            let groups = if *count == 1 { "group is" } else { "groups are" };
+            format!(
+                "{count} control {groups} not known: removed, or not looked up in time; --cgroup does not \
+                 take them"
+            )
+        }
         Caveat::NewControlGroupsLeftOut => {
-            "the filter leaves out control groups that are created from now on: on this kernel \
-             tcptrace cannot find out which group contains them"
+            "the filter leaves out control groups that are created from now on: here tcptrace \
+             cannot find out which group contains them"
                 .into()
         }
         Caveat::DamagedLines {
@@ -71,6 +118,12 @@ pub fn text(caveat: &Caveat) -> String {
             first,
             reason,
         } => format!("{} (the first: {reason})", damaged(*count, first)),
+        Caveat::DamagedFrames { count, reason } => {
+            let parts = if *count == 1 { "part" } else { "parts" };
+            format!(
+                "{count} {parts} of the compressed stream cannot be read: lines are missing (the first: {reason})"
+            )
+        }
         Caveat::BrokenOff { line, error } => {
             format!("the compressed stream breaks off in line {line}: {error}")
         }
@@ -97,6 +150,15 @@ pub fn text(caveat: &Caveat) -> String {
              are left out",
             state.name()
         ),
+        Caveat::OnlyCounted { count, kept } => format!(
+            "only {kept} sockets are kept in memory: {count} more are counted in the first line, and neither in \
+             groups nor listed, so that numbers of groups are lower bounds (filters leave fewer)"
+        ),
+        Caveat::NotKept { count, state } => format!(
+            "up to {count} more sockets were in {}: they are neither counted nor shown, because there was \
+             no room for them in memory",
+            state.name()
+        ),
         Caveat::Restarts(_) => {
             "the machine was rebooted during the recording: sockets from before that are gone"
                 .into()
@@ -105,6 +167,10 @@ pub fn text(caveat: &Caveat) -> String {
             filters,
             some_unknown,
         } => recorded_with(filters, *some_unknown),
+        Caveat::RelativeControlGroups => "paths of control groups in the recording, also that of \
+                                          --cgroup, are from the root of the cgroup namespace in \
+                                          which it was made, not from the machine's"
+            .into(),
         Caveat::LeavingLeftOut(state) => format!(
             "its --state leaves out which sockets have left {} since",
             state.name()

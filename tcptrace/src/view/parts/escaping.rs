@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use serde::{Serialize, Serializer as _};
 use serde_json::ser::{CompactFormatter, Formatter};
 
-/// JSON allows DEL and the C1 controls unescaped, but a terminal interprets them.
+use crate::view::parts::clean::is_hostile;
+
+/// JSON allows DEL, the C1 controls and characters that cannot be seen unescaped: here all that is hostile is
+/// escaped, as UTF-16, which is how JSON writes it.
 pub struct Escaping;
 
 impl Formatter for Escaping {
@@ -14,18 +17,20 @@ impl Formatter for Escaping {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        // No early exit, so that the compiler checks many bytes at a time. A control is DEL, or the
-        // second byte of two.
+        // No early exit, so that the compiler checks many bytes at a time. What is hostile is DEL, or has
+        // several bytes.
         let plain = |byte: u8| byte < 0x7f;
         if fragment.bytes().fold(true, |all, byte| all & plain(byte)) {
             return CompactFormatter.write_string_fragment(writer, fragment);
         }
         let mut rest = fragment;
-        while let Some(at) = rest.find(char::is_control) {
+        while let Some(at) = rest.find(is_hostile) {
             CompactFormatter.write_string_fragment(writer, &rest[..at])?;
             let mut after = rest[at..].chars();
-            let control = after.next().map_or(0, u32::from);
-            write!(writer, "\\u{control:04x}")?;
+            let hostile = after.next().unwrap_or_default();
+            for unit in hostile.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
             rest = after.as_str();
         }
         CompactFormatter.write_string_fragment(writer, rest)
@@ -68,14 +73,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::append;
+    use crate::view::parts::clean::is_hostile;
+
+    #[test]
+    fn tags_are_two_units() {
+        let mut out = Vec::new();
+        append(&mut out, "a\u{e0041}\u{202e}é\u{9b}");
+        assert_eq!(out, "\"a\\udb40\\udc41\\u202eé\\u009b\"".as_bytes());
+    }
 
     proptest! {
         #[test]
-        fn any_text_survives_and_has_no_controls(text in "\\PC*|[\\x00-\\x{ff}\"\\\\]*") {
+        fn any_text_survives_and_has_nothing_hostile(text in "\\PC*|[\\x00-\\x{ff}\"\\\\]*|\\p{Cf}*") {
             let mut out = Vec::new();
             append(&mut out, &text);
             let json = String::from_utf8(out).expect("JSON is UTF-8");
-            prop_assert!(!json.contains(char::is_control), "{json}");
+            prop_assert!(!json.contains(is_hostile), "{json}");
             prop_assert_eq!(serde_json::from_str::<String>(&json).expect("it is JSON"), text);
         }
     }

@@ -3,8 +3,10 @@
 pub mod absent;
 pub mod address;
 pub mod age;
+pub mod candidates;
 pub mod caveat;
 pub mod clean;
+pub mod confinement;
 pub mod escaping;
 pub mod number;
 pub mod stamp;

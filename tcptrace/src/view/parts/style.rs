@@ -6,3 +6,5 @@ use anstyle::{AnsiColor, Style};
 pub const HEADING: Style = Style::new().bold();
 /// For warnings.
 pub const WARNING: Style = AnsiColor::Yellow.on_default();
+/// For what explains the line above it.
+pub const BESIDE: Style = Style::new().dimmed();

@@ -13,6 +13,7 @@ use crate::{
     view::{
         Page, View,
         parts::{
+            candidates::{CandidateRecord, records},
             caveat::{self, CaveatRecord},
             escaping,
         },
@@ -77,6 +78,7 @@ struct NoSocketRecord {
 #[derive(Serialize)]
 struct GroupRecord<'a> {
     key: KeyRecord<'a>,
+    candidates: Vec<CandidateRecord<'a>>,
     sockets: u64,
     states: Vec<StateRecord>,
     not_sockets: Vec<NoSocketRecord>,
@@ -113,6 +115,7 @@ impl<'a> GroupRecord<'a> {
                 key: &group.key,
                 by,
             },
+            candidates: records(&group.key.candidates),
             sockets: group.counts.sockets(),
             states: states(&group.counts, before, true),
             not_sockets: not_sockets(&group.counts, before, true),

@@ -58,6 +58,7 @@ pub(crate) fn fixture() -> Report {
                 role: Role::Unknown,
                 holders: Holders::default(),
                 cgroup: None,
+                other_cgroups: Vec::new(),
                 queued: 0,
             });
         }
@@ -122,12 +123,12 @@ pub(crate) fn fixture() -> Report {
         services: vec![
             Service {
                 port: 80,
-                comm: None,
+                comms: Vec::new(),
                 queued: 2,
             },
             Service {
                 port: 5432,
-                comm: Some("postgres".into()),
+                comms: vec!["postgres".into()],
                 queued: 0,
             },
         ],

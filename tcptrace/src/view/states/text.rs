@@ -20,7 +20,7 @@ use crate::{
         Page, View,
         parts::{
             address::endpoint,
-            caveat,
+            candidates, caveat,
             clean::clean,
             style::{HEADING, WARNING},
             table::{self, Column, before_pid, before_port, left, right},
@@ -284,8 +284,11 @@ fn key_columns(by: &[By]) -> Vec<Column<'static>> {
 }
 
 fn key_cells(key: &Key, by: &[By]) -> Vec<String> {
+    let one_of = || candidates::one_of_key(&key.candidates);
     let process = || match (&key.comm, key.pid) {
         (Some(comm), Some(pid)) => format!("{}[{pid}]", clean(comm)),
+        _ if !key.candidates.is_empty() => one_of(),
+        _ if key.unknown => "?".into(),
         _ => "-".into(),
     };
     if by.is_empty() {
@@ -293,6 +296,7 @@ fn key_cells(key: &Key, by: &[By]) -> Vec<String> {
     }
     let text = |text: Option<&str>| text.map_or_else(|| "-".into(), clean);
     let cell = |part: &By| match part {
+        By::Comm if key.comm.is_none() => process(),
         By::Comm => text(key.comm.as_deref()),
         By::Pid => process(),
         By::Remote => key
@@ -357,9 +361,12 @@ fn below(report: &Report) -> Vec<String> {
     let services = &report.services;
     if !services.is_empty() {
         let mut named: Vec<String> = (services.iter().take(NAMED_SERVICES))
-            .map(|one| match &one.comm {
-                Some(comm) => format!(":{} {}", one.port, clean(comm)),
-                None => format!(":{}", one.port),
+            .map(|one| match &one.comms[..] {
+                [] => format!(":{}", one.port),
+                comms => {
+                    let names = comms.iter().map(|comm| (None, &**comm));
+                    format!(":{} {}", one.port, candidates::one_of(names))
+                }
             })
             .collect();
         if services.len() > NAMED_SERVICES {

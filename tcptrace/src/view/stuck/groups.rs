@@ -5,25 +5,23 @@ use std::collections::HashSet;
 use crate::{
     model::{
         command, container,
-        socket::Role,
         stuck::{
-            group::{Ends, Group, RecvQueues},
+            group::{Group, RecvQueues},
+            look::ProcessInfo,
             snapshot::Snapshot,
         },
     },
     view::parts::{
-        address::endpoint,
         age::age_between,
+        candidates::one_process_of,
         clean::clean,
         table::{self, Column, before_pid, before_port, left, right},
     },
-    view::stuck::{
-        held_by::{CLOSED, one_of},
-        sockets::namespace,
-    },
+    view::stuck::{cause, held_by::CLOSED, names::connection, sockets::namespace},
 };
 
-const COLUMNS: [Column; 12] = [
+const COLUMNS: [Column; 13] = [
+    right("#").rank(1),
     right("SOCKETS"),
     right("MAY BE").rank(3),
     right("OLDEST").rank(4),
@@ -38,27 +36,56 @@ const COLUMNS: [Column; 12] = [
     left("NETNS").rank(3),
 ];
 
-/// The heading, and a line for each group; with `whole` also all arguments of its process.
-pub fn lines(snapshot: &Snapshot, whole: bool, width: Option<usize>) -> Vec<String> {
+/// The table of groups.
+pub struct Groups {
+    /// The names of its columns.
+    pub heading: String,
+    /// For each group its row, and the lines below it.
+    pub rows: Vec<(String, Vec<String>)>,
+}
+
+/// The groups with their numbers, and why they are stuck; with `whole` also all arguments of their processes.
+pub fn table(snapshot: &Snapshot, whole: bool, width: Option<usize>) -> Groups {
     let mut met = HashSet::new();
     let groups = snapshot.groups.iter();
     // Where two would read the same without it.
     let with_netns = groups
-        .map(|group| (&group.owner, &group.candidates, connection(group)))
+        .map(|group| {
+            (
+                &group.owner,
+                &group.candidates,
+                connection(group.role, group.ends),
+            )
+        })
         .any(|one| !met.insert(one));
-    let rows: Vec<_> = (snapshot.groups.iter())
-        .map(|group| row(group, snapshot, whole, with_netns))
+    let rows: Vec<_> = (1..)
+        .zip(&snapshot.groups)
+        .map(|(number, group)| row(number, group, snapshot, whole, with_netns))
         .collect();
-    table::lines(&COLUMNS, &rows, width)
+    let mut lines = table::lines(&COLUMNS, &rows, width).into_iter();
+    Groups {
+        heading: lines.next().unwrap_or_default(),
+        rows: lines
+            .zip(&snapshot.groups)
+            .map(|(row, group)| (row, cause::line::lines(group, snapshot, width)))
+            .collect(),
+    }
 }
 
-fn row(group: &Group, snapshot: &Snapshot, whole: bool, with_netns: bool) -> Vec<String> {
+fn row(
+    number: usize,
+    group: &Group,
+    snapshot: &Snapshot,
+    whole: bool,
+    with_netns: bool,
+) -> Vec<String> {
     let owner = group.owner.as_ref();
     let process = owner.and_then(|owner| snapshot.processes.get(&owner.pid));
     let oldest_ns = snapshot
         .monotonic_ns
         .saturating_sub(group.oldest.moment_ns());
     vec![
+        number.to_string(),
         group.stuck.to_string(),
         if snapshot.may_be() > 0 {
             (group.sockets - group.stuck).to_string()
@@ -72,8 +99,8 @@ fn row(group: &Group, snapshot: &Snapshot, whole: bool, with_netns: bool) -> Vec
             || without_owner(group),
             |owner| format!("{}[{}]", clean(&owner.comm), owner.pid),
         ),
-        connection(group),
-        process.map_or_else(String::new, |process| process_state(process.state)),
+        connection(group.role, group.ends),
+        process.map_or_else(String::new, process_state),
         match group.unaccepted {
             0 => String::new(),
             all if all == group.sockets => "never".into(),
@@ -115,34 +142,24 @@ fn recv_queues(queues: &RecvQueues) -> String {
     }
 }
 
-/// Which way, and the port that matters: the peer's for clients, this machine's for servers.
-fn connection(group: &Group) -> String {
-    match group.ends {
-        Ends::To(remote) if group.role == Role::Client => format!("to {}", endpoint(remote)),
-        Ends::To(remote) => endpoint(remote),
-        Ends::At { port, from, .. } => match from {
-            Some(from) => format!(":{port} from {from}"),
-            None => format!(":{port}"),
-        },
-    }
-}
-
 /// The processes that may be meant, or why there is none.
 fn without_owner(group: &Group) -> String {
     let candidates: Vec<_> = (group.candidates.iter())
         .map(|one| (one.pid, one.comm.as_str()))
         .collect();
     match (candidates.is_empty(), group.owner_known) {
-        (false, _) => one_of(&candidates),
+        (false, _) => one_process_of(&candidates),
         (true, _) if group.closed == group.sockets => CLOSED.into(),
         (true, true) => "no process".into(),
         (true, false) => "?".into(),
     }
 }
 
-/// The words of `proc_pid_stat(5)`.
-fn process_state(letter: char) -> String {
-    match letter {
+/// The words of `proc_pid_stat(5)`. A frozen process neither sleeps nor waits for a disk, whatever its
+/// letter; one that is stopped stays so when it thaws.
+fn process_state(process: &ProcessInfo) -> String {
+    match process.state {
+        'R' | 'S' | 'I' | 'D' if process.frozen == Some(true) => "frozen",
         'R' => "running",
         'S' | 'I' => "sleeping",
         'D' => "disk sleep",
@@ -153,4 +170,30 @@ fn process_state(letter: char) -> String {
         other => return other.escape_default().to_string(),
     }
     .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::process_state;
+    use crate::{fixtures, model::stuck::look::ProcessInfo};
+
+    #[test]
+    fn what_is_frozen_does_not_sleep_and_what_is_stopped_stays_so() {
+        let words = |state: char, frozen: Option<bool>| {
+            let process = fixtures::process(1);
+            process_state(&ProcessInfo {
+                state,
+                frozen,
+                ..process
+            })
+        };
+        for letter in ['R', 'S', 'D', 'I'] {
+            assert_eq!(words(letter, Some(true)), "frozen");
+            assert_ne!(words(letter, None), "frozen");
+        }
+        assert_eq!(words('D', Some(false)), "disk sleep");
+        assert_eq!(words('T', Some(true)), "stopped");
+        assert_eq!(words('Z', Some(true)), "zombie");
+        assert_eq!(words('\x1b', Some(true)), r"\u{1b}");
+    }
 }

@@ -8,16 +8,33 @@ use std::{
 use crate::{
     model::stuck::snapshot::{Snapshot, Watched},
     view::{
-        parts::{age::age, caveat, clean::clean, style::HEADING},
-        stuck::residue::sockets,
+        parts::{
+            age::age,
+            caveat,
+            clean::clean,
+            style::{HEADING, WARNING},
+        },
+        stuck::{notes::beside_text, residue::sockets},
     },
 };
 
+/// What stands above all tables, with colours: how many are stuck, what was looked at, and what to know.
+pub fn top(snapshot: &Snapshot) -> Vec<String> {
+    let mut lines = vec![headline(snapshot)];
+    lines.extend(scope(snapshot));
+    let notes = beside_text(snapshot);
+    lines.extend(notes.iter().map(|note| clean(note)));
+    let warnings = warnings(snapshot);
+    let warnings = warnings.iter().map(|warning| clean(warning));
+    lines.extend(warnings.map(|text| format!("{WARNING}warning: {text}{WARNING:#}")));
+    lines
+}
+
 /// The first line.
-pub fn headline(snapshot: &Snapshot) -> String {
+fn headline(snapshot: &Snapshot) -> String {
     let watched = &snapshot.watched;
     let state = watched.state.name();
-    let (stuck, may_be) = (snapshot.stuck, snapshot.may_be());
+    let (stuck, may_be) = (snapshot.stuck(), snapshot.may_be());
     let mut text = match (stuck, may_be) {
         _ if looked_at_nothing(snapshot) => "Nothing was looked at".to_owned(),
         (0, 0) => format!("Nothing stuck in {state}"),
@@ -54,7 +71,7 @@ fn looked_at_nothing(snapshot: &Snapshot) -> bool {
 
 /// What stands below the first line: what an all-clear is about, and what the filter leaves out. Fit for
 /// a terminal.
-pub fn scope(snapshot: &Snapshot) -> Vec<String> {
+fn scope(snapshot: &Snapshot) -> Vec<String> {
     let mut lines = Vec::new();
     let watched = &snapshot.watched;
     let younger = snapshot.younger;
@@ -117,7 +134,7 @@ fn filters(watched: &Watched) -> String {
 }
 
 /// The warnings: not yet fit for a terminal.
-pub fn warnings(snapshot: &Snapshot) -> Vec<String> {
+fn warnings(snapshot: &Snapshot) -> Vec<String> {
     let mut warnings = caveat::texts(&snapshot.caveats);
     let tracing = &snapshot.tracing;
     if tracing.hook.is_none() {

@@ -7,15 +7,15 @@ use crate::{
         owner::{Holder, Listener, Via},
         socket::Socket,
     },
-    view::parts::clean::clean,
+    view::parts::{candidates::one_process_of, clean::clean},
 };
 
-/// How many of several processes that may be meant are named.
-const NAMED_CANDIDATES: usize = 2;
 /// How many holders of one socket are named, and how many where there is little room.
 pub const NAMED_HOLDERS: [usize; 2] = [3, 1];
 /// What a socket says that no process has any more.
 pub const CLOSED: &str = "closed by its process";
+/// What a socket says that only processes have that tcptrace cannot see.
+pub const OUTSIDE: &str = "outside this PID namespace";
 
 /// The process or processes in one cell of a table, at most so many `named`; `?` if unknown.
 #[must_use]
@@ -43,13 +43,14 @@ pub fn held_by(socket: &Socket, named: usize) -> String {
         return match socket.listener.as_ref().and_then(Listener::process) {
             Some((pid, comm)) => format!("never accepted by {}[{pid}]", clean(comm)),
             None if candidates.is_empty() => "never accepted".into(),
-            None => format!("never accepted by {}", one_of(&candidates)),
+            None => format!("never accepted by {}", one_process_of(&candidates)),
         };
     }
     match socket.holders.as_deref() {
         Some([]) if socket.is_closed() => CLOSED.into(),
         Some(holders @ [_, ..]) => names(holders),
         holders => opened_by(socket).unwrap_or_else(|| match holders {
+            _ if socket.held_outside => OUTSIDE.into(),
             Some(_) => "not found".into(),
             None => "?".into(),
         }),
@@ -66,25 +67,13 @@ fn without_descriptor(via: Via) -> &'static str {
     }
 }
 
-/// Several processes of which one is meant.
-#[must_use]
-pub fn one_of(candidates: &[(u32, &str)]) -> String {
-    let shown = candidates.iter().take(NAMED_CANDIDATES);
-    let names: Vec<_> = shown
-        .map(|(pid, comm)| format!("{}[{pid}]", clean(comm)))
-        .collect();
-    match candidates.len().saturating_sub(NAMED_CANDIDATES) {
-        0 => names.join(" or "),
-        more => format!("{} or {more} others", names.join(", ")),
-    }
-}
-
 /// The owner according to a log, if no holder is known.
 fn opened_by(socket: &Socket) -> Option<String> {
     let (pid, comm) = socket.process()?;
-    let how = match socket.listener {
-        Some(_) => "came in at",
-        None => "opened by",
+    let how = match (&socket.listener, &socket.user) {
+        (Some(_), _) => "came in at",
+        (None, Some(_)) => "used by",
+        (None, None) => "opened by",
     };
     Some(format!("{how} {}[{pid}]", clean(comm)))
 }

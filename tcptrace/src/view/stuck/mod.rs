@@ -1,9 +1,14 @@
 //! Views of stuck sockets.
 
+mod cause;
+pub mod explained;
+#[cfg(test)]
+pub mod fixtures;
 mod groups;
 mod headline;
 mod held_by;
 mod json;
+mod names;
 mod notes;
 mod residue;
 mod sockets;
@@ -11,7 +16,7 @@ pub mod summary;
 mod text;
 
 use crate::{
-    model::stuck::snapshot::Snapshot,
+    model::{request::Explain, stuck::snapshot::Snapshot},
     view::{Format, View},
 };
 
@@ -26,6 +31,8 @@ pub struct StuckOptions {
     pub all: bool,
     /// Whether it shows all arguments of the processes.
     pub arguments: bool,
+    /// Whether text explains groups instead of listing sockets.
+    pub explain: Option<Explain>,
 }
 
 /// The view for these options.
@@ -39,7 +46,7 @@ pub fn choose(options: StuckOptions) -> Box<dyn View<Snapshot>> {
                 Some(limit) => text::Limit::Rows(limit),
                 None => text::Limit::Screen,
             };
-            Box::new(text::Text::new(limit, options.arguments))
+            Box::new(text::Text::new(limit, options.arguments, options.explain))
         }
     }
 }

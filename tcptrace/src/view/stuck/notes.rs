@@ -4,11 +4,15 @@ use crate::{model::stuck::snapshot::Snapshot, view::stuck::residue};
 
 /// The notes, in the order in which they are shown.
 pub fn notes(snapshot: &Snapshot) -> Vec<String> {
-    let remainders = remainders(snapshot);
-    remainders
-        .into_iter()
-        .chain(residue::note(snapshot))
-        .collect()
+    let remainders = remainders(snapshot).into_iter();
+    remainders.chain(residue::note(snapshot)).collect()
+}
+
+/// Those beside text, where residue has a section of its own.
+pub fn beside_text(snapshot: &Snapshot) -> Vec<String> {
+    let remainders = remainders(snapshot).into_iter();
+    let failed = residue::failed_connects(snapshot);
+    remainders.chain(failed).collect()
 }
 
 /// The note about remainders: `tcp_time_wait` of `net/ipv4/tcp_minisocks.c` makes them.

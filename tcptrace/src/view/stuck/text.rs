@@ -1,18 +1,15 @@
 //! Tables for people.
 
 use crate::{
-    model::stuck::snapshot::Snapshot,
+    model::{request::Explain, stuck::snapshot::Snapshot},
     view::{
         Page, View,
-        parts::{
-            clean::clean,
-            style::{HEADING, WARNING},
-        },
+        parts::style::{BESIDE, HEADING},
         stuck::{
-            groups,
-            headline::{headline, scope, warnings},
-            notes::notes,
-            sockets,
+            explained,
+            groups::{self, Groups},
+            headline::top,
+            residue, sockets,
         },
     },
 };
@@ -21,6 +18,10 @@ use crate::{
 const ROWS_WITHOUT_SCREEN: usize = 50;
 /// Sockets shown even on the smallest screen.
 const LEAST_ROWS: usize = 5;
+/// Rows of residue on a screen.
+const RESIDUE_ROWS: usize = 3;
+/// The headline, the names of the sockets' columns, and two blank lines.
+const LEAST_USED: usize = 4;
 
 /// How many sockets are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,91 +38,126 @@ pub enum Limit {
 pub struct Text {
     limit: Limit,
     arguments: bool,
+    explain: Option<Explain>,
 }
 
 impl Text {
-    /// Shows this number of sockets; with `arguments` also those of the processes.
+    /// Shows this number of sockets, or explains; with `arguments` also those of the processes.
     #[must_use]
-    pub fn new(limit: Limit, arguments: bool) -> Self {
-        Self { limit, arguments }
+    pub fn new(limit: Limit, arguments: bool, explain: Option<Explain>) -> Self {
+        Self {
+            limit,
+            arguments,
+            explain,
+        }
     }
 }
 
 impl View<Snapshot> for Text {
     fn show(&mut self, snapshot: &Snapshot, page: &Page, out: &mut Vec<u8>) {
-        out.extend_from_slice(render(snapshot, self.limit, self.arguments, page).as_bytes());
+        let text = match self.explain {
+            Some(explain) => explained::render(snapshot, explain, page),
+            None => render(snapshot, self.limit, self.arguments, page),
+        };
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
 /// The snapshot as text, with colours.
 pub(super) fn render(snapshot: &Snapshot, limit: Limit, arguments: bool, page: &Page) -> String {
-    let mut text = String::new();
-    let mut line = |line: &str| {
-        text.push_str(line);
-        text.push('\n');
-    };
-    line(&headline(snapshot));
-    let scope = scope(snapshot);
-    scope.iter().for_each(|one| line(one));
-    let notes = notes(snapshot);
-    for note in &notes {
-        line(&clean(note));
-    }
-    let warnings = warnings(snapshot);
-    for warning in &warnings {
-        line(&format!("{WARNING}warning: {}{WARNING:#}", clean(warning)));
-    }
-    if snapshot.sockets.is_empty() {
-        return text;
-    }
-    let groups = groups::lines(snapshot, arguments, page.width);
-    let group_rows = match (limit, page.height) {
+    let mut lines = top(snapshot);
+    let residue_rows = match (limit, page.height) {
         (Limit::None, _) => usize::MAX,
-        (_, None) => ROWS_WITHOUT_SCREEN + 1,
-        (_, Some(height)) => (height / 2).max(LEAST_ROWS) + 1,
+        (_, None) => residue::ROWS,
+        (_, Some(_)) => RESIDUE_ROWS,
     };
-    let above = scope.len() + warnings.len() + notes.len();
-    let used = 4 + groups.len().min(group_rows.saturating_add(1)) + above;
+    let residue = residue::section(snapshot, residue_rows, page.width);
+    if snapshot.sockets.is_empty() {
+        lines.extend(residue);
+        return lines.join("\n") + "\n";
+    }
+    // The headline is among what is always there.
+    let above = lines.len() - 1 + residue.len();
+    let groups = groups::table(snapshot, arguments, page.width);
+    let groups = group_lines(
+        &groups,
+        limit,
+        page.height.map(|height| room_for_groups(height, above)),
+    );
+    let used = LEAST_USED + groups.len() + above;
     let rows = match (limit, page.height) {
         (Limit::None, _) => usize::MAX,
         (Limit::Rows(rows), _) => rows,
         (Limit::Screen, None) => ROWS_WITHOUT_SCREEN,
         (Limit::Screen, Some(height)) => height.saturating_sub(used + 2).max(LEAST_ROWS),
     };
-    line("");
-    table_text(&groups, group_rows, &mut line);
-    line("");
+    lines.push(String::new());
+    lines.extend(groups);
+    lines.extend(residue);
+    lines.push(String::new());
     let sockets = sockets::lines(snapshot, rows, page.width);
-    table_text(&sockets, usize::MAX, &mut line);
+    lines.extend(
+        sockets
+            .into_iter()
+            .enumerate()
+            .map(|(index, row)| match index {
+                0 => format!("{HEADING}{row}{HEADING:#}"),
+                _ => row,
+            }),
+    );
     match snapshot.sockets.len().saturating_sub(rows) {
         0 => {}
-        1 => line("… and 1 more socket (--all shows it)"),
-        hidden => line(&format!("… and {hidden} more sockets (--all shows them)")),
+        1 => lines.push("… and 1 more socket (--all shows it)".into()),
+        hidden => lines.push(format!("… and {hidden} more sockets (--all shows them)")),
     }
-    text
+    lines.join("\n") + "\n"
 }
 
-fn table_text(lines: &[String], rows: usize, line: &mut impl FnMut(&str)) {
-    for (index, row) in lines.iter().enumerate().take(rows) {
-        if index == 0 {
-            line(&format!("{HEADING}{row}{HEADING:#}"));
-        } else {
-            line(row);
+/// Lines for groups on a screen: half of it, unless a few sockets need more.
+fn room_for_groups(height: usize, above: usize) -> usize {
+    // Behind groups and sockets there may be a line that says how many more there are.
+    let others = LEAST_USED + above + LEAST_ROWS + 3;
+    (height / 2)
+        .min(height.saturating_sub(others))
+        .max(LEAST_ROWS)
+}
+
+/// The groups that there is room for, each with the lines below it.
+fn group_lines(groups: &Groups, limit: Limit, room: Option<usize>) -> Vec<String> {
+    let (most_groups, most_lines) = match (limit, room) {
+        (Limit::None, _) => (usize::MAX, usize::MAX),
+        (_, None) => (ROWS_WITHOUT_SCREEN, usize::MAX),
+        (_, Some(lines)) => (usize::MAX, lines),
+    };
+    let mut lines = vec![format!("{HEADING}{}{HEADING:#}", groups.heading)];
+    let mut shown = 0;
+    for (row, below) in groups.rows.iter().take(most_groups) {
+        if shown > 0 && lines.len() + below.len() >= most_lines {
+            break;
         }
+        lines.push(row.clone());
+        let below = below.iter();
+        lines.extend(below.map(|one| format!("{BESIDE}{one}{BESIDE:#}")));
+        shown += 1;
     }
-    if lines.len() > rows {
-        match lines.len() - rows {
-            1 => line("… and 1 more group (--all shows it)"),
-            hidden => line(&format!("… and {hidden} more groups (--all shows them)")),
-        }
+    match groups.rows.len() - shown {
+        0 => {}
+        1 => lines.push("… and 1 more group (--all shows it)".into()),
+        hidden => lines.push(format!("… and {hidden} more groups (--all shows them)")),
     }
+    lines
 }
 
 #[cfg(test)]
 mod tests {
+    use unicode_width::UnicodeWidthStr as _;
+
     use super::*;
-    use crate::fixtures::{self, snapshot};
-    use crate::model::caveat::Caveat;
+    use crate::{
+        fixtures::{self, snapshot},
+        model::caveat::Caveat,
+        view::stuck::fixtures::{diagnose, everything, idle_or_leased, untold},
+    };
 
     const SMALL: Page = Page {
         width: Some(60),
@@ -130,6 +166,19 @@ mod tests {
 
     fn plain(text: &str) -> String {
         anstream::adapter::strip_str(text).to_string()
+    }
+
+    /// Sockets towards 199 remotes.
+    fn many_groups() -> crate::model::stuck::look::Look {
+        let mut look = fixtures::look();
+        look.listed = (1..200)
+            .map(|cookie| {
+                let port = 1000 + u16::try_from(cookie).expect("small");
+                let (local, remote) = ("10.0.0.1", fixtures::end("10.0.0.2", port));
+                fixtures::listed(cookie, fixtures::end(local, port), remote, 60)
+            })
+            .collect();
+        look
     }
 
     #[test]
@@ -191,6 +240,53 @@ mod tests {
         );
     }
 
+    #[test]
+    fn why_a_group_is_stuck_stands_below_it() {
+        let mut snapshot = snapshot(fixtures::busy_look());
+        diagnose(&mut snapshot);
+        let at = |snapshot: &Snapshot, width| {
+            let page = Page {
+                width,
+                height: None,
+            };
+            plain(&render(snapshot, Limit::Rows(1), false, &page))
+        };
+        let mut texts = [None, Some(100), Some(60)]
+            .map(|width| at(&snapshot, width))
+            .to_vec();
+        snapshot.groups[0].diagnosis = Some(Box::new(idle_or_leased()));
+        snapshot.groups[1].diagnosis = Some(Box::new(untold()));
+        texts.push(at(&snapshot, Some(80)));
+        insta::assert_snapshot!(texts.join("\n"));
+    }
+
+    #[test]
+    fn whatever_the_width_no_line_is_wider_and_whatever_the_height_the_screen_is_no_longer() {
+        let look = many_groups();
+        let (busy, mut snapshot) = (snapshot(fixtures::busy_look()), snapshot(look));
+        let everything = everything(&busy);
+        for group in &mut snapshot.groups {
+            group.diagnosis = Some(Box::new(everything.clone()));
+        }
+        for (width, height) in (20..140).zip((20..60).cycle()) {
+            let page = Page {
+                width: Some(width),
+                height: Some(height),
+            };
+            let text = plain(&render(&snapshot, Limit::Screen, false, &page));
+            assert!(text.lines().count() < height, "{height}: {text}");
+            let why: Vec<_> = text
+                .lines()
+                .filter(|line| line.starts_with("    "))
+                .collect();
+            assert!(why.len() >= 4, "{text}");
+            assert!(
+                why.iter().all(|line| line.width() <= width),
+                "{width}: {text}"
+            );
+        }
+    }
+
     /// On 80 columns, with what is longest: a remote of IPv6, a v4-mapped one, and a socket that several
     /// processes hold.
     #[test]
@@ -220,14 +316,7 @@ mod tests {
 
     #[test]
     fn groups_are_limited_without_a_screen_too() {
-        let mut look = fixtures::look();
-        look.listed = (1..200)
-            .map(|cookie| {
-                let port = 1000 + u16::try_from(cookie).expect("small");
-                let (local, remote) = ("10.0.0.1", fixtures::end("10.0.0.2", port));
-                fixtures::listed(cookie, fixtures::end(local, port), remote, 60)
-            })
-            .collect();
+        let look = many_groups();
         let text = |limit| {
             plain(&render(
                 &snapshot(look.clone()),

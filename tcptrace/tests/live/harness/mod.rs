@@ -3,8 +3,12 @@
 
 pub mod case;
 pub mod cgroup;
+pub mod child;
+pub mod container;
 pub mod kernel;
 pub mod place;
 pub mod scratch;
+pub mod time_namespace;
 pub mod tolerance;
+pub mod user;
 pub mod verdict;

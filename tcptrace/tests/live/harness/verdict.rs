@@ -94,7 +94,8 @@ pub fn judge(runs: u64, checked: Result<()>) -> Result<()> {
             what: format!("{error:#}"),
         }
         .into(),
-        _ => error,
+        Some(_) => error.context(format!("{runs} runs skipped, too few to excuse it")),
+        None => error,
     })
 }
 

@@ -113,7 +113,10 @@ fn by_name(report: &Report, count: u64) -> Result<()> {
         // The few stays without an owner may belong to either pair. A skipped run hides two stays, or an owner.
         let least = count.saturating_sub(2 * report.skipped());
         let close = |found: &u64| (least..=count + count / 100).contains(found);
-        ensure!(found.iter().all(close), "not {count} of each: {found:?}");
+        ensure!(
+            found.iter().all(close),
+            "not {count} of each, pair {number}: {found:?}: {report:#?}"
+        );
     }
     ensure!(report.keys.other == 0, "{:?}", report.keys);
     Ok(())

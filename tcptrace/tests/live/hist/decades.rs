@@ -25,7 +25,7 @@ use crate::{
 pub fn add(cases: &mut Cases) {
     cases
         .add_in(BOTH, "hist_durations_over_four_decades", decades)
-        .here_in(Place::Tracepoint);
+        .here();
 }
 
 /// A duration, and how many sockets of the first process have it. The second process has one more of each, and so on.

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases.add("hist_filters", filters);
+    cases.add("hist_filters", filters).here();
     cases.add("hist_filter_children", children);
     cases.add("hist_filter_cgroup", cgroup);
     cases.add("hist_usage_errors", usage_errors).here();
@@ -217,11 +217,14 @@ fn cgroup() -> Result<()> {
         let stays: Vec<_> = all.iter().map(|one| one.stay).collect();
         agrees(&found.finished, &stays)?;
         let counts = [found.at_least.count, found.so_far.at_least.count];
-        missing(2u64.saturating_sub(counts.iter().sum()), || {
-            format!("{report:#?}")
-        })?;
+        // A slow machine may not find the group's path in time, and says so.
+        let unknown = report.caveats.iter();
+        let unknown = unknown.filter(|one| one.caveat == "unknown_control_groups");
+        let unknown: u64 = unknown.filter_map(|one| one.count).sum();
+        let absent = 2u64.saturating_sub(counts.iter().sum());
+        missing(absent.saturating_sub(unknown), || format!("{report:#?}"))?;
         ensure!(
-            counts == [1, 1],
+            counts == [1, 1] || unknown > 0,
             "not one closed and one open from before: {report:#?}"
         );
         Ok(())

@@ -21,9 +21,7 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
-    cases
-        .add_in(BOTH, "hist_by_each_part", each_part)
-        .here_in(Place::Tracepoint);
+    cases.add_in(BOTH, "hist_by_each_part", each_part).here();
     cases
         .add_in(BOTH, "hist_by_pid_tells_lives_apart", lives)
         .here_in(Place::Tracepoint);

@@ -31,8 +31,11 @@ use crate::{
 };
 
 pub fn add(cases: &mut Cases) {
+    // The tools see each transition one after the other, and their clocks differ by what runs in between: here at least
+    // only what this test has attached.
     cases
         .add_in(BOTH, "hist_of_a_recording_is_the_live_one", same)
+        .alone()
         .here();
     cases
         .add("hist_of_a_recording_with_filters", filters)
@@ -117,7 +120,7 @@ fn all_the_same(file: &str, live: &[Report], splits: &[&str], log: &Log) -> Resu
         let replayed = replay(file, words)?;
         let as_logged = is_what_is_logged(&replayed, log);
         as_logged.with_context(|| format!("replay {words}"))?;
-        agree(live, &replayed)
+        agree(live, &replayed, handed_on(words, log))
             .and_then(|()| close(live, log))
             .with_context(|| format!("{words}\nlive: {live:#?}\nreplayed: {replayed:#?}"))?;
     }
@@ -153,8 +156,35 @@ fn differ(one: &Counts, other: &Counts) -> u64 {
     apart.sum::<u64>().div_ceil(SPOILT)
 }
 
-/// Checks that both have the same number of each kind, for each state and key.
-fn agree(live: &Report, replayed: &Report) -> Result<()> {
+/// How many sockets may count under another process: those that are handed on without a call. Both look from time
+/// to time who has them, and not at the same time.
+fn handed_on(words: &str, log: &Log) -> u64 {
+    if !words.contains("pid") && !words.contains("comm") {
+        return 0;
+    }
+    let used = log
+        .transitions
+        .iter()
+        .filter(|line| line.subject.user.is_some());
+    let cookies: BTreeSet<_> = used.map(|line| line.subject.cookie).collect();
+    cookies.len() as u64
+}
+
+/// The same without keys.
+fn of_states(counts: &Counts) -> Counts {
+    let mut sums = Counts::new();
+    for ((state, _), counts) in counts {
+        let sum = sums.entry((state.clone(), String::new())).or_default();
+        sum.iter_mut()
+            .zip(counts)
+            .for_each(|(sum, count)| *sum += count);
+    }
+    sums
+}
+
+/// Checks that both have the same number of each kind, for each state and key; but so many sockets may be
+/// `handed_on` to another key.
+fn agree(live: &Report, replayed: &Report, handed_on: u64) -> Result<()> {
     let counts = |report: &Report| -> Counts {
         let numbers = report.histograms.iter().map(|one| {
             let key = one.key.as_ref().map(Value::to_string).unwrap_or_default();
@@ -165,7 +195,9 @@ fn agree(live: &Report, replayed: &Report) -> Result<()> {
         numbers.filter(|(_, counts)| *counts != [0; 3]).collect()
     };
     let (mine, theirs) = (counts(live), counts(replayed));
-    missing(differ(&mine, &theirs), || {
+    let without_keys = differ(&of_states(&mine), &of_states(&theirs));
+    let with_keys = differ(&mine, &theirs).saturating_sub(handed_on);
+    missing(without_keys.max(with_keys), || {
         format!("{mine:#?} live, replayed {theirs:#?}")
     })?;
     ensure!(mine.len() > 6, "too few: {mine:#?}");
@@ -229,7 +261,8 @@ fn close(live: &Report, log: &Log) -> Result<()> {
         };
         agrees(&only.finished, &wider(exact_ns())).with_context(|| state.to_owned())?;
         let outliers = 2 + stays.len() / 10;
-        agrees_but_for(&only.finished, &wider(apart_ns()), outliers)
+        // Between this tool and the log are up to five others, each with caches to fill.
+        agrees_but_for(&only.finished, &wider(3 * apart_ns()), outliers)
             .with_context(|| state.to_owned())?;
     }
     Ok(())

@@ -29,7 +29,9 @@ use crate::{
 pub fn add(cases: &mut Cases) {
     cases.add("mptcp_in_all_ways", in_all_ways);
     cases.add_in(BOTH, "mptcp_enters_and_leaves", enters_and_leaves);
-    cases.add_in(BOTH, "mptcp_in_log_and_hist", in_log_and_hist);
+    cases
+        .add_in(BOTH, "mptcp_in_log_and_hist", in_log_and_hist)
+        .here_in(Place::Tracepoint);
 }
 
 /// Sockets of each kind.

@@ -129,6 +129,7 @@ fn tells(
                 && !steps[..=index].iter().any(called);
         let unknown = line.subject.owner == "unknown" && !may_be_unknown;
         let right = missing(u64::from(unknown), || "the owner".into())
+            .and_then(|()| user_right(&line.subject, &steps[..=index], history))
             .and_then(|()| who_right(place, &line.subject, step, history, accepts))
             .and_then(|()| what_right(place, line, step, history, netns))
             .and_then(|()| caller_right(line, step))
@@ -172,6 +173,46 @@ fn remote_is(shown: &Subject, remote: Option<SocketAddr>) -> bool {
     }
 }
 
+/// The processes that made calls on the socket.
+fn callers(steps: &[Step]) -> impl DoubleEndedIterator<Item = u32> {
+    steps.iter().filter_map(|step| match step.caller {
+        Caller::Process(pid) | Caller::Perhaps(pid) => Some(pid),
+        Caller::Nobody => None,
+    })
+}
+
+/// Checks who has taken the socket over, after these steps: whoever else made a call on it.
+fn user_right(shown: &Subject, steps: &[Step], history: &History) -> Result<()> {
+    let Some(step) = steps.last() else {
+        return Ok(());
+    };
+    let owner = step.owner.pid;
+    let opener = shown.opener.as_ref().and_then(|opener| opener.pid);
+    let Some(user) = &shown.user else {
+        let mut since = steps
+            .iter()
+            .rev()
+            .take_while(|step| step.owner.pid == owner);
+        let called = since.find_map(|step| match step.caller {
+            Caller::Process(pid) => Some(pid),
+            Caller::Nobody | Caller::Perhaps(_) => None,
+        });
+        let other = called.filter(|pid| *pid != owner && opener == Some(owner));
+        ensure!(other.is_none(), "process {other:?} is not its user");
+        return Ok(());
+    };
+    ensure!(user.pid == shown.pid && shown.pid != opener, "two users");
+    // A process that makes a call has it open before.
+    let mut having = match &*shown.owner {
+        "call" => callers(steps).collect::<Vec<_>>(),
+        "fd" => callers(&history.steps).collect(),
+        other => bail!("a user known by {other}"),
+    }
+    .into_iter();
+    ensure!(having.any(|pid| user.pid == Some(pid)), "an innocent user");
+    Ok(())
+}
+
 /// Checks the process: it must be the true one, or unknown if that is allowed.
 fn who_right(
     place: Place,
@@ -181,19 +222,29 @@ fn who_right(
     accepts: Accepts,
 ) -> Result<()> {
     let accepted = step.owner.how == How::Accept;
+    let opener = match (&shown.user, &shown.opener) {
+        (Some(_), Some(opener)) => Some(Subject {
+            pid: opener.pid,
+            comm: Some(opener.comm.clone()),
+            owner: opener.known_by.clone(),
+            ..shown.clone()
+        }),
+        // A listener is no opener.
+        (Some(_), None) if accepts == Accepts::Listeners => return Ok(()),
+        (Some(_), None) => bail!("a user, but no opener"),
+        (None, _) => None,
+    };
+    let is_used = opener.is_some();
+    let shown = opener.as_ref().unwrap_or(shown);
     if shown.owner == "unknown" {
         let nothing = shown.pid.is_none() && shown.comm.is_none() && shown.tid.is_none();
         ensure!(nothing, "the owner is unknown, but named");
         return Ok(());
     }
     let listener = history.listener.as_ref();
-    if accepts == Accepts::Perhaps && accepted && shown.owner == "fd" {
+    if accepts != Accepts::Known && accepted && shown.owner == "fd" {
         // The process that closed it had a descriptor of it, if it is not the one that accepted it.
-        let callers = history.steps.iter().filter_map(|step| match step.caller {
-            Caller::Process(pid) | Caller::Perhaps(pid) => Some(pid),
-            Caller::Nobody => None,
-        });
-        let mut having = callers.chain([step.owner.pid]).map(Some);
+        let mut having = callers(&history.steps).chain([step.owner.pid]).map(Some);
         ensure!(
             having.any(|pid| shown.pid == pid),
             "the process had no descriptor"
@@ -216,6 +267,12 @@ fn who_right(
         return missing(1, || format!("known by its descriptor, not by {how}"));
     }
     ensure!(by_fd || shown.owner == how, "not known by {how}");
+    if is_used {
+        // Thread and start are those of the user.
+        let right = shown.pid == Some(whose.pid) && shown.comm.as_ref() == Some(&whose.comm);
+        ensure!(right, "the wrong opener: {whose:?}");
+        return Ok(());
+    }
     process_right(place, shown, whose)
 }
 
@@ -279,7 +336,7 @@ fn what_right(
 }
 
 fn caller_right(line: &Transition, step: &Step) -> Result<()> {
-    let shown = line.caller.as_ref().map(|caller| caller.pid);
+    let shown = line.caller.as_ref().and_then(|caller| caller.pid);
     let right = match step.caller {
         Caller::Nobody => shown.is_none(),
         Caller::Process(pid) => shown == Some(pid),
@@ -287,9 +344,9 @@ fn caller_right(line: &Transition, step: &Step) -> Result<()> {
     };
     ensure!(right, "wrong caller, not {:?}", step.caller);
     if let Some(caller) = &line.caller
-        && caller.pid == step.owner.pid
+        && caller.pid == Some(step.owner.pid)
         && line.subject.owner != "unknown"
-        && line.subject.pid == Some(caller.pid)
+        && line.subject.pid == caller.pid
     {
         ensure!(!caller.comm.is_empty(), "a caller without a name");
     }

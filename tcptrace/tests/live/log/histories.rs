@@ -138,7 +138,7 @@ fn stops_listening() -> Result<()> {
         anyhow::bail!("not two lines: {lines:#?}");
     };
     for line in [begin, end] {
-        let caller = line.caller.as_ref().map(|caller| caller.pid);
+        let caller = line.caller.as_ref().and_then(|caller| caller.pid);
         ensure!(caller == Some(stage.server.pid()), "{line:#?}");
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Tests `tcptrace log`: what it shows about transitions, and where its lines go.
 
 mod before;
+mod candidates;
 mod check;
 mod ends;
 mod files;
@@ -8,6 +9,7 @@ mod filters;
 mod headers;
 mod histories;
 mod limits;
+mod users;
 
 use crate::harness::case::Cases;
 
@@ -19,4 +21,6 @@ pub fn add(cases: &mut Cases) {
     files::add(cases);
     headers::add(cases);
     limits::add(cases);
+    users::add(cases);
+    candidates::add(cases);
 }

@@ -60,6 +60,13 @@ fn agrees(place: Place) -> Result<()> {
         told.contains(hook) && told.contains(holders),
         "the doctor: {hook}, {holders}; stuck: {told}"
     );
+    let mut findings_of_it = findings.iter();
+    let confinement = findings_of_it.find(|finding| finding["name"] == "confinement");
+    let confinement = confinement.context("no finding confinement")?.to_string();
+    ensure!(
+        confinement.contains("seccomp holds") == told.contains("seccomp holds"),
+        "the doctor: {confinement}; stuck: {told}"
+    );
     if place == Place::NoBtf {
         ensure!(
             status(findings, "type information")? == "degraded",

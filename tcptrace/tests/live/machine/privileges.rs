@@ -1,18 +1,17 @@
 //! Missing privileges and wrong arguments.
 
-use std::{
-    os::unix::{fs::PermissionsExt, process::CommandExt},
-    path::PathBuf,
-    process::Command,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{os::unix::process::CommandExt, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use rustix::thread::CapabilitySet;
 
 use crate::{
-    harness::{case::Cases, place::Place},
-    run::tool::{Tool, binary},
+    harness::{
+        case::Cases,
+        place::Place,
+        user::{NOBODY, ToolCopy},
+    },
+    run::tool::Tool,
 };
 
 pub fn add(cases: &mut Cases) {
@@ -21,42 +20,6 @@ pub fn add(cases: &mut Cases) {
     cases.add("doctor_without_privileges", doctor_without_privileges);
     cases.add("hist_with_fewer_privileges", with_fewer).here();
 }
-
-/// A copy of the tool that every user may run: only root may read the folder of the original. Removed when dropped.
-struct ToolCopy(PathBuf);
-
-impl ToolCopy {
-    fn new() -> Result<Self> {
-        static COPIES: AtomicUsize = AtomicUsize::new(0);
-        let number = COPIES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("tcptrace-live-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder)?;
-        let copy = Self(folder);
-        let open = PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(&copy.0, open)?;
-        // A process that another test starts may keep a copy open for writing until its exec, and a file that is
-        // open for writing cannot be run. A link is not opened for writing.
-        std::fs::hard_link(binary(), copy.path())
-            .or_else(|_| std::fs::copy(binary(), copy.path()).map(drop))
-            .context("cannot copy the tool")?;
-        std::fs::set_permissions(copy.path(), PermissionsExt::from_mode(0o755))?;
-        Ok(copy)
-    }
-
-    fn path(&self) -> PathBuf {
-        self.0.join("tcptrace")
-    }
-}
-
-impl Drop for ToolCopy {
-    fn drop(&mut self) {
-        // Nothing depends on the removal.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-const NOBODY: u32 = 65534;
 
 /// The doctor works without any privileges, too.
 fn doctor_without_privileges() -> Result<()> {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs::{File, read_dir, read_to_string},
+    fs::{File, read_dir, read_link, read_to_string},
     io::{BufRead, BufReader, Read},
     os::unix::process::ExitStatusExt,
     process::{Child, Command, Stdio},
@@ -18,7 +18,10 @@ use crate::{
         case::Cases,
         place::{BOTH, Place},
     },
-    run::tool::{Tool, binary},
+    run::{
+        hist, log,
+        tool::{Tool, binary},
+    },
 };
 
 pub fn add(cases: &mut Cases) {
@@ -32,7 +35,25 @@ pub fn add(cases: &mut Cases) {
     cases.add("stop_after_duration", after_duration).here();
     cases.add("stop_when_the_pipe_closes", pipe_closes).here();
     cases.add("stop_when_the_disk_is_full", disk_full).here();
-    cases.add_in(BOTH, "stop_by_sigkill_leaves_nothing", by_kill);
+    for words in [
+        &["stuck", "--interval", "100ms"][..],
+        &["states", "--interval", "100ms"],
+        &["log"],
+        &["hist"],
+    ] {
+        for place in BOTH {
+            let name = format!(
+                "stop_by_sigkill_leaves_nothing::{}::{}",
+                words[0],
+                place.name()
+            );
+            let case = cases.add(&name, move || by_kill(*place, words));
+            // What is freed then does not depend on the command.
+            if words[0] != "stuck" {
+                case.here();
+            }
+        }
+    }
 }
 
 /// The summary's labels and values for one socket from before and three new ones. Two of the four leave the state.
@@ -240,10 +261,34 @@ fn remaining(programs: &BTreeSet<u32>, links: &BTreeSet<u32>) -> Result<Vec<u32>
     Ok(left)
 }
 
-fn by_kill(place: Place) -> Result<()> {
-    let stage = Stage::new()?;
-    let mut tool = Tool::watch(place, stage.netns().inode(), &[])?;
-    tool.fresh()?;
+/// After it has been killed, confined as it is, no program and no mount is left, and it held no namespace open.
+fn by_kill(place: Place, words: &[&str]) -> Result<()> {
+    let mounts = read_to_string("/proc/self/mountinfo")?;
+    let mut stage = Stage::new()?;
+    stage.never_accepted(Family::Ipv4, 1)?;
+    let netns = stage.netns().inode().to_string();
+    let mut arguments = [words, &["--json", "--netns", &netns]].concat();
+    // What counts by state has no hook.
+    if words[0] != "states" {
+        arguments.extend(place.arguments());
+    }
+    let mut tool = Tool::start(place, &arguments)?;
+    match words[0] {
+        "log" => tool.until_said(log::READY)?,
+        "hist" => tool.until_said(hist::READY)?,
+        _ => {
+            for _ in 0..3 {
+                tool.line()?;
+            }
+        }
+    }
+    let held = read_dir(format!("/proc/{}/fd", tool.pid()))?;
+    let held = held.filter_map(|entry| read_link(entry.ok()?.path()).ok());
+    let namespaces: Vec<_> = held
+        .filter(|target| target.to_string_lossy().starts_with("net:["))
+        .collect();
+    // A look may be under way, which has one open at a time.
+    ensure!(namespaces.len() <= 1, "it keeps open: {namespaces:?}");
     let (programs, links) = (ids(tool.pid(), "prog_id")?, ids(tool.pid(), "link_id")?);
     ensure!(!programs.is_empty(), "no program is loaded");
     ensure!(
@@ -262,5 +307,7 @@ fn by_kill(place: Place) -> Result<()> {
         );
         std::thread::sleep(Duration::from_millis(10));
     }
+    let now = read_to_string("/proc/self/mountinfo")?;
+    ensure!(now == mounts, "a mount is left: {now}");
     Ok(())
 }

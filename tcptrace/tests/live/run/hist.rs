@@ -12,7 +12,10 @@ use crate::{
         place::Place,
         verdict::{self, missing},
     },
-    run::tool::{Outcome, Tool},
+    run::{
+        snapshot::Caveat,
+        tool::{Outcome, Tool},
+    },
 };
 
 /// It writes this when it counts everything from then on.
@@ -111,6 +114,7 @@ pub struct Report {
     pub hidden: u64,
     pub keys: Keys,
     pub tracing: Tracing,
+    pub caveats: Vec<Caveat>,
 }
 
 /// Durations in a state, for one key.

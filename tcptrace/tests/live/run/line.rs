@@ -74,12 +74,29 @@ pub struct Subject {
     pub tid: Option<u32>,
     pub started_ns: Option<u64>,
     pub cgroup: Option<String>,
+    pub opener: Option<Opener>,
+    pub user: Option<User>,
+}
+
+/// The process that opened it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Opener {
+    pub pid: Option<u32>,
+    pub comm: String,
+    pub known_by: String,
+}
+
+/// The process that has taken it over.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct User {
+    pub pid: Option<u32>,
+    pub comm: String,
 }
 
 /// The process that made the call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Caller {
-    pub pid: u32,
+    pub pid: Option<u32>,
     pub tid: Option<u32>,
     pub comm: String,
 }

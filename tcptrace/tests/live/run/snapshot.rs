@@ -69,10 +69,31 @@ pub struct Socket {
     pub inode: Option<u64>,
     pub recv_queue: Option<u64>,
     pub send_queue: Option<u64>,
+    pub bytes_received: Option<u64>,
+    pub bytes_acked: Option<u64>,
+    pub last_data_received_ns: Option<u64>,
+    pub last_data_sent_ns: Option<u64>,
+    pub data_segments_in: Option<u32>,
+    pub data_segments_out: Option<u32>,
+    pub backoff: Option<u8>,
     pub keepalive: Option<bool>,
+    /// From now.
+    pub keepalive_due_ns: Option<i64>,
+    /// `None` if it was there before the tool.
+    pub at_entry: Option<AtEntry>,
     pub holders: Option<Vec<Holder>>,
     pub held: String,
     pub listener: Option<Listener>,
+}
+
+/// What the kernel knew about a socket when it entered its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct AtEntry {
+    pub since_data_ns: u64,
+    pub since_sent_ns: u64,
+    pub bytes_received: u64,
+    pub bytes_acked: u64,
+    pub unread: u64,
 }
 
 /// An end of a connection.
@@ -120,6 +141,8 @@ pub struct Listener {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Group {
     pub pid: Option<u32>,
+    pub process_state: Option<char>,
+    pub frozen: Option<bool>,
     pub candidates: Vec<Candidate>,
     pub role: String,
     pub local: Option<Local>,
@@ -132,6 +155,56 @@ pub struct Group {
     pub command: Option<String>,
     pub oldest_ns: u64,
     pub median_ns: u64,
+    pub descriptors: Option<Descriptors>,
+    /// `None` in other states than CLOSE_WAIT.
+    pub diagnosis: Option<Diagnosis>,
+}
+
+/// How many descriptors a process has, and may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct Descriptors {
+    pub open: u64,
+    pub limit: u64,
+}
+
+/// Why the sockets of a group are stuck.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Diagnosis {
+    pub leak: String,
+    pub causes: Vec<Cause>,
+    pub leak_because: Vec<String>,
+    pub follows_from: Option<FollowsFrom>,
+    pub would_tell: Vec<String>,
+    /// `None` at the first look.
+    pub growth: Option<Growth>,
+    pub runs_out_ns: Option<(u64, Option<u64>)>,
+}
+
+/// A cause that fits.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Cause {
+    pub cause: String,
+    pub evidence: Vec<String>,
+    pub remedy: String,
+}
+
+/// The group whose consequence another one is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct FollowsFrom {
+    pub pid: u32,
+    pub remote: Option<Endpoint>,
+    pub local: Option<Local>,
+}
+
+/// How a group grew in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Growth {
+    None,
+    Steady { sockets: usize, within_ns: u64 },
+    Plateau { for_ns: u64 },
+    Sawtooth { falls: usize },
+    Shrinks,
 }
 
 /// The end that the sockets of a listener share.
@@ -155,6 +228,8 @@ pub struct RecvQueues {
 pub struct Candidate {
     pub pid: u32,
     pub comm: String,
+    pub process_state: Option<char>,
+    pub frozen: Option<bool>,
 }
 
 /// A socket that is dead in the network and still open in a process.

@@ -16,7 +16,7 @@ use crate::{
 pub fn add(cases: &mut Cases) {
     cases
         .add_in(BOTH, "filters", |place| filters(place, in_the_kernel))
-        .here_in(Place::Tracepoint);
+        .here();
     cases
         .add("filters_by_process", || {
             filters(Place::Btf, |words| !in_the_kernel(words))

@@ -1,12 +1,15 @@
 //! Tests `tcptrace stuck`: what it lists of sockets that are left, held, filtered out, or no longer stuck.
 
-mod check;
+pub mod check;
 mod endings;
+mod exits;
+mod facts;
 mod filters;
 pub mod holders;
 mod leaks;
 mod limits;
 mod output;
+pub mod process_states;
 mod queues;
 mod states;
 pub mod walk;
@@ -19,6 +22,9 @@ pub fn add(cases: &mut Cases) {
     endings::add(cases);
     states::add(cases);
     queues::add(cases);
+    exits::add(cases);
+    facts::add(cases);
+    process_states::add(cases);
     walk::add(cases);
     filters::add(cases);
     limits::add(cases);

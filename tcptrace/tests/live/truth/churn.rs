@@ -43,6 +43,12 @@ impl Churn {
             .collect()
     }
 
+    /// All processes.
+    pub fn pids(&self) -> Vec<u32> {
+        let both = |(server, client, _): &(Actor, Actor, Socket)| [server.pid(), client.pid()];
+        self.pairs.iter().flat_map(both).collect()
+    }
+
     /// Makes `count` connections of each pair, and waits until none is left.
     pub fn run(&mut self, count: usize) -> Result<()> {
         self.begin(count)?;

@@ -79,6 +79,7 @@ impl TypeInfo {
             aya,
             settings: Settings {
                 sock,
+                entry: offsets::entry(&owners),
                 task,
                 ..Settings::default()
             },
@@ -90,7 +91,7 @@ impl TypeInfo {
 }
 
 /// What the walk over descriptors needs to know of the kernel's types.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WalkTypes {
     /// Members of `struct sock`.
     pub sock: SockOffsets,

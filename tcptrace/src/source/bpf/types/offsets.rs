@@ -1,6 +1,6 @@
 //! The kernel members that the programs read, looked up in the running kernel's type information.
 
-use tcptrace_common::{SockOffsets, TaskOffsets, TcpOffsets};
+use tcptrace_common::{EntryOffsets, PidNumbers, SockOffsets, TaskOffsets, TcpOffsets};
 
 use crate::source::bpf::types::btf::{Btf, Struct};
 
@@ -80,6 +80,8 @@ owners!(
     mptcp_sock,
     mptcp_subflow_context,
     net,
+    pid,
+    pid_namespace,
     request_sock,
     scm_fp_list,
     sk_buff,
@@ -91,6 +93,7 @@ owners!(
     tcp_ulp_ops,
     unix_skb_parms,
     unix_sock,
+    upid,
 );
 
 /// Members of `struct sock`.
@@ -138,6 +141,23 @@ pub fn add_mptcp(owners: &Owners<'_>, sock: &mut SockOffsets) {
     }
 }
 
+/// Members that are read when a socket enters the watched state: all of them, or none.
+#[must_use]
+pub fn entry(owners: &Owners<'_>) -> EntryOffsets {
+    let (icsk, tcp) = (&owners.inet_connection_sock, &owners.tcp_sock);
+    let all = || {
+        Ok::<_, MissingMember>(EntryOffsets {
+            icsk_lrcvtime: icsk.offset("icsk_ack.lrcvtime", 4)?,
+            lsndtime: tcp.offset("lsndtime", 4)?,
+            bytes_received: tcp.offset("bytes_received", 8)?,
+            bytes_acked: tcp.offset("bytes_acked", 8)?,
+            rcv_nxt: tcp.offset("rcv_nxt", 4)?,
+            copied_seq: tcp.offset("copied_seq", 4)?,
+        })
+    };
+    all().unwrap_or_default()
+}
+
 /// Members on the way from a task to its sockets.
 ///
 /// # Errors
@@ -159,7 +179,24 @@ pub fn task(owners: &Owners<'_>) -> Result<TaskOffsets, MissingMember> {
         inode_ino: owners.inode.offset("i_ino", 8)?,
         socket_file: socket.offset("file", 8)?,
         socket_sk: socket.offset("sk", 8)?,
+        numbers: numbers(owners).unwrap_or_default(),
         ..TaskOffsets::default()
+    })
+}
+
+/// Where the numbers of a task are, those of the initial PID namespace first; the namespace itself is not
+/// filled in.
+fn numbers(owners: &Owners<'_>) -> Result<PidNumbers, MissingMember> {
+    let Owners { pid, upid, .. } = owners;
+    upid.offset("nr", 4)?;
+    let numbers = pid.at("numbers");
+    Ok(PidNumbers {
+        thread_pid: owners.task_struct.offset("thread_pid", 8)?,
+        pid_level: pid.offset("level", 4)?,
+        number: numbers + upid.at("nr"),
+        number_ns: numbers + upid.offset("ns", 8)?,
+        ns_inum: owners.pid_namespace.offset("ns.inum", 4)?,
+        ..PidNumbers::default()
     })
 }
 
@@ -226,11 +263,15 @@ pub fn tcp(owners: &Owners<'_>, sock: &mut SockOffsets) -> Result<TcpOffsets, Mi
         0 => whole.maybe("sk_cgrp_data.val", 8),
         offset => offset,
     };
-    let keepalive_timer = match icsk.maybe("icsk_keepalive_timer.entry.pprev", 8) {
-        // Up to 6.18.
-        0 => whole.maybe("sk_timer.entry.pprev", 8),
-        offset => offset,
-    };
+    let (keepalive_timer, keepalive_expires) =
+        match icsk.maybe("icsk_keepalive_timer.entry.pprev", 8) {
+            // Up to 6.18.
+            0 => (
+                whole.maybe("sk_timer.entry.pprev", 8),
+                whole.maybe("sk_timer.expires", 8),
+            ),
+            offset => (offset, icsk.maybe("icsk_keepalive_timer.expires", 8)),
+        };
     // From 6.13 on a count that begins at 0 (`include/linux/file_ref.h`).
     let (file_count, file_count_one) = match file.offset("f_ref.refcnt.counter", 8) {
         Ok(offset) => (offset, 0),
@@ -288,6 +329,10 @@ pub fn tcp(owners: &Owners<'_>, sock: &mut SockOffsets) -> Result<TcpOffsets, Mi
         mptcp_write_seq: mptcp.maybe("write_seq", 8),
         mptcp_snd_una: mptcp.maybe("snd_una", 8),
         icsk_queue_length: icsk.maybe("icsk_accept_queue.qlen.counter", 4),
-        reserved: 0,
+        icsk_backoff: icsk.maybe("icsk_backoff", 1),
+        keepalive_expires,
+        lsndtime: tcp.maybe("lsndtime", 4),
+        data_segs_in: tcp.maybe("data_segs_in", 4),
+        data_segs_out: tcp.maybe("data_segs_out", 4),
     })
 }

@@ -16,7 +16,10 @@ use std::{
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::model::{caveat::Caveat, recording::NamedNetns};
+use crate::{
+    model::{caveat::Caveat, recording::NamedNetns},
+    source::machine::threads::instead_of_first,
+};
 
 mod kind;
 mod mounts;
@@ -107,9 +110,8 @@ pub fn list() -> io::Result<Namespaces> {
         else {
             continue;
         };
-        let path = entry.path().join("ns/net");
-        match inode_of(&path) {
-            Ok(inode) => {
+        match of_process(&entry.path()) {
+            Ok((inode, path)) => {
                 found.paths.entry(inode).or_insert(path);
             }
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -128,6 +130,23 @@ pub fn list() -> io::Result<Namespaces> {
         found.paths.entry(inode).or_insert(path);
     }
     Ok(found)
+}
+
+/// The namespace that a process (`/proc/PID`) is in, and what leads to it: its first thread, or if this one
+/// has exited and others live on, one of these.
+///
+/// # Errors
+/// When the process is gone, or may not be looked into.
+pub fn of_process(process: &Path) -> io::Result<(u32, PathBuf)> {
+    let at = |folder: &Path| {
+        let path = folder.join("ns/net");
+        Ok((inode_of(&path)?, path))
+    };
+    at(process).or_else(|error: io::Error| {
+        let is_empty = error.kind() == io::ErrorKind::NotFound;
+        let other = is_empty.then(|| instead_of_first(process)).flatten();
+        other.map_or(Err(error), |thread| at(&thread))
+    })
 }
 
 /// The names of the namespaces that are bound to a path, those that `ip netns` gave first.

@@ -14,6 +14,7 @@ use std::{
 use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 
 use super::{inode_of, mounts, number};
+use crate::source::machine::threads::{instead_of_first, numbered};
 
 /// A namespace that was found, and what refers to it: it stays open no longer than a look takes.
 #[derive(Debug)]
@@ -24,15 +25,20 @@ pub struct Found {
     pub file: OwnedFd,
 }
 
-/// The namespace of a socket that a process has open.
+/// The namespace of a socket that a process has open, or with `tid` one of its threads that is not the first:
+/// this works from Linux 6.9 on.
 ///
 /// # Errors
 /// When the descriptor is gone, or may not be looked at.
-pub fn of_socket(pid: u32, fd: u32) -> io::Result<OwnedFd> {
+pub fn of_socket(pid: u32, tid: Option<u32>, fd: u32) -> io::Result<OwnedFd> {
     /// `SIOCGSKNS` of `include/uapi/linux/sockios.h`: a descriptor of the socket's namespace.
     const GET_NAMESPACE: libc::c_ulong = 0x894c;
-    let process = Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::NotFound)?;
-    let process = pidfd_open(process, PidfdFlags::empty())?;
+    /// `PIDFD_THREAD` of `include/uapi/linux/pidfd.h`.
+    const THREAD: PidfdFlags = PidfdFlags::from_bits_retain(libc::O_EXCL.cast_unsigned());
+    let flags = tid.map_or(PidfdFlags::empty(), |_| THREAD);
+    let task = tid.unwrap_or(pid).cast_signed();
+    let task = Pid::from_raw(task).ok_or(io::ErrorKind::NotFound)?;
+    let process = pidfd_open(task, flags)?;
     let socket = pidfd_getfd(process, fd.cast_signed(), PidfdGetfdFlags::empty())?;
     // SAFETY: the call takes no memory, and gives a new descriptor or an error.
     let namespace = unsafe { libc::ioctl(socket.as_raw_fd(), GET_NAMESPACE, 0) };
@@ -64,8 +70,10 @@ pub fn elsewhere(known: HashSet<u32>, sockets: bool) -> Vec<Found> {
         for thread in numbered(&process.join("task")).into_iter().flatten() {
             search.at(&thread.join("ns/net"));
         }
-        search.by_mounts(&process);
-        search.by_descriptors(&process);
+        let other = instead_of_first(&process);
+        let folder = other.as_deref().unwrap_or(&process);
+        search.by_mounts(folder);
+        search.by_descriptors(folder, other.is_some());
     }
     search.found
 }
@@ -115,39 +123,28 @@ impl Search {
         }
     }
 
-    fn by_descriptors(&mut self, process: &Path) {
+    /// Looks at the descriptors in the folder of a process, or of one of its `other` threads.
+    fn by_descriptors(&mut self, process: &Path, other: bool) {
         for descriptor in numbered(&process.join("fd")).into_iter().flatten() {
             let target = fs::read_link(&descriptor).unwrap_or_default();
             let target = target.as_os_str().as_encoded_bytes();
             if target.starts_with(b"net:[") {
                 self.at(&descriptor);
             } else if self.sockets && target.starts_with(b"socket:[") {
-                self.by_socket(process, &descriptor);
+                self.by_socket(process, other, &descriptor);
             }
         }
     }
 
-    fn by_socket(&mut self, process: &Path, descriptor: &Path) {
+    fn by_socket(&mut self, process: &Path, other: bool, descriptor: &Path) {
         let number_of = |path: &Path| path.file_name()?.to_str()?.parse().ok();
         let (Some(pid), Some(fd)) = (number_of(process), number_of(descriptor)) else {
             return;
         };
-        if let Ok(file) = of_socket(pid, fd)
+        if let Ok(file) = of_socket(pid, other.then_some(pid), fd)
             && let Ok(inode) = inode_of(&path_of(&file))
         {
             self.take(inode, file);
         }
     }
-}
-
-/// The entries of a folder whose names are numbers.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn numbered(folder: &Path) -> io::Result<impl Iterator<Item = PathBuf> + use<>> {
-    let entries = fs::read_dir(folder)?.flatten();
-    let is_number = |name: &[u8]| !name.is_empty() && name.iter().all(u8::is_ascii_digit);
-    Ok(entries
-        .filter(move |entry| is_number(entry.file_name().as_encoded_bytes()))
-        .map(|entry| entry.path()))
 }

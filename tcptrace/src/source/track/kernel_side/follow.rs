@@ -14,7 +14,8 @@ use crate::source::{
 /// Room for followed processes at a time.
 pub const MAX_FOLLOWED: u32 = 65_536;
 
-/// Puts the wanted processes on the list, and keeps the list up to date.
+/// Puts the wanted processes on the list, and keeps the list up to date. `nested`: numbers are those of a
+/// PID namespace.
 ///
 /// # Errors
 /// [`StartError::Follow`].
@@ -22,6 +23,7 @@ pub fn follow_processes(
     ebpf: &mut Ebpf,
     types: Option<&TypeInfo>,
     options: &TrackOptions,
+    nested: bool,
 ) -> Result<(), StartError> {
     if options.pids.is_empty() {
         return Ok(());
@@ -37,7 +39,7 @@ pub fn follow_processes(
         }
         return Ok(());
     };
-    attach(ebpf, types, options.children).map_err(|error| failed(&error))?;
+    attach(ebpf, types, options.children, nested).map_err(|error| failed(&error))?;
     if options.children {
         // The hook sees processes that start in the meantime, but only if their parents are on the
         // list. A second pass finds the children of parents that were not yet on it.
@@ -49,11 +51,18 @@ pub fn follow_processes(
     Ok(())
 }
 
-/// Follows the processes from here on: removes each one when it ends and, with `children`, adds its
-/// descendants.
-fn attach(ebpf: &mut Ebpf, types: &TypeInfo, children: bool) -> Result<(), ProgramError> {
-    attach_btf(ebpf, "process_freed", "sched_process_free", types)?;
-    if children {
+/// Follows the processes from here on: removes each one when it ends or, in a PID namespace, when
+/// another gets its number; with `children`, adds its descendants.
+fn attach(
+    ebpf: &mut Ebpf,
+    types: &TypeInfo,
+    children: bool,
+    nested: bool,
+) -> Result<(), ProgramError> {
+    if !nested {
+        attach_btf(ebpf, "process_freed", "sched_process_free", types)?;
+    }
+    if children || nested {
         attach_btf(ebpf, "process_forked", "sched_process_fork", types)?;
     }
     Ok(())

@@ -11,18 +11,26 @@ use std::{collections::HashSet, io, os::fd::AsFd as _};
 pub use accept::accept_works;
 use aya::{
     Ebpf,
-    maps::{Map, MapData, RingBuf},
+    maps::{Array, HashMap, Map, MapData, RingBuf},
     programs::{ProgramError, ProgramFd},
 };
 pub use options::TrackOptions;
-use tcptrace_common::{TrackCounters, TrackSettings, TrackedSocket};
+use tcptrace_common::{
+    Passes, PidNumbers, TaskOffsets, TrackCounters, TrackSettings, TrackedSocket,
+};
 
 use crate::{
-    model::{caveat::Caveat, request::HookChoice, stuck::look::Hook},
+    model::{
+        caveat::Caveat,
+        request::{AcceptChoice, HookChoice},
+        stuck::look::Hook,
+    },
     source::{
         bpf::{
             attach::{Accept, Candidate, first_that_works},
-            load, messages, program, read_map,
+            load,
+            messages::{self, Say},
+            program, read_map,
             types::TypeInfo,
         },
         diag::ask::Scope,
@@ -33,9 +41,27 @@ use crate::{
             list::add_to_list,
             programs::{OPEN_SOCKETS_PROGRAM, transition_program},
         },
-        walk::{Walker, survey::Holders},
+        walk::{
+            Walker,
+            level::{no_numbers, own_numbers},
+            survey::Holders,
+        },
     },
 };
+
+/// Whose numbers processes get.
+#[derive(Debug, Clone, Default)]
+pub struct Numbers {
+    /// Those of a PID namespace: processes outside of it get none.
+    pub nested: bool,
+    /// Why no process gets one.
+    pub unknown: Option<String>,
+}
+
+/// Where the numbers are; in the initial PID namespace this needs no type information.
+fn numbers(types: Result<&TypeInfo, &String>) -> Result<PidNumbers, String> {
+    own_numbers(&types.map_or_else(|_| TaskOffsets::default(), |types| types.settings.task))
+}
 
 /// The kernel side, attached until dropped.
 pub struct KernelSide {
@@ -45,9 +71,16 @@ pub struct KernelSide {
     preallocated: bool,
     walker: Walker,
     wants_owners: bool,
+    applies_cgroup: bool,
     lists_cgroups: bool,
     /// Whether it can find the sockets that processes already have open.
     adds_open_sockets: bool,
+    numbers: Numbers,
+    passes: Passes,
+    /// Whether nothing tells who accepts, and that was not asked for.
+    misses_accepts: bool,
+    /// Whether only some processes are wanted.
+    follows: bool,
     /// The program that reported transitions, after it was detached: its count remains.
     stopped: Option<ProgramFd>,
 }
@@ -67,10 +100,22 @@ impl KernelSide {
             let reason = reason.clone();
             return Err(StartError::Namespace { reason });
         }
+        let numbers = numbers(types.as_ref());
+        let (numbers, unknown) = match numbers {
+            Ok(numbers) => (numbers, None),
+            Err(reason) if options.pids.is_empty() => (no_numbers(), Some(reason)),
+            Err(reason) => return Err(StartError::Follow { reason }),
+        };
         let candidates = options.candidates(types.is_ok());
-        first_that_works(options.hook, types.as_ref(), &candidates, |candidate| {
-            Self::attach_as(candidate, options, types.as_ref().ok())
-        })
+        let types = types.as_ref();
+        let mut side = first_that_works(options.hook, types, &candidates, |candidate| {
+            Self::attach_as(candidate, options, types.ok(), numbers)
+        })?;
+        side.numbers = Numbers {
+            nested: numbers.namespace != 0,
+            unknown,
+        };
+        Ok(side)
     }
 
     /// The same for one candidate.
@@ -78,10 +123,12 @@ impl KernelSide {
         candidate: &Candidate,
         options: &TrackOptions,
         types: Option<&TypeInfo>,
+        numbers: PidNumbers,
     ) -> Result<Self, StartError> {
         let Candidate { hook, accept, .. } = *candidate;
         let preallocated = programs::preallocated(candidate, types);
-        let settings = programs::settings(candidate, options, types)?;
+        let mut settings = programs::settings(candidate, options, types)?;
+        settings.task.numbers = numbers;
         let sizes = programs::map_sizes(options, preallocated);
         let mut ebpf = load::object(settings, types, &sizes, options.messages)?;
         // What the kernel may refuse comes first, and what transitions need comes before they are
@@ -94,7 +141,7 @@ impl KernelSide {
         })?;
         let refused = |error: ProgramError| program::refused(transition_program(hook), &error);
         programs::load_transition(&mut ebpf, types, hook).map_err(refused)?;
-        follow_processes(&mut ebpf, types, options)?;
+        follow_processes(&mut ebpf, types, options, numbers.namespace != 0)?;
         add_to_list(&mut ebpf, "CGROUPS", options.cgroups.iter().copied()).map_err(refused)?;
         let wants_owners = options.wants_owners();
         if wants_owners {
@@ -110,8 +157,15 @@ impl KernelSide {
             preallocated,
             walker: Walker::start(options.walk, &options.listed_states())?,
             wants_owners,
+            applies_cgroup: wanted.cgroup != 0,
             lists_cgroups: wanted.cgroup != 0 && wanted.cgroup_level == TrackSettings::BY_LIST,
             adds_open_sockets,
+            numbers: Numbers::default(),
+            passes: Passes::default(),
+            misses_accepts: wants_owners
+                && accept == Accept::Listener
+                && options.accept != AcceptChoice::Listener,
+            follows: !options.pids.is_empty(),
             stopped: None,
         })
     }
@@ -146,12 +200,12 @@ impl KernelSide {
         self.hook
     }
 
-    /// Starts printing the kernel side's messages.
+    /// Gives the kernel side's messages to `say` from now on.
     ///
     /// # Errors
     /// When the ring of messages cannot be read.
-    pub fn print_messages(&mut self) -> anyhow::Result<()> {
-        messages::print_in_background(&mut self.ebpf)
+    pub fn print_messages(&mut self, say: Say) -> anyhow::Result<()> {
+        messages::print_in_background(&mut self.ebpf, say)
     }
 
     /// Begins to report transitions. Listeners should be known before this call.
@@ -163,17 +217,43 @@ impl KernelSide {
             .map_err(|error| program::refused(transition_program(self.hook), &error))
     }
 
-    /// Adds the sockets that processes have open to the table, unless they are already in it.
+    /// A pass over all descriptors: adds the sockets that processes have open to the table, unless they are
+    /// already in it, and finds the processes that have taken some over.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn add_open_sockets(&mut self) -> io::Result<()> {
+    pub fn find_holders(&mut self) -> io::Result<()> {
         if !self.adds_open_sockets {
             return Ok(());
         }
+        self.passes.current += 1;
+        self.write_passes()?;
         let mut file = program::open_iterator(&mut self.ebpf, OPEN_SOCKETS_PROGRAM)?;
         // The iterator writes nothing; reading makes it run.
-        io::copy(&mut file, &mut io::sink()).map(drop)
+        io::copy(&mut file, &mut io::sink())?;
+        self.passes.last = self.passes.current;
+        self.write_passes()
+    }
+
+    fn write_passes(&mut self) -> io::Result<()> {
+        let map = self.ebpf.map_mut("PASSES").ok_or(io::ErrorKind::NotFound)?;
+        let mut map: Array<_, Passes> = Array::try_from(map).map_err(io::Error::other)?;
+        map.set(0, self.passes, 0).map_err(io::Error::other)
+    }
+
+    /// The number of the last complete pass.
+    #[must_use]
+    pub fn last_pass(&self) -> u32 {
+        self.passes.last
+    }
+
+    /// The processes that are followed now: those that were asked for, and with `--children` their
+    /// descendants. None if all processes are wanted.
+    #[must_use]
+    pub fn followed(&self) -> Option<HashSet<u32>> {
+        let map = self.follows.then(|| self.ebpf.map("PIDS"))??;
+        let map: HashMap<_, u32, u32> = HashMap::try_from(map).ok()?;
+        Some(map.keys().flatten().collect())
     }
 
     /// The ring buffer of transitions; it can be taken once.
@@ -216,6 +296,24 @@ impl KernelSide {
     #[must_use]
     pub fn lists_cgroups(&self) -> bool {
         self.lists_cgroups
+    }
+
+    /// Whether nothing tells who accepts, and that was not asked for.
+    #[must_use]
+    pub fn misses_accepts(&self) -> bool {
+        self.misses_accepts
+    }
+
+    /// Whose numbers processes get.
+    #[must_use]
+    pub fn numbers(&self) -> &Numbers {
+        &self.numbers
+    }
+
+    /// Whether the programs apply the filter by control group, which they know without its path.
+    #[must_use]
+    pub fn applies_cgroup(&self) -> bool {
+        self.applies_cgroup
     }
 
     /// Whether owners matter.

@@ -33,6 +33,8 @@ pub struct TrackOptions {
     pub children: bool,
     /// Ids of the wanted control group and of those below it; none for all.
     pub cgroups: Vec<u64>,
+    /// Whether anybody needs the paths of control groups.
+    pub name_cgroups: bool,
     /// Bytes of the ring buffer, a power of 2.
     pub buffer: u32,
     /// How many sockets the table may hold; `None` for the default.
@@ -71,8 +73,15 @@ impl TrackOptions {
     /// The configurations to try, in order; `has_types`: whether there is type information.
     #[must_use]
     pub fn candidates(&self, has_types: bool) -> Vec<Candidate> {
-        let cgroup_helper: &[bool] = match self.owner_filter.cgroup {
-            0 => &[true],
+        let TrackSettings {
+            cgroup,
+            cgroup_level,
+            ..
+        } = self.owner_filter;
+        let cgroup_helper: &[bool] = match (cgroup, cgroup_level) {
+            (0, _) => &[true],
+            // The helper needs the depth.
+            (_, TrackSettings::BY_LIST) => &[false],
             _ => &[true, false],
         };
         let mut candidates = Vec::new();
@@ -165,6 +174,7 @@ mod tests {
             pids: Vec::new(),
             children: false,
             cgroups: Vec::new(),
+            name_cgroups: false,
             buffer: 65_536,
             max_sockets: None,
             state: TcpState::CloseWait,
@@ -234,6 +244,19 @@ mod tests {
             each(&all[4..], &WAYS)
         );
         assert_eq!(tried(&of(HookChoice::Auto), false), each(&all[4..], &WAYS));
+    }
+
+    #[test]
+    fn a_control_group_of_unknown_depth_is_looked_for_in_a_list() {
+        let all = [
+            (Btf, true, false),
+            (Btf, false, false),
+            (Tracepoint, false, false),
+        ];
+        let mut options = options(HookChoice::Auto, AcceptChoice::Auto);
+        options.owner_filter.cgroup = 4242;
+        options.owner_filter.cgroup_level = TrackSettings::BY_LIST;
+        assert_eq!(tried(&options, true), each(&all, &WAYS));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     source::{
         bpf::{
             attach::{Accept, Candidate},
+            filter,
             load::{SOCKETS, SOCKETS_PREALLOCATED},
             program::{self, CATEGORY, TRACEPOINT},
             tracefs, tracepoint_format,
@@ -54,8 +55,10 @@ pub fn settings(
         hist: options.hist,
         track: TrackSettings {
             by_pid: u32::from(!options.pids.is_empty()),
+            children: u32::from(options.children),
             preallocated: u32::from(preallocated(candidate, types)),
             sees_accept: u32::from(candidate.accept != Accept::Listener),
+            own_comm: filter::own_comm(),
             wake_bytes: u64::from(options.buffer / 4),
             ..owner_filter
         },

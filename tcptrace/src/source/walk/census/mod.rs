@@ -21,7 +21,7 @@ use crate::{
     model::{
         caveat::Caveat,
         request::WalkChoice,
-        socket::{Endpoint, Role},
+        socket::{Endpoint, Role, others},
         states::member::{Holders, Kind, Member, NoSocket},
         stuck::look::Listed,
     },
@@ -29,8 +29,9 @@ use crate::{
         diag::ask::{self, Answers, Scope},
         error::StartError,
         machine::{
-            cgroup::Cgroups,
+            cgroup::{self, Cgroups},
             netns::{Namespace, Namespaces},
+            pid_namespace, process,
         },
         walk::{object::Wanted, places::Before, walker::Walker},
     },
@@ -61,6 +62,8 @@ pub struct CensusScope {
     pub with_ends: bool,
     /// Whether control groups matter.
     pub with_cgroups: bool,
+    /// Whether those of holders matter, too.
+    pub with_holders_cgroups: bool,
 }
 
 /// Takes what was found, one by one; with what `sock_diag` says about it, if that was asked: then nothing
@@ -116,6 +119,9 @@ impl Census {
             Some(first) => first,
             None => Before::read(&self.wanted.scope)?,
         };
+        self.cgroups.processes.clear();
+        self.cgroups.known.clear();
+        self.cgroups.unnamed = 0;
         let mut look = Look {
             wanted: &self.wanted,
             cgroups: &mut self.cgroups,
@@ -126,7 +132,14 @@ impl Census {
             Walker::Kernel(kernel) => look.by_walk(kernel, before)?,
             Walker::Proc(proc) => look.by_proc(proc, before),
         }
-        Ok(look.caveats)
+        if pid_namespace::nested().is_some() {
+            look.caveats.push(Caveat::PidNamespace);
+        }
+        let mut caveats = look.caveats;
+        if self.cgroups.unnamed > 0 && cgroup::sees_all() {
+            caveats.push(Caveat::UnknownControlGroups(self.cgroups.unnamed));
+        }
+        Ok(caveats)
     }
 }
 
@@ -134,14 +147,38 @@ impl Census {
 #[derive(Debug, Default)]
 struct Groups {
     paths: Cgroups,
+    /// Those at this look, and how many of them have no path.
     known: HashMap<u64, Option<Arc<str>>>,
+    unnamed: u64,
+    /// Those of processes at this look.
+    processes: HashMap<u32, Option<Arc<str>>>,
 }
 
 impl Groups {
     fn path(&mut self, id: u64) -> Option<Arc<str>> {
-        let paths = &mut self.paths;
-        let path = (self.known.entry(id)).or_insert_with(|| paths.path(id).map(Arc::from));
-        path.clone().filter(|_| id != 0)
+        if id == 0 {
+            return None;
+        }
+        let (paths, unnamed) = (&mut self.paths, &mut self.unnamed);
+        let path = self.known.entry(id).or_insert_with(|| {
+            let path = paths.path(id);
+            *unnamed += u64::from(path.is_none());
+            path
+        });
+        path.clone()
+    }
+
+    /// Those of the processes that are others than `cgroup`.
+    fn others(&mut self, cgroup: Option<&Arc<str>>, holders: &Holders) -> Vec<Arc<str>> {
+        for (pid, _) in holders.all() {
+            let processes = &mut self.processes;
+            (processes.entry(*pid)).or_insert_with(|| process::cgroup(*pid));
+        }
+        let processes = &self.processes;
+        let groups = holders
+            .all()
+            .filter_map(|(pid, _)| processes.get(pid)?.as_ref());
+        others(cgroup, groups)
     }
 }
 
@@ -201,15 +238,32 @@ impl Look<'_> {
             let counts = self.wanted.with_ends || !is_request(socket);
             if counts && !known.iter().any(|known| known.contains(&place)) {
                 count += u64::from(!is_request(socket));
-                let member = self.listed(socket, Holders::default());
+                let holders = Holders {
+                    are_unknown: socket.details.inode != 0,
+                    ..Holders::default()
+                };
+                let member = self.listed(socket, holders);
                 (self.each)(member, Some(socket));
             }
         }
         count
     }
 
+    /// The control groups of the holders that are others than `cgroup`, if they matter.
+    fn other_cgroups(&mut self, cgroup: Option<&Arc<str>>, holders: &Holders) -> Vec<Arc<str>> {
+        match self.wanted.with_holders_cgroups {
+            true => self.cgroups.others(cgroup, holders),
+            false => Vec::new(),
+        }
+    }
+
     fn listed(&mut self, socket: &Listed, holders: Holders) -> Member {
+        let cgroup = match socket.details.cgroup_id {
+            Some(id) if self.wanted.with_cgroups => self.cgroups.path(id),
+            _ => None,
+        };
         Member {
+            other_cgroups: self.other_cgroups(cgroup.as_ref(), &holders),
             kind: match is_request(socket) {
                 true => Kind::NoSocket(NoSocket::HalfOpen),
                 false => Kind::Socket(socket.state),
@@ -222,10 +276,7 @@ impl Look<'_> {
             remote: Some(socket.remote),
             role: Role::Unknown,
             holders,
-            cgroup: match socket.details.cgroup_id {
-                Some(id) if self.wanted.with_cgroups => self.cgroups.path(id),
-                _ => None,
-            },
+            cgroup,
             queued: 0,
         }
     }

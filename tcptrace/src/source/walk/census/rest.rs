@@ -98,6 +98,7 @@ fn unknown_ends(netns: u32, kind: NoSocket, count: u64) -> Member {
         role: Role::Unknown,
         holders: Holders::default(),
         cgroup: None,
+        other_cgroups: Vec::new(),
         queued: 0,
     }
 }

@@ -42,11 +42,14 @@ impl Look<'_> {
                 .map(|one| (one.holder.pid, Arc::clone(&one.holder.comm)))
                 .collect();
             named.dedup();
+            let is_held = socket.details.inode != 0;
+            let named_any = !named.is_empty();
             let mut named = named.into_iter();
             let holders = Holders {
                 first: named.next(),
                 others: named.collect(),
                 are_candidates: false,
+                are_unknown: is_held && !named_any,
             };
             let mut listeners = answers.listening.iter();
             let same = |one: &&Listening| one.inode == socket.details.inode;

@@ -107,7 +107,9 @@ impl Look<'_> {
         if !self.in_scope(record.netns) {
             return;
         }
+        let cgroup = self.cgroups.path(record.cgroup);
         let member = Member {
+            other_cgroups: self.other_cgroups(cgroup.as_ref(), &holders),
             kind: Kind::Socket(state),
             count: 1,
             residue: state == TcpState::Close
@@ -124,7 +126,7 @@ impl Look<'_> {
                 _ => Role::Unknown,
             },
             holders,
-            cgroup: self.cgroups.path(record.cgroup),
+            cgroup,
             queued: record.queued.into(),
         };
         if state == TcpState::Listen {
@@ -152,13 +154,15 @@ impl Look<'_> {
         let pids: HashSet<u32> = pids.collect();
         let started = match pids.len() {
             0 | 1 => HashMap::new(),
-            _ => process::infos(pids.into_iter()),
+            _ => (pids.into_iter())
+                .filter_map(|pid| Some((pid, process::started(pid)?)))
+                .collect(),
         };
         for records in shared.into_values() {
             let mut pids: Vec<u32> = records.iter().map(|record| record.pid).collect();
             pids.sort_unstable();
             pids.dedup();
-            let age = |pid: &u32| started.get(pid).map_or(u64::MAX, |info| info.started);
+            let age = |pid: &u32| started.get(pid).copied().unwrap_or(u64::MAX);
             pids.sort_by_key(|pid| (age(pid), *pid));
             let mut processes = pids.iter().map(|pid| {
                 let of_it = records.iter().find(|record| record.pid == *pid);
@@ -167,7 +171,7 @@ impl Look<'_> {
             let holders = Holders {
                 first: processes.next(),
                 others: processes.collect(),
-                are_candidates: false,
+                ..Holders::default()
             };
             let record = records[0];
             self.found(walked, &record, holders);

@@ -1,21 +1,21 @@
 //! The groups of a snapshot in JSON.
 
-use std::net::IpAddr;
-
 use serde::Serialize;
 
 use crate::{
     model::{
         container,
-        socket::Endpoint,
         stuck::{
-            group::{Ends, Group, Keepalive, RecvQueues},
+            group::{Group, Keepalive, RecvQueues},
             snapshot::Snapshot,
         },
     },
     view::stuck::{
         groups::command,
-        json::ends::{EndpointRecord, endpoint},
+        json::{
+            diagnosis::{DescriptorsRecord, DiagnosisRecord, descriptors, diagnosis_record},
+            ends::{EndpointRecord, LocalRecord, ends},
+        },
     },
 };
 
@@ -25,6 +25,7 @@ pub struct GroupRecord<'a> {
     pid: Option<u32>,
     comm: Option<&'a str>,
     process_state: Option<char>,
+    frozen: Option<bool>,
     candidates: Vec<CandidateRecord<'a>>,
     role: &'static str,
     local: Option<LocalRecord>,
@@ -41,9 +42,11 @@ pub struct GroupRecord<'a> {
     recv_queue: Option<u64>,
     recv_queues: RecvQueues,
     keepalive: Keepalive,
+    descriptors: Option<DescriptorsRecord>,
     unit: Option<&'a str>,
     container: Option<String>,
     command: Option<String>,
+    diagnosis: Option<DiagnosisRecord>,
 }
 
 #[derive(Serialize)]
@@ -51,12 +54,7 @@ struct CandidateRecord<'a> {
     pid: u32,
     comm: &'a str,
     process_state: Option<char>,
-}
-
-#[derive(Serialize)]
-struct LocalRecord {
-    address: Option<String>,
-    port: u16,
+    frozen: Option<bool>,
 }
 
 /// The record of a group; with `arguments` the command has all of them.
@@ -66,17 +64,21 @@ pub fn group_record<'a>(
     arguments: bool,
 ) -> GroupRecord<'a> {
     let owner = group.owner.as_ref();
-    let state = |pid: u32| snapshot.processes.get(&pid).map(|process| process.state);
+    let process = |pid: u32| snapshot.processes.get(&pid);
+    let state = |pid: u32| process(pid).map(|process| process.state);
+    let frozen = |pid: u32| process(pid).and_then(|process| process.frozen);
     let (local, remote) = ends(group.ends);
     GroupRecord {
         pid: owner.map(|owner| owner.pid),
         comm: owner.map(|owner| owner.comm.as_str()),
         process_state: owner.and_then(|owner| state(owner.pid)),
+        frozen: owner.and_then(|owner| frozen(owner.pid)),
         candidates: (group.candidates.iter())
             .map(|one| CandidateRecord {
                 pid: one.pid,
                 comm: &one.comm,
                 process_state: state(one.pid),
+                frozen: frozen(one.pid),
             })
             .collect(),
         role: group.role.name(),
@@ -94,27 +96,10 @@ pub fn group_record<'a>(
         recv_queue: group.recv_queue,
         recv_queues: group.recv_queues,
         keepalive: group.keepalive,
+        descriptors: descriptors(group),
         unit: group.cgroup.as_deref().and_then(container::unit),
         container: group.cgroup.as_deref().and_then(container::container),
         command: command(group, snapshot, arguments),
-    }
-}
-
-fn ends(ends: Ends) -> (Option<LocalRecord>, Option<EndpointRecord>) {
-    match ends {
-        Ends::To(remote) => (None, Some(endpoint(remote))),
-        Ends::At {
-            port,
-            address,
-            from,
-        } => {
-            let local = LocalRecord {
-                address: address.map(|address: IpAddr| address.to_string()),
-                port,
-            };
-            // Each peer has its own port.
-            let peer = from.map(|address| endpoint(Endpoint { address, port: 0 }));
-            (Some(local), peer)
-        }
+        diagnosis: diagnosis_record(group, snapshot),
     }
 }

@@ -1,23 +1,19 @@
 //! JSON Lines, as `docs/json.md` describes them.
 
+mod diagnosis;
 mod ends;
 mod group;
+mod socket;
 
 use std::io::{self, BufWriter, Write};
 
 use serde::{Serialize, Serializer};
 
 use crate::{
-    model::{
-        container,
-        names::UNKNOWN,
-        owner::{Holder, Listener, Owner},
-        socket::{Protocol, Socket, Stuck},
-        stuck::{
-            look::{Hook, Looked, Tracing},
-            residue::Residue,
-            snapshot::Snapshot,
-        },
+    model::stuck::{
+        look::{Hook, Looked, Tracing},
+        residue::Residue,
+        snapshot::Snapshot,
     },
     view::{
         Page, View,
@@ -29,6 +25,7 @@ use crate::{
             json::{
                 ends::{EndpointRecord, endpoint},
                 group::{GroupRecord, group_record},
+                socket::{HolderObject, holders, socket_record},
             },
             notes::notes,
         },
@@ -117,70 +114,6 @@ impl Serialize for Sockets<'_> {
 }
 
 #[derive(Serialize)]
-struct SocketRecord<'a> {
-    state: &'static str,
-    stuck: Option<&'static str>,
-    age_ns: u64,
-    age: &'static str,
-    age_at_most_ns: Option<u64>,
-    role: &'static str,
-    accepted: Option<bool>,
-    protocol: &'static str,
-    /// Only of MPTCP.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subflows: Option<Option<u8>>,
-    remainder: bool,
-    family: &'static str,
-    local: EndpointRecord,
-    remote: EndpointRecord,
-    netns: Option<u32>,
-    netns_name: Option<&'a str>,
-    cookie: Option<u64>,
-    inode: Option<u32>,
-    uid: Option<u32>,
-    recv_queue: Option<u32>,
-    send_queue: Option<u32>,
-    bytes_received: Option<u64>,
-    bytes_acked: Option<u64>,
-    last_data_received_ns: Option<u64>,
-    last_touched_ns: Option<u64>,
-    keepalive: Option<bool>,
-    timer: Option<&'static str>,
-    cgroup: Option<&'a str>,
-    unit: Option<&'a str>,
-    container: Option<String>,
-    holders: Option<Vec<HolderObject<'a>>>,
-    held: &'static str,
-    opener: Option<OpenerRecord<'a>>,
-    listener: Option<ListenerRecord<'a>>,
-}
-
-#[derive(Serialize)]
-struct HolderObject<'a> {
-    pid: u32,
-    comm: &'a str,
-    tid: Option<u32>,
-    fd: Option<u32>,
-    via: &'static str,
-}
-
-#[derive(Serialize)]
-struct OpenerRecord<'a> {
-    pid: u32,
-    comm: &'a str,
-    known_by: &'static str,
-}
-
-#[derive(Serialize)]
-struct ListenerRecord<'a> {
-    pid: Option<u32>,
-    comm: Option<&'a str>,
-    holders: Option<Vec<HolderObject<'a>>>,
-    queued: Option<u32>,
-    backlog: Option<u32>,
-}
-
-#[derive(Serialize)]
 struct ResidueRecord<'a> {
     holders: Vec<HolderObject<'a>>,
     family: &'static str,
@@ -214,7 +147,7 @@ impl<'a> SnapshotRecord<'a> {
                 older_than_ns: snapshot.watched.older_than_ns,
             },
             looked: snapshot.looked,
-            stuck: snapshot.stuck,
+            stuck: snapshot.stuck(),
             may_be: snapshot.may_be(),
             younger: snapshot.younger.count,
             sockets: Sockets { snapshot, limit },
@@ -229,91 +162,6 @@ impl<'a> SnapshotRecord<'a> {
                 .chain(notes(snapshot))
                 .collect(),
         }
-    }
-}
-
-fn socket_record<'a>(socket: &'a Socket, snapshot: &'a Snapshot) -> SocketRecord<'a> {
-    let (now_ns, older_than_ns) = (snapshot.monotonic_ns, snapshot.watched.older_than_ns);
-    let details = socket.details.as_ref();
-    let name = |netns| snapshot.netns_names.get(&netns).map(String::as_str);
-    SocketRecord {
-        state: socket.state.name(),
-        stuck: socket.stuck(now_ns, older_than_ns).map(Stuck::name),
-        age_ns: socket.age_ns(now_ns),
-        age: socket.since.precision().name(),
-        age_at_most_ns: socket.age_at_most_ns(now_ns),
-        role: socket.identity.role.name(),
-        accepted: socket.accepted(),
-        protocol: socket.identity.protocol.name(),
-        subflows: (socket.identity.protocol == Protocol::Mptcp)
-            .then(|| details.and_then(|details| details.subflows)),
-        remainder: details.is_some_and(|details| details.remainder),
-        family: socket.identity.family.name(),
-        local: endpoint(socket.identity.local),
-        remote: endpoint(socket.identity.remote),
-        netns: socket.identity.netns,
-        netns_name: socket.identity.netns.and_then(name),
-        cookie: socket.identity.cookie,
-        inode: details.map(|details| details.inode),
-        uid: details.map(|details| details.uid),
-        recv_queue: details.and_then(|details| details.recv_queue),
-        send_queue: details.and_then(|details| details.send_queue),
-        bytes_received: details.and_then(|details| details.bytes_received),
-        bytes_acked: details.and_then(|details| details.bytes_acked),
-        last_data_received_ns: details.and_then(|details| details.last_data_ns),
-        last_touched_ns: details.and_then(|details| details.touched_ns),
-        keepalive: details.and_then(|details| details.keepalive),
-        timer: details.and_then(|details| Some(details.timer?.name())),
-        cgroup: socket.cgroup.as_deref(),
-        unit: socket.cgroup.as_deref().and_then(container::unit),
-        container: socket.cgroup.as_deref().and_then(container::container),
-        holders: socket.holders.as_deref().map(holders),
-        held: held(socket),
-        opener: socket.opener.as_ref().map(opener),
-        listener: socket.listener.as_ref().map(listener),
-    }
-}
-
-fn holders(holders: &[Holder]) -> Vec<HolderObject<'_>> {
-    holders
-        .iter()
-        .map(|holder| HolderObject {
-            pid: holder.pid,
-            comm: &holder.comm,
-            tid: holder.tid,
-            fd: holder.fd,
-            via: holder.via.name(),
-        })
-        .collect()
-}
-
-/// How the first holder holds it, or why there is none.
-fn held(socket: &Socket) -> &'static str {
-    let first = socket.holders.as_deref().map(<[Holder]>::first);
-    match (first, socket.details.as_ref()) {
-        (Some(Some(first)), _) => first.via.name(),
-        // Nobody has accepted it, or its process has closed it.
-        (Some(None), Some(details)) if details.inode == 0 => "none",
-        _ => UNKNOWN,
-    }
-}
-
-fn opener(opener: &Owner) -> OpenerRecord<'_> {
-    OpenerRecord {
-        pid: opener.process.pid,
-        comm: &opener.process.comm,
-        known_by: opener.known_by.name(),
-    }
-}
-
-fn listener(listener: &Listener) -> ListenerRecord<'_> {
-    let owner = listener.process();
-    ListenerRecord {
-        pid: owner.map(|(pid, _)| pid),
-        comm: owner.map(|(_, comm)| comm),
-        holders: listener.holders.as_deref().map(holders),
-        queued: listener.queued,
-        backlog: listener.backlog,
     }
 }
 
@@ -348,7 +196,7 @@ fn tracing_record(tracing: &Tracing) -> TracingRecord {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fixtures, model::stuck::look::Look};
+    use crate::{fixtures, model::stuck::look::Look, view::stuck::fixtures::diagnose};
 
     fn line(snapshot: &Snapshot) -> String {
         let mut out = Vec::new();
@@ -367,6 +215,21 @@ mod tests {
         assert!(!line.contains('\n'));
         let value: serde_json::Value = serde_json::from_str(&line).expect("it is JSON");
         let pretty = serde_json::to_string_pretty(&value).expect("it was JSON");
+        insta::assert_snapshot!(pretty);
+    }
+
+    #[test]
+    fn a_group_says_why_it_is_stuck() {
+        let mut snapshot = fixtures::snapshot(fixtures::busy_look());
+        diagnose(&mut snapshot);
+        let value: serde_json::Value = serde_json::from_str(&line(&snapshot)).expect("it is JSON");
+        let shown = |group: &serde_json::Value| {
+            let (descriptors, diagnosis) = (&group["descriptors"], &group["diagnosis"]);
+            serde_json::json!({"descriptors": descriptors, "diagnosis": diagnosis})
+        };
+        let groups = value["groups"].as_array().expect("a list");
+        let groups: Vec<_> = groups.iter().map(shown).collect();
+        let pretty = serde_json::to_string_pretty(&groups).expect("it was JSON");
         insta::assert_snapshot!(pretty);
     }
 

@@ -227,7 +227,7 @@ fn sessions() -> Result<()> {
 }
 
 /// A socket of the actor that the server has shut down.
-fn leak(stage: &mut Stage, actor: &mut Actor) -> Result<()> {
+pub fn leak(stage: &mut Stage, actor: &mut Actor) -> Result<()> {
     let (address, count) = (stage.listener(Family::Ipv4).local, 1);
     let fd = actor.socket(&Order::Connect { address, count })?.fd;
     for server in stage.accept(Family::Ipv4, 1)? {

@@ -1,9 +1,8 @@
 //! What is easily taken for absent: threads, zombies, and what tcptrace cannot see.
 
 use std::{
-    ffi::{CStr, CString},
     fs,
-    os::unix::{ffi::OsStrExt as _, process::CommandExt as _},
+    os::unix::process::CommandExt as _,
     process::{Child, Command, Stdio},
     sync::mpsc::channel,
     thread,
@@ -11,11 +10,7 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use rustix::{
-    fs::{Mode, OFlags, open},
-    mount::{MountFlags, UnmountFlags, mount, unmount},
-    thread::{UnshareFlags, unshare_unsafe},
-};
+use rustix::mount::{MountFlags, mount};
 use testbed::{Actor, Keeper, Netns, Order, Reply, Stage, clock::patience};
 
 use super::{LOOKS, NOBODY, SESSIONS, caveats, ended, has_no_caveat, leak, refused, run};
@@ -39,7 +34,6 @@ pub fn add(cases: &mut Cases) {
     cases
         .add("filter_of_hidden_processes", hidden_processes)
         .here();
-    cases.add("filter_in_a_cgroup_namespace", cgroup_namespace);
     cases.add("filter_of_a_hidden_namespace", hidden_namespace);
     cases
         .add("filter_of_a_control_group", control_groups)
@@ -123,42 +117,6 @@ fn hidden_processes() -> Result<()> {
             ensure!(all.len() == 1 && all[0].len() == 1, "{outcome:?}");
             ensure!(all[0][0].1.contains("does not see all"), "{outcome:?}");
         }
-    }
-    Ok(())
-}
-
-/// In a cgroup namespace, a group that is not found may be outside of it.
-fn cgroup_namespace() -> Result<()> {
-    let group = Cgroup::new("outer").map_err(Ignored::because)?;
-    let mount_point = CString::new(group.mount().as_os_str().as_bytes())?;
-    let procs = CString::new(format!(
-        "{}{}/cgroup.procs",
-        group.mount().display(),
-        group.path
-    ))?;
-    for look in LOOKS {
-        let mut command = Command::new(binary());
-        command
-            .args(look.split(' '))
-            .args(["--cgroup", &group.path]);
-        let (mount_point, procs) = (mount_point.clone(), procs.clone());
-        let enter = move || {
-            let file = open(&procs, OFlags::WRONLY, Mode::empty())?;
-            rustix::io::write(&file, b"0")?;
-            private_mounts()?;
-            // SAFETY: this process has one thread, and this flag affects neither memory nor descriptors.
-            unsafe { unshare_unsafe(UnshareFlags::NEWCGROUP) }?;
-            unmount(&mount_point, UnmountFlags::empty())?;
-            let (kind, flags) = (c"cgroup2", MountFlags::empty());
-            Ok(mount(kind, &mount_point, kind, flags, None::<&CStr>)?)
-        };
-        // SAFETY: between fork and exec, the closure only makes system calls, on strings that exist already. It takes no
-        // lock.
-        unsafe { command.pre_exec(enter) };
-        let outcome = Tool::start_command(command)?.wait()?.success()?;
-        let all = caveats(&outcome, "no_such_cgroup")?;
-        ensure!(all.len() == 1 && all[0].len() == 1, "{outcome:?}");
-        ensure!(all[0][0].1.contains("does not see all"), "{outcome:?}");
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use testbed::{Actor, Family, Hiding, Order, Reply, Side, Stage, Truth};
 
 use crate::{
     harness::{case::Cases, verdict::Ignored},
-    run::snapshot::Socket,
+    run::snapshot::{Snapshot, Socket},
     stuck::{holders, walk::ways::look_in_all},
 };
 
@@ -17,6 +17,8 @@ pub fn add(cases: &mut Cases) {
     ];
     for (name, how, via) in named {
         cases.add(name, move || hidden(how, Some(via)));
+        let name = format!("{name}_of_a_dead_main_thread");
+        cases.add(&name, move || by_other_threads(how, via));
     }
     cases.add("held_by_a_blocked_write", || hidden(Hiding::Write, None));
     cases.add("held_by_a_poll", || hidden(Hiding::Poll, None));
@@ -79,6 +81,30 @@ fn hidden(how: Hiding, via: Option<&str>) -> Result<()> {
     let mut stage = Stage::new()?;
     let truth = hide(&mut stage, how)?;
     held_by(&stage, &truth, stage.server.pid(), via)
+}
+
+/// The first thread has exited, and what it shows is empty: the others have it. What the kernel names of a process whose
+/// first thread lives, it names of this one.
+fn by_other_threads(how: Hiding, via: &str) -> Result<()> {
+    let mut stage = Stage::new()?;
+    let truth = hide(&mut stage, how)?;
+    let named = |stage: &Stage| -> Result<Vec<bool>> {
+        let looks = look_in_all(stage.netns().inode())?;
+        let is_named = |(_, look): &(_, Snapshot)| {
+            let mut sockets = look.sockets.iter();
+            sockets.any(|socket| socket.inode == Some(truth.inode) && socket.held == via)
+        };
+        Ok(looks.iter().map(is_named).collect())
+    };
+    let before = named(&stage)?;
+    stage.server.tell(&Order::LeaveMainThread)?;
+    held_by(&stage, &truth, stage.server.pid(), Some(via))?;
+    let after = named(&stage)?;
+    ensure!(
+        before == after,
+        "named before: {before:?}, after: {after:?}"
+    );
+    Ok(())
 }
 
 /// The client has a Unix socket, in which the descriptor waits to be received.

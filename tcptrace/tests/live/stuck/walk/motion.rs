@@ -25,7 +25,8 @@ pub fn add(cases: &mut Cases) {
     }
     cases
         .add_in(BOTH, "looks_amid_a_churn", amid_a_churn)
-        .alone();
+        .alone()
+        .here_in(Place::Tracepoint);
 }
 
 /// Sockets of any age, looked at as often as possible.
@@ -41,6 +42,8 @@ fn look_often(place: Place, netns: u64, more: &[&str]) -> Result<Tool> {
 /// How long descriptors are passed on.
 const TIME: Duration = Duration::from_millis(1200);
 const COUNT: usize = 3;
+/// By `/proc` about every fifth socket of a look is met with its holder: of so many looks one does that.
+const ENOUGH: usize = 15;
 
 /// At every moment one of the two processes has each socket, or a message to one of them.
 fn passed_on(way: &str) -> Result<()> {
@@ -89,7 +92,12 @@ fn passed_on(way: &str) -> Result<()> {
         }
     }
     println!("{} looks, {passed} passed on, {known} known", looks.len());
-    ensure!(known > 0, "no look knows a holder");
+    // A slow machine looks too seldom to meet one for certain.
+    ensure!(
+        known > 0 || looks.len() < ENOUGH,
+        "no look of {} knows a holder",
+        looks.len()
+    );
     Ok(())
 }
 

@@ -20,6 +20,7 @@ pub fn add(cases: &mut Cases) {
     cases.add("residue_of_timeouts", of_timeouts);
     cases.add("residue_of_destroyed", of_destroyed);
     cases.add("residue_of_a_listener_without_backlog", without_backlog);
+    cases.add("residue_of_what_did_not_wait", did_not_wait);
 }
 
 fn dies(by: &'static str, was_close_wait: bool, when: Span) -> Result<Death> {
@@ -349,6 +350,52 @@ fn without_backlog() -> Result<()> {
             found.was_close_wait.is_none_or(|was| was == was_close_wait),
             "was_close_wait is {was_close_wait}: {found:#?}"
         );
+    }
+    Ok(())
+}
+
+/// The process did not wait for its connects. They succeeded all the same: what became of them later is no connect that
+/// failed.
+fn did_not_wait() -> Result<()> {
+    let mut odd = Odd::new()?;
+    let listener = odd.stage.listener(Family::Ipv4).clone();
+    // The roles are the other way round than elsewhere: the peer listens.
+    let (address, count, fd) = (listener.local, 3, listener.fd);
+    let order = Order::ConnectUnanswered { address, count };
+    let own = odd.stage.client.sockets(&order)?;
+    let peers = odd.stage.server.sockets(&Order::Accept { fd, count })?;
+    // The last one is only half closed.
+    for (number, own) in own.iter().enumerate() {
+        let peer = peers.iter().find(|peer| peer.remote == Some(own.local));
+        let fd = peer.context("a stranger was accepted")?.fd;
+        odd.stage.server.time(&Order::Shutdown { fd })?;
+        let (state, own) = (CLOSE_WAIT, own.fd);
+        odd.stage.client.time(&Order::Await { fd: own, state })?;
+        if number < 2 {
+            odd.stage.server.time(&Order::Reset { fds: vec![fd] })?;
+            let state = CLOSE;
+            odd.stage.client.time(&Order::Await { fd: own, state })?;
+        }
+    }
+    let look = Tool::look(Place::AsIs, odd.stage.netns().inode(), &[])?;
+    odd.can_look(&look)?;
+    ensure!(
+        look.failed_connects == Some(vec![]),
+        "they succeeded: {look:#?}"
+    );
+    let residue = look.residue.context("not looked for")?;
+    ensure!(residue.len() == 2, "not two: {residue:#?}");
+    for (own, stuck) in own.iter().zip([false, false, true]) {
+        let found = residue.iter().find(|one| one.inode == own.inode);
+        let listed = look.sockets.iter().any(|one| one.inode == Some(own.inode));
+        ensure!(listed == stuck, "{own:?}: {:#?}", look.sockets);
+        ensure!(found.is_some() != stuck, "{own:?}: {residue:#?}");
+        let Some(found) = found else { continue };
+        ensure!(
+            found.died_by.as_deref() == Some("reset") && found.was_close_wait == Some(true),
+            "{found:#?}"
+        );
+        ensure!(found.remote.socket_addr() == Some(address), "{found:#?}");
     }
     Ok(())
 }

@@ -1,0 +1,47 @@
+//! Standard error: the only place that writes to it, so that nothing hostile gets there, whoever chose the text.
+//! If it cannot be written, there is nowhere to say so, and the session goes on.
+
+use std::{
+    fmt::Display,
+    io::{self, Write as _},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{sink::blocked, view::parts::clean::message};
+
+/// Moves the cursor to the beginning of the line and clears the line.
+const CLEAR: &str = "\r\x1b[K";
+
+/// Prints a message with the program's name before it.
+pub fn tell(text: impl Display) {
+    print(format_args!("tcptrace: {text}"));
+}
+
+/// Prints a text and ends its last line.
+pub fn print(text: impl Display) {
+    let mut text = message(&text.to_string());
+    text.push('\n');
+    write(&text);
+}
+
+/// Shows a text in place of the current line, on a terminal.
+pub fn replace_line(text: impl Display) {
+    write(&format!("{CLEAR}{}", message(&text.to_string())));
+}
+
+/// At once, so that lines of other programs do not come between.
+fn write(text: &str) {
+    let _ = blocked::watch(|| io::stderr().write_all(text.as_bytes()));
+}
+
+/// Prints a short message without waiting for a reader: not at all if there is no room. It does without the lock,
+/// which may belong to whoever waits.
+pub fn tell_if_there_is_room(text: &str) {
+    let err = io::stderr();
+    let mut fds = [PollFd::new(&err, PollFlags::OUT)];
+    // A pipe that can be written to has room for 4096 bytes.
+    if poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
+        let _ = rustix::io::write(&err, format!("tcptrace: {}\n", message(text)).as_bytes());
+    }
+}

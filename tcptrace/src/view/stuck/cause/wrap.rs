@@ -1,0 +1,109 @@
+//! Sentences that are wrapped at words.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+/// The text after `first`, wrapped below its own beginning, no line wider than `width`; one line without a
+/// width. It must be fit for a terminal.
+pub fn wrap(first: &str, text: &str, width: Option<usize>) -> Vec<String> {
+    let Some(width) = width else {
+        return vec![format!("{first}{text}")];
+    };
+    // Where there is next to no room, the text needs all of it.
+    let first = if first.width() * 2 > width { "" } else { first };
+    let room = width.saturating_sub(first.width()).max(1);
+    let mut lines = vec![String::new()];
+    for word in text.split(' ').flat_map(|word| pieces(word, room)) {
+        let line = lines.last_mut().filter(|line| {
+            let gap = usize::from(!line.is_empty());
+            line.width() + gap + word.width() <= room
+        });
+        match line {
+            Some(line) => {
+                if !line.is_empty() {
+                    line.push(' ');
+                }
+                line.push_str(&word);
+            }
+            None => lines.push(word),
+        }
+    }
+    let below = " ".repeat(first.width());
+    let lines = lines.into_iter().enumerate();
+    lines
+        .map(|(index, line)| match index {
+            0 => format!("{first}{line}"),
+            _ => format!("{below}{line}"),
+        })
+        .collect()
+}
+
+/// The first lines; where there were more, the last of them ends with a mark, within the same width.
+pub fn cut(mut lines: Vec<String>, most: usize, width: Option<usize>) -> Vec<String> {
+    if lines.len() <= most {
+        return lines;
+    }
+    lines.truncate(most);
+    if let Some(last) = lines.last_mut() {
+        let width = width.unwrap_or(usize::MAX);
+        while last.width() + 2 > width {
+            match last.trim_end().rfind(' ') {
+                Some(at) if !last[..at].trim().is_empty() => last.truncate(at),
+                _ => {
+                    last.pop();
+                }
+            }
+        }
+        let end = last.trim_end_matches([' ', ',', ';', ':']).len();
+        last.truncate(end);
+        last.push_str(" …");
+    }
+    lines
+}
+
+/// A word in pieces that fit.
+fn pieces(word: &str, room: usize) -> Vec<String> {
+    let mut pieces = vec![String::new()];
+    let mut width = 0;
+    for c in word.chars() {
+        let wide = c.width().unwrap_or(0);
+        if width + wide > room && width > 0 {
+            pieces.push(String::new());
+            width = 0;
+        }
+        width += wide;
+        if let Some(piece) = pieces.last_mut() {
+            piece.push(c);
+        }
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn words_go_below_the_beginning() {
+        let text = "one two three four";
+        assert_eq!(wrap("- ", text, None), ["- one two three four"]);
+        let lines = wrap("- ", text, Some(10));
+        assert_eq!(lines, ["- one two", "  three", "  four"]);
+        assert_eq!(cut(lines, 2, Some(10)), ["- one two", "  three …"]);
+        assert_eq!(wrap("", "abcdefg h", Some(3)), ["abc", "def", "g h"]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider(text in "[a-z→漢 ,]{0,80}", width in 2_usize..40, most in 1_usize..4) {
+            let lines = wrap("    → ", &text, Some(width));
+            prop_assert!(lines.iter().all(|line| line.width() <= width), "{lines:#?}");
+            let whole = |lines: &[String]| lines.concat().replace([' ', '→'], "");
+            prop_assert_eq!(whole(&lines), text.replace([' ', '→'], ""));
+            let short = cut(lines, most, Some(width));
+            prop_assert!(short.len() <= most);
+            prop_assert!(short.iter().all(|line| line.width() <= width), "{short:#?}");
+        }
+    }
+}
