@@ -1,9 +1,13 @@
 //! The list of tests.
 
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{
+    Mutex, PoisonError, RwLock,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use anyhow::{Error, Result};
 use libtest_mimic::{Completion, Failed, Trial};
+use testbed::clock::slowness;
 
 use crate::harness::{
     place::Place,
@@ -19,6 +23,13 @@ static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// How often a test is tried if the kernel skips runs of the program each time.
 const TIMES: usize = 4;
+
+/// How many failed tests of a run are tried once more where the machine is slow: an emulated one, whose host has other
+/// work, stands still for a moment now and then. What is wrong fails again. Each of them is told with its failure. More
+/// than this many in one run are no accident.
+const SECOND_CHANCES: usize = 3;
+
+static CHANCES_TAKEN: AtomicUsize = AtomicUsize::new(0);
 
 type Test = Box<dyn Fn() -> Result<()> + Send>;
 
@@ -123,6 +134,20 @@ impl Case {
             // Alone, so that the sockets of another test cannot make the kernel skip runs.
             done = self.once(true);
         }
+        if let Some(error) = done.as_ref().err()
+            && !error.is::<Skipped>()
+            && !error.is::<Ignored>()
+            && has_second_chance()
+        {
+            println!("again: {error:#}");
+            let first: String = format!("{error:#}").chars().take(300).collect();
+            note(format!(
+                "repeated: {}, it failed once: {}",
+                self.name,
+                first.replace('\n', " ")
+            ));
+            done = self.once(true);
+        }
         match done {
             Ok(()) => Ok(Completion::Completed),
             Err(error) => match error.downcast_ref::<Ignored>() {
@@ -141,6 +166,10 @@ impl Case {
         let _beside = (!alone).then(|| ALONE.read().unwrap_or_else(PoisonError::into_inner));
         (self.test)()
     }
+}
+
+fn has_second_chance() -> bool {
+    slowness() > 1 && CHANCES_TAKEN.fetch_add(1, Ordering::Relaxed) < SECOND_CHANCES
 }
 
 /// Without a backtrace: the truth and the output are enough.

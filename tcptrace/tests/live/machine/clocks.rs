@@ -177,6 +177,7 @@ fn of_hist() -> Result<()> {
         let (_, fd) = after[0].holders.first().context("no holder")?;
         let closed_ns = stage.client.time(&Order::Close { fds: vec![*fd] })?;
         let_them_age();
+        let ending_ns = monotonic_ns();
         let report = hist::last(&tool.end()?)?;
         judge(
             report.skipped(),
@@ -201,12 +202,13 @@ fn of_hist() -> Result<()> {
             (least_ns..now_ns - after[0].before_ns).contains(&ended_ns),
             "{of:#?}"
         );
-        // They are read a moment before the report's.
+        // They are read after it was told to end, before the report's moment.
+        let short_ns = short_ns() + now_ns.saturating_sub(ending_ns);
         for (open, truth) in [
             (&of.so_far.exact, &after[1]),
             (&of.so_far.at_least, &before),
         ] {
-            at_least(now_ns, max_ns(open)?, truth.entered(), short_ns())?;
+            at_least(now_ns, max_ns(open)?, truth.entered(), short_ns)?;
         }
     }
     Ok(())
