@@ -87,9 +87,6 @@ pub struct ShowHist {
     /// Write JSON, one line per report (schema tcptrace.hist/1)
     #[arg(long)]
     json: bool,
-    /// Draw with ASCII characters only
-    #[arg(long, conflicts_with = "json")]
-    ascii: bool,
     /// Which sockets
     #[command(flatten)]
     filters: FilterArguments,
@@ -130,7 +127,6 @@ impl ShowHist {
             include_open: self.include_open,
             top: self.top.map(|top| top as usize),
             json: self.json,
-            ascii: self.ascii,
         }
     }
 }

@@ -38,6 +38,9 @@ pub struct Cli {
     /// Options of `stuck`
     #[command(flatten)]
     stuck: stuck::Stuck,
+    /// Write text in ASCII only, as is done where the locale is not UTF-8
+    #[arg(long, global = true)]
+    pub ascii: bool,
 }
 
 /// What to do.

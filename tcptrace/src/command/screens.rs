@@ -56,7 +56,6 @@ pub fn of_hist(show: &HistShow) -> Screen<Report> {
     let view = hist::choose(hist::HistOptions {
         format: Format::json_if(show.json),
         top: show.top,
-        ascii: show.ascii,
         filters: show.filters.to_string(),
     });
     Screen::new(view, false)

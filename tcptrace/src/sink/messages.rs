@@ -8,7 +8,10 @@ use std::{
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use crate::{sink::blocked, view::parts::clean::message};
+use crate::{
+    sink::{blocked, characters},
+    view::{layout::plain::plain, parts::clean::message},
+};
 
 /// Moves the cursor to the beginning of the line and clears the line.
 const CLEAR: &str = "\r\x1b[K";
@@ -32,6 +35,10 @@ pub fn replace_line(text: impl Display) {
 
 /// At once, so that lines of other programs do not come between.
 fn write(text: &str) {
+    let text = match characters::are_ascii() {
+        true => plain(text),
+        false => text.into(),
+    };
     let _ = blocked::watch(|| io::stderr().write_all(text.as_bytes()));
 }
 

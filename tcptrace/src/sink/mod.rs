@@ -1,6 +1,7 @@
 //! Where output goes: to the screen; a log also into one file, or into one for each process.
 
 pub mod blocked;
+pub mod characters;
 mod file;
 mod frames;
 mod lines;

@@ -4,7 +4,7 @@
 use std::io::{self, IsTerminal as _, Write};
 
 use crate::{
-    sink::{blocked::Watched, lines::heading_line, messages},
+    sink::{blocked::Watched, characters, lines::heading_line, messages},
     view::{Page, View, parts::clean::clean},
 };
 
@@ -50,6 +50,7 @@ impl<T: ?Sized> Screen<T> {
                 width.unwrap_or(USUAL_WIDTH)
             }),
             height: (size.filter(|_| redrawn)).and_then(|(_, height)| known(height.0)),
+            ascii: characters::are_ascii(),
         };
         self.print(|screen, out| screen.write(item, &page, redrawn, out))
     }

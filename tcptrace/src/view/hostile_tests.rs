@@ -89,8 +89,17 @@ fn shown<T: ?Sized>(mut view: Box<dyn View<T>>, item: &T) -> String {
     let narrow = Page {
         width: Some(80),
         height: Some(24),
+        ascii: false,
     };
-    view.show(item, &narrow, &mut out);
+    for page in [
+        narrow,
+        Page {
+            ascii: true,
+            ..narrow
+        },
+    ] {
+        view.show(item, &page, &mut out);
+    }
     let warnings = view
         .warnings(item)
         .iter()
@@ -281,7 +290,7 @@ fn log_as(format: Format, medium: fn() -> Medium, name: &str) -> String {
     String::from_utf8(first).expect("JSON is UTF-8") + &lines.collect::<String>()
 }
 
-fn hist_as(format: Format, ascii: bool, name: &str) -> String {
+fn hist_as(format: Format, name: &str) -> String {
     let mut durations = Durations::new(Selection {
         states: vec![tcptrace_common::TcpState::CloseWait],
         by: vec![Part::Comm, Part::Pid, Part::Cgroup, Part::Netns],
@@ -308,7 +317,6 @@ fn hist_as(format: Format, ascii: bool, name: &str) -> String {
     let options = super::hist::HistOptions {
         format,
         top: None,
-        ascii,
         filters: filters(name).to_string(),
     };
     shown(super::hist::choose(options), &report)
@@ -344,7 +352,7 @@ fn doctor_as(format: Format, name: &str) -> String {
     shown(doctor::choose(format), &[finding][..])
 }
 
-const TEXT: [(&str, Show); 10] = [
+const TEXT: [(&str, Show); 9] = [
     ("stuck", |name| stuck_as(Format::Text, false, None, name)),
     ("stuck -v", |name| stuck_as(Format::Text, true, None, name)),
     ("stuck --explain", |name| {
@@ -356,8 +364,7 @@ const TEXT: [(&str, Show); 10] = [
     ("log file", |name| {
         log_as(Format::Text, || Medium::File, name)
     }),
-    ("hist", |name| hist_as(Format::Text, false, name)),
-    ("hist --ascii", |name| hist_as(Format::Text, true, name)),
+    ("hist", |name| hist_as(Format::Text, name)),
     ("states", |name| states_as(Format::Text, &[], name)),
     ("states --by", |name| {
         states_as(Format::Text, &[By::Comm, By::Cgroup, By::Container], name)
@@ -368,7 +375,7 @@ const TEXT: [(&str, Show); 10] = [
 const JSON: [(&str, Show); 6] = [
     ("stuck", |name| stuck_as(Format::Json, true, None, name)),
     ("log", |name| log_as(Format::Json, || Medium::File, name)),
-    ("hist", |name| hist_as(Format::Json, false, name)),
+    ("hist", |name| hist_as(Format::Json, name)),
     ("states", |name| states_as(Format::Json, &[], name)),
     ("states --by", |name| {
         states_as(Format::Json, &[By::Comm, By::Container], name)

@@ -7,6 +7,7 @@ pub mod doctor;
 pub mod hist;
 #[cfg(test)]
 mod hostile_tests;
+pub mod layout;
 pub mod log;
 pub mod parts;
 pub mod states;
@@ -72,6 +73,8 @@ pub struct Page {
     pub width: Option<usize>,
     /// Lines of a screen that everything has to fit on; `None` for no limit.
     pub height: Option<usize>,
+    /// Whether only ASCII can be shown.
+    pub ascii: bool,
 }
 
 impl Page {
@@ -79,5 +82,12 @@ impl Page {
     pub const UNLIMITED: Self = Self {
         width: None,
         height: None,
+        ascii: false,
     };
+
+    /// The same for text of this width.
+    #[must_use]
+    pub fn with_width(self, width: Option<usize>) -> Self {
+        Self { width, ..self }
+    }
 }

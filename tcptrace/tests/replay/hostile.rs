@@ -44,7 +44,8 @@ fn check(output: &Output, what: &dyn std::fmt::Debug) {
 
 fn tcptrace(arguments: &[&OsStr]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
-    command.args(arguments).output().expect("the program runs")
+    command.args(arguments).env("LC_ALL", "C.UTF-8");
+    command.output().expect("the program runs")
 }
 
 /// What the error says is that the value or the option is wrong, and which one.

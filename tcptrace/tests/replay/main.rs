@@ -33,6 +33,7 @@ fn file(test: &str, name: &str, content: &[u8]) -> PathBuf {
 fn replay(file: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
     command.arg("replay").arg(file).args(arguments);
+    command.env("LC_ALL", "C.UTF-8");
     command.output().expect("the program runs")
 }
 

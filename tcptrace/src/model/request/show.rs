@@ -85,6 +85,4 @@ pub struct HistShow {
     pub top: Option<usize>,
     /// Whether to write JSON.
     pub json: bool,
-    /// Whether to draw with ASCII characters only.
-    pub ascii: bool,
 }

@@ -21,8 +21,6 @@ pub struct HistOptions {
     pub format: Format,
     /// The maximum number of keys per state; `None` for the default.
     pub top: Option<usize>,
-    /// Whether text is plain ASCII.
-    pub ascii: bool,
     /// The filters as words, not yet fit for a terminal; empty without any.
     pub filters: String,
 }
@@ -31,11 +29,7 @@ pub struct HistOptions {
 #[must_use]
 pub fn choose(options: HistOptions) -> Box<dyn View<Report>> {
     match options.format {
-        Format::Text => Box::new(text::Text::new(
-            options.top,
-            options.ascii,
-            &options.filters,
-        )),
+        Format::Text => Box::new(text::Text::new(options.top, &options.filters)),
         Format::Json => Box::new(json::Json::new(options.top)),
     }
 }

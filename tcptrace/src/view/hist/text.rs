@@ -18,15 +18,18 @@ use crate::{
         Page, View,
         hist::{
             bars,
-            label::{self, ascii, round, short, wrapped},
+            label::{self, round, short, wrapped},
             rows::{Counts, Row, rows},
             warnings::warnings,
+        },
+        layout::{
+            plain,
+            table::{self, left, right},
         },
         parts::{
             age::age,
             clean::clean,
             style::{HEADING, WARNING},
-            table::{self, left, right},
         },
     },
 };
@@ -41,17 +44,15 @@ const BARS: (usize, usize) = (60, 4);
 /// Histograms as bars, with colours.
 pub struct Text {
     top: usize,
-    ascii: bool,
     filters: String,
 }
 
 impl Text {
-    /// Shows at most this many keys per state, in ASCII if requested, of what passes these filters.
+    /// Shows at most this many keys per state, of what passes these filters.
     #[must_use]
-    pub fn new(top: Option<usize>, ascii: bool, filters: &str) -> Self {
+    pub fn new(top: Option<usize>, filters: &str) -> Self {
         Self {
             top: top.unwrap_or(TOP),
-            ascii,
             filters: clean(filters),
         }
     }
@@ -61,7 +62,7 @@ impl View<Report> for Text {
     fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
         let width = page.width.unwrap_or(WIDTH);
         out.extend_from_slice(
-            render(report, self.top, width, self.ascii, &self.filters).as_bytes(),
+            render(report, self.top, width, page.ascii, &self.filters).as_bytes(),
         );
     }
 }
@@ -70,7 +71,11 @@ impl View<Report> for Text {
 fn render(report: &Report, top: usize, width: usize, only_ascii: bool, filters: &str) -> String {
     let mut text = String::new();
     let mut line = |line: &str, style: Style| {
-        let line = if only_ascii { ascii(line) } else { line.into() };
+        let line = if only_ascii {
+            plain::plain(line)
+        } else {
+            line.into()
+        };
         for line in wrapped(&line, width) {
             let _ = match style {
                 style if style == Style::new() => writeln!(text, "{line}"),
@@ -288,13 +293,13 @@ fn drawn(group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
         rows.iter().map(row).collect()
     };
     // The bars get the width that the numbers leave, and their legend, too.
-    let numbers = table::lines(&columns(""), &cells(0), None);
+    let numbers = table::lines(&columns(""), &cells(0), Page::UNLIMITED);
     let used = numbers.iter().map(|line| line.chars().count()).max();
     let room = width.saturating_sub(used.unwrap_or(0) + 2);
     let legend = Some(&legend[..]).filter(|legend| legend.chars().count() <= room);
     let columns = columns(legend.unwrap_or_default());
     let cells = cells(room.clamp(BARS.1, BARS.0));
-    table::lines(&columns, &cells, Some(width))
+    table::lines(&columns, &cells, Page::UNLIMITED.with_width(Some(width)))
 }
 
 #[cfg(test)]

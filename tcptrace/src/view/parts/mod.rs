@@ -11,4 +11,3 @@ pub mod escaping;
 pub mod number;
 pub mod stamp;
 pub mod style;
-pub mod table;

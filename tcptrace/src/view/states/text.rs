@@ -18,12 +18,12 @@ use crate::{
     },
     view::{
         Page, View,
+        layout::table::{self, Column, before_pid, before_port, left, right},
         parts::{
             address::endpoint,
             candidates, caveat,
             clean::clean,
             style::{HEADING, WARNING},
-            table::{self, Column, before_pid, before_port, left, right},
         },
     },
 };
@@ -133,7 +133,7 @@ fn render(report: &Report, top: Option<usize>, filters: &str, page: &Page) -> St
     let groups: Vec<&Group> = report.groups.iter().filter(shown).collect();
     if !groups.is_empty() {
         line("");
-        for (index, row) in table(report, &groups, rows, page.width).iter().enumerate() {
+        for (index, row) in table(report, &groups, rows, *page).iter().enumerate() {
             if index == 0 {
                 line(&format!("{HEADING}{row}{HEADING:#}"));
             } else {
@@ -186,7 +186,7 @@ fn headline(report: &Report) -> String {
     )
 }
 
-fn table(report: &Report, groups: &[&Group], rows: usize, width: Option<usize>) -> Vec<String> {
+fn table(report: &Report, groups: &[&Group], rows: usize, page: Page) -> Vec<String> {
     let counts = |count: u64| match count {
         0 => ".".to_owned(),
         count => count.to_string(),
@@ -247,7 +247,7 @@ fn table(report: &Report, groups: &[&Group], rows: usize, width: Option<usize>) 
         );
         lines.push(padded(row, "change since the last look"));
     }
-    table::lines(&columns, &lines, width)
+    table::lines(&columns, &lines, page)
 }
 
 /// On a narrow terminal the states with the highest number leave first.

@@ -22,7 +22,7 @@ pub fn render(snapshot: &Snapshot, explain: Explain, page: &Page) -> String {
     let chosen = chosen.skip(first.saturating_sub(1)).take(count);
     let mut shown = 0;
     for (number, group) in chosen {
-        let (heading, block) = block::lines(number, group, snapshot, page.width);
+        let (heading, block) = block::lines(number, group, snapshot, *page);
         let block = heading
             .into_iter()
             .map(|line| format!("{HEADING}{line}{HEADING:#}"))
@@ -64,7 +64,7 @@ pub fn render(snapshot: &Snapshot, explain: Explain, page: &Page) -> String {
             Some(room) => room.saturating_sub(lines.len() + residue::ABOVE + 1),
             None => usize::MAX,
         };
-        lines.extend(residue::section(snapshot, rows, page.width));
+        lines.extend(residue::section(snapshot, rows, *page));
     }
     lines.push(String::new());
     lines.join("\n")

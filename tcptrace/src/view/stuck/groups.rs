@@ -11,13 +11,12 @@ use crate::{
             snapshot::Snapshot,
         },
     },
-    view::parts::{
-        age::age_between,
-        candidates::one_process_of,
-        clean::clean,
-        table::{self, Column, before_pid, before_port, left, right},
+    view::{
+        Page,
+        layout::table::{self, Column, before_pid, before_port, left, right},
+        parts::{age::age_between, candidates::one_process_of, clean::clean},
+        stuck::{cause, held_by::CLOSED, names::connection, sockets::namespace},
     },
-    view::stuck::{cause, held_by::CLOSED, names::connection, sockets::namespace},
 };
 
 const COLUMNS: [Column; 13] = [
@@ -45,7 +44,7 @@ pub struct Groups {
 }
 
 /// The groups with their numbers, and why they are stuck; with `whole` also all arguments of their processes.
-pub fn table(snapshot: &Snapshot, whole: bool, width: Option<usize>) -> Groups {
+pub fn table(snapshot: &Snapshot, whole: bool, page: Page) -> Groups {
     let mut met = HashSet::new();
     let groups = snapshot.groups.iter();
     // Where two would read the same without it.
@@ -62,12 +61,12 @@ pub fn table(snapshot: &Snapshot, whole: bool, width: Option<usize>) -> Groups {
         .zip(&snapshot.groups)
         .map(|(number, group)| row(number, group, snapshot, whole, with_netns))
         .collect();
-    let mut lines = table::lines(&COLUMNS, &rows, width).into_iter();
+    let mut lines = table::lines(&COLUMNS, &rows, page).into_iter();
     Groups {
         heading: lines.next().unwrap_or_default(),
         rows: lines
             .zip(&snapshot.groups)
-            .map(|(row, group)| (row, cause::line::lines(group, snapshot, width)))
+            .map(|(row, group)| (row, cause::line::lines(group, snapshot, page)))
             .collect(),
     }
 }

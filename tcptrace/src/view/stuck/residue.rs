@@ -12,13 +12,13 @@ use crate::{
         },
     },
     view::{
-        parts::{
-            age::age_between,
-            clean::clean,
-            style::HEADING,
+        Page,
+        layout::{
             table::{self, Column, before_pid, before_port, left, right},
+            wrap::wrap,
         },
-        stuck::{cause::wrap::wrap, names::connection},
+        parts::{age::age_between, clean::clean, style::HEADING},
+        stuck::names::connection,
     },
 };
 
@@ -69,7 +69,7 @@ pub fn failed_connects(snapshot: &Snapshot) -> Option<String> {
 
 /// Residue by process and connection, in so many rows: the section's lines with colours, after a blank one; none
 /// without residue, or without room.
-pub fn section(snapshot: &Snapshot, most_rows: usize, width: Option<usize>) -> Vec<String> {
+pub fn section(snapshot: &Snapshot, most_rows: usize, page: Page) -> Vec<String> {
     let residue = snapshot.residue.as_deref().unwrap_or_default();
     if residue.is_empty() || most_rows == 0 {
         return Vec::new();
@@ -83,10 +83,10 @@ pub fn section(snapshot: &Snapshot, most_rows: usize, width: Option<usize>) -> V
         sockets(residue.len())
     );
     let mut lines = vec![String::new()];
-    lines.extend(wrap("Residue: ", &sentence, width));
+    lines.extend(wrap("Residue: ", &sentence, page));
     let rows = rows(residue, snapshot);
     let more = rows.len().saturating_sub(most_rows);
-    let table = table::lines(&COLUMNS, &rows, width);
+    let table = table::lines(&COLUMNS, &rows, page);
     let table = table.into_iter().take(most_rows.saturating_add(1));
     lines.extend(table.enumerate().map(|(index, row)| match index {
         0 => format!("{HEADING}{row}{HEADING:#}"),
@@ -267,7 +267,7 @@ fn by_process(residue: &[Residue]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::section;
+    use super::{Page, section};
     use crate::{
         fixtures::{busy_look, snapshot},
         view::stuck::fixtures::add_residue,
@@ -276,10 +276,10 @@ mod tests {
     #[test]
     fn each_process_and_connection_has_a_row() {
         let mut snapshot = snapshot(busy_look());
-        assert!(section(&snapshot, 9, None).is_empty());
+        assert!(section(&snapshot, 9, Page::UNLIMITED).is_empty());
         add_residue(&mut snapshot, "python3");
         let texts = [(9, None), (9, Some(60)), (2, Some(80))].map(|(rows, width)| {
-            let lines = section(&snapshot, rows, width).join("\n");
+            let lines = section(&snapshot, rows, Page::UNLIMITED.with_width(width)).join("\n");
             anstream::adapter::strip_str(&lines).to_string()
         });
         insta::assert_snapshot!(texts.join("\n"));

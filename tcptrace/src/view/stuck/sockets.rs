@@ -10,12 +10,9 @@ use crate::{
         stuck::snapshot::Snapshot,
     },
     view::{
-        parts::{
-            address::endpoint,
-            age::age_between,
-            clean::clean,
-            table::{self, Column, before_pid, before_port, left, right},
-        },
+        Page,
+        layout::table::{self, Column, before_pid, before_port, left, right},
+        parts::{address::endpoint, age::age_between, clean::clean},
         stuck::held_by::{NAMED_HOLDERS, held_by},
     },
 };
@@ -34,17 +31,17 @@ const COLUMNS: [Column; 10] = [
 ];
 
 /// The heading, and a line for each socket, up to the limit.
-pub fn lines(snapshot: &Snapshot, rows: usize, width: Option<usize>) -> Vec<String> {
+pub fn lines(snapshot: &Snapshot, rows: usize, page: Page) -> Vec<String> {
     // A cell of several holders cannot be shortened.
-    let many = table(snapshot, rows, NAMED_HOLDERS[0], None);
+    let many = table(snapshot, rows, NAMED_HOLDERS[0], page.with_width(None));
     let widest = many.iter().map(|line| line.width()).max().unwrap_or(0);
-    match width {
-        Some(width) if widest > width => table(snapshot, rows, NAMED_HOLDERS[1], Some(width)),
+    match page.width {
+        Some(width) if widest > width => table(snapshot, rows, NAMED_HOLDERS[1], page),
         _ => many,
     }
 }
 
-fn table(snapshot: &Snapshot, rows: usize, named: usize, width: Option<usize>) -> Vec<String> {
+fn table(snapshot: &Snapshot, rows: usize, named: usize, page: Page) -> Vec<String> {
     let namespaces: HashSet<_> = snapshot
         .sockets
         .iter()
@@ -56,7 +53,7 @@ fn table(snapshot: &Snapshot, rows: usize, named: usize, width: Option<usize>) -
         .take(rows)
         .map(|socket| row(socket, snapshot, named, namespaces.len() > 1))
         .collect();
-    table::lines(&COLUMNS, &rows, width)
+    table::lines(&COLUMNS, &rows, page)
 }
 
 fn row(socket: &Socket, snapshot: &Snapshot, named: usize, with_netns: bool) -> Vec<String> {

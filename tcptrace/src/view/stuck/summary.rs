@@ -10,10 +10,11 @@ use crate::{
         stuck::{group::Group, session::SessionSummary, snapshot::Watched},
     },
     view::{
+        Page,
+        layout::table::{self, Column, left, right},
         parts::{
             age::{age, age_between},
             clean::clean,
-            table::{self, Column, left, right},
         },
         stuck::names::{connection, process_in_words},
     },
@@ -114,7 +115,7 @@ fn groups(session: &SessionSummary) -> String {
         return String::new();
     }
     let mut lines = vec![String::new()];
-    lines.extend(table::lines(&COLUMNS, &rows, None));
+    lines.extend(table::lines(&COLUMNS, &rows, Page::UNLIMITED));
     match session.more_groups {
         0 => {}
         1 => lines.push("… and 1 more group".into()),

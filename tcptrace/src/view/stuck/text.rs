@@ -71,14 +71,14 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, arguments: bool, page: &
         (_, None) => residue::ROWS,
         (_, Some(_)) => RESIDUE_ROWS,
     };
-    let residue = residue::section(snapshot, residue_rows, page.width);
+    let residue = residue::section(snapshot, residue_rows, *page);
     if snapshot.sockets.is_empty() {
         lines.extend(residue);
         return lines.join("\n") + "\n";
     }
     // The headline is among what is always there.
     let above = lines.len() - 1 + residue.len();
-    let groups = groups::table(snapshot, arguments, page.width);
+    let groups = groups::table(snapshot, arguments, *page);
     let groups = group_lines(
         &groups,
         limit,
@@ -95,7 +95,7 @@ pub(super) fn render(snapshot: &Snapshot, limit: Limit, arguments: bool, page: &
     lines.extend(groups);
     lines.extend(residue);
     lines.push(String::new());
-    let sockets = sockets::lines(snapshot, rows, page.width);
+    let sockets = sockets::lines(snapshot, rows, *page);
     lines.extend(
         sockets
             .into_iter()
@@ -162,6 +162,7 @@ mod tests {
     const SMALL: Page = Page {
         width: Some(60),
         height: Some(24),
+        ascii: false,
     };
 
     fn plain(text: &str) -> String {
@@ -248,6 +249,7 @@ mod tests {
             let page = Page {
                 width,
                 height: None,
+                ascii: false,
             };
             plain(&render(snapshot, Limit::Rows(1), false, &page))
         };
@@ -272,6 +274,7 @@ mod tests {
             let page = Page {
                 width: Some(width),
                 height: Some(height),
+                ascii: false,
             };
             let text = plain(&render(&snapshot, Limit::Screen, false, &page));
             assert!(text.lines().count() < height, "{height}: {text}");
@@ -299,6 +302,7 @@ mod tests {
         let page = |width| Page {
             width: Some(width),
             height: None,
+            ascii: false,
         };
         let text = |width| plain(&render(&snapshot, Limit::Screen, false, &page(width)));
         for width in 40..120 {

@@ -101,6 +101,7 @@ impl Tool {
     /// Starts a prepared command.
     pub fn start_command(mut command: Command) -> Result<Self> {
         command
+            .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

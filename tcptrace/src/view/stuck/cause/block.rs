@@ -10,6 +10,8 @@ use crate::{
         },
     },
     view::{
+        Page,
+        layout::wrap::wrap,
         parts::{age::age, clean::clean},
         stuck::{
             cause::{
@@ -17,7 +19,6 @@ use crate::{
                 evidence,
                 remedy::{meaning, remedy},
                 would_tell::Tell,
-                wrap::wrap,
             },
             groups::command,
             names::{connection_in_words, other_group, process_in_words},
@@ -30,17 +31,17 @@ use crate::{
 /// Characters of the longest label.
 const LABEL: usize = 11;
 
-/// The heading and the lines of the group with this number, fit for a terminal and no wider than `width`; with
+/// The heading and the lines of the group with this number, fit for a terminal and no wider than the page; with
 /// the namespace where groups are in more than one.
 pub fn lines(
     number: usize,
     group: &Group,
     snapshot: &Snapshot,
-    width: Option<usize>,
+    page: Page,
 ) -> (Vec<String>, Vec<String>) {
     let mut block = Block {
         lines: Vec::new(),
-        width,
+        page,
     };
     match group.diagnosis.as_deref() {
         Some(diagnosis) => diagnosed(&mut block, diagnosis, group, snapshot),
@@ -50,7 +51,7 @@ pub fn lines(
         }
     }
     let heading = clean(&heading(group, snapshot));
-    let heading = wrap(&format!("{number}. "), &heading, width);
+    let heading = wrap(&format!("{number}. "), &heading, page);
     (heading, block.lines)
 }
 
@@ -239,7 +240,7 @@ fn descriptors(used: DescriptorUse, runs_out_ns: Option<(u64, Option<u64>)>) -> 
 /// Lines behind labels.
 struct Block {
     lines: Vec<String>,
-    width: Option<usize>,
+    page: Page,
 }
 
 impl Block {
@@ -292,7 +293,7 @@ impl Block {
 
     fn entry(&mut self, label: &str, mark: &str, text: &str) {
         let first = format!("  {label:<LABEL$}  {mark}");
-        let lines = wrap(&first, &clean(text), self.width);
+        let lines = wrap(&first, &clean(text), self.page);
         self.lines.extend(lines);
     }
 }

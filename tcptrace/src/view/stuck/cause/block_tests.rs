@@ -16,6 +16,7 @@ fn shown(snapshot: &Snapshot, explain: Explain, width: Option<usize>) -> String 
     let page = Page {
         width,
         height: None,
+        ascii: false,
     };
     anstream::adapter::strip_str(&render(snapshot, explain, &page)).to_string()
 }
@@ -89,6 +90,7 @@ fn no_line_is_wider_than_the_terminal_and_a_screen_is_not_exceeded() {
         let page = Page {
             width: Some(80),
             height: Some(height),
+            ascii: false,
         };
         let text = render(&snapshot, Explain::All, &page);
         assert!(text.lines().count() < height, "{height}: {text}");

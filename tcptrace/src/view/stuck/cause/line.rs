@@ -8,14 +8,11 @@ use crate::{
         stuck::{group::Group, snapshot::Snapshot},
     },
     view::{
+        Page,
+        layout::wrap::{cut, wrap},
         parts::clean::clean,
         stuck::{
-            cause::{
-                durations::exact,
-                evidence,
-                would_tell::Tell,
-                wrap::{cut, wrap},
-            },
+            cause::{durations::exact, evidence, would_tell::Tell},
             names::other_group,
         },
     },
@@ -27,14 +24,14 @@ const MOST_LINES: usize = 2;
 const MOST_EVIDENCE: usize = 3;
 const INDENT: &str = "    → ";
 
-/// The lines below the row of a group, fit for a terminal and no wider than `width`; none without a diagnosis.
+/// The lines below the row of a group, fit for a terminal and no wider than the page; none without a diagnosis.
 /// Without a width, all is one line.
-pub fn lines(group: &Group, snapshot: &Snapshot, width: Option<usize>) -> Vec<String> {
+pub fn lines(group: &Group, snapshot: &Snapshot, page: Page) -> Vec<String> {
     let Some(diagnosis) = group.diagnosis.as_deref() else {
         return Vec::new();
     };
     let text = clean(&sentence(diagnosis, group, snapshot));
-    cut(wrap(INDENT, &text, width), MOST_LINES, width)
+    cut(wrap(INDENT, &text, page), MOST_LINES, page)
 }
 
 fn sentence(diagnosis: &Diagnosis, group: &Group, snapshot: &Snapshot) -> String {

@@ -10,4 +10,3 @@ pub mod remedy;
 #[cfg(test)]
 mod words_tests;
 pub mod would_tell;
-pub mod wrap;

@@ -2,10 +2,19 @@
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-/// The text after `first`, wrapped below its own beginning, no line wider than `width`; one line without a
-/// width. It must be fit for a terminal.
-pub fn wrap(first: &str, text: &str, width: Option<usize>) -> Vec<String> {
-    let Some(width) = width else {
+use crate::view::{
+    Page,
+    layout::plain::{ellipsis, plain},
+};
+
+/// The text after `first`, wrapped below its own beginning, no line wider than the page; one line where the page has
+/// no width. It must be fit for a terminal.
+#[must_use]
+pub fn wrap(first: &str, text: &str, page: Page) -> Vec<String> {
+    if page.ascii && !(first.is_ascii() && text.is_ascii()) {
+        return wrap(&plain(first), &plain(text), page);
+    }
+    let Some(width) = page.width else {
         return vec![format!("{first}{text}")];
     };
     // Where there is next to no room, the text needs all of it.
@@ -38,14 +47,16 @@ pub fn wrap(first: &str, text: &str, width: Option<usize>) -> Vec<String> {
 }
 
 /// The first lines; where there were more, the last of them ends with a mark, within the same width.
-pub fn cut(mut lines: Vec<String>, most: usize, width: Option<usize>) -> Vec<String> {
+#[must_use]
+pub fn cut(mut lines: Vec<String>, most: usize, page: Page) -> Vec<String> {
     if lines.len() <= most {
         return lines;
     }
     lines.truncate(most);
     if let Some(last) = lines.last_mut() {
-        let width = width.unwrap_or(usize::MAX);
-        while last.width() + 2 > width {
+        let width = page.width.unwrap_or(usize::MAX);
+        let mark = ellipsis(page.ascii);
+        while last.width() + 1 + mark.width() > width {
             match last.trim_end().rfind(' ') {
                 Some(at) if !last[..at].trim().is_empty() => last.truncate(at),
                 _ => {
@@ -55,7 +66,8 @@ pub fn cut(mut lines: Vec<String>, most: usize, width: Option<usize>) -> Vec<Str
         }
         let end = last.trim_end_matches([' ', ',', ';', ':']).len();
         last.truncate(end);
-        last.push_str(" …");
+        last.push(' ');
+        last.push_str(mark);
     }
     lines
 }
@@ -84,24 +96,28 @@ mod tests {
 
     use super::*;
 
+    fn at(width: Option<usize>) -> Page {
+        Page::UNLIMITED.with_width(width)
+    }
+
     #[test]
     fn words_go_below_the_beginning() {
         let text = "one two three four";
-        assert_eq!(wrap("- ", text, None), ["- one two three four"]);
-        let lines = wrap("- ", text, Some(10));
+        assert_eq!(wrap("- ", text, at(None)), ["- one two three four"]);
+        let lines = wrap("- ", text, at(Some(10)));
         assert_eq!(lines, ["- one two", "  three", "  four"]);
-        assert_eq!(cut(lines, 2, Some(10)), ["- one two", "  three …"]);
-        assert_eq!(wrap("", "abcdefg h", Some(3)), ["abc", "def", "g h"]);
+        assert_eq!(cut(lines, 2, at(Some(10))), ["- one two", "  three …"]);
+        assert_eq!(wrap("", "abcdefg h", at(Some(3))), ["abc", "def", "g h"]);
     }
 
     proptest! {
         #[test]
         fn no_line_is_wider(text in "[a-z→漢 ,]{0,80}", width in 2_usize..40, most in 1_usize..4) {
-            let lines = wrap("    → ", &text, Some(width));
+            let lines = wrap("    → ", &text, at(Some(width)));
             prop_assert!(lines.iter().all(|line| line.width() <= width), "{lines:#?}");
             let whole = |lines: &[String]| lines.concat().replace([' ', '→'], "");
             prop_assert_eq!(whole(&lines), text.replace([' ', '→'], ""));
-            let short = cut(lines, most, Some(width));
+            let short = cut(lines, most, at(Some(width)));
             prop_assert!(short.len() <= most);
             prop_assert!(short.iter().all(|line| line.width() <= width), "{short:#?}");
         }

@@ -6,10 +6,15 @@ use comfy_table::{
 };
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::view::{
+    Page,
+    layout::plain::{ellipsis, plain},
+};
+
 /// Between two columns.
 const GAP: usize = 2;
-/// Characters of a name that stay: one at each end, and the mark.
-const LEAST_NAME: usize = 3;
+/// Characters of a name that stay beside the mark: one at each end.
+const LEAST_NAME: usize = 2;
 /// Characters of a process's name that is not shortened.
 const SHORT_NAME: usize = 8;
 
@@ -71,12 +76,19 @@ impl Column<'_> {
     }
 }
 
-/// The heading and the rows as lines of equal columns, in `width` if there is one. Columns without any
+/// The heading and the rows as lines of equal columns, in the page's width if there is one. Columns without any
 /// text are dropped.
-pub fn lines(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
+#[must_use]
+pub fn lines(columns: &[Column<'_>], rows: &[Vec<String>], page: Page) -> Vec<String> {
+    if page.ascii && !rows.iter().flatten().all(|cell| cell.is_ascii()) {
+        let cells = |row: &Vec<String>| row.iter().map(|cell| plain(cell).into_owned()).collect();
+        let rows: Vec<_> = rows.iter().map(cells).collect();
+        return lines(columns, &rows, page);
+    }
+    let mark = ellipsis(page.ascii);
     let used = |index: &usize| rows.iter().any(|row| !row[*index].is_empty());
     let mut kept: Vec<usize> = (0..columns.len()).filter(used).collect();
-    let Some(width) = width else {
+    let Some(width) = page.width else {
         return layout(columns, rows, &kept);
     };
     let wide = |index: usize| {
@@ -102,7 +114,7 @@ pub fn lines(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<usize>)
     };
     while too_wide(&kept) > 0 && drop_last(&mut kept, true) {}
     while too_wide(&kept) > 0 {
-        if let Some(shorter) = shortened(columns, rows, &kept, &widths, too_wide(&kept)) {
+        if let Some(shorter) = shortened(columns, rows, &kept, &widths, too_wide(&kept), mark) {
             return layout(columns, &shorter, &kept);
         }
         if !drop_last(&mut kept, false) {
@@ -120,13 +132,14 @@ fn shortened(
     kept: &[usize],
     widths: &[usize],
     mut excess: usize,
+    mark: &str,
 ) -> Option<Vec<Vec<String>>> {
     let named = kept.iter().copied().filter_map(|index| {
         let name = columns[index].name?;
         let least = |row: &Vec<String>| {
             let cell = &row[index];
             let length = name(cell).min(cell.width());
-            cell.width() - length.saturating_sub(LEAST_NAME)
+            cell.width() - length.saturating_sub(LEAST_NAME + mark.width())
         };
         let least = rows.iter().map(least).max().unwrap_or(0);
         let floor = least.max(columns[index].heading.width());
@@ -145,7 +158,7 @@ fn shortened(
         for (index, name, _, goal) in &named {
             let cell = &mut row[*index];
             if cell.width() > *goal {
-                *cell = shorten(cell, name(cell), cell.width() - goal);
+                *cell = shorten(cell, name(cell), cell.width() - goal, mark);
             }
         }
     }
@@ -153,16 +166,17 @@ fn shortened(
 }
 
 /// The cell without `excess` characters in the middle of the name with which it begins.
-fn shorten(cell: &str, name: usize, excess: usize) -> String {
+fn shorten(cell: &str, name: usize, excess: usize, mark: &str) -> String {
     let name: Vec<char> = cell.chars().take(name).collect();
     let rest = cell.chars().skip(name.len());
-    let kept = name.len().saturating_sub(excess + 1).max(LEAST_NAME - 1);
+    let kept = name.len().saturating_sub(excess + mark.width());
+    let kept = kept.max(LEAST_NAME);
     let end = name.len() - kept / 2;
     let begin = &name[..kept - kept / 2];
     begin
         .iter()
         .copied()
-        .chain(['…'])
+        .chain(mark.chars())
         .chain(name[end..].iter().copied())
         .chain(rest)
         .collect()
@@ -236,7 +250,7 @@ mod tests {
     }
 
     fn at(width: usize) -> Vec<String> {
-        lines(&COLUMNS, &[row()], Some(width))
+        lines(&COLUMNS, &[row()], Page::UNLIMITED.with_width(Some(width)))
     }
 
     #[test]

@@ -1,0 +1,5 @@
+//! How text fits into the room that there is: columns, wrapped sentences, and what is left in ASCII.
+
+pub mod plain;
+pub mod table;
+pub mod wrap;
