@@ -67,7 +67,7 @@ const MAY_IMPORT: [(&str, &[&str]); 29] = [
     ),
     ("source", &["model"]),
     ("view::layout", &[]),
-    ("view::parts", &["model"]),
+    ("view::parts", &["model", "view::layout"]),
     ("view::stuck", &["model", "view::parts", "view::layout"]),
     ("view::log", &["model", "view::parts", "view::layout"]),
     ("view::hist", &["model", "view::parts", "view::layout"]),

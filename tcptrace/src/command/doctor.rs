@@ -8,7 +8,7 @@ use crate::{
         request::DoctorRequest,
         sandbox::{Needs, Work},
     },
-    sink::screen::Screen,
+    sink::screen::{Follow, Screen},
     source::{doctor::examine, machine::sandbox},
     view::{Format, doctor, parts::confinement::text},
 };
@@ -21,7 +21,7 @@ pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
     let mut findings = examine::all();
     findings.push(confinement());
     let view = doctor::choose(Format::json_if(request.json));
-    Screen::new(view, false).show(&findings)?;
+    Screen::new(view, Follow::Below).show(&findings)?;
     if verdict(&findings) == Status::Missing {
         bail!("tcptrace does not work here: see the findings marked as missing");
     }

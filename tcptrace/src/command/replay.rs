@@ -26,7 +26,7 @@ use crate::{
         sandbox::{Needs, Work},
         stuck::snapshot::Watched,
     },
-    sink,
+    sink::{self, screen::Follow},
     source::recording::reader::{self, Item, LineCounts, Recording},
     view::{
         Format,
@@ -88,7 +88,7 @@ fn stuck(file: &Named, mut recording: Recording, show: &StuckShow) -> anyhow::Re
     sort(&mut snapshot, show.sort);
     screens::check_explained(show, &snapshot)?;
     if !show.quiet {
-        screens::of_stuck(show, false, false).show(&snapshot)?;
+        screens::of_stuck(show, false, Follow::Once).show(&snapshot)?;
     }
     Ok(Outcome::of(show, &snapshot))
 }

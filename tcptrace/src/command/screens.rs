@@ -7,13 +7,13 @@ use crate::{
         states,
         stuck::snapshot::Snapshot,
     },
-    sink::screen::Screen,
+    sink::screen::{Follow, Screen},
     view::{self, Format, hist, stuck},
 };
 
-/// The screen for snapshots, which has all arguments of processes if `arguments`; a `live` session is
-/// redrawn in place if possible.
-pub fn of_stuck(show: &StuckShow, arguments: bool, live: bool) -> Screen<Snapshot> {
+/// The screen for snapshots, which has all arguments of processes if `arguments`; how looks follow each
+/// other on a terminal.
+pub fn of_stuck(show: &StuckShow, arguments: bool, follow: Follow) -> Screen<Snapshot> {
     let view = stuck::choose(stuck::StuckOptions {
         format: Format::json_if(show.json),
         limit: show.limit,
@@ -21,7 +21,7 @@ pub fn of_stuck(show: &StuckShow, arguments: bool, live: bool) -> Screen<Snapsho
         arguments,
         explain: show.explain,
     });
-    Screen::new(view, live)
+    Screen::new(view, follow)
 }
 
 /// Whether the group exists that is to be explained in text, where the answer is the only one.
@@ -29,7 +29,7 @@ pub fn of_stuck(show: &StuckShow, arguments: bool, live: bool) -> Screen<Snapsho
 /// # Errors
 /// Names the number and how many groups there are.
 pub fn check_explained(show: &StuckShow, snapshot: &Snapshot) -> Result<(), UsageError> {
-    match (show.explain, snapshot.groups.len()) {
+    match (show.explain, stuck::explained::count(snapshot)) {
         (Some(Explain::Group(number)), groups) if number > groups && !show.json => {
             Err(UsageError::Value {
                 option: "explain",
@@ -42,13 +42,13 @@ pub fn check_explained(show: &StuckShow, snapshot: &Snapshot) -> Result<(), Usag
 }
 
 /// The screen for numbers by state; a `live` session is redrawn in place if possible.
-pub fn of_states(request: &StatesRequest, live: bool) -> Screen<states::report::Report> {
+pub fn of_states(request: &StatesRequest, follow: Follow) -> Screen<states::report::Report> {
     let view = view::states::choose(view::states::StatesOptions {
         format: Format::json_if(request.json),
         top: request.top,
         filters: request.filters.to_string(),
     });
-    Screen::new(view, live)
+    Screen::new(view, follow)
 }
 
 /// The screen for reports of durations.
@@ -58,5 +58,5 @@ pub fn of_hist(show: &HistShow) -> Screen<Report> {
         top: show.top,
         filters: show.filters.to_string(),
     });
-    Screen::new(view, false)
+    Screen::new(view, Follow::Below)
 }

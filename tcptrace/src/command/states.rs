@@ -22,7 +22,7 @@ use crate::{
             report::{By, Report},
         },
     },
-    sink::messages,
+    sink::{messages, screen::Follow},
     source::{
         diag::ask::Scope,
         machine::{
@@ -49,7 +49,7 @@ pub fn run(request: &StatesRequest) -> anyhow::Result<()> {
     let matched = report.all != Counts::default();
     let presence = &mut counting.presence;
     (report.caveats).extend(filters::of_one_look(presence, &filter, matched, &[])?);
-    screens::of_states(request, false).show(&report)?;
+    screens::of_states(request, Follow::Once).show(&report)?;
     // The process ends now: giving back its memory piece by piece would take long.
     std::mem::forget(counting);
     Ok(())
@@ -58,7 +58,7 @@ pub fn run(request: &StatesRequest) -> anyhow::Result<()> {
 async fn watch(request: &StatesRequest, filter: Filter) -> anyhow::Result<()> {
     let mut end = End::new(request.duration)?;
     let mut counting = Counting::start(request, filter)?;
-    let mut screen = screens::of_states(request, true);
+    let mut screen = screens::of_states(request, Follow::InPlace);
     let mut ticks = ticks(request.interval);
     loop {
         let mut report = counting.look()?;

@@ -2,6 +2,7 @@
 
 use std::{io, mem, time::Instant};
 
+use anstream::adapter::strip_str;
 use anyhow::Context as _;
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
         sandbox::{Needs, Work},
         stuck::{session::SessionSummary, snapshot::Watched},
     },
-    sink::messages,
+    sink::{messages, screen::Follow},
     source::{
         bpf::filter,
         clues::ClueReader,
@@ -32,7 +33,7 @@ use crate::{
         },
         watch::{WatchOptions, look::Live},
     },
-    view::stuck::summary::summary,
+    view::{Page, stuck::summary::summary},
 };
 
 /// Runs the command.
@@ -70,7 +71,7 @@ fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Outcome> {
     sort(&mut snapshot, request.show.sort);
     screens::check_explained(&request.show, &snapshot)?;
     if !request.show.quiet {
-        screens::of_stuck(&request.show, request.verbose > 0, false).show(&snapshot)?;
+        screens::of_stuck(&request.show, request.verbose > 0, Follow::Once).show(&snapshot)?;
     }
     let outcome = Outcome::of(&request.show, &snapshot);
     // The process ends now: giving back its memory piece by piece would take longer than the walk.
@@ -83,7 +84,7 @@ async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<Outco
     let mut end = End::new(request.duration)?;
     let mut live = start(request, &watched)?;
     let started = Instant::now();
-    let mut screen = screens::of_stuck(&request.show, request.verbose > 0, true);
+    let mut screen = screens::of_stuck(&request.show, request.verbose > 0, Follow::InPlace);
     let quiet = request.show.quiet;
     let mut tracker = Tracker::new(watched.state);
     let (mut clues, mut history) = (ClueReader::default(), History::default());
@@ -101,6 +102,7 @@ async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<Outco
         snapshot.caveats.extend(caveats);
         sort(&mut snapshot, request.show.sort);
         session.add(&snapshot);
+        snapshot.began_ns = Some(session.began_ns);
         if !quiet && let Err(error) = screen.show(&snapshot) {
             break Err(error);
         }
@@ -110,13 +112,13 @@ async fn watch(request: &StuckRequest, watched: Watched) -> anyhow::Result<Outco
             _ = ticks.tick() => {}
         }
     };
-    let summary = || summary(&session, &watched, started.elapsed());
+    let summary = |page| summary(&session, &watched, started.elapsed(), page);
     match &ended {
         Ok(_) if quiet => {}
-        Ok(_) => screen.end(&summary())?,
+        Ok(_) => screen.end(summary)?,
         // Nobody is there to read it.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(_) => messages::print(summary()),
+        Err(_) => messages::print(strip_str(&summary(Page::UNLIMITED))),
     }
     Ok(ended?)
 }

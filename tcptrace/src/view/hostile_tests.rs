@@ -228,7 +228,8 @@ fn stuck_as(format: Format, arguments: bool, explain: Option<Explain>, name: &st
     let live = stuck_at(name);
     let mut session = SessionSummary::default();
     session.add(&live);
-    let summary = stuck::summary::summary(&session, &live.watched, Duration::from_secs(1));
+    let second = Duration::from_secs(1);
+    let summary = stuck::summary::summary(&session, &live.watched, second, Page::UNLIMITED);
     shown(view(), &live) + &shown(view(), &recorded) + &shown(view(), &nothing) + &summary
 }
 

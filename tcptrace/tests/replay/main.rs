@@ -283,7 +283,7 @@ fn damage_is_named_and_what_it_may_have_hidden_is_not_claimed() {
     let output = replay(&path, &["stuck"]);
     assert!(out(&output).contains("2 sockets stuck"), "{}", out(&output));
     assert!(
-        out(&output).contains("warning: line 7 is damaged"),
+        out(&output).contains("! line 7 is damaged"),
         "{}",
         out(&output)
     );

@@ -6,7 +6,7 @@ use crate::model::{
     cause::{Growth, Share},
     socket::{Endpoint, Role, Socket},
     stuck::{
-        group::{Ends, Group},
+        group::{Ends, Group, Passage},
         look::Exit,
         snapshot::Snapshot,
     },
@@ -111,6 +111,8 @@ pub struct Past {
     pub survivors: usize,
     /// Those that left.
     pub left: VecDeque<Left>,
+    /// How many came and went.
+    pub passage: Passage,
     /// How many of those that are there had bytes read lately.
     pub read: usize,
     /// On how many the peer acknowledged something lately.
@@ -149,6 +151,7 @@ impl Past {
 #[derive(Debug, Default)]
 pub struct History {
     looks: u64,
+    began_ns: u64,
     last_ns: u64,
     sockets: HashMap<SocketId, Seen>,
     groups: HashMap<GroupId, Past>,
@@ -163,10 +166,21 @@ impl History {
             .filter(|past| past.looks > 1)
     }
 
+    /// How many sockets of a group came and went; `None` if it was in no look.
+    #[must_use]
+    pub fn passage(&self, group: &Group) -> Option<Passage> {
+        self.groups
+            .get(&GroupId::of(group))
+            .map(|past| past.passage)
+    }
+
     /// Adds a look, of which `members` are the sockets of the groups.
     pub fn add(&mut self, snapshot: &Snapshot, members: &[Vec<&Socket>]) {
-        self.looks += 1;
         let now_ns = snapshot.monotonic_ns;
+        if self.looks == 0 {
+            self.began_ns = now_ns;
+        }
+        self.looks += 1;
         for (group, sockets) in snapshot.groups.iter().zip(members) {
             let id = GroupId::of(group);
             let past = self.groups.entry(id).or_insert_with(|| Past {
@@ -180,6 +194,8 @@ impl History {
             let is_first = past.looks == 1;
             for socket in sockets {
                 let known = self.sockets.get(&socket_id(socket));
+                let has_entered = self.looks > 1 && socket.since.moment_ns() >= self.began_ns;
+                past.passage.entered += usize::from(known.is_none() && has_entered);
                 let seen = see(socket, id, (self.looks, now_ns), known, is_first);
                 past.survivors += usize::from(seen.first);
                 let lately = |at_ns: Option<u64>| {
@@ -232,6 +248,7 @@ impl History {
             };
             if let Some(past) = groups.get_mut(&seen.group) {
                 push(&mut past.left, left, MOST_EXITS);
+                past.passage.left += 1;
             }
             false
         });

@@ -100,6 +100,7 @@ pub fn diagnose(snapshot: &mut Snapshot, clues: &Clues, mut history: Option<&mut
         .map(|(group, members)| one(snapshot, group, members, clues, history))
         .collect();
     for (group, diagnosis) in snapshot.groups.iter_mut().zip(diagnoses) {
+        group.passage = history.and_then(|history| history.passage(group));
         group.diagnosis = Some(Box::new(diagnosis));
     }
     let upstreams = |pid: u32| -> &[Upstream] {

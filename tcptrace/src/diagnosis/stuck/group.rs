@@ -162,6 +162,7 @@ fn summarize(key: Key<'_>, mut members: Vec<&Socket>, now_ns: u64, watched: &Wat
         keepalive: keepalive(&members),
         cgroup: (first.process_cgroup().cloned())
             .filter(|path| members.iter().all(|s| s.process_cgroup() == Some(path))),
+        passage: None,
         diagnosis: None,
     }
 }

@@ -34,6 +34,7 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
         });
     });
     let sorted = sorted.sort(now_ns, watched);
+    let youngest = group(&sorted.young, now_ns, watched).into_iter().next();
     caveats.extend(sorted.caveat());
     let sorted_ports = ports(&sorted.sockets);
     let outside = sorted.sockets.iter().filter(|socket| socket.held_outside);
@@ -50,8 +51,10 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
         stuck: sorted.stuck,
         unkept: sorted.unkept,
         younger: sorted.younger,
+        youngest,
         left_out: sorted.left_out,
         flow: tracker.end_look(),
+        began_ns: None,
         looked: Some(look.looked),
         remainders: sorted.remainders,
         residue,
@@ -128,6 +131,8 @@ pub struct ByAge {
     most: usize,
     /// The others that pass the filter.
     pub younger: Younger,
+    /// The first of these, as long as nothing is stuck or may be.
+    pub young: Vec<Socket>,
     /// Remainders among both.
     pub remainders: usize,
     /// How many are stuck or may be and do not pass the filter.
@@ -136,6 +141,8 @@ pub struct ByAge {
 
 /// How many sockets are kept: they and what is made of them take about 200 MB.
 const MOST_KEPT: usize = 200_000;
+/// How many younger ones are kept to find the largest group among them.
+const MOST_YOUNG: usize = 10_000;
 
 impl ByAge {
     /// None yet; of those that are listed at most so many are kept.
@@ -168,8 +175,12 @@ impl ByAge {
             younger.count += 1;
             let at_most_ns = socket.age_at_most_ns(now_ns).unwrap_or(0);
             younger.oldest_at_most_ns = younger.oldest_at_most_ns.max(at_most_ns);
+            if self.sockets.is_empty() && self.young.len() < MOST_YOUNG {
+                self.young.push(socket);
+            }
             return;
         };
+        self.young = Vec::new();
         if self.sockets.len() >= self.most {
             match kind {
                 Stuck::Yes => self.unkept.stuck += 1,

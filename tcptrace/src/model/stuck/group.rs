@@ -49,8 +49,19 @@ pub struct Group {
     /// The control group of the process, or if that is not known the one that created the sockets, if it is
     /// the same for all.
     pub cgroup: Option<Arc<str>>,
+    /// How many came and went in the session; `None` at a single look.
+    pub passage: Option<Passage>,
     /// Why they are stuck; `None` before that was asked, and in states other than `CLOSE_WAIT`.
     pub diagnosis: Option<Box<Diagnosis>>,
+}
+
+/// Listed sockets of a group that came and went since the first look of a session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Passage {
+    /// How many entered the state.
+    pub entered: usize,
+    /// How many left it.
+    pub left: usize,
 }
 
 /// A process that sockets are counted under.

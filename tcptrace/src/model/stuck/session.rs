@@ -1,9 +1,55 @@
 //! The summary of a whole session.
 
-use crate::model::stuck::{group::Group, look::Tracing, snapshot::Snapshot};
+use std::{collections::HashMap, time::SystemTime};
 
-/// Groups that the summary names.
-pub const MOST_GROUPS: usize = 20;
+use crate::model::{
+    socket::Endpoint,
+    stuck::{
+        group::{Ends, Group, Passage, ProcessName},
+        snapshot::Snapshot,
+    },
+};
+
+/// Groups that are remembered.
+const MOST_GROUPS: usize = 1000;
+
+/// What the session has seen of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupOfSession {
+    /// As it was at the last look that showed it.
+    pub group: Group,
+    /// How many of its sockets were listed at the last look.
+    pub still: usize,
+    /// How many came and went.
+    pub passage: Passage,
+    /// The most of its sockets that were listed at once.
+    pub most: usize,
+    /// The longest time in the state, in ns, and the most that it can be.
+    pub longest: (u64, Option<u64>),
+}
+
+/// Which group: whose, where, and towards whom, or at which port.
+type Key = (
+    Option<ProcessName>,
+    Vec<ProcessName>,
+    Option<u32>,
+    &'static str,
+    Result<Endpoint, u16>,
+);
+
+fn key(group: &Group) -> Key {
+    let place = match group.ends {
+        Ends::To(remote) => Ok(remote),
+        Ends::At { port, .. } => Err(port),
+    };
+    (
+        group.owner.clone(),
+        group.candidates.clone(),
+        group.netns,
+        group.role.name(),
+        place,
+    )
+}
 
 /// The session so far. All of it is about sockets that pass the filter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,10 +80,10 @@ pub struct SessionSummary {
     pub residue_of_session: usize,
     /// The moment of the first look, in ns of `CLOCK_MONOTONIC`.
     pub began_ns: u64,
-    /// The first groups of the last look, at most [`MOST_GROUPS`].
-    pub groups: Vec<Group>,
-    /// How many more there were.
-    pub more_groups: usize,
+    /// The wall-clock times of the first look and of the last.
+    pub times: Option<(SystemTime, SystemTime)>,
+    /// The groups.
+    groups: HashMap<Key, GroupOfSession>,
     /// Looks taken.
     pub looks: u64,
 }
@@ -58,8 +104,11 @@ impl SessionSummary {
             one.was_close_wait == Some(true) && one.died_ns.is_some_and(|ns| ns >= self.began_ns)
         });
         self.residue_of_session = died_stuck.count();
-        self.groups = snapshot.groups.iter().take(MOST_GROUPS).cloned().collect();
-        self.more_groups = snapshot.groups.len() - self.groups.len();
+        if let Some(now) = snapshot.time {
+            let (first, _) = self.times.unwrap_or((now, now));
+            self.times = Some((first, now));
+        }
+        self.add_groups(snapshot);
         let ages = snapshot.sockets.iter().map(|socket| {
             (
                 socket.age_ns(snapshot.monotonic_ns),
@@ -67,20 +116,48 @@ impl SessionSummary {
             )
         });
         self.longest = self.longest.max(ages.max());
-        let (flow, tracing) = (snapshot.flow, &snapshot.tracing);
-        self.found = flow.found;
-        self.at_least = !tracing.filtered;
-        (self.entered, self.left) = if tracing.filtered {
-            let Tracing {
-                entered,
-                lost,
-                left,
-                ..
-            } = tracing;
-            (entered + lost, left + flow.left_unseen)
-        } else {
-            (flow.entered, flow.left)
-        };
-        self.lost = tracing.lost;
+        self.found = snapshot.flow.found;
+        (self.entered, self.left, self.at_least) = snapshot.came_and_went();
+        self.lost = snapshot.tracing.lost;
+    }
+
+    fn add_groups(&mut self, snapshot: &Snapshot) {
+        let mut before = std::mem::take(&mut self.groups);
+        for group in &snapshot.groups {
+            let key = key(group);
+            let age_ns = (snapshot.monotonic_ns).saturating_sub(group.oldest.moment_ns());
+            let age = (age_ns, group.oldest_at_most_ns);
+            let old = before.remove(&key);
+            let (most, longest) = old.map_or((0, age), |old| (old.most, old.longest));
+            let seen = GroupOfSession {
+                group: group.clone(),
+                still: group.sockets,
+                passage: group.passage.unwrap_or_default(),
+                most: most.max(group.sockets),
+                longest: longest.max(age),
+            };
+            self.groups.insert(key, seen);
+        }
+        // Those that have gone; the smallest are forgotten first.
+        let room = MOST_GROUPS.saturating_sub(self.groups.len());
+        let mut gone: Vec<_> = before.into_iter().collect();
+        gone.sort_by_key(|(_, one)| usize::MAX - one.most);
+        for (key, mut one) in gone.into_iter().take(room) {
+            one.passage.left += std::mem::take(&mut one.still);
+            self.groups.insert(key, one);
+        }
+    }
+
+    /// The groups: those with most sockets at the last look first.
+    #[must_use]
+    pub fn groups(&self) -> Vec<&GroupOfSession> {
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_by(|(key_a, a), (key_b, b)| {
+            let size = |one: &GroupOfSession| (one.still, one.most);
+            (size(b).cmp(&size(a)))
+                .then_with(|| a.group.oldest.moment_ns().cmp(&b.group.oldest.moment_ns()))
+                .then_with(|| key_a.cmp(key_b))
+        });
+        groups.into_iter().map(|(_, one)| one).collect()
     }
 }

@@ -90,10 +90,14 @@ pub struct Snapshot {
     pub groups: Vec<Group>,
     /// The sockets that are in the state, but surely not for long enough.
     pub younger: Younger,
+    /// The largest group of them, where nothing is listed.
+    pub youngest: Option<Group>,
     /// How many sockets are stuck or may be and do not pass the filter.
     pub left_out: usize,
     /// How many sockets that pass the filter came and went since the start.
     pub flow: Flow,
+    /// The moment of the session's first look, in ns of `CLOCK_MONOTONIC`; `None` at a single look.
+    pub began_ns: Option<u64>,
     /// What was looked at; `None` for a recording.
     pub looked: Option<Looked>,
     /// Remainders among both ([`Details::remainder`](crate::model::socket::Details::remainder)).
@@ -128,6 +132,18 @@ impl Snapshot {
     #[must_use]
     pub fn may_be(&self) -> usize {
         self.sockets.len() - self.stuck + self.unkept.may_be
+    }
+
+    /// How many sockets entered the state and left it in the session, and whether more may have, between two looks.
+    #[must_use]
+    pub fn came_and_went(&self) -> (u64, u64, bool) {
+        let (flow, tracing) = (self.flow, &self.tracing);
+        if tracing.filtered {
+            let entered = tracing.entered + tracing.lost;
+            (entered, tracing.left + flow.left_unseen, false)
+        } else {
+            (flow.entered, flow.left, true)
+        }
     }
 
     /// How many sockets are either.

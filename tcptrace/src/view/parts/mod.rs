@@ -6,6 +6,7 @@ pub mod age;
 pub mod candidates;
 pub mod caveat;
 pub mod clean;
+pub mod clock;
 pub mod confinement;
 pub mod escaping;
 pub mod number;

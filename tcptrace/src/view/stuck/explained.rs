@@ -4,25 +4,44 @@ use crate::{
     model::{request::Explain, stuck::snapshot::Snapshot},
     view::{
         Page,
-        parts::style::HEADING,
-        stuck::{cause::block, headline::top, residue},
+        layout::{plain::ellipsis, wrap::wrap},
+        parts::{clean::clean, style::HEADING},
+        stuck::{
+            cause::block,
+            headline::{caveats, top},
+            notes::beside_text,
+            residue,
+            rows::entries::entries,
+            rows::{Row, rows},
+        },
     },
 };
 
-/// The snapshot as text, with colours: a block for each group, or for one of them.
+/// The snapshot as text, with colours: a block for each row of the table of groups, or for one of them.
 pub fn render(snapshot: &Snapshot, explain: Explain, page: &Page) -> String {
-    let mut lines = top(snapshot);
-    // Behind the last block there may be a line that says how many more there are.
-    let room = page.height.map(|height| height.saturating_sub(2));
+    let rows = rows(snapshot);
+    let mut lines = top(snapshot, &rows, *page);
+    let caveats = caveats(snapshot, true, usize::MAX, *page);
+    let stuck = || {
+        rows.iter().filter_map(|row| match row {
+            Row::Stuck(entry, _) => Some(entry),
+            Row::Dead(..) => None,
+        })
+    };
+    let all = stuck().count();
+    // Behind the last block there may be a line that says how many more there are; and the caveats.
+    let room = page
+        .height
+        .map(|height| height.saturating_sub(2 + caveats.len()));
     let (first, count) = match explain {
-        Explain::All => (1, snapshot.groups.len()),
+        Explain::All => (1, all),
         Explain::Group(number) => (number, 1),
     };
-    let chosen = (1..).zip(&snapshot.groups);
+    let chosen = (1..).zip(stuck());
     let chosen = chosen.skip(first.saturating_sub(1)).take(count);
     let mut shown = 0;
-    for (number, group) in chosen {
-        let (heading, block) = block::lines(number, group, snapshot, *page);
+    for (number, entry) in chosen {
+        let (heading, block) = block::lines(number, entry, snapshot, *page);
         let block = heading
             .into_iter()
             .map(|line| format!("{HEADING}{line}{HEADING:#}"))
@@ -35,29 +54,34 @@ pub fn render(snapshot: &Snapshot, explain: Explain, page: &Page) -> String {
             }
             if block.len() > left.max(2) {
                 block.truncate(left.max(2) - 1);
-                block.push("… (--once shows all of it)".into());
+                block.push(format!("{} (--once shows all of it)", ellipsis(page.ascii)));
             }
         }
         lines.push(String::new());
         lines.extend(block);
         shown += 1;
     }
-    match (explain, snapshot.groups.len()) {
-        (Explain::Group(number), groups) if shown == 0 => {
-            let missing = missing(number, groups);
+    match explain {
+        Explain::Group(number) if shown == 0 => {
+            let missing = missing(number, all);
             lines.push(format!("--explain={number}: {missing}"));
         }
-        (Explain::All, groups) if shown < groups => {
-            let more = match groups - shown {
+        Explain::All if shown < all => {
+            let more = match all - shown {
                 1 => "1 more group".to_owned(),
                 more => format!("{more} more groups"),
             };
             lines.push(format!(
-                "… and {more} (--explain={} shows the next)",
+                "{} {more}: --explain={} shows the next",
+                ellipsis(page.ascii),
                 shown + 1
             ));
         }
         _ => {}
+    }
+    if !rows.is_empty() {
+        let notes = beside_text(snapshot).into_iter();
+        lines.extend(notes.flat_map(|text| wrap("", &clean(&text), *page)));
     }
     if explain == Explain::All {
         let rows = match room {
@@ -66,8 +90,18 @@ pub fn render(snapshot: &Snapshot, explain: Explain, page: &Page) -> String {
         };
         lines.extend(residue::section(snapshot, rows, *page));
     }
+    if !caveats.is_empty() {
+        lines.push(String::new());
+        lines.extend(caveats);
+    }
     lines.push(String::new());
     lines.join("\n")
+}
+
+/// How many rows can be explained.
+#[must_use]
+pub fn count(snapshot: &Snapshot) -> usize {
+    entries(snapshot).len()
 }
 
 /// Why there is no group with this number.

@@ -4,51 +4,78 @@ use std::collections::HashSet;
 
 use crate::{
     model::{
+        cause::{DescriptorUse, Diagnosis, Leak},
         command, container,
         stuck::{
-            group::{Group, RecvQueues},
+            group::{Group, Passage, RecvQueues},
             look::ProcessInfo,
             snapshot::Snapshot,
         },
     },
     view::{
         Page,
-        layout::table::{self, Column, before_pid, before_port, left, right},
-        parts::{age::age_between, candidates::one_process_of, clean::clean},
-        stuck::{cause, held_by::CLOSED, names::connection, sockets::namespace},
+        layout::{
+            paint,
+            table::{self, Column, before_pid, before_port, left, right},
+        },
+        parts::{
+            age::age_between,
+            candidates::one_process_of,
+            clean::clean,
+            style::{BAD, GOOD, WARNING},
+        },
+        stuck::{
+            cause,
+            held_by::CLOSED,
+            names::connection,
+            residue::Dead,
+            rows::{Row, entries::Entry},
+            sockets::namespace,
+        },
     },
 };
-
-const COLUMNS: [Column; 13] = [
-    right("#").rank(1),
-    right("SOCKETS"),
-    right("MAY BE").rank(3),
-    right("OLDEST").rank(4),
-    right("MEDIAN").extra(9),
-    right("RECV-Q 0/1/+").extra(5),
-    left("PROCESS").rank(1).name(before_pid),
-    left("CONNECTION").rank(2).name(before_port),
-    left("STATE").extra(8),
-    left("ACCEPTED").extra(4),
-    left("IN").extra(6),
-    left("COMMAND").extra(7),
-    left("NETNS").rank(3),
-];
 
 /// The table of groups.
 pub struct Groups {
     /// The names of its columns.
     pub heading: String,
-    /// For each group its row, and the lines below it.
+    /// For each row its line, with colours, and the lines below it.
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// The groups with their numbers, and why they are stuck; with `whole` also all arguments of their processes.
-pub fn table(snapshot: &Snapshot, whole: bool, page: Page) -> Groups {
+/// Those that may leave do so in this order: from the highest number on. `descriptors`: whether a process has nearly
+/// none left, which is worth more than other figures.
+fn columns(descriptors: bool) -> [Column<'static>; 18] {
+    [
+        right("#").extra(3),
+        right("SOCKETS"),
+        right("MAY BE").rank(6),
+        right("ENTERED").extra(7),
+        right("LEFT").extra(8),
+        right("OLDEST").rank(5),
+        right("MEDIAN").extra(12),
+        right("RECV-Q 0/1/+").extra(5),
+        match descriptors {
+            true => left("DESCRIPTORS").rank(7),
+            false => left("DESCRIPTORS").extra(6),
+        },
+        left("PROCESS").rank(1).name(before_pid),
+        left("CONNECTION").rank(2).name(before_port),
+        left("LEAK").rank(3),
+        left("CAUSE").rank(4),
+        left("STATE").extra(9),
+        left("ACCEPTED").extra(4),
+        left("IN").extra(10),
+        left("COMMAND").extra(11),
+        left("NETNS").rank(3),
+    ]
+}
+
+/// The rows with their numbers, and why they are stuck; with `whole` also all arguments of their processes.
+pub fn table(snapshot: &Snapshot, rows: &[Row<'_>], whole: bool, page: Page) -> Groups {
     let mut met = HashSet::new();
-    let groups = snapshot.groups.iter();
     // Where two would read the same without it.
-    let with_netns = groups
+    let with_netns = (snapshot.groups.iter())
         .map(|group| {
             (
                 &group.owner,
@@ -57,62 +84,178 @@ pub fn table(snapshot: &Snapshot, whole: bool, page: Page) -> Groups {
             )
         })
         .any(|one| !met.insert(one));
-    let rows: Vec<_> = (1..)
-        .zip(&snapshot.groups)
-        .map(|(number, group)| row(number, group, snapshot, whole, with_netns))
+    let context = Context {
+        snapshot,
+        whole,
+        with_netns,
+    };
+    let cells: Vec<_> = (1..)
+        .zip(rows)
+        .map(|(number, row)| match row {
+            Row::Stuck(entry, _) => context.stuck(number, entry),
+            Row::Dead(dead, leak) => context.dead(number, dead, *leak),
+        })
         .collect();
-    let mut lines = table::lines(&COLUMNS, &rows, page).into_iter();
+    let nearly_full = |row: &Row<'_>| match row {
+        Row::Stuck(entry, _) => (entry.diagnosis())
+            .and_then(|diagnosis| diagnosis.beside.descriptors)
+            .is_some_and(DescriptorUse::are_nearly_full),
+        Row::Dead(..) => false,
+    };
+    let columns = columns(rows.iter().any(nearly_full));
+    let mut lines = table::lines(&columns, &cells, page).into_iter();
+    let heading = lines.next().unwrap_or_default();
+    let indent = indent(&heading);
+    let rows = lines.zip(rows).map(|(line, row)| {
+        (
+            painted(&line, &heading),
+            cause::line::lines(row, indent, snapshot, page),
+        )
+    });
     Groups {
-        heading: lines.next().unwrap_or_default(),
-        rows: lines
-            .zip(&snapshot.groups)
-            .map(|(row, group)| (row, cause::line::lines(group, snapshot, page)))
-            .collect(),
+        rows: rows.collect(),
+        heading,
     }
 }
 
-fn row(
-    number: usize,
-    group: &Group,
-    snapshot: &Snapshot,
+/// Where the lines below a row begin: below the process.
+fn indent(heading: &str) -> usize {
+    const MOST: usize = 20;
+    heading.find("PROCESS").unwrap_or(0).min(MOST)
+}
+
+/// The row with the colours of its cells.
+fn painted(line: &str, heading: &str) -> String {
+    let leak = |word: &str| match word {
+        "yes" => Some(BAD),
+        "no" => Some(GOOD),
+        "?" => Some(WARNING),
+        _ => None,
+    };
+    let line = paint::word(line, heading, "LEAK", leak);
+    match line.split_once(" FULL ") {
+        Some((before, after)) => format!("{before} {BAD}FULL{BAD:#} {after}"),
+        None => line,
+    }
+}
+
+struct Context<'a> {
+    snapshot: &'a Snapshot,
     whole: bool,
     with_netns: bool,
-) -> Vec<String> {
-    let owner = group.owner.as_ref();
-    let process = owner.and_then(|owner| snapshot.processes.get(&owner.pid));
-    let oldest_ns = snapshot
-        .monotonic_ns
-        .saturating_sub(group.oldest.moment_ns());
-    vec![
-        number.to_string(),
-        group.stuck.to_string(),
-        if snapshot.may_be() > 0 {
-            (group.sockets - group.stuck).to_string()
-        } else {
-            String::new()
-        },
-        age_between(oldest_ns, group.oldest_at_most_ns),
-        age_between(group.median_ns, group.median_at_most_ns),
-        recv_queues(&group.recv_queues),
-        owner.map_or_else(
-            || without_owner(group),
-            |owner| format!("{}[{}]", clean(&owner.comm), owner.pid),
-        ),
-        connection(group.role, group.ends),
-        process.map_or_else(String::new, process_state),
-        match group.unaccepted {
-            0 => String::new(),
-            all if all == group.sockets => "never".into(),
-            some => format!("{some} never"),
-        },
-        (group.cgroup.as_deref().and_then(container::name)).map_or_else(String::new, |n| clean(&n)),
-        command(group, snapshot, whole).map_or_else(String::new, |command| clean(&command)),
-        match group.netns {
-            _ if !with_netns => String::new(),
-            Some(netns) => namespace(netns, snapshot),
-            None => "?".into(),
-        },
-    ]
+}
+
+impl Context<'_> {
+    fn stuck(&self, number: usize, entry: &Entry<'_>) -> Vec<String> {
+        let snapshot = self.snapshot;
+        let (first, only) = (entry.first(), entry.only());
+        let owner = only.and_then(|group| group.owner.as_ref());
+        let process = owner.and_then(|owner| snapshot.processes.get(&owner.pid));
+        let oldest = entry.oldest();
+        let oldest_ns = (snapshot.monotonic_ns).saturating_sub(oldest.oldest.moment_ns());
+        let (sockets, stuck) = (entry.sockets(), entry.count(|group| group.stuck));
+        let passage = entry.passage();
+        let passed = |of: fn(Passage) -> usize| {
+            passage.map_or_else(String::new, |passage| of(passage).to_string())
+        };
+        let diagnosis = entry.diagnosis();
+        let of_only = |text: fn(&Group) -> String| only.map_or_else(String::new, text);
+        vec![
+            number.to_string(),
+            stuck.to_string(),
+            match snapshot.may_be() {
+                0 => String::new(),
+                _ => (sockets - stuck).to_string(),
+            },
+            passed(|passage| passage.entered),
+            passed(|passage| passage.left),
+            age_between(oldest_ns, oldest.oldest_at_most_ns),
+            of_only(|group| age_between(group.median_ns, group.median_at_most_ns)),
+            recv_queues(&entry.recv_queues()),
+            (diagnosis.and_then(|diagnosis| diagnosis.beside.descriptors))
+                .filter(|_| only.is_some())
+                .map_or_else(String::new, descriptors),
+            process_of(entry),
+            connection(first.role, entry.ends()),
+            diagnosis.map_or_else(String::new, |diagnosis| leak_cell(diagnosis.leak)),
+            diagnosis.map_or_else(String::new, causes),
+            process.map_or_else(String::new, process_state),
+            match entry.count(|group| group.unaccepted) {
+                0 => String::new(),
+                all if all == sockets => "never".into(),
+                some => format!("{some} never"),
+            },
+            of_only(|group| {
+                let name = group.cgroup.as_deref().and_then(container::name);
+                name.map_or_else(String::new, |name| clean(&name))
+            }),
+            only.and_then(|group| command(group, snapshot, self.whole))
+                .map_or_else(String::new, |command| clean(&command)),
+            match first.netns {
+                _ if !self.with_netns => String::new(),
+                Some(netns) => namespace(netns, snapshot),
+                None => "?".into(),
+            },
+        ]
+    }
+
+    fn dead(&self, number: usize, dead: &Dead<'_>, leak: Leak) -> Vec<String> {
+        let mut cells = vec![String::new(); columns(false).len()];
+        cells[0] = number.to_string();
+        cells[1] = "0".into();
+        if self.snapshot.may_be() > 0 {
+            cells[2] = "0".into();
+        }
+        cells[9] = dead.process();
+        cells[10].clone_from(&dead.connection);
+        cells[11] = leak_cell(leak);
+        cells[12] = "residue".into();
+        cells
+    }
+}
+
+/// Whether it is a leak, in a cell.
+pub fn leak_cell(leak: Leak) -> String {
+    match leak {
+        Leak::Unknown => "?",
+        known => known.name(),
+    }
+    .into()
+}
+
+/// The causes that fit: the best, or the best two.
+pub fn causes(diagnosis: &Diagnosis) -> String {
+    let names: Vec<_> = (diagnosis.causes.iter())
+        .map(|cause| cause.name.name())
+        .collect();
+    match names[..] {
+        [] => "?".into(),
+        [one] => one.into(),
+        [one, other] => format!("{one} or {other}"),
+        [one, ref others @ ..] => format!("{one} or {} others", others.len()),
+    }
+}
+
+/// How many are open, and may be.
+pub fn descriptors(used: DescriptorUse) -> String {
+    let DescriptorUse { open, limit } = used;
+    match used.are_full() {
+        true => format!("{open} of {limit} FULL"),
+        false => format!("{open} of {limit}"),
+    }
+}
+
+/// The process, or the program of several.
+fn process_of(entry: &Entry<'_>) -> String {
+    let first = entry.first();
+    match (entry.only(), &first.owner) {
+        (Some(group), None) => without_owner(group),
+        (Some(_), Some(owner)) => format!("{}[{}]", clean(&owner.comm), owner.pid),
+        (None, owner) => {
+            let comm = owner.as_ref().map_or("?", |owner| &owner.comm);
+            format!("{} ({})", clean(comm), entry.groups.len())
+        }
+    }
 }
 
 /// What its process runs, with all arguments if `whole`; not yet fit for a terminal.

@@ -11,9 +11,12 @@ mod json;
 mod names;
 mod notes;
 mod residue;
+mod rows;
 mod sockets;
 pub mod summary;
 mod text;
+#[cfg(test)]
+mod text_tests;
 
 use crate::{
     model::{request::Explain, stuck::snapshot::Snapshot},

@@ -26,8 +26,6 @@ use crate::{
 const NAMED: usize = 3;
 /// Lines of the section above its rows, where the sentence fits into two.
 pub const ABOVE: usize = 4;
-/// Rows without a limit of another kind.
-pub const ROWS: usize = 10;
 
 const COLUMNS: [Column; 6] = [
     right("SOCKETS"),
@@ -102,8 +100,26 @@ pub fn section(snapshot: &Snapshot, most_rows: usize, page: Page) -> Vec<String>
     lines
 }
 
-/// A row for each process and connection, the most sockets first.
-fn rows(residue: &[Residue], snapshot: &Snapshot) -> Vec<Vec<String>> {
+/// Residue of one process and one connection.
+pub struct Dead<'a> {
+    /// The first process that has it open.
+    pub holder: Option<(u32, &'a str)>,
+    /// The connection, as text shows it.
+    pub connection: String,
+    /// The sockets.
+    pub all: Vec<&'a Residue>,
+}
+
+impl Dead<'_> {
+    /// The process.
+    pub fn process(&self) -> String {
+        let name = |(pid, comm): (u32, &str)| format!("{}[{pid}]", clean(comm));
+        self.holder.map_or_else(|| "?".into(), name)
+    }
+}
+
+/// Residue by process and connection, the most sockets first.
+pub fn by_holder(residue: &[Residue]) -> Vec<Dead<'_>> {
     let mut by: HashMap<_, Vec<&Residue>> = HashMap::new();
     let connections = Connections::new(residue);
     for one in residue {
@@ -114,24 +130,69 @@ fn rows(residue: &[Residue], snapshot: &Snapshot) -> Vec<Vec<String>> {
     by.sort_by_key(|((holder, connection), all)| {
         (usize::MAX - all.len(), *holder, connection.clone())
     });
-    let rows = by.into_iter().map(|((holder, connection), all)| {
-        vec![
-            all.len().to_string(),
-            died(&all, snapshot.monotonic_ns),
-            match by_death(all.iter().copied()) {
-                // Of one kind, the number has been said.
-                words if !words.contains(", ") => {
-                    let number = words.find(' ').map_or(0, |at| at + 1);
-                    words[number..].to_owned()
-                }
-                words => words,
-            },
-            holder.map_or_else(
-                || "?".into(),
-                |(pid, comm)| format!("{}[{pid}]", clean(comm)),
-            ),
+    by.into_iter()
+        .map(|((holder, connection), all)| Dead {
+            holder,
             connection,
-            was_in(&all),
+            all,
+        })
+        .collect()
+}
+
+/// What is said below a group about residue of the same process: `and 50 residue: reset by the peer, 50 descriptors
+/// still open`.
+pub fn beside(all: &[&Residue]) -> String {
+    let descriptors = match all.len() {
+        1 => "its descriptor".to_owned(),
+        count => format!("{count} descriptors"),
+    };
+    format!(
+        "and {} residue: {}, {descriptors} still open",
+        all.len(),
+        of_one_kind(all)
+    )
+}
+
+/// What is said below residue alone.
+pub fn alone(dead: &Dead<'_>, now_ns: u64) -> String {
+    let (all, of) = (&dead.all, of_one_kind(&dead.all));
+    let sum = match of.contains(", ") {
+        true => format!("{}: {of}", all.len()),
+        false => format!("{} {of}", all.len()),
+    };
+    let died = match died(all, now_ns) {
+        unknown if unknown == "?" => "it is not known when".into(),
+        ago => ago,
+    };
+    let descriptors = match all.len() {
+        1 => "its descriptor is still open",
+        _ => "their descriptors are still open",
+    };
+    format!("{sum}, {died}; {descriptors}")
+}
+
+/// What they died of, without the number where it is of one kind.
+fn of_one_kind(all: &[&Residue]) -> String {
+    match by_death(all.iter().copied()) {
+        // The number has been said.
+        words if !words.contains(", ") => {
+            let number = words.find(' ').map_or(0, |at| at + 1);
+            words[number..].to_owned()
+        }
+        words => words,
+    }
+}
+
+/// A row for each process and connection.
+fn rows(residue: &[Residue], snapshot: &Snapshot) -> Vec<Vec<String>> {
+    let rows = by_holder(residue).into_iter().map(|dead| {
+        vec![
+            dead.all.len().to_string(),
+            died(&dead.all, snapshot.monotonic_ns),
+            of_one_kind(&dead.all),
+            dead.process(),
+            dead.connection,
+            was_in(&dead.all),
         ]
     });
     rows.collect()

@@ -6,7 +6,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     model::{
-        socket::{Protocol, Role, Socket},
+        socket::{Details, Protocol, Role, Socket},
         stuck::snapshot::Snapshot,
     },
     view::{
@@ -30,18 +30,61 @@ const COLUMNS: [Column; 10] = [
     left("NETNS").extra(9),
 ];
 
-/// The heading, and a line for each socket, up to the limit.
-pub fn lines(snapshot: &Snapshot, rows: usize, page: Page) -> Vec<String> {
+/// What is the same for all sockets, and the heading with a line for each socket, up to the limit. On a terminal what
+/// is the same has no column; elsewhere every column stays.
+pub fn lines(snapshot: &Snapshot, rows: usize, page: Page) -> (String, Vec<String>) {
+    let same = match page.width {
+        Some(_) => Same::of(snapshot),
+        None => Same::default(),
+    };
     // A cell of several holders cannot be shortened.
-    let many = table(snapshot, rows, NAMED_HOLDERS[0], page.with_width(None));
+    let many = table(
+        snapshot,
+        rows,
+        NAMED_HOLDERS[0],
+        same,
+        page.with_width(None),
+    );
     let widest = many.iter().map(|line| line.width()).max().unwrap_or(0);
-    match page.width {
-        Some(width) if widest > width => table(snapshot, rows, NAMED_HOLDERS[1], page),
+    let lines = match page.width {
+        Some(width) if widest > width => table(snapshot, rows, NAMED_HOLDERS[1], same, page),
         _ => many,
+    };
+    (same.words().into(), lines)
+}
+
+/// What is the same for all sockets, and not worth a column.
+#[derive(Debug, Clone, Copy, Default)]
+struct Same {
+    nothing_to_send: bool,
+    keepalive_off: bool,
+}
+
+impl Same {
+    fn of(snapshot: &Snapshot) -> Self {
+        let sockets = &snapshot.sockets;
+        let all = |is_so: fn(&Details) -> bool| {
+            let mut details = sockets.iter().map(|socket| socket.details.as_deref());
+            sockets.len() > 1 && details.all(|details| details.is_some_and(is_so))
+        };
+        Self {
+            nothing_to_send: all(|details| details.send_queue == Some(0)),
+            keepalive_off: all(|details| details.keepalive == Some(false)),
+        }
+    }
+
+    /// The same in words.
+    fn words(self) -> &'static str {
+        match (self.nothing_to_send, self.keepalive_off) {
+            (true, true) => "Send-Q 0, keepalive off",
+            (true, false) => "Send-Q 0",
+            (false, true) => "keepalive off",
+            (false, false) => "",
+        }
     }
 }
 
-fn table(snapshot: &Snapshot, rows: usize, named: usize, page: Page) -> Vec<String> {
+fn table(snapshot: &Snapshot, rows: usize, named: usize, same: Same, page: Page) -> Vec<String> {
     let namespaces: HashSet<_> = snapshot
         .sockets
         .iter()
@@ -51,7 +94,17 @@ fn table(snapshot: &Snapshot, rows: usize, named: usize, page: Page) -> Vec<Stri
         .sockets
         .iter()
         .take(rows)
-        .map(|socket| row(socket, snapshot, named, namespaces.len() > 1))
+        .map(|socket| {
+            let mut row = row(socket, snapshot, named, namespaces.len() > 1);
+            // Columns without any text are dropped.
+            if same.nothing_to_send {
+                row[2].clear();
+            }
+            if same.keepalive_off {
+                row[7].clear();
+            }
+            row
+        })
         .collect();
     table::lines(&COLUMNS, &rows, page)
 }

@@ -114,7 +114,7 @@ fn fin_gap(text: &str) -> Option<FinGap> {
 }
 
 fn duration(text: &str) -> Option<Duration> {
-    match text.strip_suffix(" ms") {
+    match text.strip_suffix("ms") {
         Some(ms) => Some(Duration::from_millis(ms.parse().ok()?)),
         None => Some(Duration::from_secs_f64(
             text.strip_suffix('s')?.parse().ok()?,

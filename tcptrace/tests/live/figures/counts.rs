@@ -5,7 +5,7 @@ use testbed::{Family, Order, Side, Stage};
 
 use crate::{
     harness::{case::Cases, place::Place},
-    run::tool::Tool,
+    run::{summary::Summary, tool::Tool},
 };
 
 pub fn add(cases: &mut Cases) {
@@ -57,20 +57,14 @@ fn entered_and_left() -> Result<()> {
     stage.client.tell(&Order::Close { fds })?;
     tool.until("one", |snapshot| snapshot.sockets.len() == 1)?;
     let summary = tool.end()?.stderr;
-    for (what, count) in [
-        (
-            "entered CLOSE_WAIT",
-            format!("≥{CLIENTS} (1 were in it before)"),
-        ),
-        ("left CLOSE_WAIT", format!("≥{CLIENTS}")),
-        ("most stuck at once", (1 + CLIENTS).to_string()),
-        ("still stuck", "1".into()),
-    ] {
-        let line = summary
-            .lines()
-            .find(|line| line.trim_start().starts_with(what));
-        let right = line.is_some_and(|line| line.trim_start()[what.len()..].trim() == count);
-        ensure!(right, "{what} is not {count}: {summary}");
-    }
+    let wanted = Summary {
+        entered: format!("≥{CLIENTS}"),
+        left: format!("≥{CLIENTS}"),
+        still: "1".into(),
+        most: (1 + CLIENTS).to_string(),
+        before: "1".into(),
+    };
+    let found = Summary::of(&summary)?;
+    ensure!(found == wanted, "{found:?}, not {wanted:?}: {summary}");
     Ok(())
 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 use rustix::thread::CapabilitySet;
 use testbed::{Actor, Netns, Order, Reply, Socket, clock::patience};
 
@@ -21,6 +21,7 @@ use crate::{
         log::{Log, LogTool},
         snapshot::{self, Snapshot},
         states::States,
+        summary::Summary,
         tool::Tool,
     },
     stuck::walk::ways::look_in_all,
@@ -229,14 +230,9 @@ fn enters_and_leaves(place: Place) -> Result<()> {
     drop((stage.server, stage.client));
     until(|| tool.fresh(), &Truth::new())?;
     let outcome = tool.end()?;
-    let number = |label: &str| -> Result<u64> {
-        let line = outcome.stderr.lines().find(|line| line.contains(label));
-        let words = line.with_context(|| format!("no {label:?} in {}", outcome.stderr))?;
-        let rest = words.trim().trim_start_matches(label).trim();
-        Ok(rest.split(' ').next().unwrap_or_default().parse()?)
-    };
-    let (entered, left) = (number("entered CLOSE_WAIT")?, number("left CLOSE_WAIT")?);
-    ensure!(number("still stuck")? == 0, "{}", outcome.stderr);
+    let summary = Summary::of(&outcome.stderr)?;
+    let (entered, left): (u64, u64) = (summary.entered.parse()?, summary.left.parse()?);
+    ensure!(summary.still == "0", "{}", outcome.stderr);
     ensure!(entered + skipped >= total as u64, "{}", outcome.stderr);
     ensure!(left + skipped >= entered, "{}", outcome.stderr);
     Ok(())

@@ -20,6 +20,7 @@ use crate::{
     },
     run::{
         hist, log,
+        summary::Summary,
         tool::{Tool, binary},
     },
 };
@@ -56,24 +57,17 @@ pub fn add(cases: &mut Cases) {
     }
 }
 
-/// The summary's labels and values for one socket from before and three new ones. Two of the four leave the state.
-const SUMMARY: [(&str, &str); 4] = [
-    ("most stuck at once", "4"),
-    ("entered CLOSE_WAIT", "3 (1 were in it before)"),
-    ("left CLOSE_WAIT", "2"),
-    ("still stuck", "2"),
-];
-
+/// That of one socket from before and three new ones, of which two leave the state.
 fn summary_in(text: &str) -> Result<()> {
-    for (label, value) in SUMMARY {
-        let mut values = text
-            .lines()
-            .filter_map(|line| line.trim().strip_prefix(label));
-        ensure!(
-            values.any(|found| found.trim() == value),
-            "not {value} {label}: {text:?}"
-        );
-    }
+    let wanted = Summary {
+        entered: "3".into(),
+        left: "2".into(),
+        still: "2".into(),
+        most: "4".into(),
+        before: "1".into(),
+    };
+    let found = Summary::of(text)?;
+    ensure!(found == wanted, "{found:?}, not {wanted:?}: {text:?}");
     Ok(())
 }
 

@@ -173,7 +173,7 @@ fn looks() -> Result<()> {
     let mut run = Run::start(&words, File::create("/dev/full")?)?;
     let status = run.ends_within(testbed::clock::patience())?;
     let said = run.said()?;
-    let told = said.contains("No space left") && said.contains("most stuck at once");
+    let told = said.contains("No space left") && said.contains("stuck at once");
     ensure!(status.code() == Some(1) && told, "{status}: {said}");
     Ok(())
 }

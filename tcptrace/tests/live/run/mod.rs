@@ -5,4 +5,5 @@ pub mod line;
 pub mod log;
 pub mod snapshot;
 pub mod states;
+pub mod summary;
 pub mod tool;

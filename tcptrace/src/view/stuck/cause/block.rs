@@ -23,6 +23,7 @@ use crate::{
             groups::command,
             names::{connection_in_words, other_group, process_in_words},
             residue::sockets,
+            rows::entries::Entry,
             sockets::namespace,
         },
     },
@@ -30,12 +31,14 @@ use crate::{
 
 /// Characters of the longest label.
 const LABEL: usize = 11;
+/// Processes of one program that are named.
+const NAMED: usize = 4;
 
 /// The heading and the lines of the group with this number, fit for a terminal and no wider than the page; with
 /// the namespace where groups are in more than one.
 pub fn lines(
     number: usize,
-    group: &Group,
+    entry: &Entry<'_>,
     snapshot: &Snapshot,
     page: Page,
 ) -> (Vec<String>, Vec<String>) {
@@ -43,6 +46,7 @@ pub fn lines(
         lines: Vec::new(),
         page,
     };
+    let group = entry.first();
     match group.diagnosis.as_deref() {
         Some(diagnosis) => diagnosed(&mut block, diagnosis, group, snapshot),
         None => {
@@ -50,22 +54,45 @@ pub fn lines(
             ages_of(&mut block, group, snapshot);
         }
     }
-    let heading = clean(&heading(group, snapshot));
+    if entry.only().is_none() {
+        block.several("holders", &holders(entry));
+    }
+    let heading = clean(&heading(entry, snapshot));
     let heading = wrap(&format!("{number}. "), &heading, page);
     (heading, block.lines)
 }
 
-fn heading(group: &Group, snapshot: &Snapshot) -> String {
+/// The processes of one program, of which the block is about the first.
+fn holders(entry: &Entry<'_>) -> Vec<String> {
+    let name = |group: &&Group| format!("{} {}", process_in_words(group), group.sockets);
+    let named = entry.groups.iter().take(NAMED).map(name);
+    let mut text = named.collect::<Vec<_>>().join(", ");
+    match entry.groups.len().saturating_sub(NAMED) {
+        0 => {}
+        more => text.push_str(&format!(", and {more} more")),
+    }
+    let first = process_in_words(entry.first());
+    vec![
+        text,
+        format!("all above is of {first}; leak and cause of the others are the same"),
+    ]
+}
+
+fn heading(entry: &Entry<'_>, snapshot: &Snapshot) -> String {
+    let (group, all) = (entry.first(), entry.sockets());
+    let who = match (&group.owner, entry.groups.len()) {
+        (Some(owner), count @ 2..) => format!("{}, {count} processes", owner.comm),
+        _ => process_in_words(group),
+    };
     let mut text = format!(
-        "{}: {} {} stuck in {}",
-        process_in_words(group),
-        sockets(group.sockets),
-        connection_in_words(group.role, group.ends),
+        "{who}: {} {} stuck in {}",
+        sockets(all),
+        connection_in_words(group.role, entry.ends()),
         snapshot.watched.state.name()
     );
-    match group.sockets - group.stuck {
+    match all - entry.count(|group| group.stuck) {
         0 => {}
-        may_be if may_be == group.sockets => text.push_str(", perhaps"),
+        may_be if may_be == all => text.push_str(", perhaps"),
         may_be => text.push_str(&format!(", {may_be} of them perhaps")),
     }
     let others = snapshot.groups.iter();

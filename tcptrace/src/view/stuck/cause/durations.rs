@@ -8,7 +8,7 @@ const SECOND: u64 = 10 * TENTH;
 /// From here on tenths do not matter.
 const MINUTE: u64 = 60 * SECOND;
 
-/// What lies between two bounds, where a lower one of 0 and an upper one of `u64::MAX` are none: `38 ms`,
+/// What lies between two bounds, where a lower one of 0 and an upper one of `u64::MAX` are none: `38ms`,
 /// `5.0s to 5.2s`, `at most 0.4s`, `at least 5.0s`.
 pub fn between(least_ns: u64, most_ns: u64) -> String {
     if exact(least_ns) == exact(most_ns) {
@@ -34,14 +34,14 @@ pub fn ages(at_least_ns: u64, at_most_ns: Option<u64>) -> String {
 /// One duration.
 pub fn exact(ns: u64) -> String {
     match ns {
-        ..SECOND => format!("{} ms", ns / MS),
+        ..SECOND => format!("{}ms", ns / MS),
         _ => tenths(ns),
     }
 }
 
 fn tenths(ns: u64) -> String {
     match ns {
-        ..TENTH => format!("{} ms", ns / MS),
+        ..TENTH => format!("{}ms", ns / MS),
         TENTH..MINUTE => format!("{}.{}s", ns / SECOND, ns % SECOND / TENTH),
         MINUTE.. => age(ns, true),
     }
@@ -59,13 +59,13 @@ mod tests {
 
     #[test]
     fn bounds_stay_bounds() {
-        assert_eq!(between(0, 0), "0 ms");
-        assert_eq!(between(412 * MS, 412 * MS), "412 ms");
+        assert_eq!(between(0, 0), "0ms");
+        assert_eq!(between(412 * MS, 412 * MS), "412ms");
         assert_eq!(between(5040 * MS, 5060 * MS), "5.0s");
         assert_eq!(between(5040 * MS, 5160 * MS), "5.0s to 5.2s");
         assert_eq!(between(0, 340 * MS), "at most 0.4s");
-        assert_eq!(between(0, 4 * MS + 1), "at most 5 ms");
-        assert_eq!(between(38 * MS, 2 * SECOND), "38 ms to 2.0s");
+        assert_eq!(between(0, 4 * MS + 1), "at most 5ms");
+        assert_eq!(between(38 * MS, 2 * SECOND), "38ms to 2.0s");
         assert_eq!(between(5 * SECOND, u64::MAX), "at least 5.0s");
         assert_eq!(between(90 * SECOND, 90 * SECOND), "1m 30s");
     }

@@ -1,10 +1,8 @@
-//! Why a group is stuck, in a sentence below its row.
-
-use std::fmt::Write as _;
+//! What speaks for the cause of a group, in a sentence below its row.
 
 use crate::{
     model::{
-        cause::{DescriptorUse, Diagnosis, Evidence, Leak},
+        cause::{Diagnosis, Evidence, Leak},
         stuck::{group::Group, snapshot::Snapshot},
     },
     view::{
@@ -14,47 +12,69 @@ use crate::{
         stuck::{
             cause::{durations::exact, evidence, would_tell::Tell},
             names::other_group,
+            residue::{alone, beside},
+            rows::Row,
         },
     },
 };
 
-/// Lines on a terminal.
+/// Lines of evidence on a terminal.
 const MOST_LINES: usize = 2;
 /// Pieces of evidence.
 const MOST_EVIDENCE: usize = 3;
-const INDENT: &str = "    → ";
+/// Where there is less room than this beside the indentation, there is none.
+const LEAST_ROOM: usize = 40;
 
-/// The lines below the row of a group, fit for a terminal and no wider than the page; none without a diagnosis.
-/// Without a width, all is one line.
-pub fn lines(group: &Group, snapshot: &Snapshot, page: Page) -> Vec<String> {
-    let Some(diagnosis) = group.diagnosis.as_deref() else {
-        return Vec::new();
+/// The lines below a row of the table of groups, fit for a terminal and no wider than the page; none without a
+/// diagnosis. Without a width, each text is one line.
+pub fn lines(row: &Row<'_>, indent: usize, snapshot: &Snapshot, page: Page) -> Vec<String> {
+    let texts = match row {
+        Row::Stuck(entry, residue) => {
+            let mut texts = Vec::new();
+            if let Some(diagnosis) = entry.diagnosis() {
+                texts.push(reasons(diagnosis, entry.first(), snapshot));
+            }
+            if !residue.is_empty() {
+                texts.push(vec![beside(residue)]);
+            }
+            texts
+        }
+        Row::Dead(dead, _) => vec![vec![alone(dead, snapshot.monotonic_ns)]],
     };
-    let text = clean(&sentence(diagnosis, group, snapshot));
-    cut(wrap(INDENT, &text, page), MOST_LINES, page)
+    let indent = match page.width {
+        Some(width) if width < indent + LEAST_ROOM => 2,
+        _ => indent,
+    };
+    let indent = " ".repeat(indent);
+    let texts = texts.iter();
+    texts
+        .flat_map(|pieces| as_many_as_fit(&indent, pieces, page))
+        .collect()
 }
 
-fn sentence(diagnosis: &Diagnosis, group: &Group, snapshot: &Snapshot) -> String {
-    if diagnosis.causes.is_empty() {
-        return untold(diagnosis, group, snapshot);
-    }
-    let names = diagnosis.causes.iter().map(|cause| cause.name.name());
-    let mut text = names.collect::<Vec<_>>().join(" or ");
-    match (&diagnosis.follows_from, diagnosis.leak) {
-        (Some(other), _) => {
-            let _ = write!(text, ", follows from {}", other_group(other, snapshot));
+/// The first pieces, whole, in as many lines as there may be; the first one always, cut if it must be.
+fn as_many_as_fit(indent: &str, pieces: &[String], page: Page) -> Vec<String> {
+    let lines = |count: usize| wrap(indent, &clean(&pieces[..count].join("; ")), page);
+    let fits = |count: &usize| page.width.is_none() || lines(*count).len() <= MOST_LINES;
+    match pieces.len() {
+        0 => Vec::new(),
+        all => {
+            let count = (1..=all).rev().find(fits).unwrap_or(1);
+            cut(lines(count), MOST_LINES, page)
         }
-        (None, Leak::Yes) => text.push_str(", a leak"),
-        (None, Leak::No) => text.push_str(", no leak"),
-        (None, Leak::Unknown) => text.push_str(", perhaps a leak"),
     }
+}
+
+/// What speaks for the best cause; the cause itself is in the row.
+fn reasons(diagnosis: &Diagnosis, group: &Group, snapshot: &Snapshot) -> Vec<String> {
+    if diagnosis.causes.is_empty() {
+        return vec![untold(diagnosis, group, snapshot)];
+    }
+    let follows = (diagnosis.follows_from)
+        .map(|other| format!("follows from {}", other_group(&other, snapshot)));
     let best = diagnosis.causes.first();
     let evidence = best.map_or(&[][..], |cause| &cause.evidence);
     let evidence = &evidence[..evidence.len().min(MOST_EVIDENCE)];
-    let says_full = |one: &Evidence| matches!(one, Evidence::DescriptorsFull { .. });
-    let descriptors = (diagnosis.beside.descriptors)
-        .filter(|_| !evidence.iter().any(says_full))
-        .and_then(descriptors);
     let evidence = evidence.iter().map(|one| match one {
         // Which one has been said.
         Evidence::BeganLater { than, by_ns } if diagnosis.follows_from == Some(*than) => {
@@ -62,11 +82,7 @@ fn sentence(diagnosis: &Diagnosis, group: &Group, snapshot: &Snapshot) -> String
         }
         one => evidence::text(one, snapshot),
     });
-    let reasons: Vec<_> = descriptors.into_iter().chain(evidence).collect();
-    if !reasons.is_empty() {
-        let _ = write!(text, ": {}", reasons.join("; "));
-    }
-    text
+    follows.into_iter().chain(evidence).collect()
 }
 
 /// The sentence where no cause fits: why, or what would tell.
@@ -85,15 +101,5 @@ fn untold(diagnosis: &Diagnosis, group: &Group, snapshot: &Snapshot) -> String {
     match because.or_else(would_tell) {
         Some(reason) => format!("{text}: {reason}"),
         None => text.into(),
-    }
-}
-
-/// The descriptors of a process that has hardly any left.
-fn descriptors(used: DescriptorUse) -> Option<String> {
-    let DescriptorUse { open, limit } = used;
-    match used {
-        used if used.are_full() => Some(format!("{open} of {limit} descriptors: FULL")),
-        used if used.are_nearly_full() => Some(format!("{open} of {limit} descriptors")),
-        _ => None,
     }
 }
