@@ -5,6 +5,7 @@ mod folder;
 mod full;
 mod reopened;
 mod run;
+mod terminal;
 
 use crate::harness::case::Cases;
 
@@ -13,4 +14,5 @@ pub fn add(cases: &mut Cases) {
     folder::add(cases);
     full::add(cases);
     reopened::add(cases);
+    terminal::add(cases);
 }

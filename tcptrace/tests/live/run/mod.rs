@@ -6,4 +6,5 @@ pub mod log;
 pub mod snapshot;
 pub mod states;
 pub mod summary;
+pub mod terminal;
 pub mod tool;
