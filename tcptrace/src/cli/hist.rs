@@ -23,9 +23,10 @@ Examples:
   sudo tcptrace hist --state ESTABLISHED --by remote --interval 10s
   sudo tcptrace hist --duration 10s --json | jq '.histograms[0].quantiles'
 
-Sockets that are still in the state are shown as \"so far\": a leak never ends. The histogram with
-the most total time in the state comes first. The kernel counts durations in buckets that are at
-most 12.5 % wide, so a quantile is within 6.25 % of the true value.";
+On a terminal there is a report every 10 s, unless --interval asks for others. Sockets that are still
+in the state are shown as \"so far\": a leak never ends. The histogram with the most total time in the
+state comes first. The kernel counts durations in buckets that are at most 12.5 % wide, so a quantile is
+within 6.25 % of the true value.";
 
 /// Options of `tcptrace hist`.
 #[derive(Debug, Args)]

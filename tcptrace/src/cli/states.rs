@@ -23,8 +23,9 @@ Examples:
   sudo tcptrace states --once --json | jq '.states[] | select(.state == \"CLOSE_WAIT\").count'
 
 All network namespaces count. What is no socket any more (TIME_WAIT, remainders in FIN_WAIT2) or not
-yet (half-open) has no process. The worst come first: CLOSE_WAIT, then residue, then other states that
-sockets do not leave by themselves.";
+yet (half-open) has no process. The rows with the most sockets in CLOSE_WAIT and FIN_WAIT2 come first:
+sockets do not leave these by themselves. Three or more processes of one name with the same connections
+are one row, with their number: postgres (31).";
 
 /// Options of `tcptrace states`.
 #[derive(Debug, Args)]
@@ -32,7 +33,7 @@ pub struct States {
     /// Count by this (several values: by their combination) [default: by process and connection]
     #[arg(long, value_name = "PART", value_delimiter = ',', value_enum)]
     by: Vec<By>,
-    /// Show at most this many groups, the worst [default: what fits on the terminal, 50 elsewhere, all in
+    /// Show at most this many rows, the worst [default: what fits on the terminal, 50 elsewhere, all in
     /// JSON]
     #[arg(long, value_name = "N", value_parser = numbers::count(numbers::SHOWN))]
     top: Option<u32>,

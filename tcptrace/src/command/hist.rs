@@ -6,6 +6,7 @@ use std::{
 };
 
 use tcptrace_common::{HistSettings, TcpState};
+use tokio::time::Interval;
 
 use crate::{
     command::{
@@ -43,6 +44,8 @@ use crate::{
 /// How often durations that began before the start are read, and how often to check whether the
 /// kernel skips runs.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often a terminal shows what there is so far, unless reports of intervals are asked for.
+const REFRESH: Duration = Duration::from_secs(10);
 /// Room for durations that began before the start: about 7000 that end at once.
 const BUFFER: u32 = 1 << 20;
 
@@ -65,17 +68,15 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     let mut session = HistSession::start(request, filter, caveats)?;
     let mut looks = ticks(LOOK);
     let mut intervals = request.interval.map(ticks);
+    let mut refreshes = session.refreshes().then(|| ticks(REFRESH));
     loop {
-        let interval = async {
-            match &mut intervals {
-                Some(intervals) => drop(intervals.tick().await),
-                None => std::future::pending().await,
-            }
-        };
+        let interval = next(&mut intervals);
+        let refresh = next(&mut refreshes);
         tokio::select! {
             biased;
             () = end.reached() => break,
             () = interval => session.interval()?,
+            () = refresh => session.refresh()?,
             () = session.live.woken() => session.live.read()?,
             _ = looks.tick() => {
                 session.live.read()?;
@@ -85,6 +86,14 @@ async fn count(request: &HistRequest, filter: Filter) -> anyhow::Result<()> {
     }
     session.finish(request.interval.is_some())?;
     Ok(())
+}
+
+/// Waits for the next tick, if there are any.
+async fn next(ticks: &mut Option<Interval>) {
+    match ticks {
+        Some(ticks) => drop(ticks.tick().await),
+        None => std::future::pending().await,
+    }
 }
 
 fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
@@ -125,6 +134,9 @@ fn options(request: &HistRequest, filter: &Filter) -> TrackOptions {
 struct HistSession {
     live: Counting,
     screen: Screen<Report>,
+    /// On a terminal: what is redrawn in place, and whether it has been drawn.
+    redrawn: Option<Screen<Report>>,
+    is_drawn: bool,
     include_open: bool,
     /// When the session began, and when the last report ended, in ns of `CLOCK_MONOTONIC`.
     begin_ns: u64,
@@ -158,13 +170,22 @@ impl HistSession {
         let mut live = Counting::start(&options, selection.clone(), filter, &mut caveats)?;
         confine_looking(&Needs::of(Work::Hist), request.verbose);
         let begin_ns = monotonic_ns();
-        let end = "Ctrl-C ends and shows the histograms";
+        let redrawn = match request.interval {
+            None => screens::redrawn_hist(&request.show),
+            Some(_) => None,
+        };
+        let end = match redrawn {
+            Some(_) => "a report every 10s; Ctrl-C ends and shows all of it",
+            None => "Ctrl-C ends and shows the histograms",
+        };
         let mut now = caveats.clone();
         now.extend(filters::caveats(&mut presence));
         (live.session()).say_hello(request.verbose, &now, "counting", end)?;
         Ok(Self {
             live,
             screen: screens::of_hist(&request.show),
+            redrawn,
+            is_drawn: false,
             include_open: request.show.include_open,
             begin_ns,
             last: Durations::new(selection.clone()),
@@ -188,10 +209,22 @@ impl HistSession {
         Ok(())
     }
 
+    /// Whether what there is so far is shown from time to time.
+    fn refreshes(&self) -> bool {
+        self.redrawn.is_some()
+    }
+
+    /// Shows what there is so far.
+    fn refresh(&mut self) -> io::Result<()> {
+        let (all, now_ns) = self.durations()?;
+        self.is_drawn = true;
+        self.show(&all, Extent::SoFar, now_ns)
+    }
+
     fn show(&mut self, durations: &Durations, extent: Extent, now_ns: u64) -> io::Result<()> {
         let begin_ns = match extent {
             Extent::Interval => self.last_ns,
-            Extent::Whole => self.begin_ns,
+            Extent::Whole | Extent::SoFar => self.begin_ns,
         };
         let span = Span {
             time: Some(SystemTime::now()),
@@ -207,7 +240,11 @@ impl HistSession {
             (report.caveats).extend(filters::caveats(&mut self.presence));
         }
         self.progress.clear();
-        self.screen.show(&report)
+        // The whole takes the place of what was shown last.
+        match &mut self.redrawn {
+            Some(redrawn) if self.is_drawn => redrawn.show(&report),
+            _ => self.screen.show(&report),
+        }
     }
 
     /// Shows the whole session. Before it, shows the rest of the last interval, so that the

@@ -8,7 +8,7 @@ use crate::{
         stuck::snapshot::Snapshot,
     },
     sink::screen::{Follow, Screen},
-    view::{self, Format, hist, stuck},
+    view::{self, Format, View, hist, stuck},
 };
 
 /// The screen for snapshots, which has all arguments of processes if `arguments`; how looks follow each
@@ -47,16 +47,25 @@ pub fn of_states(request: &StatesRequest, follow: Follow) -> Screen<states::repo
         format: Format::json_if(request.json),
         top: request.top,
         filters: request.filters.to_string(),
+        live: follow == Follow::InPlace,
     });
     Screen::new(view, follow)
 }
 
 /// The screen for reports of durations.
 pub fn of_hist(show: &HistShow) -> Screen<Report> {
-    let view = hist::choose(hist::HistOptions {
+    Screen::new(hist_view(show), Follow::Below)
+}
+
+/// The same, redrawn in place; `None` where that is not possible: in a pipe, and for programs.
+pub fn redrawn_hist(show: &HistShow) -> Option<Screen<Report>> {
+    Some(Screen::new(hist_view(show), Follow::InPlace)).filter(Screen::is_redrawn)
+}
+
+fn hist_view(show: &HistShow) -> Box<dyn View<Report>> {
+    hist::choose(hist::HistOptions {
         format: Format::json_if(show.json),
         top: show.top,
         filters: show.filters.to_string(),
-    });
-    Screen::new(view, Follow::Below)
+    })
 }

@@ -52,6 +52,15 @@ impl<T: ?Sized> Screen<T> {
         }
     }
 
+    /// Whether items replace each other: on a terminal, for people.
+    #[must_use]
+    pub fn is_redrawn(&self) -> bool {
+        self.follow == Follow::InPlace
+            && !self.view.is_for_programs()
+            && io::stdout().is_terminal()
+            && is_capable()
+    }
+
     /// Shows an item.
     ///
     /// # Errors
@@ -67,7 +76,7 @@ impl<T: ?Sized> Screen<T> {
             return out.flush();
         }
         let mut text = Vec::new();
-        let in_place = page.height.is_some() && self.follow == Follow::InPlace && is_capable();
+        let in_place = page.height.is_some() && self.is_redrawn();
         if in_place {
             text.extend(heading_line(&*self.view));
             self.view.write(item, &page, &mut text)?;

@@ -341,6 +341,7 @@ fn states_as(format: Format, by: &[By], name: &str) -> String {
         format,
         top: None,
         filters: filters(name).to_string(),
+        live: false,
     };
     shown(states::choose(options), &report)
 }

@@ -20,6 +20,7 @@ use crate::{
         states::{
             counts::Counts,
             member::{Holders, Kind, Member, NoSocket},
+            remotes::Remotes,
             report::{By, Group, Key, Report, Service},
         },
         stuck::look::Listed,
@@ -39,7 +40,7 @@ pub struct Tally {
 #[derive(Debug, Default)]
 struct Look {
     all: Counts,
-    groups: HashMap<Key, Counts>,
+    groups: HashMap<Key, (Counts, Remotes)>,
     /// Namespaces and ports.
     listening: HashSet<(u32, u16)>,
     /// By port.
@@ -91,7 +92,15 @@ impl Tally {
         }
         self.now.all.add(&member);
         let key = key(&self.by, &member);
-        self.now.groups.entry(key).or_default().add(&member);
+        let is_server = key.server == Some(true);
+        let (counts, remotes) = self.now.groups.entry(key).or_default();
+        counts.add(&member);
+        if let Some(remote) = member.remote.filter(|_| is_server && !listens) {
+            let address = remote.address.to_canonical();
+            if !address.is_unspecified() {
+                remotes.add(address);
+            }
+        }
         if let Some(local) = member.local.filter(|_| listens) {
             let service = self.now.services.entry(local.port).or_default();
             let names = member.holders.all().map(|(_, comm)| Arc::clone(comm));
@@ -110,11 +119,16 @@ impl Tally {
         let look = std::mem::take(&mut self.now);
         let before = self.before.take();
         let mut groups: Vec<Group> = (look.groups.iter())
-            .map(|(key, counts)| Group {
+            .map(|(key, (counts, remotes))| Group {
                 key: key.clone(),
                 counts: *counts,
-                before: (before.as_ref())
-                    .map(|before| before.groups.get(key).copied().unwrap_or_default()),
+                before: (before.as_ref()).map(|before| {
+                    before
+                        .groups
+                        .get(key)
+                        .map_or_else(Counts::default, |then| then.0)
+                }),
+                remotes: *remotes,
             })
             .collect();
         groups.sort_by(|a, b| worst_first(a).cmp(&worst_first(b)));
@@ -271,6 +285,9 @@ mod tests {
         let keys: Vec<_> = (report.groups.iter())
             .map(|group| (group.key.server, group.key.port, group.counts.sockets()))
             .collect();
+        let from = report.groups[0].remotes.network();
+        assert_eq!(from, Some((end("10.0.0.0", 0).address, Some(24))));
+        assert_eq!(report.groups[1].remotes, Remotes::None);
         // The one with a socket in CLOSE_WAIT comes first.
         assert_eq!(keys[0], (Some(true), Some(80), 2));
         assert_eq!(keys.len(), 3);

@@ -40,11 +40,14 @@ pub enum Extent {
     Interval,
     /// The whole session.
     Whole,
+    /// The session so far: on a terminal, which shows the whole at the end.
+    SoFar,
 }
 
 names!(Extent {
     Interval => "interval",
     Whole => "whole",
+    SoFar => "so_far",
 });
 
 /// Durations in one state, for one key.

@@ -2,4 +2,5 @@
 
 pub mod counts;
 pub mod member;
+pub mod remotes;
 pub mod report;

@@ -3,7 +3,11 @@
 use std::{net::IpAddr, sync::Arc, time::SystemTime};
 
 use crate::model::{
-    caveat::Caveat, names::names, owner::Candidates, socket::Role, states::counts::Counts,
+    caveat::Caveat,
+    names::names,
+    owner::Candidates,
+    socket::Role,
+    states::{counts::Counts, remotes::Remotes},
 };
 
 /// What sockets are counted by.
@@ -81,6 +85,8 @@ pub struct Group {
     pub counts: Counts,
     /// How many there were at the look before; `None` at the first one.
     pub before: Option<Counts>,
+    /// Where a server's connections come from, if nothing was asked for.
+    pub remotes: Remotes,
 }
 
 /// A service that listens.

@@ -31,19 +31,14 @@ impl Bars {
         }
     }
 
-    /// The legend of the marks, if it is needed; `finished` is the word for an ordinary end.
-    pub fn legend(&self, finished: &str) -> String {
-        let names = [finished, "reset", "so far", "at least"];
+    /// What the marks mean, with these names of all kinds; nothing if there is only one.
+    pub fn legend(&self, names: [&str; 4]) -> Vec<String> {
         let all = self.kinds.iter().zip(self.marks.iter().zip(names));
         let used: Vec<_> = all
             .filter(|(used, _)| **used)
             .map(|(_, (mark, name))| format!("{mark} {name}"))
             .collect();
-        if used.len() > 1 {
-            used.join(" ")
-        } else {
-            String::new()
-        }
+        if used.len() > 1 { used } else { Vec::new() }
     }
 
     /// The bar of a row, at most `width` characters long. Even a small number is visible.

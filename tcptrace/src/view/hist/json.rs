@@ -55,7 +55,8 @@ impl View<Report> for Json {
 
     fn warnings(&self, report: &Report) -> Vec<String> {
         match report.extent {
-            Extent::Interval => Vec::new(), // the last report has them again
+            // The last report has them again.
+            Extent::Interval | Extent::SoFar => Vec::new(),
             Extent::Whole => warnings(report),
         }
     }

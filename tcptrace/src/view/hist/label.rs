@@ -2,47 +2,65 @@
 
 use crate::{
     model::hist::key::{Key, Part},
-    view::parts::{age::age, candidates, clean::clean},
+    view::{
+        Page,
+        layout::middle::middle,
+        parts::{age::age, candidates, clean::clean},
+    },
 };
 
-/// A duration in three digits, or, from a minute on, in its two largest units: `812ns`, `1.31ms`,
-/// `31.4s`, `2m 3s`.
+/// Columns that a name leaves to its number, and to what stands before it.
+const BESIDE_NAME: usize = 16;
+/// A name has so many columns on the narrowest terminal.
+const SHORTEST_NAME: usize = 8;
+
+/// A duration in two digits or as many as its whole units have, or, from a minute on, in its two largest units: `1.3ms`,
+/// `72µs`, `106ms`, `31s`, `2m 03s`. A histogram's values are within 6.25 %: a whole number below 10 would not do.
 pub fn short(ns: u64) -> String {
-    const UNITS: [(u64, &str); 4] = [
-        (1, "ns"),
-        (1_000, "µs"),
-        (1_000_000, "ms"),
-        (1_000_000_000, "s"),
-    ];
-    if ns >= 60 * 1_000_000_000 {
+    rounded(ns, |unit| unit / 2)
+}
+
+/// The same of an upper bound: not less than it.
+pub fn at_most(ns: u64) -> String {
+    rounded(ns, |unit| unit - 1)
+}
+
+fn rounded(ns: u64, add: fn(u64) -> u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000, "µs"), (1_000_000, "ms"), (1_000_000_000, "s")];
+    const MINUTE: u64 = 60 * 1_000_000_000;
+    if !(1_000..MINUTE).contains(&ns) {
         return age(ns, true);
     }
-    let larger = UNITS.iter().rev().find(|(unit, _)| ns >= *unit);
-    let (unit, name) = larger.unwrap_or(&UNITS[0]);
-    let (whole, thousandths) = (ns / unit, ns % unit * 1000 / unit);
-    match whole {
-        _ if *unit == 1 => format!("{whole}{name}"),
-        0..10 => format!("{whole}.{:02}{name}", thousandths / 10),
-        10..100 => format!("{whole}.{}{name}", thousandths / 100),
-        _ => format!("{whole}{name}"),
+    let rounded = |unit: u64| (ns + add(unit)) / unit;
+    for (unit, name) in UNITS {
+        let tenths = rounded(unit / 10);
+        match rounded(unit) {
+            _ if tenths < 100 && tenths % 10 > 0 => {
+                return format!("{}.{}{name}", tenths / 10, tenths % 10);
+            }
+            whole @ ..1000 if unit < UNITS[2].0 || whole < 60 => return format!("{whole}{name}"),
+            _ => {}
+        }
     }
+    age(MINUTE, true)
 }
 
-/// A round duration in one unit: `1µs`, `200ms`, `5000s`.
-pub fn round(ns: u64) -> String {
-    match ns {
-        0..1_000 => format!("{ns}ns"),
-        1_000..1_000_000 => format!("{}µs", ns / 1_000),
-        1_000_000..1_000_000_000 => format!("{}ms", ns / 1_000_000),
-        _ => format!("{}s", ns / 1_000_000_000),
-    }
-}
-
-/// The key of a histogram, in the order of its parts; unknown values are `?`.
-pub fn key(by: &[Part], key: &Key) -> String {
+/// The parts of a histogram's key, each short enough for a line; unknown values are `?`.
+pub fn key(by: &[Part], key: &Key, page: Page) -> Vec<String> {
     let or_unknown = |text: Option<String>| text.unwrap_or_else(|| "?".into());
-    let text = |text: &Option<std::sync::Arc<str>>| or_unknown(text.as_deref().map(clean));
-    let one_of = || candidates::one_of_key(&key.candidates);
+    let most = page.width.map_or(usize::MAX, |width| {
+        width.saturating_sub(BESIDE_NAME).max(SHORTEST_NAME)
+    });
+    let name = |text: &str, most| middle(&clean(text), most, page.ascii);
+    let text = |text: &Option<std::sync::Arc<str>>| {
+        or_unknown(text.as_deref().map(|text| name(text, most)))
+    };
+    let one_of = || {
+        let half = (most / 2).saturating_sub(BESIDE_NAME).max(SHORTEST_NAME);
+        let names = key.candidates.iter();
+        let names: Vec<_> = names.map(|(pid, comm)| (*pid, name(comm, half))).collect();
+        candidates::one_of(names.iter().map(|(pid, comm)| (*pid, &**comm)))
+    };
     let parts = by.iter().filter_map(|part| {
         Some(match part {
             // The process has a name of its own.
@@ -66,38 +84,7 @@ pub fn key(by: &[Part], key: &Key) -> String {
             Part::Family => or_unknown(key.family.map(|family| family.name().into())),
         })
     });
-    parts.collect::<Vec<_>>().join("  ")
-}
-
-/// The line, wrapped between words into as many lines as needed, with its indentation. A word that
-/// is too long is cut off.
-pub fn wrapped(line: &str, width: usize) -> Vec<String> {
-    if line.chars().count() <= width {
-        return vec![line.to_owned()];
-    }
-    let indent: String = line.chars().take_while(|c| *c == ' ').take(width).collect();
-    let mut lines = vec![indent.clone()];
-    let (mut length, mut empty) = (indent.len(), true);
-    for word in line.trim_start().split(' ') {
-        let word_length = word.chars().count();
-        if !empty && length + 1 + word_length > width {
-            lines.push(indent.clone());
-            (length, empty) = (indent.len(), true);
-        }
-        if let Some(last) = lines.last_mut() {
-            if !empty {
-                last.push(' ');
-                length += 1;
-            }
-            last.extend(word.chars().take(width - length.min(width)));
-            length += word_length;
-        }
-        empty = false;
-    }
-    lines
-        .iter()
-        .map(|line| line.trim_end().to_owned())
-        .collect()
+    parts.collect()
 }
 
 #[cfg(test)]
@@ -107,45 +94,44 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_digits_tell_a_duration() {
+    fn two_digits_tell_a_duration() {
         let cases = [
-            (0, "0ns"),
-            (812, "812ns"),
-            (1_000, "1.00µs"),
-            (1_315_999, "1.31ms"),
-            (31_450_000_000, "31.4s"),
-            (999_999_999, "999ms"),
+            (0, "0s"),
+            (812, "<1µs"),
+            (1_000, "1µs"),
+            (1_315_999, "1.3ms"),
+            (9_960_000, "10ms"),
+            (72_400, "72µs"),
+            (999_400, "999µs"),
+            (999_500, "1ms"),
+            (999_999_999, "1s"),
+            (31_450_000_000, "31s"),
+            (59_499_999_999, "59s"),
+            (59_500_000_000, "1m"),
             (123_000_000_000, "2m 03s"),
         ];
         for (ns, text) in cases {
             assert_eq!(short(ns), text);
         }
-    }
-
-    #[test]
-    fn long_lines_go_on_below() {
-        assert_eq!(wrapped("  one two three", 9), ["  one two", "  three"]);
-        assert_eq!(wrapped("one two", 7), ["one two"]);
-        assert_eq!(wrapped("enormous", 3), ["eno"]);
-    }
-
-    #[test]
-    fn round_ones_have_one_unit() {
-        let cases = [
-            (1_000, "1µs"),
-            (200_000_000, "200ms"),
-            (5_000_000_000_000, "5000s"),
-        ];
-        for (ns, text) in cases {
-            assert_eq!(round(ns), text);
-        }
+        assert_eq!(at_most(1_310_000), "1.4ms");
+        assert_eq!(at_most(72_001), "73µs");
     }
 
     proptest! {
         #[test]
-        fn nothing_is_wider_than_it_may_be(text in " {0,4}\\PC{0,60}", width in 1usize..70) {
-            let lines = wrapped(&text, width);
-            prop_assert!(lines.iter().all(|line| line.chars().count() <= width), "{:?}", lines);
+        fn a_short_duration_is_close(ns in 1_000_u64..59_000_000_000) {
+            let text = short(ns);
+            let end = text.find(char::is_alphabetic).unwrap_or(0);
+            let unit = match &text[end..] {
+                "µs" => 1e3,
+                "ms" => 1e6,
+                "s" => 1e9,
+                other => panic!("{other}"),
+            };
+            let told = text[..end].parse::<f64>().expect("a number") * unit;
+            #[allow(clippy::cast_precision_loss)]
+            let error = (told / ns as f64 - 1.0).abs();
+            prop_assert!(error < 0.051, "{text} of {ns}");
         }
     }
 }

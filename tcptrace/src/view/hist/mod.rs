@@ -1,12 +1,15 @@
 //! Views of durations.
 
 mod bars;
+mod drawn;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod json;
 mod label;
 mod rows;
 mod text;
+#[cfg(test)]
+mod text_tests;
 pub mod warnings;
 
 use crate::{

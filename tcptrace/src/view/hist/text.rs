@@ -1,9 +1,6 @@
 //! Histograms for people.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::fmt::Write as _;
 
 use anstyle::Style;
 use tcptrace_common::{Ending, TcpState};
@@ -17,29 +14,27 @@ use crate::{
     view::{
         Page, View,
         hist::{
-            bars,
-            label::{self, round, short, wrapped},
-            rows::{Counts, Row, rows},
+            drawn::drawn,
+            label::{self, at_most, short},
             warnings::warnings,
         },
         layout::{
-            plain,
-            table::{self, left, right},
+            headline::headline,
+            wrap::{cut, parts, wrap},
         },
         parts::{
             age::age,
             clean::clean,
-            style::{HEADING, WARNING},
+            stamp::second,
+            style::{BESIDE, HEADING, WARNING},
         },
     },
 };
 
 /// Keys shown per state by default.
 const TOP: usize = 10;
-/// Characters in a line without a terminal.
-const WIDTH: usize = 80;
-/// The longest and the shortest bar, in characters.
-const BARS: (usize, usize) = (60, 4);
+/// More states than this are not named in the first line.
+const NAMED_STATES: usize = 3;
 
 /// Histograms as bars, with colours.
 pub struct Text {
@@ -60,117 +55,198 @@ impl Text {
 
 impl View<Report> for Text {
     fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
-        let width = page.width.unwrap_or(WIDTH);
-        out.extend_from_slice(
-            render(report, self.top, width, page.ascii, &self.filters).as_bytes(),
-        );
+        out.extend_from_slice(render(report, self.top, &self.filters, *page).as_bytes());
     }
 }
 
-/// The report as text, with colours.
-fn render(report: &Report, top: usize, width: usize, only_ascii: bool, filters: &str) -> String {
-    let mut text = String::new();
-    let mut line = |line: &str, style: Style| {
-        let line = if only_ascii {
-            plain::plain(line)
-        } else {
-            line.into()
-        };
-        for line in wrapped(&line, width) {
-            let _ = match style {
-                style if style == Style::new() => writeln!(text, "{line}"),
-                style => writeln!(text, "{style}{line}{style:#}"),
-            };
-        }
-    };
-    line(&headline(report), HEADING);
+/// Lines with their styles.
+type Lines = Vec<(Style, String)>;
+
+/// A histogram, or what is said in place of one.
+#[derive(Default)]
+struct Block {
+    /// What it is of, how many, how long.
+    head: Lines,
+    /// The bars.
+    bars: Lines,
+}
+
+/// The report as text, with colours. One that is refreshed fits on the screen; the others are whole.
+pub(super) fn render(report: &Report, top: usize, filters: &str, page: Page) -> String {
+    let height = page.height.filter(|_| report.extent == Extent::SoFar);
+    let when = report.time.map(second);
+    let mut lines: Lines = Vec::new();
+    add(
+        &mut lines,
+        HEADING,
+        headline(&span(report), when.as_deref(), page),
+    );
     for warning in warnings(report) {
-        line(&format!("warning: {}", clean(&warning)), WARNING);
+        let warning = wrap("! ", &clean(&warning), page);
+        add(&mut lines, WARNING, warning);
     }
-    let (shown, hidden) = report.top(top);
-    for state in &report.selection.states {
-        let groups = shown.iter().filter(|group| group.state == *state);
-        let mut any = false;
-        for group in groups {
-            any = true;
-            line("", Style::new());
-            line(&title(report, group), HEADING);
-            for row in block(report, group, width, only_ascii) {
-                line(&row, Style::new());
+    let blocks = blocks(report, top, filters, page);
+    match height {
+        // The cursor needs a line, and so does what says how the session goes.
+        Some(height) => fit(&mut lines, blocks, height.saturating_sub(1), report, page),
+        None => {
+            for block in blocks {
+                lines.extend(block.head);
+                lines.extend(block.bars);
             }
         }
-        // If all states were requested, empty ones are left out.
-        if !any && (report.selection.states.len() < 3 || *state == TcpState::CloseWait) {
-            line("", Style::new());
-            let which = match filters {
-                "" => "no socket".to_owned(),
-                filters => format!("no socket that passes {filters}"),
-            };
-            line(
-                &format!("{}: {which} was in it", state.name()),
-                Style::new(),
-            );
-        }
-        if let Some((_, count)) = hidden.iter().find(|(of, _)| of == state) {
-            let name = state.name();
-            line("", Style::new());
-            line(
-                &format!("{name}: … and {count} more (--top shows more)"),
-                Style::new(),
-            );
-        }
+    }
+    let mut text = String::new();
+    for (style, line) in lines {
+        let _ = match style {
+            style if style.is_plain() => writeln!(text, "{line}"),
+            style => writeln!(text, "{style}{line}{style:#}"),
+        };
     }
     text
 }
 
-fn headline(report: &Report) -> String {
+fn add(lines: &mut Lines, style: Style, more: Vec<String>) {
+    lines.extend(more.into_iter().map(|line| (style, line)));
+}
+
+/// Adds as much as there is room for: first what each histogram is of, then bars, those of the first before others.
+fn fit(lines: &mut Lines, blocks: Vec<Block>, height: usize, report: &Report, page: Page) {
+    let all = blocks
+        .iter()
+        .map(|block| block.head.len() + block.bars.len());
+    if lines.len() + all.sum::<usize>() > height {
+        // One line for each caveat, and for some of them only their number.
+        let caveats = warnings(report);
+        lines.retain(|(style, _)| *style != WARNING);
+        let most = (height / 4).max(1);
+        let shown = if caveats.len() > most { most - 1 } else { most };
+        for caveat in caveats.iter().take(shown) {
+            add(
+                lines,
+                WARNING,
+                cut(wrap("! ", &clean(caveat), page), 1, page),
+            );
+        }
+        if caveats.len() > shown {
+            let more = format!("{} more at the end", caveats.len() - shown);
+            add(lines, WARNING, cut(wrap("! ", &more, page), 1, page));
+        }
+    }
+    let mut room = height.saturating_sub(lines.len());
+    let needed: usize = blocks
+        .iter()
+        .map(|one| one.head.len() + one.bars.len())
+        .sum();
+    let is_whole = needed <= room;
+    // Otherwise a line says so.
+    room = room.saturating_sub(usize::from(!is_whole));
+    let mut heads = 0;
+    for block in &blocks {
+        if block.head.len() > room {
+            break;
+        }
+        room -= block.head.len();
+        heads += 1;
+    }
+    for block in blocks.into_iter().take(heads) {
+        lines.extend(block.head);
+        if block.bars.len() <= room {
+            room -= block.bars.len();
+            lines.extend(block.bars);
+        }
+    }
+    if !is_whole {
+        let more = wrap("", "… the whole report comes at the end: Ctrl-C", page);
+        add(lines, BESIDE, cut(more, 1, page));
+    }
+}
+
+fn blocks(report: &Report, top: usize, filters: &str, page: Page) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let (shown, hidden) = report.top(top);
+    let said = |style: Style, text: &str| {
+        let mut head = vec![(Style::new(), String::new())];
+        add(&mut head, style, wrap("", text, page));
+        Block {
+            head,
+            bars: Vec::new(),
+        }
+    };
+    for state in &report.selection.states {
+        let name = state.name();
+        let groups = shown.iter().filter(|group| group.state == *state);
+        let before = blocks.len();
+        blocks.extend(groups.map(|group| block(report, group, page)));
+        // If all states were requested, empty ones are left out.
+        let few = report.selection.states.len() < 3;
+        if blocks.len() == before && (few || *state == TcpState::CloseWait) {
+            let which = match filters {
+                "" => "no socket".to_owned(),
+                filters => format!("no socket that passes {filters}"),
+            };
+            blocks.push(said(Style::new(), &format!("{name}: {which} was in it")));
+        }
+        if let Some((_, count)) = hidden.iter().find(|(of, _)| of == state) {
+            blocks.push(said(BESIDE, &format!("… {count} more in {name}: --top N")));
+        }
+    }
+    blocks
+}
+
+/// Of how long the report is, and what is in it.
+fn span(report: &Report) -> String {
     let length = age(report.length_ns, true);
     let extent = match report.extent {
         Extent::Interval => format!("The last {length}"),
         Extent::Whole => format!("All of {length}"),
+        Extent::SoFar => format!("{length} so far"),
+    };
+    let states: Vec<_> = report
+        .selection
+        .states
+        .iter()
+        .map(|state| state.name())
+        .collect();
+    let states = match states.len() {
+        ..=NAMED_STATES => states.join(" or "),
+        _ => "each state".to_owned(),
     };
     let by: Vec<_> = report.selection.by.iter().map(|part| part.name()).collect();
     let by = match by[..] {
         [] => String::new(),
-        _ => format!(" by {}", by.join(", ")),
+        _ => format!(", by {}", by.join(", ")),
     };
-    let until = report.time.map_or_else(String::new, |time| {
-        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let whole = UNIX_EPOCH + Duration::from_secs(seconds.as_secs());
-        format!("   {}", humantime::format_rfc3339_seconds(whole))
-    });
-    format!("{extent}: durations{by}{until}")
+    format!("{extent}: how long in {states}{by}")
 }
 
-fn title(report: &Report, group: &KeyDurations) -> String {
-    let state = group.state.name();
+fn block(report: &Report, group: &KeyDurations, page: Page) -> Block {
+    let mut block = Block::default();
+    let mut title = vec![group.state.name().to_owned()];
     match &group.key {
-        _ if report.selection.by.is_empty() => state.to_owned(),
-        Some(key) => format!("{state}  {}", label::key(&report.selection.by, key)),
-        None => format!("{state}  other"),
+        _ if report.selection.by.is_empty() => {}
+        Some(key) => title.extend(label::key(&report.selection.by, key, page)),
+        None => title.push("other".into()),
     }
-}
-
-/// The lines below the title of a group.
-fn block(report: &Report, group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
-    let spread = &group.spread;
-    let mut lines: Vec<String> = Vec::new();
-    for part in counts(spread, word(group.state)) {
-        match lines.last_mut() {
-            // Parts share a line as long as they fit.
-            Some(line) if line.chars().count() + part.chars().count() + 2 <= width => {
-                *line += "; ";
-                *line += &part;
-            }
-            _ => lines.push(format!("  {part}")),
-        }
-    }
+    add(&mut block.head, Style::new(), vec![String::new()]);
+    add(&mut block.head, HEADING, parts("", &title, "  ", page));
+    let (spread, word) = (&group.spread, word(group.state));
+    let counts = parts("  ", &counts(spread, word), "; ", page);
+    add(&mut block.head, Style::new(), counts);
     let durations = report.for_quantiles(spread);
-    if let Some(quantiles) = quantiles(&durations, report.include_open) {
-        lines.push(format!("  {}: {quantiles}", word(group.state)));
+    if let Some(quantiles) = quantiles(&durations) {
+        let of_what = match report.include_open {
+            true => format!("  {word} and so far: "),
+            false => format!("  {word}: "),
+        };
+        let quantiles = parts(&of_what, &quantiles, "  ", page);
+        add(&mut block.head, Style::new(), quantiles);
     }
-    lines.extend(drawn(group, width, only_ascii));
-    lines
+    for (index, line) in drawn(spread, word, page).into_iter().enumerate() {
+        let style = if index == 0 { HEADING } else { Style::new() };
+        block.bars.push((style, line));
+    }
+    block
 }
 
 /// The word for an ordinary end. Nothing but its process ends CLOSE_WAIT in an orderly way.
@@ -181,8 +257,9 @@ fn word(state: TcpState) -> &'static str {
     }
 }
 
+/// How many ended in which way, and how many have not.
 fn counts(spread: &Spread, word: &str) -> Vec<String> {
-    let mut parts = vec![format!("{} {word}", spread.closed().exact.count())];
+    let mut texts = vec![format!("{} {word}", spread.closed().exact.count())];
     for (ending, what) in [
         (Ending::ResetStillOpen, "reset, still open (residue)"),
         (Ending::Reset, "reset, open in no process"),
@@ -194,225 +271,45 @@ fn counts(spread: &Spread, word: &str) -> Vec<String> {
     ] {
         let count = spread.ended(ending).count();
         if count > 0 {
-            parts.push(format!("{count} {what}"));
+            texts.push(format!("{count} {what}"));
         }
     }
+    if let Some(longest) = spread.closed().at_least.longest() {
+        let (count, longest) = (spread.closed().at_least.count(), age(longest.ns, false));
+        texts.push(format!(
+            "{count} {word}, from before the start, the longest for {longest}"
+        ));
+    }
+    if spread.closed().unknown > 0 {
+        let count = spread.closed().unknown;
+        texts.push(format!("{count} {word}, of unknown duration"));
+    }
     if let Some(oldest) = spread.open.longest() {
-        let (open, oldest) = (spread.open.count(), age(oldest.ns, true));
-        parts.push(format!(
-            "{open} still in it so far, the oldest for {oldest}"
+        let (count, oldest) = (spread.open.count(), age(oldest.ns, true));
+        texts.push(format!("{count} still in it, the oldest for {oldest}"));
+    }
+    if let Some(oldest) = spread.open_at_least.longest() {
+        let (count, oldest) = (spread.open_at_least.count(), age(oldest.ns, false));
+        texts.push(format!(
+            "{count} still in it, from before the start, the oldest for {oldest}"
         ));
     }
-    let before = [&spread.closed().at_least, &spread.open_at_least];
-    let longest = before.map(|durations| durations.longest());
-    if let Some(longest) = longest
-        .into_iter()
-        .flatten()
-        .map(|longest| longest.ns)
-        .max()
-    {
-        let [finished, open] = before.map(Histogram::count);
-        let longest = age(longest, false);
-        parts.push(format!(
-            "from before the start {finished} {word} and {open} still in it, the longest for {longest}"
-        ));
-    }
-    let unknown = spread.closed().unknown;
-    if unknown > 0 {
-        parts.push(format!("{unknown} of unknown duration"));
-    }
-    parts
+    texts
 }
 
-fn quantiles(durations: &Histogram, include_open: bool) -> Option<String> {
+fn quantiles(durations: &Histogram) -> Option<Vec<String>> {
     let value = |per_mille| Some(short(durations.quantile(per_mille)?.ns));
     let (p50, p90, p99) = (value(500)?, value(900)?, value(990)?);
     let longest = durations.longest()?;
-    let most = if longest.exact { "" } else { "≤" };
-    let max = short(longest.ns);
-    let open = if include_open {
-        "   with those so far"
-    } else {
-        ""
+    let longest = match longest.exact {
+        true => short(longest.ns),
+        false => format!("≤{}", at_most(longest.ns)),
     };
-    Some(format!(
-        "p50 {p50}   p90 {p90}   p99 {p99}   (each ±6.25 %)   max {most}{max}{open}"
-    ))
-}
-
-fn drawn(group: &KeyDurations, width: usize, only_ascii: bool) -> Vec<String> {
-    let rows = rows(&group.spread);
-    if rows.is_empty() {
-        return Vec::new();
-    }
-    let counts = rows.iter().filter_map(|row| match row {
-        Row::Counts { counts, .. } => Some(counts),
-        Row::Nothing => None,
-    });
-    let most = counts.clone().map(Counts::sum).max().unwrap_or(0);
-    let used = |kind: fn(&Counts) -> u64| counts.clone().any(|counts| kind(counts) > 0);
-    let kinds = [
-        used(|c| c.finished),
-        used(|c| c.reset),
-        used(|c| c.open),
-        used(|c| c.at_least),
-    ];
-    let bars = bars::Bars::new(most, kinds, only_ascii);
-    let (finished, legend) = (word(group.state), bars.legend(word(group.state)));
-    let head = finished.to_uppercase();
-    let columns = |legend| {
-        [
-            right("FROM"),
-            right(&head).rank(1),
-            right("RESET").rank(3),
-            right("SO FAR").rank(2),
-            right("AT LEAST").rank(4),
-            left(legend).extra(5),
-        ]
-    };
-    let cells = |bar_width: usize| -> Vec<Vec<String>> {
-        let row = |row: &Row| match row {
-            Row::Counts { from_ns, counts } => {
-                let count = |kind: usize, count: u64| match kinds[kind] {
-                    true => count.to_string(),
-                    false => String::new(),
-                };
-                vec![
-                    format!("  {}", round(*from_ns)),
-                    count(0, counts.finished),
-                    count(1, counts.reset),
-                    count(2, counts.open),
-                    count(3, counts.at_least),
-                    bars.bar(counts, bar_width),
-                ]
-            }
-            Row::Nothing => std::iter::once("⋮".into())
-                .chain(std::iter::repeat_n(String::new(), 5))
-                .collect(),
-        };
-        rows.iter().map(row).collect()
-    };
-    // The bars get the width that the numbers leave, and their legend, too.
-    let numbers = table::lines(&columns(""), &cells(0), Page::UNLIMITED);
-    let used = numbers.iter().map(|line| line.chars().count()).max();
-    let room = width.saturating_sub(used.unwrap_or(0) + 2);
-    let legend = Some(&legend[..]).filter(|legend| legend.chars().count() <= room);
-    let columns = columns(legend.unwrap_or_default());
-    let cells = cells(room.clamp(BARS.1, BARS.0));
-    table::lines(&columns, &cells, Page::UNLIMITED.with_width(Some(width)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::caveat::Caveat;
-    use crate::{
-        model::{hist::key::Part, transition::StateDuration},
-        view::hist::fixtures::{durations, report},
-    };
-
-    fn plain(report: &Report, width: usize, only_ascii: bool) -> String {
-        let text = render(report, TOP, width, only_ascii, "");
-        anstream::adapter::strip_str(&text).to_string()
-    }
-
-    #[test]
-    fn the_most_time_in_a_state_comes_first() {
-        insta::assert_snapshot!(plain(&report(&[Part::Pid], 512, false), 80, false));
-    }
-
-    #[test]
-    fn a_narrow_terminal_has_short_bars_and_ascii_is_ascii() {
-        let report = report(&[], 512, true);
-        let text = plain(&report, 44, true);
-        assert!(text.is_ascii(), "{text}");
-        insta::assert_snapshot!(text);
-        for width in [1, 10, 30] {
-            let text = plain(&report, width, false);
-            assert!(
-                text.lines().all(|line| line.chars().count() <= width),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn what_is_missing_is_said() {
-        let mut report = report(&[Part::Comm], 1, false);
-        report.account.unkeyed = 101;
-        report.account.lost = 3;
-        report.account.untracked = 2;
-        report.account.skipped = Some(4);
-        report.account.unfollowed = 1;
-        report.caveats = vec![Caveat::DamagedLines {
-            count: 1,
-            first: vec![3],
-            reason: "\x1b[31m".into(),
-        }];
-        insta::assert_snapshot!(plain(&report, 100, false));
-    }
-
-    #[test]
-    fn what_no_process_ended_stands_apart() {
-        let mut report = report(&[Part::Comm], 512, false);
-        let group = &mut report.groups[0];
-        for (ending, count) in [
-            (Ending::ResetStillOpen, 3),
-            (Ending::Reset, 1),
-            (Ending::Unknown, 2),
-        ] {
-            for _ in 0..count {
-                group.spread.end(ending, StateDuration::Exact(20_000_000));
-            }
-        }
-        let mut remainders = group.clone();
-        (remainders.state, remainders.spread) = (TcpState::FinWait2, Spread::default());
-        let end = (Ending::ToRemainder, StateDuration::Exact(4_000));
-        remainders.spread.end(end.0, end.1);
-        report.groups.truncate(1);
-        report.groups.push(remainders);
-        report.selection.states = vec![TcpState::CloseWait, TcpState::FinWait2];
-        insta::assert_snapshot!(plain(&report, 80, false));
-    }
-
-    #[test]
-    fn the_top_is_cut_and_says_so() {
-        let report = report(&[Part::Comm], 512, false);
-        let text = render(&report, 1, 80, false, "--pid 4");
-        assert!(
-            text.contains("CLOSE_WAIT: … and 2 more (--top shows more)"),
-            "{text}"
-        );
-        assert!(!text.contains("nginx"), "{text}");
-    }
-
-    #[test]
-    fn hostile_names_do_not_reach_the_terminal() {
-        let mut report = report(&[Part::Comm], 512, false);
-        for key in report
-            .groups
-            .iter_mut()
-            .filter_map(|group| group.key.as_mut())
-        {
-            key.comm = Some("\x1b]0;owned\x07\u{9b}2J\n".into());
-        }
-        for only_ascii in [false, true] {
-            let text = plain(&report, 200, only_ascii);
-            assert!(
-                !text.contains(|c: char| c.is_control() && c != '\n'),
-                "{text:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn nothing_is_one_line() {
-        let mut report = report(&[], 1, false);
-        report.groups.clear();
-        let text = plain(&report, 80, false);
-        assert!(
-            text.ends_with("CLOSE_WAIT: no socket was in it\n\nLAST_ACK: no socket was in it\n")
-        );
-        assert_eq!(durations(&[], 1).keys(), 1);
-    }
+    Some(vec![
+        format!("p50 {p50}"),
+        format!("p90 {p90}"),
+        format!("p99 {p99}"),
+        format!("longest {longest}"),
+        "(±6.25 %)".into(),
+    ])
 }

@@ -8,12 +8,15 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::view::{
     Page,
-    layout::plain::{ellipsis, plain},
+    layout::{
+        middle::middle,
+        plain::{ellipsis, plain},
+    },
 };
 
 /// Between two columns.
 const GAP: usize = 2;
-/// Characters of a name that stay beside the mark: one at each end.
+/// Columns of a name that stay beside the mark: a character at each end, or a wide one.
 const LEAST_NAME: usize = 2;
 /// Characters of a process's name that is not shortened.
 const SHORT_NAME: usize = 8;
@@ -85,7 +88,6 @@ pub fn lines(columns: &[Column<'_>], rows: &[Vec<String>], page: Page) -> Vec<St
         let rows: Vec<_> = rows.iter().map(cells).collect();
         return lines(columns, &rows, page);
     }
-    let mark = ellipsis(page.ascii);
     let used = |index: &usize| rows.iter().any(|row| !row[*index].is_empty());
     let mut kept: Vec<usize> = (0..columns.len()).filter(used).collect();
     let Some(width) = page.width else {
@@ -114,7 +116,8 @@ pub fn lines(columns: &[Column<'_>], rows: &[Vec<String>], page: Page) -> Vec<St
     };
     while too_wide(&kept) > 0 && drop_last(&mut kept, true) {}
     while too_wide(&kept) > 0 {
-        if let Some(shorter) = shortened(columns, rows, &kept, &widths, too_wide(&kept), mark) {
+        if let Some(shorter) = shortened(columns, rows, &kept, &widths, too_wide(&kept), page.ascii)
+        {
             return layout(columns, &shorter, &kept);
         }
         if !drop_last(&mut kept, false) {
@@ -132,14 +135,15 @@ fn shortened(
     kept: &[usize],
     widths: &[usize],
     mut excess: usize,
-    mark: &str,
+    ascii: bool,
 ) -> Option<Vec<Vec<String>>> {
+    let mark = ellipsis(ascii);
     let named = kept.iter().copied().filter_map(|index| {
         let name = columns[index].name?;
         let least = |row: &Vec<String>| {
             let cell = &row[index];
-            let length = name(cell).min(cell.width());
-            cell.width() - length.saturating_sub(LEAST_NAME + mark.width())
+            let width = split(cell, name(cell)).0.width().min(cell.width());
+            cell.width() - width.saturating_sub(LEAST_NAME + mark.width())
         };
         let least = rows.iter().map(least).max().unwrap_or(0);
         let floor = least.max(columns[index].heading.width());
@@ -158,28 +162,24 @@ fn shortened(
         for (index, name, _, goal) in &named {
             let cell = &mut row[*index];
             if cell.width() > *goal {
-                *cell = shorten(cell, name(cell), cell.width() - goal, mark);
+                *cell = shorten(cell, name(cell), *goal, ascii);
             }
         }
     }
     Some(rows)
 }
 
-/// The cell without `excess` characters in the middle of the name with which it begins.
-fn shorten(cell: &str, name: usize, excess: usize, mark: &str) -> String {
-    let name: Vec<char> = cell.chars().take(name).collect();
-    let rest = cell.chars().skip(name.len());
-    let kept = name.len().saturating_sub(excess + mark.width());
-    let kept = kept.max(LEAST_NAME);
-    let end = name.len() - kept / 2;
-    let begin = &name[..kept - kept / 2];
-    begin
-        .iter()
-        .copied()
-        .chain(mark.chars())
-        .chain(name[end..].iter().copied())
-        .chain(rest)
-        .collect()
+/// The name with which a cell begins, and the rest.
+fn split(cell: &str, name: usize) -> (&str, &str) {
+    let end = cell.char_indices().nth(name).map(|(at, _)| at);
+    cell.split_at(end.unwrap_or(cell.len()))
+}
+
+/// The cell in this width: without the middle of the name with which it begins.
+fn shorten(cell: &str, name: usize, goal: usize, ascii: bool) -> String {
+    let (name, rest) = split(cell, name);
+    let short = middle(name, goal.saturating_sub(rest.width()), ascii);
+    short + rest
 }
 
 fn layout(columns: &[Column<'_>], rows: &[Vec<String>], kept: &[usize]) -> Vec<String> {

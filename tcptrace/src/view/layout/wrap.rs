@@ -46,6 +46,43 @@ pub fn wrap(first: &str, text: &str, page: Page) -> Vec<String> {
         .collect()
 }
 
+/// Parts after `first`, as many in a line as fit, the others below the first one; a part is wrapped only if it does not
+/// fit into a line of its own. One line where the page has no width. They must be fit for a terminal.
+#[must_use]
+pub fn parts(first: &str, parts: &[String], gap: &str, page: Page) -> Vec<String> {
+    if page.ascii && !(first.is_ascii() && parts.iter().all(|part| part.is_ascii())) {
+        let parts: Vec<_> = parts.iter().map(|part| plain(part).into_owned()).collect();
+        return self::parts(&plain(first), &parts, gap, page);
+    }
+    let Some(width) = page.width else {
+        return vec![format!("{first}{}", parts.join(gap))];
+    };
+    let below = " ".repeat(first.width());
+    let mut lines: Vec<String> = Vec::new();
+    for (index, part) in parts.iter().enumerate() {
+        let end = match index + 1 == parts.len() {
+            true => "",
+            false => gap.trim_end(),
+        };
+        let space = &gap[gap.trim_end().len()..];
+        let more = space.width() + part.width() + end.width();
+        let last = lines.last_mut().filter(|line| line.width() + more <= width);
+        match last {
+            // What ends the part before is there already.
+            Some(line) => {
+                line.push_str(space);
+                line.push_str(part);
+                line.push_str(end);
+            }
+            None => {
+                let first = if index == 0 { first } else { &below };
+                lines.extend(wrap(first, &format!("{part}{end}"), page));
+            }
+        }
+    }
+    lines
+}
+
 /// The first lines; where there were more, the last of them ends with a mark, within the same width.
 #[must_use]
 pub fn cut(mut lines: Vec<String>, most: usize, page: Page) -> Vec<String> {
@@ -108,6 +145,20 @@ mod tests {
         assert_eq!(lines, ["- one two", "  three", "  four"]);
         assert_eq!(cut(lines, 2, at(Some(10))), ["- one two", "  three …"]);
         assert_eq!(wrap("", "abcdefg h", at(Some(3))), ["abc", "def", "g h"]);
+    }
+
+    #[test]
+    fn parts_stay_whole() {
+        let all = ["3 a", "4 bb", "5 c"].map(String::from);
+        let lines = |width| parts("n: ", &all, ", ", at(width));
+        assert_eq!(lines(None), ["n: 3 a, 4 bb, 5 c"]);
+        assert_eq!(lines(Some(17)), ["n: 3 a, 4 bb, 5 c"]);
+        assert_eq!(lines(Some(16)), ["n: 3 a, 4 bb,", "   5 c"]);
+        assert_eq!(lines(Some(11)), ["n: 3 a,", "   4 bb,", "   5 c"]);
+        assert_eq!(
+            parts("", &["long words".into()], "", at(Some(5))),
+            ["long", "words"]
+        );
     }
 
     proptest! {

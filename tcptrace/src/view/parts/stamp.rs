@@ -28,6 +28,12 @@ impl Stamp {
     }
 }
 
+/// A single time in RFC 3339, to the second.
+#[must_use]
+pub fn second(time: SystemTime) -> String {
+    format!("{}Z", Stamp::default().at(time).0)
+}
+
 /// A single time in RFC 3339, to the ns.
 #[must_use]
 pub fn rfc3339(time: SystemTime) -> String {
@@ -40,7 +46,7 @@ pub fn rfc3339(time: SystemTime) -> String {
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
-    use super::{Stamp, rfc3339};
+    use super::{Stamp, rfc3339, second};
 
     #[test]
     fn every_time_has_a_second() {
@@ -53,6 +59,7 @@ mod tests {
         assert_eq!(stamp.at(before), ("1970-01-01T00:00:00", 0));
         let late = at(300_000_000_000, 1);
         assert_eq!(stamp.at(late), ("9999-12-31T23:59:59", 1));
+        assert_eq!(second(late), "9999-12-31T23:59:59Z");
         assert_eq!(rfc3339(late), "9999-12-31T23:59:59.000000001Z");
     }
 }

@@ -1,7 +1,11 @@
 //! Views of numbers by state.
 
+mod below;
 mod json;
+mod rows;
 mod text;
+#[cfg(test)]
+mod text_tests;
 
 use crate::{
     model::states::report::Report,
@@ -17,13 +21,15 @@ pub struct StatesOptions {
     pub top: Option<usize>,
     /// The filters as words, not yet fit for a terminal; empty without any.
     pub filters: String,
+    /// Whether it is redrawn in place, so that all of it must fit on the screen.
+    pub live: bool,
 }
 
 /// The view for these options.
 #[must_use]
 pub fn choose(options: StatesOptions) -> Box<dyn View<Report>> {
     match options.format {
-        Format::Text => Box::new(text::Text::new(options.top, &options.filters)),
+        Format::Text => Box::new(text::Text::new(options.top, &options.filters, options.live)),
         Format::Json => Box::new(json::Json::new(options.top)),
     }
 }
@@ -40,6 +46,7 @@ pub(crate) fn fixture() -> Report {
         states::{
             counts::Counts,
             member::{Holders, Kind, Member, NoSocket},
+            remotes::Remotes,
             report::{Group, Key, Service},
         },
     };
@@ -117,6 +124,7 @@ pub(crate) fn fixture() -> Report {
                 key,
                 counts,
                 before: Some(counts),
+                remotes: Remotes::None,
             })
             .collect(),
         processes: 3,

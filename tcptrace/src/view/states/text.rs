@@ -1,207 +1,283 @@
 //! Numbers by state on one screen, the worst first.
 
-use std::{
-    fmt::Write as _,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::fmt::Write as _;
 
 use tcptrace_common::TcpState;
 
 use crate::{
-    model::{
-        socket::{Endpoint, Role},
-        states::{
-            counts::Counts,
-            member::NoSocket,
-            report::{By, Group, Key, Report},
-        },
-    },
+    model::states::{counts::Counts, member::NoSocket, report::Report},
     view::{
         Page, View,
-        layout::table::{self, Column, before_pid, before_port, left, right},
+        layout::{
+            headline::headline,
+            table::{self, Column, right},
+            wrap::{cut, wrap},
+        },
         parts::{
-            address::endpoint,
-            candidates, caveat,
+            caveat,
             clean::clean,
-            style::{HEADING, WARNING},
+            stamp::second,
+            style::{BESIDE, HEADING, WARNING},
+        },
+        states::{
+            below::{Below, below},
+            rows::{self, CONNECTED, Row, cells, connected},
         },
     },
 };
 
-/// Groups shown without a screen that they have to fit on.
+/// Rows shown without a screen that they have to fit on.
 const ROWS_WITHOUT_SCREEN: usize = 50;
-/// Groups shown even on the smallest screen.
-const LEAST_ROWS: usize = 5;
-/// Listening ports that are named.
-const NAMED_SERVICES: usize = 8;
+/// Rows for which the lines below the table leave.
+const LEAST_ROWS: usize = 4;
+/// From this width on the states of closing always have a column, and there are sums.
+const WIDE: usize = 120;
 
-/// States whose sockets are counted in a row; listeners have a line of their own.
-const COLUMNS: [TcpState; 8] = [
-    TcpState::SynSent,
-    TcpState::SynRecv,
-    TcpState::Established,
+/// The states that connections go through while they are closed.
+const CLOSING: [TcpState; 4] = [
     TcpState::FinWait1,
     TcpState::FinWait2,
     TcpState::CloseWait,
-    TcpState::Closing,
     TcpState::LastAck,
 ];
 
-/// What a large number of each means, the worst first.
-const MEANINGS: [(TcpState, &str); 8] = [
-    (
-        TcpState::CloseWait,
-        "the peer has closed and the process has not: only the process can end these (tcptrace stuck)",
-    ),
-    (
-        TcpState::FinWait2,
-        "the process has closed and the peer has not: the leak is at the other end",
-    ),
-    (
-        TcpState::LastAck,
-        "closed at both ends; the peer does not acknowledge: it is gone, or packets are lost",
-    ),
-    (
-        TcpState::SynSent,
-        "nobody answers these connects: a dead or blocked destination",
-    ),
-    (
-        TcpState::FinWait1,
-        "closed; the peer does not acknowledge, or does not read what was sent",
-    ),
-    (
-        TcpState::Closing,
-        "closed at both ends at the same time; normal if few",
-    ),
-    (TcpState::SynRecv, "connections that are just being made"),
-    (
-        TcpState::Established,
-        "connections in use, or idle in a pool",
-    ),
-];
-
-/// A table and what it means.
+/// A table, and what it does not have.
 pub struct Text {
     top: Option<usize>,
     filters: String,
+    live: bool,
 }
 
 impl Text {
-    /// With at most this many groups, of what passes these filters.
+    /// With at most this many rows, of what passes these filters. What is `live` fits on the screen, whatever the
+    /// number of rows.
     #[must_use]
-    pub fn new(top: Option<usize>, filters: &str) -> Self {
+    pub fn new(top: Option<usize>, filters: &str, live: bool) -> Self {
         Self {
             top,
             filters: clean(filters),
+            live,
         }
     }
 }
 
 impl View<Report> for Text {
     fn show(&mut self, report: &Report, page: &Page, out: &mut Vec<u8>) {
-        out.extend_from_slice(render(report, self.top, &self.filters, page).as_bytes());
+        out.extend_from_slice(self.render(report, *page).as_bytes());
     }
 }
 
-/// The numbers as text, with colours.
-fn render(report: &Report, top: Option<usize>, filters: &str, page: &Page) -> String {
-    let mut text = String::new();
-    let mut line = |line: &str| {
-        text.push_str(line);
-        text.push('\n');
-    };
-    line(&headline(report));
-    if !filters.is_empty() {
-        line(&format!("Only what passes {filters} is counted."));
-    }
-    for warning in caveat::texts(&report.caveats) {
-        line(&format!("{WARNING}warning: {}{WARNING:#}", clean(&warning)));
-    }
-    let below = below(report);
-    let used = 8 + below.len() + report.caveats.len();
-    let rows = top.unwrap_or(match page.height {
-        None => ROWS_WITHOUT_SCREEN,
-        Some(height) => height.saturating_sub(used).max(LEAST_ROWS),
-    });
-    // Listeners have a line of their own.
-    let shown = |group: &&Group| {
-        let counts = &group.counts;
-        let listens = counts.of(TcpState::Listen) + counts.of(TcpState::Close) - counts.residue;
-        let others = counts.remainders() + counts.no_socket(NoSocket::HalfOpen);
-        counts.sockets() > listens || !report.by.is_empty() && others > 0
-    };
-    let groups: Vec<&Group> = report.groups.iter().filter(shown).collect();
-    if !groups.is_empty() {
-        line("");
-        for (index, row) in table(report, &groups, rows, *page).iter().enumerate() {
-            if index == 0 {
-                line(&format!("{HEADING}{row}{HEADING:#}"));
-            } else {
-                line(row);
-            }
+impl Text {
+    /// The numbers as text, with colours.
+    pub(super) fn render(&self, report: &Report, page: Page) -> String {
+        let rows = rows::rows(report);
+        let wide = page.width.is_none_or(|width| width >= WIDE);
+        let shown = |row: &&Row| {
+            let counts = &row.counts;
+            let others = counts.remainders() + counts.no_socket(NoSocket::HalfOpen);
+            connected(counts) > 0
+                || wide && counts.residue > 0
+                || !report.by.is_empty() && others > 0
+        };
+        let shown: Vec<&Row> = rows.iter().filter(shown).collect();
+        let mut screen = Screen {
+            headline: headline(&counted(report), Some(&second(report.time)), page),
+            filters: match self.filters.as_str() {
+                "" => Vec::new(),
+                filters => wrap("", &format!("Only what passes {filters} is counted."), page),
+            },
+            rows: self.top.unwrap_or(match page.height {
+                None => ROWS_WITHOUT_SCREEN,
+                Some(_) => usize::MAX,
+            }),
+            has_rows: shown.len(),
+            has_change: report.before.is_some(),
+            has_gap: true,
+            below: below(report, &rows, page),
+            caveats: (caveat::texts(&report.caveats).iter())
+                .map(|text| wrap("! ", &clean(text), page))
+                .collect(),
+        };
+        if let Some(height) = page.height {
+            screen.fit(height, self.top.filter(|_| !self.live), page);
         }
-        if groups.len() > rows {
-            line(&format!(
-                "… and {} more groups (--top shows more)",
-                groups.len() - rows
-            ));
-        }
+        screen.text(
+            |count| table(report, &shown[..count.min(shown.len())], wide, page),
+            page,
+        )
     }
-    if !below.is_empty() {
-        line("");
-    }
-    for one in &below {
-        line(one);
-    }
-    text
 }
 
-fn headline(report: &Report) -> String {
+/// How many there are of what.
+fn counted(report: &Report) -> String {
     let all = &report.all;
     let number = |count: u64, one: &str, many: &str| match count {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),
     };
-    let mut text = number(all.sockets(), "socket", "sockets");
+    let mut text = number(connected(all), "socket", "sockets");
     if report.processes > 0 {
         let processes = number(report.processes as u64, "process", "processes");
         let _ = write!(text, " of {processes}");
     }
-    let _ = write!(text, ", {} in CLOSE_WAIT", all.of(TcpState::CloseWait));
     if all.residue > 0 {
         let _ = write!(text, ", {} residue", all.residue);
     }
     if all.remainders() > 0 {
-        let _ = write!(
-            text,
-            ", {}",
-            number(all.remainders(), "remainder", "remainders")
-        );
+        let remainders = number(all.remainders(), "remainder", "remainders");
+        let _ = write!(text, ", {remainders}");
     }
-    let seconds = report.time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let whole = UNIX_EPOCH + Duration::from_secs(seconds.as_secs());
-    format!(
-        "{HEADING}{text}{HEADING:#}   {}",
-        humantime::format_rfc3339_seconds(whole)
-    )
+    text
 }
 
-fn table(report: &Report, groups: &[&Group], rows: usize, page: Page) -> Vec<String> {
-    let counts = |count: u64| match count {
-        0 => ".".to_owned(),
-        count => count.to_string(),
+/// The parts of the screen.
+struct Screen {
+    headline: Vec<String>,
+    filters: Vec<String>,
+    /// The most rows.
+    rows: usize,
+    has_rows: usize,
+    has_change: bool,
+    /// Whether a blank line is above what stands below the table.
+    has_gap: bool,
+    below: Vec<Below>,
+    caveats: Vec<Vec<String>>,
+}
+
+impl Screen {
+    /// Lines of everything but the rows.
+    fn without_rows(&self) -> usize {
+        let below = self.below.iter().map(|one| one.lines.len()).sum::<usize>()
+            + self.caveats.iter().map(Vec::len).sum::<usize>();
+        let table = match self.has_rows {
+            0 => 0,
+            // A blank line, the heads of the columns, and the sum.
+            _ => 3 + usize::from(self.has_change) + usize::from(self.shown_rows() < self.has_rows),
+        };
+        let gap = usize::from(below > 0 && self.has_gap);
+        self.headline.len() + self.filters.len() + table + gap + below
+    }
+
+    fn shown_rows(&self) -> usize {
+        self.rows.min(self.has_rows)
+    }
+
+    /// Leaves out what matters least until the rest fits; all of the `wanted` rows stay.
+    fn fit(&mut self, height: usize, wanted: Option<usize>, page: Page) {
+        // The cursor needs a line.
+        let height = height.saturating_sub(1);
+        let fits = |screen: &Self, rows: usize| screen.without_rows() + rows <= height;
+        let asked = self.shown_rows();
+        if fits(self, asked) {
+            return;
+        }
+        for caveat in &mut self.caveats {
+            *caveat = cut(std::mem::take(caveat), 1, page);
+        }
+        self.filters = cut(std::mem::take(&mut self.filters), 1, page);
+        let most = (height / 4).max(1);
+        let left_out = (self.caveats.len() + 1).saturating_sub(most);
+        if left_out > 1 {
+            self.caveats.truncate(most - 1);
+            let more = format!("{left_out} more: --json");
+            self.caveats.push(cut(wrap("! ", &more, page), 1, page));
+        }
+        if fits(self, self.shown_rows()) {
+            return;
+        }
+        if wanted.is_none() {
+            // One row less is a line more that says so.
+            self.rows = self.shown_rows().saturating_sub(1).min(LEAST_ROWS);
+        }
+        while !fits(self, self.shown_rows()) {
+            let last = (0..self.below.len()).max_by_key(|index| self.below[*index].leaves);
+            match last {
+                Some(last) => drop(self.below.remove(last)),
+                None if self.has_change => self.has_change = false,
+                None if self.has_gap => self.has_gap = false,
+                None => break,
+            }
+        }
+        if wanted.is_none() {
+            let room = height.saturating_sub(self.without_rows());
+            // The last row takes no more room than the line that says that it is missing.
+            self.rows = match asked == self.has_rows && room + 1 >= asked {
+                true => asked,
+                false => room.clamp(1, asked.max(1)),
+            };
+        }
+    }
+
+    /// All of it, with colours; `table` has its head first, then so many rows and the sums.
+    fn text(&self, table: impl FnOnce(usize) -> Vec<String>, page: Page) -> String {
+        let mut text = String::new();
+        let mut add = |lines: &[String], style: anstyle::Style| {
+            for line in lines {
+                let _ = match style {
+                    style if style.is_plain() => writeln!(text, "{line}"),
+                    style => writeln!(text, "{style}{line}{style:#}"),
+                };
+            }
+        };
+        let (plain, blank) = (anstyle::Style::new(), [String::new()]);
+        add(&self.headline, HEADING);
+        add(&self.filters, plain);
+        if self.has_rows > 0 {
+            let table = table(self.shown_rows());
+            let (head, lines) = table.split_at(1.min(table.len()));
+            let (rows, sums) = lines.split_at(self.shown_rows().min(lines.len()));
+            add(&blank, plain);
+            add(head, HEADING);
+            add(rows, plain);
+            match self.has_rows - self.shown_rows() {
+                0 => {}
+                1 => add(&wrap("", "… 1 more row: --top N", page), BESIDE),
+                more => {
+                    let more = format!("… {more} more rows: --top N");
+                    add(&wrap("", &more, page), BESIDE);
+                }
+            }
+            let most = 1 + usize::from(self.has_change);
+            add(&sums[..most.min(sums.len())], plain);
+        }
+        if self.has_gap && !(self.below.is_empty() && self.caveats.is_empty()) {
+            add(&blank, plain);
+        }
+        for one in &self.below {
+            add(&one.lines, plain);
+        }
+        for caveat in &self.caveats {
+            add(caveat, WARNING);
+        }
+        text
+    }
+}
+
+/// The rows and their sum. Where a server's connections come from leaves before the whole column.
+fn table(report: &Report, rows: &[&Row], wide: bool, page: Page) -> Vec<String> {
+    let lines = table_with(report, rows, wide, true, page);
+    let has_all = |lines: &[String]| {
+        lines
+            .first()
+            .is_some_and(|head| head.contains("CONNECTION"))
     };
-    let states: Vec<TcpState> = (COLUMNS.into_iter())
-        .filter(|state| report.all.of(*state) > 0)
+    match report.by.is_empty() && !has_all(&lines) {
+        true => table_with(report, rows, wide, false, page),
+        false => lines,
+    }
+}
+
+fn table_with(report: &Report, rows: &[&Row], wide: bool, from: bool, page: Page) -> Vec<String> {
+    let all = &report.all;
+    let states: Vec<TcpState> = (CONNECTED.into_iter())
+        .filter(|state| all.of(*state) > 0 || wide && CLOSING.contains(state))
         .collect();
-    let with_residue = report.all.residue > 0;
     let kinds: Vec<NoSocket> = (NoSocket::ALL.iter().copied())
-        .filter(|kind| !report.by.is_empty() && report.all.no_socket(*kind) > 0)
+        .filter(|kind| !report.by.is_empty() && all.no_socket(*kind) > 0)
         .collect();
-    let mut columns: Vec<Column> = (states.iter())
-        .map(|state| right(state.name()).extra(leaves(*state)))
-        .collect();
-    if with_residue {
+    let mut columns: Vec<Column> = states.iter().map(|state| state_column(*state)).collect();
+    if wide {
+        columns.push(right("TOTAL").extra(13));
         columns.push(right("RESIDUE").extra(3));
     }
     columns.extend(kinds.iter().map(|kind| match kind {
@@ -209,225 +285,53 @@ fn table(report: &Report, groups: &[&Group], rows: usize, page: Page) -> Vec<Str
         NoSocket::FinWait2Remainder => right("FIN_WAIT2 REMAINDER").extra(11),
         NoSocket::HalfOpen => right("HALF-OPEN").extra(12),
     }));
-    columns.extend(key_columns(&report.by));
-    let numbers = |counts_of: &Counts| {
-        let mut row: Vec<String> = states
-            .iter()
-            .map(|state| counts(counts_of.of(*state)))
-            .collect();
-        if with_residue {
-            row.push(counts(counts_of.residue));
-        }
-        row.extend(kinds.iter().map(|kind| counts(counts_of.no_socket(*kind))));
-        row
+    columns.extend(rows::columns(&report.by));
+    let numbers = |counts: &Counts| -> Vec<u64> {
+        let sums = [connected(counts), counts.residue];
+        let states = states.iter().map(|state| counts.of(*state));
+        let kinds = kinds.iter().map(|kind| counts.no_socket(*kind));
+        let sums = sums.into_iter().filter(|_| wide);
+        states.chain(sums).chain(kinds).collect()
     };
-    let mut lines: Vec<Vec<String>> = (groups.iter().take(rows))
-        .map(|group| [numbers(&group.counts), key_cells(&group.key, &report.by)].concat())
+    let count = |count: &u64| match count {
+        // So that figures stand out.
+        0 => ".".to_owned(),
+        count => count.to_string(),
+    };
+    let mut lines: Vec<Vec<String>> = (rows.iter())
+        .map(|row| {
+            let numbers: Vec<_> = numbers(&row.counts).iter().map(count).collect();
+            [numbers, cells(row, &report.by, from, page)].concat()
+        })
         .collect();
     let padded = |mut row: Vec<String>, name: &str| {
         row.push(name.into());
         row.resize(columns.len(), String::new());
         row
     };
-    lines.push(padded(numbers(&report.all), "all"));
+    lines.push(padded(numbers(all).iter().map(count).collect(), "all"));
     if let Some(before) = &report.before {
-        let changed = |now: u64, before: u64| match now.cast_signed() - before.cast_signed() {
+        let changed = |(now, before): (u64, u64)| match i128::from(now) - i128::from(before) {
             0 => ".".to_owned(),
             change => format!("{change:+}"),
         };
-        let mut row: Vec<String> = (states.iter())
-            .map(|state| changed(report.all.of(*state), before.of(*state)))
-            .collect();
-        if with_residue {
-            row.push(changed(report.all.residue, before.residue));
-        }
-        row.extend(
-            (kinds.iter())
-                .map(|kind| changed(report.all.no_socket(*kind), before.no_socket(*kind))),
-        );
-        lines.push(padded(row, "change since the last look"));
+        let both = numbers(all).into_iter().zip(numbers(before));
+        lines.push(padded(both.map(changed).collect(), "change"));
     }
     table::lines(&columns, &lines, page)
 }
 
-/// On a narrow terminal the states with the highest number leave first.
-fn leaves(state: TcpState) -> u8 {
+/// On a narrow terminal the states with the highest number leave first; those in which sockets get stuck stay longest.
+fn state_column(state: TcpState) -> Column<'static> {
+    let column = right(state.name());
     match state {
-        TcpState::CloseWait => 1,
-        TcpState::FinWait2 => 2,
-        TcpState::Established => 4,
-        TcpState::LastAck => 5,
-        TcpState::FinWait1 => 6,
-        TcpState::SynSent => 7,
-        TcpState::Closing => 8,
-        _ => 9,
-    }
-}
-
-fn key_columns(by: &[By]) -> Vec<Column<'static>> {
-    if by.is_empty() {
-        return vec![
-            left("PROCESS").name(before_pid),
-            left("CONNECTION").rank(1).name(before_port),
-        ];
-    }
-    let heading = |part: &By| match part {
-        By::Comm => "NAME",
-        By::Pid => "PROCESS",
-        By::Remote => "REMOTE",
-        By::Port => "PORT",
-        By::Cgroup => "CGROUP",
-        By::Container => "CONTAINER",
-        By::Netns => "NETNS",
-    };
-    by.iter().map(|part| left(heading(part))).collect()
-}
-
-fn key_cells(key: &Key, by: &[By]) -> Vec<String> {
-    let one_of = || candidates::one_of_key(&key.candidates);
-    let process = || match (&key.comm, key.pid) {
-        (Some(comm), Some(pid)) => format!("{}[{pid}]", clean(comm)),
-        _ if !key.candidates.is_empty() => one_of(),
-        _ if key.unknown => "?".into(),
-        _ => "-".into(),
-    };
-    if by.is_empty() {
-        return vec![process(), connection(key)];
-    }
-    let text = |text: Option<&str>| text.map_or_else(|| "-".into(), clean);
-    let cell = |part: &By| match part {
-        By::Comm if key.comm.is_none() => process(),
-        By::Comm => text(key.comm.as_deref()),
-        By::Pid => process(),
-        By::Remote => key
-            .remote
-            .map_or_else(|| "-".into(), |remote| remote.to_string()),
-        By::Port => key.port.map_or_else(|| "-".into(), |port| port.to_string()),
-        By::Cgroup => text(key.cgroup.as_deref()),
-        By::Container => text(key.container.as_deref()),
-        By::Netns => key
-            .netns
-            .map_or_else(|| "-".into(), |netns| netns.to_string()),
-    };
-    by.iter().map(cell).collect()
-}
-
-/// `to REMOTE:PORT` of a client, `on :PORT` of a server.
-fn connection(key: &Key) -> String {
-    match (key.role(), key.port, key.remote) {
-        (Role::Server, Some(port), _) => format!("on :{port}"),
-        (Role::Client, Some(port), Some(address)) => {
-            format!("to {}", endpoint(Endpoint { address, port }))
-        }
-        _ => "-".into(),
-    }
-}
-
-/// The lines below the table.
-fn below(report: &Report) -> Vec<String> {
-    let all = &report.all;
-    let mut lines = Vec::new();
-    let kept = [
-        (NoSocket::TimeWait, "TIME_WAIT"),
-        (NoSocket::FinWait2Remainder, "FIN_WAIT2"),
-    ];
-    let kept: Vec<String> = (kept.iter())
-        .filter(|(kind, _)| all.no_socket(*kind) > 0)
-        .map(|(kind, name)| format!("{} {name}", all.no_socket(*kind)))
-        .collect();
-    let half_open = all.no_socket(NoSocket::HalfOpen);
-    for (state, meaning) in MEANINGS {
-        if all.of(state) > 0 {
-            lines.push(format!("{:<12} {meaning}", state.name()));
-        }
-        if state == TcpState::CloseWait && all.residue > 0 {
-            let meaning = "dead in the network, still open in a process: a descriptor each";
-            lines.push(format!("{:<12} {meaning}", "residue"));
-        }
-    }
-    if !kept.is_empty() {
-        lines.push(format!(
-            "{:<12} {}: of no process, they end by themselves",
-            "remainders",
-            kept.join(", ")
-        ));
-    }
-    if half_open > 0 {
-        lines.push(format!(
-            "{:<12} {half_open} handshakes not complete: many mean lost packets or a SYN flood",
-            "half-open"
-        ));
-    }
-    let services = &report.services;
-    if !services.is_empty() {
-        let mut named: Vec<String> = (services.iter().take(NAMED_SERVICES))
-            .map(|one| match &one.comms[..] {
-                [] => format!(":{}", one.port),
-                comms => {
-                    let names = comms.iter().map(|comm| (None, &**comm));
-                    format!(":{} {}", one.port, candidates::one_of(names))
-                }
-            })
-            .collect();
-        if services.len() > NAMED_SERVICES {
-            named.push(format!("{} more", services.len() - NAMED_SERVICES));
-        }
-        let waiting: u64 = services.iter().map(|one| one.queued).sum();
-        let waits = match waiting {
-            0 => "nothing waits to be accepted".to_owned(),
-            1 => "1 connection waits to be accepted".to_owned(),
-            count => format!("{count} connections wait to be accepted"),
-        };
-        lines.push(format!("{:<12} {}; {waits}", "LISTEN", named.join(", ")));
-    }
-    lines
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{model::states::counts::STATES, view::states::fixture};
-
-    fn plain(report: &Report, top: Option<usize>, page: &Page) -> String {
-        anstream::adapter::strip_str(&render(report, top, "", page)).to_string()
-    }
-
-    #[test]
-    fn the_worst_come_first_and_each_number_is_explained() {
-        insta::assert_snapshot!(plain(&fixture(), None, &Page::UNLIMITED));
-    }
-
-    #[test]
-    fn by_other_parts_what_is_no_socket_has_columns() {
-        let mut report = fixture();
-        report.by = vec![By::Comm, By::Netns];
-        report.before = None;
-        insta::assert_snapshot!(plain(&report, Some(2), &Page::UNLIMITED));
-    }
-
-    #[test]
-    fn hostile_names_do_not_reach_the_terminal() {
-        let text = plain(&fixture(), None, &Page::UNLIMITED);
-        assert!(
-            !text.contains(|c: char| c.is_control() && c != '\n'),
-            "{text:?}"
-        );
-    }
-
-    #[test]
-    fn every_state_is_shown_somewhere() {
-        for state in STATES {
-            let elsewhere = matches!(
-                state,
-                TcpState::Listen | TcpState::TimeWait | TcpState::Close
-            );
-            assert!(COLUMNS.contains(&state) || elsewhere, "{state:?}");
-        }
-        for state in COLUMNS {
-            assert!(
-                MEANINGS.iter().any(|(known, _)| *known == state),
-                "{state:?}"
-            );
-        }
+        TcpState::CloseWait => column,
+        TcpState::FinWait2 => column.rank(1),
+        TcpState::Established => column.extra(4),
+        TcpState::LastAck => column.extra(5),
+        TcpState::FinWait1 => column.extra(6),
+        TcpState::SynSent => column.extra(7),
+        TcpState::Closing => column.extra(8),
+        _ => column.extra(9),
     }
 }

@@ -246,7 +246,6 @@ fn usage_errors() -> Result<()> {
         ("hist --top 0", &["--top"]),
         ("hist --interval 0s", &["--interval"]),
         ("hist --children", &["--pid"]),
-        ("hist --json --ascii", &["--ascii"]),
         ("hist --state CLOSE_WAIT --all-states", &["--all-states"]),
         ("replay - hist --by nonsense", &["nonsense"]),
         ("replay - hist --interval 1s", &["--interval"]),

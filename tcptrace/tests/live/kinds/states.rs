@@ -378,14 +378,23 @@ fn as_text() -> Result<()> {
     let words = ["states", "--once", "--netns", &netns];
     let text = Tool::start(Place::AsIs, &words)?.wait()?.success()?.stdout;
     let first = text.lines().next().context("nothing")?;
+    ensure!(first.contains(", 1 residue, 11 remainders"), "{text}");
+    let words = |line: Option<&str>| -> Result<Vec<String>> {
+        let line = line.context("no such line")?;
+        Ok(line.split_whitespace().map(ToOwned::to_owned).collect())
+    };
+    let heads = words(text.lines().find(|line| line.ends_with("CONNECTION")))?;
+    let all = words(text.lines().find(|line| line.ends_with(" all")))?;
+    let close_wait = heads.iter().position(|head| head == "CLOSE_WAIT");
     ensure!(
-        first.contains("9 in CLOSE_WAIT, 1 residue, 11 remainders"),
+        close_wait.and_then(|at| all.get(at)).map(String::as_str) == Some("9"),
         "{text}"
     );
     ensure!(
-        text.contains("6 TIME_WAIT, 5 FIN_WAIT2: of no process"),
+        text.contains("6 TIME_WAIT, 5 FIN_WAIT2 of no process"),
         "{text}"
     );
+    ensure!(text.contains("\nCLOSE_WAIT: tcptrace --explain"), "{text}");
     ensure!(text.contains("2 connections wait to be accepted"), "{text}");
     ensure!(
         text.contains(&format!("leaky-server[{}]", stage.server.pid())),

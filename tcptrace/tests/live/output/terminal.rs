@@ -48,7 +48,7 @@ fn tcptrace(words: &[&str], term: &str) -> Command {
     command
 }
 
-fn live<'a>(netns: &'a str) -> [&'a str; 6] {
+fn live(netns: &str) -> [&str; 6] {
     ["--older-than", "0s", "--interval", "50ms", "--netns", netns]
 }
 
