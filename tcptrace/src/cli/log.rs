@@ -35,6 +35,9 @@ pub struct Log {
     /// Write JSON, one line per transition (schema tcptrace.transition/1): a recording
     #[arg(long)]
     json: bool,
+    /// List each socket that is still open at the end, not only the oldest (files and pipes have all of them)
+    #[arg(long, conflicts_with_all = ["json", "output", "dir"])]
+    all: bool,
     /// Write to this file instead of the screen and overwrite its content; a name that ends in .zst
     /// makes it compressed
     #[arg(short, long, value_name = "FILE")]
@@ -95,6 +98,7 @@ impl Log {
                     states: self.state,
                 },
                 json: self.json,
+                all: self.all,
             },
             output: self.output,
             dir: self.dir,

@@ -50,6 +50,9 @@ pub struct ShowLog {
     /// Write JSON, one line per transition (schema tcptrace.transition/1)
     #[arg(long)]
     json: bool,
+    /// List each socket that was still open at the end, not only the oldest (a pipe has all of them)
+    #[arg(long, conflicts_with = "json")]
+    all: bool,
     /// Which sockets
     #[command(flatten)]
     filters: FilterArguments,
@@ -81,6 +84,7 @@ impl ShowLog {
                 states: self.state,
             },
             json: self.json,
+            all: self.all,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! `tcptrace log`: every transition as it happens.
 
 use std::{
-    fmt::Write as _,
     io,
     time::{Duration, Instant},
 };
 
+use anstyle::Style;
 use anyhow::{Context as _, ensure};
 use tcptrace_common::{HistSettings, TcpState};
 use tokio::{task, time};
@@ -21,7 +21,7 @@ use crate::{
         caveat::Caveat, filter::Filter, request::LogRequest, tally::Tally, transition::Record,
     },
     sink::{
-        self, Finished, Place, messages,
+        self, Finished, Place, characters, messages,
         writer::{Ended, Reports, Writer},
     },
     source::{
@@ -35,8 +35,12 @@ use crate::{
         track::TrackOptions,
     },
     view::{
-        Format,
-        log::{first_line, summary::summary},
+        Format, Page,
+        log::{
+            ends::{self, List},
+            first_line,
+            summary::summary,
+        },
         parts::clean,
     },
 };
@@ -169,7 +173,9 @@ fn destination(request: &LogRequest) -> Place {
             max_files: request.max_files,
         },
         (None, Some(path)) => Place::File(path.clone()),
-        (None, None) => Place::Screen,
+        (None, None) => Place::Screen {
+            all: request.show.all,
+        },
     }
 }
 
@@ -183,6 +189,8 @@ struct Out {
     tally: Tally,
     /// The file or folder, if it is not the screen.
     place: Option<String>,
+    /// Whether the log itself ends with groups of what is still open.
+    has_groups: bool,
     progress: Progress,
     reported_lost: u64,
 }
@@ -214,6 +222,7 @@ impl Out {
             states: request.show.filters.states.clone(),
             tally: Tally::new(watched_state(request)),
             place: place.map(|place| clean::path(place)),
+            has_groups: place.is_none() && sink::ends_with_groups(format),
             progress: Progress::new(place.is_some()),
             reported_lost: 0,
         })
@@ -264,19 +273,25 @@ impl Out {
         } = self.writer.finish();
         self.progress.clear();
         self.writer.reports().iter().for_each(messages::tell);
-        let mut text = summary(&self.tally, length);
+        let mut more = Vec::new();
         if let (Some(place), Ok(Finished { lines, files })) = (&self.place, &finished) {
             let noun = if *files == 1 { "file" } else { "files" };
-            let _ = write!(
-                text,
-                "\n  {:<26}{lines} lines in {files} {noun}: {place}",
-                "written"
-            );
+            more.push(format!("{lines} lines written in {files} {noun}: {place}"));
         }
         if unwritten > 0 {
-            let _ = write!(text, "\n  {:<26}up to {unwritten} lines", "not written");
+            more.push(format!("up to {unwritten} lines not written"));
         }
-        messages::print(format_args!("\n{text}"));
+        let page = Page {
+            ascii: characters::are_ascii(),
+            ..Page::UNLIMITED.with_width(messages::width())
+        };
+        let mut lines = match self.has_groups {
+            true => Vec::new(),
+            false => ends::lines(&self.tally.open, List::None, &page, Style::new()),
+        };
+        lines.push(String::new());
+        lines.extend(summary(&self.tally, length, &more, &page));
+        messages::print(lines.join("\n"));
         ended?;
         finished?;
         ensure!(

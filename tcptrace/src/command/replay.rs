@@ -101,7 +101,7 @@ fn log(file: &Named, mut recording: Recording, show: &LogShow) -> anyhow::Result
     let mut origin = Origin::default();
     // A recording need not be from this machine, so no namespace counts as its own.
     let format = Format::json_if(show.json);
-    let mut sink = sink::screen(format, None);
+    let mut sink = sink::screen(format, None, show.all);
     for item in &mut recording {
         match item.with_context(|| format!("reading {file}"))? {
             Item::Record(_, record) => {

@@ -9,6 +9,7 @@ pub mod finding;
 pub mod hist;
 pub mod log_line;
 pub mod names;
+pub mod open_groups;
 pub mod owner;
 pub mod recording;
 pub mod request;

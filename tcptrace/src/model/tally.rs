@@ -2,7 +2,7 @@
 
 use tcptrace_common::{Ending, TcpState};
 
-use crate::model::{socket::Precision, transition::Record};
+use crate::model::{open_groups::OpenGroups, socket::Precision, transition::Record};
 
 /// The figures of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct Tally {
     pub longest: Option<(u64, bool)>,
     /// Sockets in the state at the end.
     pub still_open: u64,
+    /// What was open at the end.
+    pub open: OpenGroups,
     /// Transitions that did not fit into the buffer.
     pub lost: u64,
     /// Sockets that did not fit into the table.
@@ -58,6 +60,7 @@ impl Tally {
             unknown_endings: 0,
             longest: None,
             still_open: 0,
+            open: OpenGroups::default(),
             lost: 0,
             untracked: 0,
             skipped: 0,
@@ -68,6 +71,9 @@ impl Tally {
 
     /// Counts a record.
     pub fn add(&mut self, record: &Record) {
+        if let Record::StillOpen(open) = record {
+            self.open.add(open);
+        }
         match record {
             Record::Transition(transition) => {
                 self.transitions += 1;

@@ -48,7 +48,7 @@ fn a_file_is_begun_anew_and_has_every_line() {
     let dir = tempfile::tempdir().expect("a folder");
     let path = dir.path().join("a.log");
     fs::write(&path, "old\n").expect("a file");
-    let view = text::Text::new(text::Medium::File, None);
+    let view = text::Text::new(false, None);
     let mut sink = File::create(&path, Box::new(view), quiet()).expect("it opens");
     write(&mut sink, 3);
     sink.flush().expect("there is room");

@@ -4,6 +4,7 @@ use std::io;
 
 use crate::{
     model::transition::Record,
+    sink::characters,
     view::{Page, View},
 };
 
@@ -20,6 +21,7 @@ pub struct Lines {
     begun: usize,
     waiting: Vec<u8>,
     count: u64,
+    page: Page,
 }
 
 impl Lines {
@@ -35,7 +37,18 @@ impl Lines {
             begun: waiting.len(),
             waiting,
             count: 0,
+            page: unlimited(),
         }
+    }
+
+    /// Sets the room for the lines from here on.
+    pub fn set_page(&mut self, page: Page) {
+        self.page = page;
+    }
+
+    /// Adds what comes after the last record.
+    pub fn end(&mut self) {
+        self.view.end(&self.page, &mut self.waiting);
     }
 
     /// Adds a line that belongs to no record, with its line end.
@@ -61,7 +74,7 @@ impl Lines {
 
     /// Adds a record's line; returns whether enough bytes wait that they should be written.
     pub fn add(&mut self, record: &Record) -> bool {
-        self.view.show(record, &Page::UNLIMITED, &mut self.waiting);
+        self.view.show(record, &self.page, &mut self.waiting);
         self.count += 1;
         self.waiting.len() >= ENOUGH
     }
@@ -84,6 +97,14 @@ impl Lines {
     /// How many records there were.
     pub fn count(&self) -> u64 {
         self.count
+    }
+}
+
+/// The room in a file.
+pub fn unlimited() -> Page {
+    Page {
+        ascii: characters::are_ascii(),
+        ..Page::UNLIMITED
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::{
     fmt::Display,
-    io::{self, Write as _},
+    io::{self, IsTerminal as _, Write as _},
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -12,6 +12,9 @@ use crate::{
     sink::{blocked, characters},
     view::{layout::plain::plain, parts::clean::message},
 };
+
+/// The width of a terminal that does not tell it.
+pub const USUAL_WIDTH: usize = 80;
 
 /// Moves the cursor to the beginning of the line and clears the line.
 const CLEAR: &str = "\r\x1b[K";
@@ -26,6 +29,18 @@ pub fn print(text: impl Display) {
     let mut text = message(&text.to_string());
     text.push('\n');
     write(&text);
+}
+
+/// The width of the terminal, if that is where messages go; `None` otherwise.
+#[must_use]
+pub fn width() -> Option<usize> {
+    let err = io::stderr();
+    if !err.is_terminal() {
+        return None;
+    }
+    let size = terminal_size::terminal_size_of(&err);
+    let width = size.map(|(width, _)| usize::from(width.0));
+    Some(width.filter(|width| *width > 0).unwrap_or(USUAL_WIDTH))
 }
 
 /// Shows a text in place of the current line, on a terminal.

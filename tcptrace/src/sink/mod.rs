@@ -13,13 +13,16 @@ mod stream;
 mod whole_lines;
 pub mod writer;
 
-use std::{io, path::PathBuf};
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
 
 use crate::{
     model::{request::Rotation, transition::Record},
     view::{
         Format,
-        log::{self, text::Medium},
+        log::{self, Medium},
     },
 };
 
@@ -79,7 +82,10 @@ pub struct Finished {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {
     /// To standard output.
-    Screen,
+    Screen {
+        /// Whether a terminal gets each socket that is still open at the end, and not only groups.
+        all: bool,
+    },
     /// One file, which is overwritten; a name that ends in `.zst` makes it compressed.
     File(PathBuf),
     /// One file for each process in this folder; existing files are continued.
@@ -105,13 +111,13 @@ pub fn choose(
     tell: Tell,
     runs: Runs,
 ) -> anyhow::Result<Box<dyn Sink>> {
-    let view = |medium| log::choose(format, medium, own_netns);
-    if place != Place::Screen {
+    let view = || log::choose(format, Medium::File { colour: false }, own_netns);
+    if !matches!(place, Place::Screen { .. }) {
         open::keep_private();
     }
     Ok(match place {
-        Place::Screen => screen(format, own_netns),
-        Place::File(path) => Box::new(file::File::create(&path, view(Medium::File), tell)?),
+        Place::Screen { all } => screen(format, own_netns, all),
+        Place::File(path) => Box::new(file::File::create(&path, view(), tell)?),
         Place::Folder {
             dir,
             rotation,
@@ -127,17 +133,29 @@ pub fn choose(
                 max_files,
                 runs,
             };
-            let view = view(Medium::File);
+            let view = view();
             Box::new(per_process::PerProcess::open(options, view, tell)?)
         }
     })
 }
 
-/// The sink for a log on standard output.
+/// Whether a log in this format on standard output ends with groups of what is still open, because a person reads it on a
+/// terminal.
 #[must_use]
-pub fn screen(format: Format, own_netns: Option<u32>) -> Box<dyn Sink> {
+pub fn ends_with_groups(format: Format) -> bool {
+    format == Format::Text && io::stdout().is_terminal()
+}
+
+/// The sink for a log on standard output. `all`: whether a terminal gets each socket that is still open at the end.
+#[must_use]
+pub fn screen(format: Format, own_netns: Option<u32>, all: bool) -> Box<dyn Sink> {
     let wanted = anstream::AutoStream::choice(&io::stdout());
     let colour = wanted != anstream::ColorChoice::Never;
-    let view = log::choose(format, Medium::Screen { colour }, own_netns);
-    Box::new(stream::Stream::new(io::stdout(), view))
+    let on_terminal = ends_with_groups(format);
+    let (medium, page): (_, fn() -> _) = match on_terminal {
+        true => (Medium::Screen { colour, all }, || screen::page(true)),
+        false => (Medium::File { colour }, || screen::page(false)),
+    };
+    let view = log::choose(format, medium, own_netns);
+    Box::new(stream::Stream::new(io::stdout(), view, page))
 }

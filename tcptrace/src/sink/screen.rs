@@ -9,12 +9,15 @@ use std::{
 use anstream::{AutoStream, ColorChoice, adapter::strip_bytes, adapter::strip_str};
 
 use crate::{
-    sink::{blocked::Watched, characters, lines::heading_line, messages},
+    sink::{
+        blocked::Watched,
+        characters,
+        lines::heading_line,
+        messages::{self, USUAL_WIDTH},
+    },
     view::{Page, View, layout::plain::plain, parts::clean::clean},
 };
 
-/// The width of a terminal that does not tell it.
-const USUAL_WIDTH: usize = 80;
 /// Moves the cursor to the upper left.
 const HOME: &[u8] = b"\x1b[H";
 /// Clears the rest of a line. It stands before the line's text: behind a text as wide as the terminal it would clear
@@ -32,6 +35,21 @@ pub enum Follow {
     InPlace,
     /// Each is below the one before, however long it is.
     Below,
+}
+
+/// The room that there is now on standard output.
+pub fn page(on_terminal: bool) -> Page {
+    // A pipe gets everything, whatever terminal the messages go to.
+    let size = (on_terminal.then(terminal_size::terminal_size)).flatten();
+    let known = |length: u16| Some(usize::from(length)).filter(|length| *length > 0);
+    Page {
+        width: on_terminal.then(|| {
+            let width = size.and_then(|(width, _)| known(width.0));
+            width.unwrap_or(USUAL_WIDTH)
+        }),
+        height: size.and_then(|(_, height)| known(height.0)),
+        ascii: characters::are_ascii(),
+    }
 }
 
 /// Writes each item at once.
@@ -92,16 +110,10 @@ impl<T: ?Sized> Screen<T> {
     /// The room there is. A pipe gets everything, whatever terminal the messages go to.
     fn page(&self) -> Page {
         let on_terminal = !self.view.is_for_programs() && io::stdout().is_terminal();
-        let size = (on_terminal.then(terminal_size::terminal_size)).flatten();
-        let known = |length: u16| Some(usize::from(length)).filter(|length| *length > 0);
+        let page = page(on_terminal);
         Page {
-            width: on_terminal.then(|| {
-                let width = size.and_then(|(width, _)| known(width.0));
-                width.unwrap_or(USUAL_WIDTH)
-            }),
-            height: (size.filter(|_| self.follow != Follow::Below))
-                .and_then(|(_, height)| known(height.0)),
-            ascii: characters::are_ascii(),
+            height: page.height.filter(|_| self.follow != Follow::Below),
+            ..page
         }
     }
 

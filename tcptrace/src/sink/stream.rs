@@ -5,22 +5,23 @@ use std::io::{self, Write};
 use crate::{
     model::transition::Record,
     sink::{Finished, Sink, blocked, lines::Lines},
-    view::View,
+    view::{Page, View},
 };
 
 /// Collects lines and writes many at once.
 pub struct Stream<W> {
     out: W,
     lines: Lines,
+    /// The room that there is now: a terminal may change its size.
+    page: fn() -> Page,
 }
 
 impl<W: Write> Stream<W> {
     /// Writes to `out`, which should be unbuffered or line-buffered.
-    pub fn new(out: W, view: Box<dyn View<Record>>) -> Self {
-        Self {
-            out,
-            lines: Lines::new(view),
-        }
+    pub fn new(out: W, view: Box<dyn View<Record>>, page: fn() -> Page) -> Self {
+        let mut lines = Lines::new(view);
+        lines.set_page(page());
+        Self { out, lines, page }
     }
 }
 
@@ -37,6 +38,7 @@ impl<W: Write + Send> Sink for Stream<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.lines.set_page((self.page)());
         self.lines.hand_on(|lines| {
             blocked::watch(|| {
                 self.out.write_all(lines)?;
@@ -46,6 +48,7 @@ impl<W: Write + Send> Sink for Stream<W> {
     }
 
     fn finish(&mut self) -> io::Result<Finished> {
+        self.lines.end();
         self.flush()?;
         Ok(Finished {
             lines: self.lines.count(),
@@ -62,8 +65,8 @@ mod tests {
     #[test]
     fn nothing_is_lost_and_the_heading_comes_first() {
         let mut out = Vec::new();
-        let view = text::Text::new(text::Medium::File, None);
-        let mut stream = Stream::new(&mut out, Box::new(view));
+        let view = text::Text::new(false, None);
+        let mut stream = Stream::new(&mut out, Box::new(view), || Page::UNLIMITED);
         for _ in 0..1000 {
             stream.record(&fixtures::of(1, "a")).expect("memory");
         }
@@ -78,7 +81,7 @@ mod tests {
     fn a_reader_that_went_away_is_a_broken_pipe() {
         let (reader, writer) = io::pipe().expect("a pipe");
         drop(reader);
-        let mut stream = Stream::new(writer, Box::new(Json::default()));
+        let mut stream = Stream::new(writer, Box::new(Json::default()), || Page::UNLIMITED);
         stream.record(&fixtures::of(1, "a")).expect("only memory");
         let error = stream.flush().expect_err("nobody reads");
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);

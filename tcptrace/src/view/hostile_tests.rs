@@ -26,7 +26,7 @@ use crate::{
     view::{
         Format, Page, View, doctor,
         hist::fixtures::MS,
-        log::{self, text::Medium},
+        log::{self, Medium},
         parts::{
             caveat,
             clean::{clean, is_hostile, message, path},
@@ -79,6 +79,12 @@ const NAMES: [&str; 40] = [
     "a\u{e01ef}b",
 ];
 
+const FILE: Medium = Medium::File { colour: true };
+const SCREEN: Medium = Medium::Screen {
+    colour: true,
+    all: true,
+};
+
 /// What a view shows for a name.
 type Show = fn(&str) -> String;
 
@@ -99,6 +105,7 @@ fn shown<T: ?Sized>(mut view: Box<dyn View<T>>, item: &T) -> String {
         },
     ] {
         view.show(item, &page, &mut out);
+        view.end(&page, &mut out);
     }
     let warnings = view
         .warnings(item)
@@ -271,7 +278,7 @@ fn records(name: &str) -> Vec<Record> {
     ]
 }
 
-fn log_as(format: Format, medium: fn() -> Medium, name: &str) -> String {
+fn log_as(format: Format, medium: Medium, name: &str) -> String {
     let records = records(name);
     let header = RecordingHeader {
         version: name.into(),
@@ -287,7 +294,7 @@ fn log_as(format: Format, medium: fn() -> Medium, name: &str) -> String {
     let first = log::first_line(format, &header);
     let lines = records
         .iter()
-        .map(|record| shown(log::choose(format, medium(), None), record));
+        .map(|record| shown(log::choose(format, medium, None), record));
     String::from_utf8(first).expect("JSON is UTF-8") + &lines.collect::<String>()
 }
 
@@ -360,12 +367,8 @@ const TEXT: [(&str, Show); 9] = [
     ("stuck --explain", |name| {
         stuck_as(Format::Text, false, Some(Explain::All), name)
     }),
-    ("log", |name| {
-        log_as(Format::Text, || Medium::Screen { colour: true }, name)
-    }),
-    ("log file", |name| {
-        log_as(Format::Text, || Medium::File, name)
-    }),
+    ("log", |name| log_as(Format::Text, SCREEN, name)),
+    ("log file", |name| log_as(Format::Text, FILE, name)),
     ("hist", |name| hist_as(Format::Text, name)),
     ("states", |name| states_as(Format::Text, &[], name)),
     ("states --by", |name| {
@@ -376,7 +379,7 @@ const TEXT: [(&str, Show); 9] = [
 
 const JSON: [(&str, Show); 6] = [
     ("stuck", |name| stuck_as(Format::Json, true, None, name)),
-    ("log", |name| log_as(Format::Json, || Medium::File, name)),
+    ("log", |name| log_as(Format::Json, FILE, name)),
     ("hist", |name| hist_as(Format::Json, name)),
     ("states", |name| states_as(Format::Json, &[], name)),
     ("states --by", |name| {

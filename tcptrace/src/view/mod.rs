@@ -35,6 +35,11 @@ pub trait View<T: ?Sized>: Send {
         None
     }
 
+    /// Appends what comes after the last item, in whole lines.
+    fn end(&mut self, page: &Page, out: &mut Vec<u8>) {
+        let _ = (page, out);
+    }
+
     /// Whether the output is for programs: then nothing else may come between items, and messages
     /// for people go to standard error.
     fn is_for_programs(&self) -> bool {

@@ -69,6 +69,8 @@ pub struct LogShow {
     pub filters: LogFilters,
     /// Whether to write JSON.
     pub json: bool,
+    /// Whether text on a terminal lists each socket that is still open at the end.
+    pub all: bool,
 }
 
 /// What to show about durations.

@@ -27,7 +27,7 @@ use crate::{
     },
     sink::{
         Finished, Runs, Sink, Tell,
-        lines::heading_line,
+        lines::{heading_line, unlimited},
         open::folder::Folder,
         per_process::{
             early::{Early, Waiting},
@@ -37,7 +37,7 @@ use crate::{
             process_file::{Common, ProcessFile},
         },
     },
-    view::{Page, View, parts::clean},
+    view::{View, parts::clean},
 };
 
 /// Files open at a time.
@@ -351,7 +351,7 @@ impl Sink for PerProcess {
         };
         let mut line = std::mem::take(&mut self.line);
         line.clear();
-        self.view.show(record, &Page::UNLIMITED, &mut line);
+        self.view.show(record, &unlimited(), &mut line);
         match owner.map(|owner| &owner.process) {
             None => self.put(Key::Unknown, time, &line),
             Some(process) => {

@@ -1,112 +1,160 @@
 //! The summary of a log, for people.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use crate::{model::tally::Tally, view::parts::age::age};
+use tcptrace_common::TcpState;
 
-/// The log in numbers: several lines, the last one without a line end.
+use crate::{
+    model::tally::Tally,
+    view::{Page, layout::wrap::wrap, parts::age::age},
+};
+
+/// The log in numbers, and the command that tells more. `more`: what became of its lines.
 #[must_use]
-pub fn summary(tally: &Tally, length: Duration) -> String {
+pub fn summary(tally: &Tally, length: Duration, more: &[String], page: &Page) -> Vec<String> {
     let ns = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
-    let state = tally.state.name();
-    let mut text = format!("Log of {}", age(ns, true));
-    let mut line = |label: &str, value: &str| {
-        let _ = write!(text, "\n  {label:<26}{value}");
-    };
-    let mut transitions = tally.transitions.to_string();
+    let mut lines = vec![format!("Log of {}", age(ns, true))];
+    for figure in figures(tally).iter().chain(more) {
+        lines.extend(wrap("  ", figure, *page));
+    }
+    for caveat in caveats(tally) {
+        lines.extend(wrap("  ! ", &caveat, *page));
+    }
+    if let Some(pid) = tally.open.worst(TcpState::CloseWait) {
+        let pid = pid.map_or_else(String::new, |pid| format!(" --pid {pid}"));
+        lines.extend(wrap("Why: ", &format!("tcptrace --explain{pid}"), *page));
+    }
+    lines
+}
+
+fn figures(tally: &Tally) -> Vec<String> {
+    let mut transitions = counted(tally.transitions, "transition");
     if tally.without_owner > 0 {
-        let _ = write!(transitions, " ({} of unknown owner)", tally.without_owner);
+        transitions.push_str(&format!(" ({} of unknown owner)", tally.without_owner));
     }
-    line("transitions", &transitions);
-    line(&format!("entered {state}"), &tally.entered.to_string());
-    line(&format!("left {state}"), &tally.left.to_string());
-    if tally.reset_still_open > 0 {
-        let open = match tally.residue {
-            all if all == tally.reset_still_open => "and are still open (residue)".into(),
-            0 => "while open, and closed since".into(),
-            some => format!("while open, {some} of them are still open (residue)"),
-        };
-        let value = format!("{} were reset {open}", tally.reset_still_open);
-        line("  of those that left", &value);
+    if tally.lost + tally.skipped + tally.unfollowed == 0 {
+        transitions.push_str(", none lost");
     }
-    if tally.to_remainder > 0 {
-        let value = format!(
-            "{} were closed before the peer: the kernel waits for its FIN unseen (remainders)",
-            tally.to_remainder
-        );
-        line("  of those that left", &value);
-    }
-    if tally.unknown_endings > 0 {
-        let value = format!("{} ended, not known how", tally.unknown_endings);
-        line("  of those that left", &value);
-    }
-    let longest = tally.longest.map(|(ns, exact)| age(ns, exact));
-    line(
-        &format!("longest in {state}"),
-        longest.as_deref().unwrap_or("none"),
+    let state = tally.state.name();
+    let longest = (tally.longest).map(|(ns, exact)| format!("; longest {}", age(ns, exact)));
+    let longest = longest.unwrap_or_default();
+    let mut figures = vec![
+        transitions,
+        format!(
+            "{state}: {} entered, {} left, {} still in it{longest}",
+            tally.entered, tally.left, tally.still_open,
+        ),
+    ];
+    let mut of_those = |count: u64, what: &str| {
+        if count > 0 {
+            figures.push(format!("{count} of those that left {what}"));
+        }
+    };
+    let open = match tally.residue {
+        all if all == tally.reset_still_open => "and are still open (residue)".into(),
+        0 => "while open, and closed since".into(),
+        some => format!("while open, {some} of them are still open (residue)"),
+    };
+    of_those(tally.reset_still_open, &format!("were reset {open}"));
+    of_those(
+        tally.to_remainder,
+        "were closed before the peer: the kernel waits for its FIN unseen (remainders)",
     );
-    line(&format!("still in {state}"), &tally.still_open.to_string());
-    if tally.lost > 0 {
-        let advice = "the buffer was full; enlarge it with --buffer, or use filters";
-        line("lost transitions", &format!("{} ({advice})", tally.lost));
+    of_those(tally.unknown_endings, "ended, not known how");
+    figures
+}
+
+fn caveats(tally: &Tally) -> Vec<String> {
+    let times = |count: u64| match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    };
+    let all = [
+        (
+            tally.lost,
+            format!(
+                "{} lost: the buffer was full; enlarge it with --buffer, or use filters",
+                counted(tally.lost, "transition")
+            ),
+        ),
+        (
+            tally.untracked,
+            format!(
+                "{} not kept: the table was full: owners and durations are unknown; enlarge it with --max-sockets",
+                counted(tally.untracked, "socket")
+            ),
+        ),
+        (
+            tally.skipped,
+            format!(
+                "{} of the programs skipped by the kernel: their transitions are missing",
+                counted(tally.skipped, "run")
+            ),
+        ),
+        (
+            tally.unnamed_groups,
+            format!(
+                "the control group of an owner was unknown {}: removed, out of reach, or not looked up in time",
+                times(tally.unnamed_groups)
+            ),
+        ),
+        (
+            tally.unfollowed,
+            format!(
+                "children were not followed {}: too many at a time: their transitions are missing",
+                times(tally.unfollowed)
+            ),
+        ),
+    ];
+    let some = all.into_iter().filter(|(count, _)| *count > 0);
+    some.map(|(_, caveat)| caveat).collect()
+}
+
+fn counted(count: u64, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        count => format!("{count} {noun}s"),
     }
-    if tally.untracked > 0 {
-        let advice = "the table was full: owners and durations are unknown; enlarge it with \
-                      --max-sockets";
-        line(
-            "sockets not kept",
-            &format!("{} ({advice})", tally.untracked),
-        );
-    }
-    if tally.skipped > 0 {
-        let advice = "by the kernel: their transitions are missing";
-        line("runs skipped", &format!("{} ({advice})", tally.skipped));
-    }
-    if tally.unnamed_groups > 0 {
-        let advice = "times of an owner: removed, out of reach, or not looked up in time";
-        line(
-            "control groups unknown",
-            &format!("{} ({advice})", tally.unnamed_groups),
-        );
-    }
-    if tally.unfollowed > 0 {
-        let advice = "too many at a time: their transitions are missing";
-        line(
-            "children not followed",
-            &format!("{} ({advice})", tally.unfollowed),
-        );
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
-    use tcptrace_common::TcpState;
-
     use super::*;
+
+    fn text(tally: &Tally) -> String {
+        let page = Page::UNLIMITED.with_width(Some(80));
+        let written = ["7 lines written in 1 file: /a".to_owned()];
+        summary(tally, Duration::from_secs(62), &written, &page).join("\n")
+    }
 
     #[test]
     fn losses_are_told_only_where_there_are_some() {
         let mut tally = Tally::new(TcpState::CloseWait);
         tally.transitions = 120;
         tally.longest = Some((31_000_000_000, false));
-        insta::assert_snapshot!("quiet", summary(&tally, Duration::from_secs(60)));
+        insta::assert_snapshot!("quiet", text(&tally));
         (tally.left, tally.reset_still_open) = (60, 50);
         for (residue, words) in [
-            (50, "50 were reset and are still open (residue)"),
+            (
+                50,
+                "50 of those that left were reset and are still open (residue)",
+            ),
             (
                 40,
-                "50 were reset while open, 40 of them are still open (residue)",
+                "50 of those that left were reset while open, 40 of them are still open (residue)",
             ),
-            (0, "50 were reset while open, and closed since"),
+            (
+                0,
+                "50 of those that left were reset while open, and closed since",
+            ),
         ] {
             tally.residue = residue;
-            let text = summary(&tally, Duration::from_secs(60));
+            let text = text(&tally).replace("\n  ", " ");
             assert!(text.contains(words), "{text}");
         }
         (tally.residue, tally.to_remainder, tally.unknown_endings) = (50, 3, 2);
         tally.without_owner = 2;
         (tally.lost, tally.untracked, tally.skipped) = (12, 3, 1);
-        insta::assert_snapshot!("lossy", summary(&tally, Duration::from_secs(60)));
+        insta::assert_snapshot!("lossy", text(&tally));
     }
 }

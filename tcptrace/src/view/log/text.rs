@@ -1,29 +1,27 @@
-//! Aligned text. The columns have fixed widths, because later lines are not known yet. A longer
-//! value pushes the rest of its line to the right.
+//! Lines for a file or a pipe: aligned text with whole times and all columns, for it may be read days later. The columns
+//! have fixed widths, because later lines are not known yet. A longer value pushes the rest of its line to the right.
 
 use std::time::SystemTime;
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 use tcptrace_common::{Ending, TcpState};
 
 use crate::{
     model::{
         owner::{KnownBy, Owner, Process},
-        socket::{Endpoint, Identity, Precision, Socket, shown_form},
+        socket::{Identity, Precision, Socket},
         transition::{Loss, Record, StillOpen, Transition},
     },
     view::{
         Page, View,
+        log::pieces::{self, Limits},
         parts::{
-            address, age, clean, number,
+            number,
             stamp::Stamp,
             style::{HEADING, WARNING},
         },
     },
 };
-
-/// The state that leaked sockets are in.
-const LEAKING: Style = AnsiColor::Red.on_default();
 
 /// As wide as `java[4194304]` needs with a comm of 12.
 const PROCESS: usize = 21;
@@ -35,65 +33,45 @@ const DURATION: usize = 8;
 /// As wide as any IPv4 address with its port.
 const ENDPOINT: usize = 21;
 
-/// The medium that the text is written to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Medium {
-    /// Short times, optionally with colours.
-    Screen {
-        /// Whether colours are wanted.
-        colour: bool,
-    },
-    /// Times with their date, no colours: a file may be read days later.
-    File,
-}
-
 /// Makes lines of text.
 #[derive(Debug)]
 pub struct Text {
-    medium: Medium,
+    colour: bool,
     own_netns: Option<u32>,
     heading: String,
     stamp: Stamp,
+    limits: Limits,
 }
 
 impl Text {
     /// Lines name network namespaces other than the one with inode number `own_netns`.
     #[must_use]
-    pub fn new(medium: Medium, own_netns: Option<u32>) -> Self {
-        let time = match medium {
-            Medium::Screen { .. } => "01:20:04.120".len(),
-            Medium::File => "2026-11-23T01:20:04.120Z".len(),
-        };
+    pub fn new(colour: bool, own_netns: Option<u32>) -> Self {
+        let time = "2026-11-23T01:20:04.120Z".len();
         let heading = format!(
             "{:time$}  {:PROCESS$}  {:KNOWN_BY$}  {:>FROM$} -> {:TO$}  {:>DURATION$}  \
              {:ENDPOINT$}  REMOTE",
             "TIME (UTC)", "PROCESS", "KNOWN BY", "FROM", "TO", "AFTER", "LOCAL"
         );
-        let mut text = Self {
-            medium,
+        Self {
+            colour,
             own_netns,
-            heading: String::new(),
+            heading: match colour {
+                true => format!("{HEADING}{heading}{HEADING:#}"),
+                false => heading,
+            },
             stamp: Stamp::default(),
-        };
-        text.heading = if text.coloured() {
-            format!("{HEADING}{heading}{HEADING:#}")
-        } else {
-            heading
-        };
-        text
-    }
-
-    fn coloured(&self) -> bool {
-        self.medium == Medium::Screen { colour: true }
+            limits: Limits::none(false),
+        }
     }
 
     fn transition(&mut self, transition: &Transition, out: &mut Vec<u8>) {
         self.begin(transition.time, transition.owner(), out);
-        self.state(transition.from, Side::Right(FROM), out);
+        state(transition.from, Side::Right(FROM), out);
         out.extend_from_slice(b" -> ");
-        self.state(transition.to, Side::Left(TO), out);
+        state(transition.to, Side::Left(TO), out);
         match transition.duration.known() {
-            Some((ns, precision)) => duration(ns, precision == Precision::Exact, out),
+            Some((ns, precision)) => self.duration(ns, precision == Precision::Exact, out),
             None => {
                 out.extend_from_slice(b"  ");
                 column(out, Side::Right(DURATION), |out| out.push(b'?'));
@@ -105,9 +83,9 @@ impl Text {
             && owner != Some(caller.pid)
         {
             out.extend_from_slice(b"  by ");
-            process(caller, out);
+            pieces::process(caller, self.limits, out);
         }
-        Self::opened_by(transition.opener.as_ref(), transition.user.as_ref(), out);
+        self.opened_by(transition.opener.as_ref(), transition.user.as_ref(), out);
         if transition.ending == Ending::ResetStillOpen {
             out.extend_from_slice(b"  residue");
         }
@@ -120,51 +98,35 @@ impl Text {
             true => self.begin(still.time, socket.logged_owner(), out),
             false => self.begin_unknown(still.time, KnownBy::Listener.name(), out),
         }
-        self.state(socket.state, Side::Right(FROM), out);
+        state(socket.state, Side::Right(FROM), out);
         out.extend_from_slice(b" -> ");
         column(out, Side::Left(TO), |out| {
             out.extend_from_slice(b"(still open)");
         });
-        duration(still.age_ns(), socket.since.is_exact(), out);
+        self.duration(still.age_ns(), socket.since.is_exact(), out);
         self.ends(&socket.identity, out);
-        Self::opened_by(socket.opener.as_ref(), socket.user.as_ref(), out);
-        held_by(socket, out);
+        self.opened_by(socket.opener.as_ref(), socket.user.as_ref(), out);
+        held_by(socket, self.limits, out);
         for (index, (pid, comm)) in candidates.into_iter().enumerate() {
             out.extend_from_slice(if index == 0 {
                 b"  to be accepted by "
             } else {
                 b" or "
             });
-            process(&Process::named((pid, comm)), out);
+            pieces::process(&Process::named((pid, comm)), self.limits, out);
         }
         if still.residue_of.is_some() {
             out.extend_from_slice(b"  residue");
         }
     }
 
-    fn loss(&mut self, loss: &Loss, out: &mut Vec<u8>) {
-        let style = if self.coloured() {
-            WARNING
-        } else {
-            Style::new()
-        };
+    fn loss(&mut self, lost: &Loss, out: &mut Vec<u8>) {
+        let style = style_if(self.colour, WARNING);
         append_style(out, style, false);
-        out.extend_from_slice(b"# lost:");
-        for (number, what) in [
-            (loss.transitions, "transitions (--buffer makes room)"),
-            (loss.sockets, "sockets (--max-sockets makes room)"),
-            (loss.runs, "runs of the programs, skipped by the kernel"),
-        ] {
-            if number > 0 {
-                out.push(b' ');
-                number::append(out, number);
-                out.push(b' ');
-                out.extend_from_slice(what.as_bytes());
-                out.push(b',');
-            }
-        }
-        out.extend_from_slice(b" noticed at ");
-        self.time(loss.time, out);
+        out.extend_from_slice(b"! ");
+        let mut time = Vec::new();
+        self.time(lost.time, &mut time);
+        loss(lost, &time, out);
         append_style(out, style, true);
     }
 
@@ -172,8 +134,9 @@ impl Text {
         let Some(owner) = owner else {
             return self.begin_unknown(time, "?", out);
         };
+        let limits = self.limits;
         self.begin_with(time, owner.known_by.name(), out, |out| {
-            process(&owner.process, out);
+            pieces::process(&owner.process, limits, out);
         });
     }
 
@@ -200,51 +163,36 @@ impl Text {
     }
 
     /// Who has opened it, if another process uses it now.
-    fn opened_by(opener: Option<&Owner>, user: Option<&Owner>, out: &mut Vec<u8>) {
+    fn opened_by(&self, opener: Option<&Owner>, user: Option<&Owner>, out: &mut Vec<u8>) {
         if let (Some(opener), Some(_)) = (opener, user) {
-            out.extend_from_slice(match opener.known_by {
-                KnownBy::Listener => b"  came in at ",
-                KnownBy::Fd => b"  earlier of ",
-                _ => b"  opened by ",
-            });
-            process(&opener.process, out);
+            out.extend_from_slice(b"  ");
+            out.extend_from_slice(pieces::opened_by(opener.known_by).as_bytes());
+            pieces::process(&opener.process, self.limits, out);
         }
     }
 
     fn time(&mut self, time: SystemTime, out: &mut Vec<u8>) {
         let (second, ns) = self.stamp.at(time);
-        let whole = match self.medium {
-            Medium::Screen { .. } => &second["2026-11-23T".len()..],
-            Medium::File => second,
-        };
-        out.extend_from_slice(whole.as_bytes());
+        out.extend_from_slice(second.as_bytes());
         out.push(b'.');
         number::append_padded(out, 3, ns / 1_000_000);
-        if self.medium == Medium::File {
-            out.push(b'Z');
-        }
+        out.push(b'Z');
     }
 
-    fn state(&self, state: TcpState, side: Side, out: &mut Vec<u8>) {
-        let marked = state == TcpState::CloseWait && self.coloured();
-        let style = if marked { LEAKING } else { Style::new() };
-        let name = state.name();
-        let (before, after) = match side {
-            Side::Left(width) => (0, width.saturating_sub(name.len())),
-            Side::Right(width) => (width.saturating_sub(name.len()), 0),
-        };
-        spaces(out, before);
-        append_style(out, style, false);
-        out.extend_from_slice(name.as_bytes());
-        append_style(out, style, true);
-        spaces(out, after);
+    fn duration(&self, ns: u64, exact: bool, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"  ");
+        column(out, Side::Right(DURATION), |out| {
+            pieces::duration(ns, exact, self.limits.ascii, out);
+        });
     }
 
     fn ends(&self, socket: &Identity, out: &mut Vec<u8>) {
         out.extend_from_slice(b"  ");
-        column(out, Side::Left(ENDPOINT), |out| endpoint(socket.local, out));
+        column(out, Side::Left(ENDPOINT), |out| {
+            pieces::endpoint(socket.local, self.limits, out);
+        });
         out.extend_from_slice(b"  ");
-        endpoint(socket.remote, out);
+        pieces::endpoint(socket.remote, self.limits, out);
         if let Some(netns) = socket.netns.filter(|netns| Some(*netns) != self.own_netns) {
             out.extend_from_slice(b"  netns ");
             number::append(out, netns);
@@ -253,7 +201,8 @@ impl Text {
 }
 
 impl View<Record> for Text {
-    fn show(&mut self, record: &Record, _: &Page, out: &mut Vec<u8>) {
+    fn show(&mut self, record: &Record, page: &Page, out: &mut Vec<u8>) {
+        self.limits.ascii = page.ascii;
         match record {
             Record::Transition(transition) => self.transition(transition, out),
             Record::StillOpen(still) => self.still_open(still, out),
@@ -298,7 +247,24 @@ fn spaces(out: &mut Vec<u8>, count: usize) {
     out.resize(out.len() + count, b' ');
 }
 
-fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
+fn state(state: TcpState, side: Side, out: &mut Vec<u8>) {
+    let name = state.name();
+    let (before, after) = match side {
+        Side::Left(width) => (0, width.saturating_sub(name.len())),
+        Side::Right(width) => (width.saturating_sub(name.len()), 0),
+    };
+    spaces(out, before);
+    out.extend_from_slice(name.as_bytes());
+    spaces(out, after);
+}
+
+/// The style, where colours are wanted.
+pub fn style_if(colour: bool, style: Style) -> Style {
+    if colour { style } else { Style::new() }
+}
+
+/// Appends the beginning or the `end` of a style.
+pub fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
     use std::io::Write as _;
 
     if !style.is_plain() {
@@ -311,18 +277,28 @@ fn append_style(out: &mut Vec<u8>, style: Style, end: bool) {
     }
 }
 
-fn process(process: &Process, out: &mut Vec<u8>) {
-    clean::append(out, &process.comm);
-    out.push(b'[');
-    match process.pid {
-        Some(pid) => number::append(out, pid),
-        None => out.push(b'?'),
+/// What was lost, and when that was noticed.
+pub fn loss(loss: &Loss, time: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(b"lost:");
+    for (number, what) in [
+        (loss.transitions, "transitions (--buffer makes room)"),
+        (loss.sockets, "sockets (--max-sockets makes room)"),
+        (loss.runs, "runs of the programs, skipped by the kernel"),
+    ] {
+        if number > 0 {
+            out.push(b' ');
+            number::append(out, number);
+            out.push(b' ');
+            out.extend_from_slice(what.as_bytes());
+            out.push(b',');
+        }
     }
-    out.push(b']');
+    out.extend_from_slice(b" noticed at ");
+    out.extend_from_slice(time);
 }
 
 /// The processes that have it open, unless that is only the one at the beginning of the line.
-fn held_by(socket: &Socket, out: &mut Vec<u8>) {
+fn held_by(socket: &Socket, limits: Limits, out: &mut Vec<u8>) {
     let holders = socket.holders.as_deref().unwrap_or_default();
     let owner = socket.logged_owner().and_then(|owner| owner.process.pid);
     if holders.iter().all(|holder| Some(holder.pid) == owner) {
@@ -335,31 +311,7 @@ fn held_by(socket: &Socket, out: &mut Vec<u8>) {
         }
         out.extend_from_slice(if index == 0 { b"  held by " } else { b", " });
         let (pid, comm) = (holder.pid, &*holder.comm);
-        process(&Process::named((pid, comm)), out);
-    }
-}
-
-fn duration(ns: u64, exact: bool, out: &mut Vec<u8>) {
-    out.extend_from_slice(b"  ");
-    column(out, Side::Right(DURATION), |out| {
-        if !exact {
-            out.extend_from_slice("≥".as_bytes());
-        }
-        age::append(out, ns);
-    });
-}
-
-fn endpoint(end: Endpoint, out: &mut Vec<u8>) {
-    let address = shown_form(end.address);
-    let v6 = address.is_ipv6();
-    if v6 {
-        out.push(b'[');
-    }
-    address::append(out, address);
-    out.extend_from_slice(if v6 { b"]:" } else { b":" });
-    match end.port {
-        0 => out.push(b'?'),
-        port => number::append(out, port),
+        pieces::process(&Process::named((pid, comm)), limits, out);
     }
 }
 
@@ -368,41 +320,52 @@ mod tests {
     use super::*;
     use crate::{fixtures::NETNS, view::log::fixtures};
 
-    fn text(medium: Medium, records: &[Record]) -> String {
-        let mut lines = Text::new(medium, Some(NETNS));
+    fn text(colour: bool, page: &Page, records: &[Record]) -> String {
+        let mut lines = Text::new(colour, Some(NETNS));
         let mut out = lines.heading().expect("text has one").as_bytes().to_vec();
         out.push(b'\n');
         for record in records {
-            lines.show(record, &Page::UNLIMITED, &mut out);
+            lines.show(record, page, &mut out);
         }
         String::from_utf8(out).expect("text is UTF-8")
     }
 
     #[test]
-    fn columns_stand_below_their_names() {
-        let medium = Medium::Screen { colour: false };
-        insta::assert_snapshot!(text(medium, &fixtures::all()));
-    }
-
-    #[test]
     fn a_file_has_dates() {
-        insta::assert_snapshot!(text(Medium::File, &fixtures::all()));
+        insta::assert_snapshot!(text(false, &Page::UNLIMITED, &fixtures::all()));
     }
 
     #[test]
-    fn colours_are_only_additions() {
-        let coloured = text(Medium::Screen { colour: true }, &fixtures::all());
-        let plain = text(Medium::Screen { colour: false }, &fixtures::all());
-        assert_ne!(coloured, plain);
+    fn a_file_is_ascii_where_text_is() {
+        let page = Page {
+            ascii: true,
+            ..Page::UNLIMITED
+        };
+        let mut records = fixtures::all();
+        records.push(fixtures::of(7, "näme"));
+        let text = text(false, &page, &records);
+        assert!(text.is_ascii(), "{text}");
+        for words in [" 812us ", " >=3m 02s ", r"n\u{e4}me[7] "] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_heading_and_caveats_have_colours() {
+        let records = fixtures::all();
+        let coloured = text(true, &Page::UNLIMITED, &records);
+        let plain = text(false, &Page::UNLIMITED, &records);
         assert_eq!(anstream::adapter::strip_str(&coloured).to_string(), plain);
-        let marked = format!("{LEAKING}CLOSE_WAIT{LEAKING:#}");
-        assert_eq!(coloured.matches(&marked).count(), 6, "{coloured}");
+        let styled = coloured.lines().filter(|line| line.contains('\u{1b}'));
+        let ends: Vec<_> = styled.filter_map(|line| line.get(..6)).collect();
+        let (heading, warning) = (format!("{HEADING}TI"), format!("{WARNING}!"));
+        assert_eq!(ends, [&heading[..6], &warning[..6]], "{coloured}");
     }
 
     #[test]
     fn hostile_names_stay_in_their_line() {
         let record = fixtures::of(7, "\x1b[2J\u{9b}\n名");
-        let text = text(Medium::File, &[record]);
+        let text = text(false, &Page::UNLIMITED, &[record]);
         assert_eq!(text.lines().count(), 2, "{text}");
         let hostile = |c: char| c.is_control() && c != '\n';
         assert!(!text.contains(hostile), "{text}");

@@ -75,7 +75,9 @@ fn ends(place: Place) -> Result<()> {
     let reset = truth.count("CLOSE_WAIT", "reset_still_open");
     let kept = (truth.all.iter()).filter(|end| end.from == "CLOSE_WAIT" && end.kept);
     let kept = kept.count();
-    let text = format!("{reset} were reset while open, {kept} of them are still open (residue)");
+    let text = format!(
+        "{reset} of those that left were reset while open, {kept} of them are still open (residue)"
+    );
     ensure!(said.contains(&text), "no {text}: {said}");
     Ok(())
 }

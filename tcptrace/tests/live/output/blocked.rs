@@ -212,16 +212,18 @@ fn counts() -> Result<()> {
     let status = run.ends_within(grace())?;
     failed(&run, status)?;
     let said = run.said()?;
-    let figure = |label: &str| -> u64 {
-        let line = said
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(label));
-        let word = line.and_then(|line| line.split_whitespace().find_map(|word| word.parse().ok()));
-        word.unwrap_or(0)
+    let figure = |begin: &str, words: &str| -> u64 {
+        let mut lines = said.lines().filter_map(|line| {
+            let (number, rest) = line.strip_prefix(begin)?.split_once(' ')?;
+            rest.starts_with(words).then(|| number.parse().ok())?
+        });
+        lines.next().unwrap_or(0)
     };
     // Five at each end, and those of the listeners; some of the last ones are remainders.
     let made = 2 * 3000 * 8;
-    let [seen, lost, unwritten] = ["transitions", "lost transitions", "not written"].map(&figure);
+    let seen = figure("  ", "transitions");
+    let lost = figure("  ! ", "transitions lost");
+    let unwritten = figure("  up to ", "lines not written");
     ensure!(
         lost > 0 && unwritten > 0 && seen + lost >= made,
         "{made} were made: {said}"

@@ -17,21 +17,26 @@ impl Summary {
         let (_, text) = text
             .split_once("\nLog of ")
             .with_context(|| format!("no summary in {text:?}"))?;
-        let number = |label: &str| {
+        // `  186 transitions, none lost`, `  ! 12 transitions lost: …`
+        let number = |begin: &str, noun: &str, words: &str| {
             let value = text.lines().find_map(|line| {
-                let value = line.strip_prefix("  ")?.strip_prefix(label)?;
-                value.starts_with("  ").then_some(value.trim_start())
+                let (number, rest) = line.strip_prefix(begin)?.split_once(' ')?;
+                let rest = rest.strip_prefix(noun)?;
+                let rest = rest.strip_prefix('s').unwrap_or(rest);
+                rest.starts_with(words).then_some(number)
             });
             value.map_or(Ok(0), first_number)
         };
         let without_owner = text
             .lines()
-            .find_map(|line| line.strip_suffix(" of unknown owner)")?.rsplit_once('('))
+            .find_map(|line| Some(line.split_once(" of unknown owner)")?.0))
+            .and_then(|begin| begin.rsplit_once('('))
             .map_or(Ok(0), |(_, count)| first_number(count))?;
         Ok(Self {
-            transitions: number("transitions")?,
+            transitions: number("  ", "transition", "")?,
             without_owner,
-            missing: number("lost transitions")? + number("runs skipped")?,
+            missing: number("  ! ", "transition", " lost")?
+                + number("  ! ", "run", " of the programs skipped")?,
         })
     }
 }
@@ -48,8 +53,8 @@ mod tests {
 
     #[test]
     fn what_is_not_told_is_nothing() {
-        let text = "tcptrace: tracing; Ctrl-C ends\n\nLog of 2s\n  transitions               186\n  entered \
-                    CLOSE_WAIT        16\n  written                   187 lines in 1 file: /a\n";
+        let text = "tcptrace: tracing; Ctrl-C ends\n\nLog of 2s\n  186 transitions, none lost\n  CLOSE_WAIT: 16 \
+                    entered, 16 left, 0 still in it; longest 2ms\n  187 lines written in 1 file: /a\n";
         let summary = Summary::parse(text).expect("it is one");
         assert_eq!(
             summary,
@@ -63,9 +68,9 @@ mod tests {
 
     #[test]
     fn losses_and_unknown_owners() {
-        let text = "\nLog of 1m\n  transitions               120 (2 of unknown owner)\n  lost transitions          12 \
-                    (the buffer was full; enlarge it with --buffer, or use filters)\n  sockets not kept          3 (no \
-                    room)\n  runs skipped              1 (by the kernel: those transitions are missing)\n";
+        let text = "\nLog of 1m\n  120 transitions (2 of unknown owner)\n  ! 12 transitions lost: the buffer was full\n  \
+                    ! 3 sockets not kept: no room\n  ! 1 run of the programs skipped by the kernel: their transitions \
+                    are missing\n";
         let summary = Summary::parse(text).expect("it is one");
         assert_eq!(
             summary,
@@ -80,6 +85,6 @@ mod tests {
     #[test]
     fn no_summary_is_an_error() {
         assert!(Summary::parse("tcptrace: tracing; Ctrl-C ends\n").is_err());
-        assert!(Summary::parse("\nLog of 1s\n  transitions               many\n").is_err());
+        assert!(Summary::parse("\nLog of 1s\n  many transitions, none lost\n").is_err());
     }
 }

@@ -151,7 +151,7 @@ fn each_process_has_its_file() {
 fn text_has_one_heading_a_file_and_another_session_appends() {
     let dir = tempfile::tempdir().expect("a folder");
     for _ in 0..2 {
-        let view = Box::new(text::Text::new(text::Medium::File, None));
+        let view = Box::new(text::Text::new(false, None));
         let (mut folder, _) = with(options(dir.path(), "log", None), view);
         take(&mut folder, &started(7, "a", 1));
         let finished = folder.finish().expect("there is room");
