@@ -1,56 +1,61 @@
 //! The `tcptrace` command.
 
-use std::process::ExitCode;
+use std::{
+    env,
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
-use clap::Parser as _;
 use tcptrace::{
-    cli::{self, Cli},
+    cli::{self, Ended},
     command::{self, Outcome},
     model::request::UsageError,
     sink::{characters, messages},
-    view::{
-        layout,
-        parts::clean::{clean, message},
-    },
+    view::{layout, parts::clean::clean},
 };
 
 /// The exit code for more sockets than `--fail-over` allows.
 const OVER: u8 = 3;
 
+/// The exit code for a wrong command line.
+const WRONG: u8 = 2;
+
 fn main() -> ExitCode {
-    characters::choose(false);
-    let cli = match Cli::try_parse() {
+    // Also where the command line is wrong.
+    characters::choose(env::args_os().any(|argument| argument == "--ascii"));
+    let cli = match cli::parse(env::args_os(), clean) {
         Ok(cli) => cli,
-        Err(error) => refuse(error),
+        Err(Ended::Help(help)) => return show(&help),
+        Err(Ended::Wrong(text)) => return refuse(&text),
     };
     characters::choose(cli.ascii);
     match command::run(cli.request()) {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Over) => ExitCode::from(OVER),
+        Ok(Outcome::Unfit) => ExitCode::FAILURE,
         Err(error) => {
             if let Some(usage) = error.downcast_ref::<UsageError>() {
-                refuse(cli::of_usage(usage));
+                return refuse(&cli::of_usage(usage, clean));
             }
-            // There is nowhere to report that standard error is closed.
-            messages::tell(format_args!("{error:#}"));
+            messages::explain(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
 }
 
-/// Ends with the code for a wrong command line, or after the help.
-fn refuse(error: clap::Error) -> ! {
-    let (error, rewritten) = cli::rewritten(error, clean);
-    let plain = error.render().to_string();
-    // Where nothing hostile was typed, the colours of the text are clap's own.
-    let is_foreign = characters::are_ascii() && !plain.is_ascii();
-    if !error.use_stderr() && is_foreign {
-        print!("{}", layout::plain::plain(&plain));
-        std::process::exit(error.exit_code());
+/// Ends with the code for a wrong command line. There is nowhere to report that standard error is closed.
+fn refuse(text: &str) -> ExitCode {
+    messages::explain(text);
+    ExitCode::from(WRONG)
+}
+
+/// Shows the help, in colours where they are wanted.
+fn show(help: &clap::Error) -> ExitCode {
+    let plain = help.render().to_string();
+    if characters::are_ascii() && !plain.is_ascii() {
+        // Whoever reads it may have seen enough.
+        let _ = io::stdout().write_all(layout::plain::plain(&plain).as_bytes());
+        return ExitCode::SUCCESS;
     }
-    if error.use_stderr() && (rewritten || is_foreign || message(&plain) != plain) {
-        messages::print(plain.trim_end());
-        std::process::exit(error.exit_code());
-    }
-    error.exit()
+    help.exit()
 }

@@ -7,11 +7,14 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use clap::{Arg, Command, CommandFactory as _, Parser as _, error::ErrorKind};
+use clap::{Arg, Command};
 use proptest::{prelude::*, sample::select};
 
-use super::Cli;
-use crate::model::request::{ReplayView, Request};
+use super::{Ended, help, parse};
+use crate::{
+    model::request::{ReplayView, Request},
+    view::parts::clean::clean,
+};
 
 /// Values that are at an edge of something, or far beyond it.
 const ABSURD: [&str; 40] = [
@@ -71,8 +74,7 @@ fn commands() -> Vec<(Vec<String>, Command)> {
             below(&path, one, found);
         }
     }
-    let mut command = Cli::command();
-    command.build();
+    let command = help::command();
     let mut found = Vec::new();
     below(&["tcptrace".to_owned()], &command, &mut found);
     found
@@ -139,7 +141,7 @@ fn durations(request: &Request) -> Vec<Duration> {
 
 /// Parses it, and uses what comes out.
 fn check(line: Vec<OsString>) -> Result<(), TestCaseError> {
-    match Cli::try_parse_from(line) {
+    match parse(line, clean) {
         Ok(cli) => {
             let request = cli.request();
             for duration in durations(&request) {
@@ -161,14 +163,8 @@ fn check(line: Vec<OsString>) -> Result<(), TestCaseError> {
             // What is shown is derived from it.
             let _ = format!("{request:?}");
         }
-        Err(error) => {
-            let code = match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => 2,
-            };
-            prop_assert_eq!(error.exit_code(), code);
-            let _ = error.render().to_string();
-        }
+        Err(Ended::Help(help)) => prop_assert_eq!(help.exit_code(), 0),
+        Err(Ended::Wrong(text)) => prop_assert!(text.contains("\n  try: "), "{text}"),
     }
     Ok(())
 }
@@ -207,8 +203,9 @@ fn an_error_names_option_value_and_range() {
             ] {
                 let given = format!("{name}={value}");
                 let line = path.iter().cloned().chain([given]);
-                let error = Cli::try_parse_from(line).expect_err("it is out of range");
-                let text = error.render().to_string();
+                let Err(Ended::Wrong(text)) = parse(line, clean) else {
+                    panic!("{value} is in the range of {name}");
+                };
                 assert!(text.contains(&name) && text.contains(value), "{text}");
                 let range = [" to ", "give a number and a unit"];
                 assert!(range.iter().any(|words| text.contains(words)), "{text}");

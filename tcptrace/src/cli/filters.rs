@@ -13,12 +13,11 @@ use crate::{
 
 /// Filters, the same for every command; several values of one mean "any of".
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Filters (several values of one filter: any of them matches)")]
 pub struct FilterArguments {
-    /// Sockets that this process has open, or that wait for it to accept them
+    /// Sockets that this process has open; also those that wait for it to accept them
     #[arg(long, value_name = "PID", value_delimiter = ',', value_parser = values::pid)]
     pid: Vec<u32>,
-    /// The same, by the name of the process
+    /// Sockets of processes with this name
     #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = values::comm)]
     comm: Vec<String>,
     /// Local or remote port
@@ -30,7 +29,7 @@ pub struct FilterArguments {
     /// Network namespace: inode number, name in /run/netns, or path
     #[arg(long, value_name = "NETNS", value_parser = values::namespace)]
     netns: Option<Netns>,
-    /// Control group and the groups below it, as a path from /sys/fs/cgroup or as in /proc/PID/cgroup
+    /// Control group and the groups below it: a path from /sys/fs/cgroup, or as in /proc/PID/cgroup
     #[arg(long, value_name = "PATH", value_parser = values::cgroup)]
     cgroup: Option<String>,
     /// Address family: ipv4 or ipv6

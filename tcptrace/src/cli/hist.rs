@@ -16,16 +16,19 @@ use crate::{
 /// What the command can be used for.
 pub const EXAMPLES: &str = "\
 Examples:
-  sudo tcptrace hist                        how long sockets stay in CLOSE_WAIT, until Ctrl-C
-  sudo tcptrace hist --by comm              the same for each program
+  sudo tcptrace hist               how long in CLOSE_WAIT, until Ctrl-C
+  sudo tcptrace hist --by comm     the same for each program
   sudo tcptrace hist --by pid,remote --top 3 --duration 1min
   sudo tcptrace hist --all-states --port 443
   sudo tcptrace hist --state ESTABLISHED --by remote --interval 10s
-  sudo tcptrace hist --duration 10s --json | jq '.histograms[0].quantiles'
+  sudo tcptrace hist --duration 10s --json | jq '.histograms[0].quantiles'";
 
-On a terminal there is a report every 10 s, unless --interval asks for others. Sockets that are still
-in the state are shown as \"so far\": a leak never ends. The histogram with the most total time in the
-state comes first. The kernel counts durations in buckets that are at most 12.5 % wide, so a quantile is
+/// What else there is to know.
+pub const NOTES: &str = "\
+On a terminal there is a report every 10 s, unless --interval asks for others.
+Sockets that are still in the state are shown as \"so far\": a leak never ends.
+The histogram with the most total time in the state comes first. The kernel
+counts durations in buckets that are at most 12.5 % wide, so a quantile is
 within 6.25 % of the true value.";
 
 /// Options of `tcptrace hist`.
@@ -34,7 +37,7 @@ pub struct Hist {
     /// What to show
     #[command(flatten)]
     show: ShowHist,
-    /// Print histograms for each interval of this length, and for the whole session at the end
+    /// Time between histograms; at the end there are also those of the whole session
     #[arg(long, value_name = "DURATION", value_parser = numbers::interval)]
     interval: Option<Duration>,
     /// End after this time
@@ -52,7 +55,7 @@ pub struct Hist {
     /// How to find out which process accepts a connection
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     accept: AcceptChoice,
-    /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
+    /// Track at most this many sockets in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = numbers::count(numbers::MAX_SOCKETS))]
     max_sockets: Option<u32>,
@@ -74,8 +77,8 @@ pub struct ShowHist {
     /// Split the histograms by this (several values: by their combination)
     #[arg(long, value_name = "PART", value_delimiter = ',', value_enum)]
     by: Vec<Part>,
-    /// Show at most this many histograms per state, those with the most total time [default: 10,
-    /// all in JSON]
+    /// Show at most this many histograms per state; those with the most total time [default: 10, all in
+    /// JSON]
     #[arg(long, value_name = "N", value_parser = numbers::count(numbers::SHOWN))]
     top: Option<u32>,
     /// Keep at most this many separate histograms; what does not fit counts as "other"

@@ -15,16 +15,18 @@ use crate::{
 /// What the command can be used for.
 pub const EXAMPLES: &str = "\
 Examples:
-  sudo tcptrace log                         every transition on the machine
-  sudo tcptrace log --pid 4242 --children   those of a process and of its descendants
-  sudo tcptrace log --state CLOSE_WAIT      only into and out of CLOSE_WAIT
-  sudo tcptrace log --dir /var/log/tcp      a file for each process, and an index
-  sudo tcptrace log --json -o night.jsonl.zst
-                                            a recording, for `tcptrace replay`
+  sudo tcptrace log                        every transition on the machine
+  sudo tcptrace log --pid 4242 --children  of a process and its descendants
+  sudo tcptrace log --state CLOSE_WAIT     only into and out of CLOSE_WAIT
+  sudo tcptrace log --dir /var/log/tcp     a file for each process, and an index
+  sudo tcptrace log --json -o leak.jsonl.zst
+                                           a recording, for tcptrace replay";
 
-A line names the process that connected, accepted or listens, not the one that was running when a
-packet came in; ? means unknown. Ctrl-C ends the log with the sockets that are still open and a
-summary.";
+/// What else there is to know.
+pub const NOTES: &str = "\
+A line names the process that connected, accepted or listens, not the one that
+was running when a packet came in; ? means unknown. Ctrl-C ends the log with the
+sockets that are still open and a summary.";
 
 /// Options of `tcptrace log`.
 #[derive(Debug, Args)]
@@ -35,11 +37,13 @@ pub struct Log {
     /// Write JSON, one line per transition (schema tcptrace.transition/1): a recording
     #[arg(long)]
     json: bool,
-    /// List each socket that is still open at the end, not only the oldest (files and pipes have all of them)
+    /// List every socket that is still open at the end
+    ///
+    /// Without it a terminal shows the oldest; files and pipes have all of them.
     #[arg(long, conflicts_with_all = ["json", "output", "dir"])]
     all: bool,
-    /// Write to this file instead of the screen and overwrite its content; a name that ends in .zst
-    /// makes it compressed
+    /// Write to this file instead of the screen; its content is overwritten, and compressed if the name
+    /// ends in .zst
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write one file per process and an index into this folder; existing files are continued
@@ -78,7 +82,7 @@ pub struct Log {
     /// Size of the kernel's buffer for transitions (a power of 2, 64KiB or more)
     #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = numbers::buffer)]
     buffer: u32,
-    /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
+    /// Track at most this many sockets in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = numbers::count(numbers::MAX_SOCKETS))]
     max_sockets: Option<u32>,

@@ -6,30 +6,44 @@ mod absurd_tests;
 mod choices;
 mod doctor;
 mod filters;
+mod help;
 mod hist;
 mod log;
 mod numbers;
 mod replay;
 mod states;
 mod stuck;
-mod usage;
 mod values;
+mod wrong;
 
-use clap::{Parser, Subcommand};
-pub use usage::{of_usage, rewritten};
+use std::ffi::OsString;
+
+use clap::{FromArgMatches as _, Parser, Subcommand};
+pub use wrong::{Clean, of_usage};
 
 use crate::model::request::Request;
 
-/// Finds TCP sockets stuck in CLOSE_WAIT and shows their age, process and remote address
+/// In the order of an incident.
+const EXAMPLES: &str = "\
+Examples, in the order of an incident (more: tcptrace stuck --help):
+  sudo tcptrace                   what is stuck now, and is it a leak
+  sudo tcptrace --explain         why, and what to do about it
+  sudo tcptrace log --pid 4242    who opens the sockets, and when
+  sudo tcptrace hist --by comm    how long they stay
+  sudo tcptrace log --json -o leak.jsonl.zst    a recording
+  tcptrace replay leak.jsonl.zst                what was stuck in it, anywhere";
+
+/// Finds TCP sockets stuck in CLOSE_WAIT: their age, process and remote address
 #[derive(Debug, Parser)]
 #[command(
     name = "tcptrace",
     // Otherwise the help and errors repeat what whoever started it calls it.
     bin_name = "tcptrace",
     version,
+    override_usage = "tcptrace [OPTIONS], or tcptrace COMMAND [OPTIONS]",
     args_conflicts_with_subcommands = true,
-    after_help = stuck::EXAMPLES,
-    max_term_width = 100
+    before_help = EXAMPLES,
+    after_long_help = stuck::NOTES,
 )]
 pub struct Cli {
     /// What to do; the default is `stuck`
@@ -38,7 +52,7 @@ pub struct Cli {
     /// Options of `stuck`
     #[command(flatten)]
     stuck: stuck::Stuck,
-    /// Write text in ASCII only, as is done where the locale is not UTF-8
+    /// Write text in ASCII only, as where the locale is not UTF-8
     #[arg(long, global = true)]
     pub ascii: bool,
 }
@@ -46,23 +60,55 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reports stuck sockets: age, owner, remote, queues (the default command)
-    #[command(after_help = stuck::EXAMPLES)]
+    /// Reports stuck sockets: age, owner, remote, queues (the default)
+    #[command(before_help = stuck::EXAMPLES, after_long_help = stuck::NOTES)]
     Stuck(Box<stuck::Stuck>),
-    /// Counts sockets by state, process and remote: what `netstat | awk` is used for
-    #[command(after_help = states::EXAMPLES)]
+    /// Counts sockets by state, process and remote: for `netstat | awk`
+    #[command(before_help = states::EXAMPLES, after_long_help = states::NOTES)]
     States(Box<states::States>),
-    /// Writes every state transition as it happens, with the process that owns the socket
-    #[command(after_help = log::EXAMPLES)]
+    /// Writes every state transition as it happens, with the socket's owner
+    #[command(before_help = log::EXAMPLES, after_long_help = log::NOTES)]
     Log(Box<log::Log>),
-    /// Shows histograms of how long sockets stay in each state, by process, remote, …
-    #[command(after_help = hist::EXAMPLES)]
+    /// Shows histograms of how long sockets stay in each state
+    #[command(before_help = hist::EXAMPLES, after_long_help = hist::NOTES)]
     Hist(Box<hist::Hist>),
-    /// Shows a recording (a log in JSON) the way `stuck`, `log` or `hist` would have
-    #[command(after_help = replay::EXAMPLES)]
+    /// Shows a recording (a log in JSON) as stuck, log or hist would have
+    #[command(before_help = replay::EXAMPLES, after_long_help = replay::NOTES)]
     Replay(Box<replay::Replay>),
-    /// Shows what works with this kernel and these privileges, and how to get the rest
+    /// Shows what works on this machine, and how to get the rest
+    #[command(before_help = doctor::EXAMPLES, after_long_help = doctor::NOTES)]
     Doctor(doctor::Doctor),
+}
+
+/// Why there is no request.
+#[derive(Debug)]
+pub enum Ended {
+    /// The help or the version is to be shown.
+    Help(clap::Error),
+    /// The command line is wrong: what happened, why, and what to try, fit for a terminal.
+    Wrong(String),
+}
+
+/// Reads the command line, which begins with the program's name. `clean` makes what it repeats fit for a terminal.
+///
+/// # Errors
+/// When there is nothing to carry out.
+pub fn parse(
+    line: impl IntoIterator<Item = impl Into<OsString>>,
+    clean: Clean,
+) -> Result<Cli, Ended> {
+    let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
+    let command = help::command();
+    let matches = command.clone().try_get_matches_from(&line);
+    matches
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| match error.use_stderr() {
+            false => Ended::Help(error),
+            true => {
+                let arguments = line.get(1..).unwrap_or_default();
+                Ended::Wrong(wrong::explain(&command, &error, arguments, clean))
+            }
+        })
 }
 
 impl Cli {
@@ -90,12 +136,16 @@ mod tests {
     #[test]
     fn the_command_line_contradicts_itself_nowhere() {
         Cli::command().debug_assert();
+        help::command().debug_assert();
     }
 
     #[test]
     fn a_replay_shows_by_default_what_stuck_does() {
         let show = stuck::ShowStuck::default();
-        let live = Cli::parse_from(["tcptrace"]).stuck.show;
+        let live = parse(["tcptrace"], str::to_owned)
+            .expect("nothing is wrong")
+            .stuck
+            .show;
         assert_eq!(format!("{show:?}"), format!("{live:?}"));
     }
 }

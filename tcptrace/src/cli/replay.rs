@@ -13,12 +13,16 @@ use crate::{
 /// What the command can be used for.
 pub const EXAMPLES: &str = "\
 Examples:
-  tcptrace replay night.jsonl.zst           what was stuck when the recording ended
-  tcptrace replay night.jsonl log --comm java
-  tcptrace replay night.jsonl hist --by remote
-  zcat old.jsonl.gz | tcptrace replay - stuck --json
+  tcptrace replay leak.jsonl.zst   what was stuck when the recording ended
+  tcptrace replay leak.jsonl.zst stuck --explain
+  tcptrace replay leak.jsonl.zst log --comm java
+  tcptrace replay leak.jsonl.zst hist --by remote
+  zcat old.jsonl.gz | tcptrace replay - stuck --json";
 
-It needs no privileges and works on any machine.";
+/// What else there is to know.
+pub const NOTES: &str = "\
+It needs no privileges and works on any machine. Options come after the view:
+tcptrace replay FILE stuck --help lists them.";
 
 /// Options of `tcptrace replay`.
 #[derive(Debug, Args)]
@@ -33,11 +37,14 @@ pub struct Replay {
 /// What to show of a recording.
 #[derive(Debug, Subcommand)]
 pub enum ReplayCommand {
-    /// Sockets that were stuck when the recording ended
+    /// Shows the sockets that were stuck when the recording ended
+    #[command(after_long_help = stuck::NOTES)]
     Stuck(Box<stuck::ShowStuck>),
-    /// The recorded transitions
+    /// Shows the recorded transitions
+    #[command(after_long_help = NOTES)]
     Log(Box<ShowLog>),
-    /// How long sockets stayed in each state
+    /// Shows how long sockets stayed in each state
+    #[command(after_long_help = hist::NOTES)]
     Hist(Box<hist::ShowHist>),
 }
 
@@ -50,7 +57,9 @@ pub struct ShowLog {
     /// Write JSON, one line per transition (schema tcptrace.transition/1)
     #[arg(long)]
     json: bool,
-    /// List each socket that was still open at the end, not only the oldest (a pipe has all of them)
+    /// List every socket that was still open at the end
+    ///
+    /// Without it a terminal shows the oldest; a pipe has all of them.
     #[arg(long, conflicts_with = "json")]
     all: bool,
     /// Which sockets

@@ -15,17 +15,20 @@ use crate::{
 /// What the command can be used for.
 pub const EXAMPLES: &str = "\
 Examples:
-  sudo tcptrace states                      how many sockets are in each state, refreshed every 2 s
-  sudo tcptrace states --once               one look
-  sudo tcptrace states --by comm            by program
+  sudo tcptrace states             sockets by state, refreshed every 2 s
+  sudo tcptrace states --once      one look
+  sudo tcptrace states --by comm   by program
   sudo tcptrace states --by container,port
   sudo tcptrace states --comm java --by remote --top 5
-  sudo tcptrace states --once --json | jq '.states[] | select(.state == \"CLOSE_WAIT\").count'
+  sudo tcptrace states --once --json | jq '.states[0].count'";
 
-All network namespaces count. What is no socket any more (TIME_WAIT, remainders in FIN_WAIT2) or not
-yet (half-open) has no process. The rows with the most sockets in CLOSE_WAIT and FIN_WAIT2 come first:
-sockets do not leave these by themselves. Three or more processes of one name with the same connections
-are one row, with their number: postgres (31).";
+/// What else there is to know.
+pub const NOTES: &str = "\
+All network namespaces count. What is no socket any more (TIME_WAIT, remainders
+in FIN_WAIT2) or not yet (half-open) has no process. The rows with the most
+sockets in CLOSE_WAIT and FIN_WAIT2 come first: sockets do not leave these by
+themselves. Three or more processes of one name with the same connections are
+one row, with their number: postgres (31).";
 
 /// Options of `tcptrace states`.
 #[derive(Debug, Args)]

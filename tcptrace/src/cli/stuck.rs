@@ -13,19 +13,23 @@ use crate::{
 /// What the command can be used for.
 pub const EXAMPLES: &str = "\
 Examples:
-  sudo tcptrace                             what is stuck now, refreshed every 2 s
-  sudo tcptrace --once                      one look
-  sudo tcptrace --explain                   why, and what to do about it
-  sudo tcptrace --older-than 5min           only what has been stuck for long
+  sudo tcptrace                    what is stuck now, refreshed every 2 s
+  sudo tcptrace --once             one look
+  sudo tcptrace --explain          why, and what to do about it
+  sudo tcptrace --older-than 5min  only what has been stuck for that long
   sudo tcptrace --remote 10.0.0.0/8 --port 8080
-  sudo tcptrace --comm java --all           every socket of every process named java
-  sudo tcptrace --state FIN_WAIT2           sockets whose peer does not close
+  sudo tcptrace --comm java --all  every socket of every process named java
+  sudo tcptrace --state FIN_WAIT2  sockets whose peer does not close
   sudo tcptrace --once --json | jq '.groups[0]'
-  sudo tcptrace --once --fail-over 100 -q   for scripts: the exit code is 3 if more are listed
+  sudo tcptrace --once --fail-over 100 -q
+                                   in scripts: exit code 3 if more are listed";
 
-An age with ≥ is a lower bound: the socket was in the state before tcptrace started. Where both bounds are
-known (2s-36s), a socket may be stuck if the threshold lies between them; such sockets come last.
-Ctrl-C ends with a summary. Exit code: 0, 1 when something failed, 2 for a wrong command line, 3 with
+/// What else there is to know.
+pub const NOTES: &str = "\
+An age with ≥ is a lower bound: the socket was in the state before tcptrace
+started. Where both bounds are known (2s-36s), a socket may be stuck if the
+threshold lies between them; such sockets come last. Ctrl-C ends with a summary.
+Exit code: 0, 1 when something failed, 2 for a wrong command line, 3 with
 --fail-over.";
 
 /// Options of `tcptrace stuck`.
@@ -49,11 +53,11 @@ pub struct Stuck {
     /// How to find sockets and the processes that hold them
     #[arg(long, value_enum, default_value = "auto", hide_possible_values = false)]
     walk: WalkChoice,
-    /// Maximum number of sockets to track in the kernel [default: 1000000, or 65536 with the
+    /// Track at most this many sockets in the kernel [default: 1000000, or 65536 with the
     /// tracepoint hook]
     #[arg(long, value_name = "N", value_parser = numbers::count(numbers::MAX_SOCKETS))]
     max_sockets: Option<u32>,
-    /// Show more: -v how tcptrace works on this machine and the arguments of processes, which may hold
+    /// Say more: -v how tcptrace works on this machine and the arguments of processes, which may hold
     /// secrets; -vv also messages of its BPF programs
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -62,7 +66,7 @@ pub struct Stuck {
 /// What to show about stuck sockets, live or from a recording.
 #[derive(Debug, Args)]
 pub struct ShowStuck {
-    /// A socket is stuck when it has been in the state for this long; 0s shows all
+    /// Stuck means: in the state for this long; 0s shows all
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = numbers::duration)]
     older_than: Duration,
     /// The state to watch
@@ -78,8 +82,8 @@ pub struct ShowStuck {
     /// Show all groups and sockets
     #[arg(long, conflicts_with = "limit")]
     all: bool,
-    /// Say why each group is stuck, with evidence, remedy and what would tell more, instead of listing
-    /// sockets; =N: only the group with this number in the table. JSON always has all of it
+    /// Say why each group is stuck, instead of listing sockets; with evidence, remedy and what would tell
+    /// more. =N: only the group with this number in the table. JSON always has all of it
     #[arg(
         long,
         value_name = "N",

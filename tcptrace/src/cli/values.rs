@@ -5,7 +5,10 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use tcptrace_common::TcpState;
 
-use crate::model::{request::Netns, socket::Family};
+use crate::{
+    cli::wrong::{refused::Refused, tree::nearest},
+    model::{request::Netns, socket::Family},
+};
 
 /// States that can be watched, as an error lists them.
 const WATCHABLE: [TcpState; 7] = [
@@ -40,7 +43,7 @@ const COMM_BYTES: usize = 15;
 ///
 /// # Errors
 /// Says which can be watched, or why this one cannot.
-pub fn state(text: &str) -> Result<TcpState, String> {
+pub fn state(text: &str) -> Result<TcpState, Refused> {
     let name = text.to_ascii_uppercase().replace('-', "_");
     let name = name.strip_prefix("TCP_").unwrap_or(&name);
     let reason = match TcpState::ALL.into_iter().find(|state| state.name() == name) {
@@ -56,24 +59,31 @@ pub fn state(text: &str) -> Result<TcpState, String> {
         Some(_) => {
             "a socket does not get stuck in this state (`tcptrace states` counts the sockets in it)"
         }
-        None => "no such TCP state",
+        None => "there is no such TCP state",
     };
-    let names: Vec<_> = WATCHABLE.iter().map(|state| state.name()).collect();
-    Err(format!("{reason}; give one of {}", names.join(", ")))
+    Err(one_of(&WATCHABLE, reason, name))
+}
+
+/// The refusal with the states that are taken, or the one that may have been meant.
+fn one_of(states: &[TcpState], reason: &str, typed: &str) -> Refused {
+    let names: Vec<_> = states.iter().map(|state| state.name()).collect();
+    let advice = format!("give one of {}", names.join(", "));
+    match nearest(typed, names.iter().copied()).filter(|near| *near != typed) {
+        Some(near) => Refused::new(reason, format!("{near}; or {advice}")),
+        None => Refused::new(reason, advice),
+    }
 }
 
 /// Any state, by the kernel's name in upper or lower case, with `-` or `_`.
 ///
 /// # Errors
 /// Says which there are.
-pub fn any_state(text: &str) -> Result<TcpState, String> {
+pub fn any_state(text: &str) -> Result<TcpState, Refused> {
     let name = text.to_ascii_uppercase().replace('-', "_");
     let name = name.strip_prefix("TCP_").unwrap_or(&name);
     let mut states = TcpState::ALL.into_iter();
-    states.find(|state| state.name() == name).ok_or_else(|| {
-        let names = TcpState::ALL.map(TcpState::name).join(", ");
-        format!("no such TCP state; give one of {names}")
-    })
+    let found = states.find(|state| state.name() == name);
+    found.ok_or_else(|| one_of(&TcpState::ALL, "there is no such TCP state", name))
 }
 
 /// A state in which durations are counted, by the kernel's name in upper or lower case, with `-` or
@@ -81,7 +91,7 @@ pub fn any_state(text: &str) -> Result<TcpState, String> {
 ///
 /// # Errors
 /// Says which there are, or why this one is not accepted.
-pub fn counted_state(text: &str) -> Result<TcpState, String> {
+pub fn counted_state(text: &str) -> Result<TcpState, Refused> {
     let reason = match any_state(text) {
         Ok(state) if COUNTED.contains(&state) => return Ok(state),
         Ok(TcpState::TimeWait) => {
@@ -92,20 +102,23 @@ pub fn counted_state(text: &str) -> Result<TcpState, String> {
             "a half-open connection is not a socket yet, and the kernel reports no transition of it"
         }
         Ok(_) => "a closed socket is not a connection",
-        Err(_) => "no such TCP state",
+        Err(_) => "there is no such TCP state",
     };
-    let names = COUNTED.map(TcpState::name).join(", ");
-    Err(format!("{reason}; give one of {names}"))
+    let name = text.to_ascii_uppercase().replace('-', "_");
+    Err(one_of(&COUNTED, reason, &name))
 }
 
 /// An address, or a range of them in CIDR notation.
 ///
 /// # Errors
 /// Says what is accepted.
-pub fn remote(text: &str) -> Result<IpNet, String> {
+pub fn remote(text: &str) -> Result<IpNet, Refused> {
     let address = text.parse::<IpAddr>().map(IpNet::from);
     address.ok().or_else(|| text.parse().ok()).ok_or_else(|| {
-        "not an address or a range; give one such as 10.0.0.7, 10.0.0.0/8, 2001:db8::/32".into()
+        Refused::new(
+            "it is neither an address nor a range of addresses",
+            "give one such as 10.0.0.7, 10.0.0.0/8, 2001:db8::/32",
+        )
     })
 }
 
@@ -113,11 +126,14 @@ pub fn remote(text: &str) -> Result<IpNet, String> {
 ///
 /// # Errors
 /// Says what is accepted.
-pub fn family(text: &str) -> Result<Family, String> {
-    match text {
+pub fn family(text: &str) -> Result<Family, Refused> {
+    match text.to_ascii_lowercase().as_str() {
         "4" | "ipv4" | "inet" => Ok(Family::Ipv4),
         "6" | "ipv6" | "inet6" => Ok(Family::Ipv6),
-        _ => Err("give ipv4 or ipv6 (a v4-mapped socket is ipv6)".into()),
+        _ => Err(Refused::new(
+            "there is no such address family",
+            "give ipv4 (or inet) or ipv6 (or inet6); a v4-mapped socket is ipv6",
+        )),
     }
 }
 
@@ -125,14 +141,16 @@ pub fn family(text: &str) -> Result<Family, String> {
 ///
 /// # Errors
 /// Says what is accepted.
-pub fn pid(text: &str) -> Result<u32, String> {
+pub fn pid(text: &str) -> Result<u32, Refused> {
     let number = text.parse().ok();
     let pid = number.filter(|pid| (1..PID_MAX_LIMIT).contains(pid));
     pid.ok_or_else(|| {
-        format!(
-            "give the number of a process, from 1 to {}",
-            PID_MAX_LIMIT - 1
-        )
+        let most = PID_MAX_LIMIT - 1;
+        let why = format!("the number of a process is from 1 to {most}");
+        match text.contains(|c: char| c.is_alphabetic()) && comm(text).is_ok() {
+            true => Refused::new(why, "--comm for the name of a process"),
+            false => Refused::new(why, "give such as 4242; pgrep NAME finds it"),
+        }
     })
 }
 
@@ -141,9 +159,10 @@ pub fn pid(text: &str) -> Result<u32, String> {
 ///
 /// # Errors
 /// Says why no process has it.
-pub fn comm(text: &str) -> Result<String, String> {
+pub fn comm(text: &str) -> Result<String, Refused> {
     if text.is_empty() {
-        return Err("give a name of 1 to 15 bytes; a comma separates names".into());
+        let why = "a name has 1 to 15 bytes, and a comma separates names";
+        return Err(Refused::new(why, "give such as java, or java,nginx"));
     }
     let replaced = |c: char| c == char::REPLACEMENT_CHARACTER;
     let least = |c: char| if replaced(c) { 1 } else { c.len_utf8() };
@@ -151,21 +170,25 @@ pub fn comm(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     let kept = text.as_bytes().get(..COMM_BYTES).unwrap_or_default();
-    let mut reason = "the kernel keeps only the first 15 bytes of a process's name".to_owned();
-    if !text.contains(char::is_control) {
-        reason += &format!("; try --comm '{}'", String::from_utf8_lossy(kept));
-    }
-    Err(reason)
+    let reason = "the kernel keeps only the first 15 bytes of a process's name";
+    Err(match text.contains(char::is_control) {
+        true => Refused::new(reason, "give them as tcptrace shows them"),
+        false => Refused::value(reason, format!("'{}'", String::from_utf8_lossy(kept))),
+    })
 }
+
+/// What names a network namespace.
+const NETNS: &str =
+    "give an inode number, a name in /run/netns, or a path such as /proc/4242/ns/net";
 
 /// A network namespace, by inode number, name or path. This does not check whether it exists.
 ///
 /// # Errors
 /// Says what is accepted.
-pub fn namespace(text: &str) -> Result<Netns, String> {
+pub fn namespace(text: &str) -> Result<Netns, Refused> {
     match text.parse() {
-        Ok(0) => Err("no network namespace has the number 0".into()),
-        _ if text.is_empty() => Err("give an inode number, a name in /run/netns, or a path".into()),
+        Ok(0) => Err(Refused::new("no network namespace has the number 0", NETNS)),
+        _ if text.is_empty() => Err(Refused::new("it is empty", NETNS)),
         Ok(inode) => Ok(Netns::Inode(inode)),
         Err(_) => Ok(Netns::Name(text.to_owned())),
     }
@@ -175,9 +198,9 @@ pub fn namespace(text: &str) -> Result<Netns, String> {
 ///
 /// # Errors
 /// Says what is accepted.
-pub fn port(text: &str) -> Result<u16, String> {
+pub fn port(text: &str) -> Result<u16, Refused> {
     match text.parse() {
-        Ok(0) | Err(_) => Err("give a port from 1 to 65535".into()),
+        Ok(0) | Err(_) => Err(Refused::value("a port is from 1 to 65535", "443")),
         Ok(port) => Ok(port),
     }
 }
@@ -187,23 +210,26 @@ pub fn port(text: &str) -> Result<u16, String> {
 ///
 /// # Errors
 /// Says why it is no path of a control group.
-pub fn cgroup(text: &str) -> Result<String, String> {
+pub fn cgroup(text: &str) -> Result<String, Refused> {
     let path = match text.split_once(':') {
         Some(("0", rest)) if rest.starts_with(":/") => &rest[1..],
         Some((number, rest)) if number.parse::<u32>().is_ok() && rest.contains(":/") => {
-            return Err("it is of cgroup v1; give the line that begins with 0::".into());
+            let why = "it is of cgroup v1, and sockets know their group of cgroup v2";
+            return Err(Refused::new(why, "give the line that begins with 0::"));
         }
         _ => text,
     };
     if path.is_empty() {
-        return Err("give a path, such as /system.slice; / is the root".into());
+        let advice = "give a path, such as /system.slice; / is the root";
+        return Err(Refused::new("it is empty", advice));
     }
     let below = path.strip_prefix("/sys/fs/cgroup");
     let below = below.filter(|rest| rest.is_empty() || rest.starts_with('/'));
     let parts = below.unwrap_or(path).split('/');
     let parts: Vec<_> = parts.filter(|part| !["", "."].contains(part)).collect();
     if parts.contains(&"..") {
-        return Err("'..' leads out of the control groups that are visible here".into());
+        let why = "'..' leads out of the control groups that are visible here";
+        return Err(Refused::new(why, "give the path from /sys/fs/cgroup"));
     }
     let with_slash = |part: &&str| format!("/{part}");
     Ok(parts.iter().map(with_slash).collect())
@@ -221,7 +247,7 @@ mod tests {
             assert_eq!(state(text), Ok(TcpState::CloseWait));
         }
         for text in ["TIME_WAIT", "LISTEN", "SYN_RECV", "CLOSE", "nonsense", ""] {
-            let error = state(text).expect_err(text);
+            let error = state(text).expect_err(text).to_string();
             assert!(error.contains("CLOSE_WAIT, FIN_WAIT1"), "{error}");
         }
     }
@@ -232,7 +258,7 @@ mod tests {
             assert_eq!(counted_state(&state.name().to_lowercase()), Ok(state));
         }
         for text in ["TIME_WAIT", "CLOSE", "NEW_SYN_RECV", "nonsense"] {
-            let error = counted_state(text).expect_err(text);
+            let error = counted_state(text).expect_err(text).to_string();
             assert!(error.contains("one of CLOSE_WAIT, "), "{error}");
         }
     }
@@ -250,6 +276,31 @@ mod tests {
     }
 
     #[test]
+    fn families_have_several_names() {
+        for text in ["4", "ipv4", "IPv4", "inet"] {
+            assert_eq!(family(text), Ok(Family::Ipv4));
+        }
+        for text in ["6", "ipv6", "inet6"] {
+            assert_eq!(family(text), Ok(Family::Ipv6));
+        }
+        let error = family("ipx").expect_err("ipx").to_string();
+        for word in ["ipv4", "inet", "ipv6", "inet6"] {
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_state_gets_a_proposal() {
+        let error = state("CLOSED_WAIT").expect_err("there is none");
+        assert!(
+            error
+                .to_string()
+                .contains("; CLOSE_WAIT; or give one of CLOSE_WAIT, "),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn namespaces_are_numbers_or_names_and_are_not_looked_up() {
         assert_eq!(namespace("4026531833"), Ok(Netns::Inode(4_026_531_833)));
         for text in ["blue", "/proc/1/ns/net", "-1", "99999999999"] {
@@ -264,7 +315,7 @@ mod tests {
     fn processes_have_numbers_that_the_kernel_can_give() {
         assert_eq!((pid("1"), pid("4194303")), (Ok(1), Ok(4_194_303)));
         for text in ["0", "4194304", "-1", "", "java", "99999999999"] {
-            let error = pid(text).expect_err(text);
+            let error = pid(text).expect_err(text).to_string();
             assert!(error.contains("from 1 to 4194303"), "{error}");
         }
     }
@@ -280,12 +331,12 @@ mod tests {
             assert_eq!(comm(text), Ok(text.to_owned()));
         }
         assert!(comm("\u{e9}23456789012345").is_err());
-        assert!(comm("").is_err_and(|error| error.contains("1 to 15 bytes")));
+        assert!(comm("").is_err_and(|error| error.why.contains("1 to 15 bytes")));
         for (long, kept) in [
             ("inventory-service-prod", "'inventory-servi'"),
             ("inventory-serv\u{e9}s", "'inventory-serv\u{fffd}'"),
         ] {
-            let error = comm(long).expect_err(long);
+            let error = comm(long).expect_err(long).to_string();
             assert!(
                 error.contains("15 bytes") && error.contains(kept),
                 "{error}"

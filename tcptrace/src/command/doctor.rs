@@ -1,8 +1,7 @@
 //! `tcptrace doctor`: what this kernel and these privileges allow.
 
-use anyhow::bail;
-
 use crate::{
+    command::Outcome,
     model::{
         finding::{Finding, Status, verdict},
         request::DoctorRequest,
@@ -16,16 +15,17 @@ use crate::{
 /// Runs the command.
 ///
 /// # Errors
-/// When the output cannot be written, or when `tcptrace` does not work here.
-pub fn run(request: &DoctorRequest) -> anyhow::Result<()> {
+/// When the output cannot be written.
+pub fn run(request: DoctorRequest) -> anyhow::Result<Outcome> {
     let mut findings = examine::all();
     findings.push(confinement());
-    let view = doctor::choose(Format::json_if(request.json));
+    let view = doctor::choose(Format::json_if(request.json), request.all);
     Screen::new(view, Follow::Below).show(&findings)?;
-    if verdict(&findings) == Status::Missing {
-        bail!("tcptrace does not work here: see the findings marked as missing");
-    }
-    Ok(())
+    // The view has said it.
+    Ok(match verdict(&findings) {
+        Status::Missing => Outcome::Unfit,
+        Status::Ok | Status::Degraded => Outcome::Done,
+    })
 }
 
 /// Whether a command can give up what it does not need after its start. It is tried: afterwards nothing can

@@ -1,9 +1,10 @@
 //! Filters on this machine: names are looked up, and what nothing has is said: as an error where that is
 //! certain, as a caveat where something may still come.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::{
+    diagnosis::stuck::{snapshot::snapshot, tracker::Tracker},
     model::{
         caveat::Caveat,
         filter::{
@@ -12,7 +13,10 @@ use crate::{
             unmatched::is_all_of,
         },
         request::{Filters, Netns, UsageError},
-        stuck::{look::Look, snapshot::Snapshot},
+        stuck::{
+            look::Look,
+            snapshot::{Snapshot, Watched},
+        },
     },
     source::machine::{
         cgroup, netns,
@@ -33,6 +37,8 @@ pub fn resolve(filters: &Filters) -> Result<Filter, UsageError> {
         option,
         value: value.to_owned(),
         reason: clean(&reason),
+        more: Vec::new(),
+        advice: None,
     };
     let netns = match &filters.netns {
         None => None,
@@ -73,8 +79,10 @@ pub fn needs_group(filter: &Filter) -> Result<(), UsageError> {
         value: absent.first(),
         reason: format!(
             "{}, and the kernel, which applies this filter, needs it at the start",
-            clean(&absent::text(&absent))
+            clean(&absent::reason(&absent))
         ),
+        more: Vec::new(),
+        advice: Some("tcptrace stuck, where a group may come later".into()),
     })
 }
 
@@ -103,8 +111,8 @@ pub fn caveats(presence: &mut Presence) -> impl Iterator<Item = Caveat> + use<> 
     presence.absent().into_iter().map(Caveat::Absent)
 }
 
-/// The same for a single look. `matched`: whether anything passed the filter; `held`: names of processes
-/// that have such sockets.
+/// The same for a single look of a `command`. `matched`: whether anything passed the filter; `others`: what is stuck
+/// without it.
 ///
 /// # Errors
 /// When nothing passed, and nothing could, because no value of an option exists.
@@ -112,37 +120,125 @@ pub fn of_one_look(
     presence: &mut Presence,
     filter: &Filter,
     matched: bool,
-    held: &[String],
+    command: &str,
+    others: impl FnOnce() -> Option<Others>,
 ) -> Result<Vec<Caveat>, UsageError> {
     let absent = presence.absent();
     let certain = |one: &&Absent| one.whole == Whole::Machine && is_all_of(one, filter);
     if let Some(one) = absent.iter().find(certain).filter(|_| !matched) {
-        let mut reason = clean(&absent::text(one));
-        if matches!(one.values, Values::Names(_)) {
-            propose(&mut reason, "names like it", presence.alike.iter());
-            propose(&mut reason, "such sockets are held by", held.iter());
+        let others = others();
+        let alike = match one.values {
+            Values::Names(_) => presence.alike.iter().collect(),
+            _ => Vec::new(),
+        };
+        let mut more = Vec::new();
+        if !alike.is_empty() {
+            more.push(format!("names like it: {}", first_of(&alike)));
         }
+        more.extend(others.as_ref().map(Others::text));
+        let name = alike.first().map(|name| (*name).clone());
+        let name = name.or_else(|| others.as_ref().and_then(Others::largest));
         return Err(UsageError::Value {
             option: one.option(),
-            value: one.first(),
-            reason,
+            value: one.given(),
+            reason: clean(&absent::reason(one)),
+            more,
+            advice: Some(match (one.thread_of(), name) {
+                (Some(pid), _) => format!("{command} --pid {pid}"),
+                (None, Some(name)) => format!("{command} --comm {}", in_shell(&name)),
+                (None, None) => format!("{command} without --once, which waits until it comes"),
+            }),
         });
     }
     Ok(absent.into_iter().map(Caveat::Absent).collect())
 }
 
-/// Adds a line with the first of the names, if there are any.
-fn propose<'a>(reason: &mut String, what: &str, names: impl Iterator<Item = &'a String> + Clone) {
-    let count = names.clone().count();
-    let named: Vec<_> = names.take(PROPOSED).map(|name| clean(name)).collect();
-    if count > 0 {
-        let more = count.saturating_sub(PROPOSED);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
+/// The first of the names, and how many there are beside them.
+fn first_of(names: &[&String]) -> String {
+    let named: Vec<_> = names
+        .iter()
+        .take(PROPOSED)
+        .map(|name| clean(name))
+        .collect();
+    let more = match names.len().saturating_sub(PROPOSED) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", named.join(", "))
+}
+
+/// The name as one word of a command line.
+fn in_shell(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:@+".contains(c);
+    match !name.is_empty() && name.chars().all(is_plain) {
+        true => name.to_owned(),
+        false => format!("'{}'", clean(name).replace('\'', r"'\''")),
+    }
+}
+
+/// What is stuck without the filter.
+pub struct Others {
+    sockets: usize,
+    /// The processes that hold them, by name, with the number of sockets.
+    names: BTreeMap<String, (BTreeSet<u32>, usize)>,
+}
+
+impl Others {
+    /// What a look shows without a filter; `None` if nothing is stuck in it.
+    pub fn of(look: Look, watched: &Watched) -> Option<Self> {
+        let unfiltered = Watched {
+            filter: Filter::default(),
+            filters: Filters::default(),
+            ..watched.clone()
         };
-        *reason += &format!("\n  {what}: {}{more}", named.join(", "));
+        let all = snapshot(look, &mut Tracker::once(watched.state), &unfiltered);
+        let mut names = BTreeMap::<_, (BTreeSet<u32>, usize)>::new();
+        for socket in all.sockets.iter().take(all.stuck) {
+            for holder in socket.holders.iter().flatten() {
+                let (pids, count) = names.entry(holder.comm.to_string()).or_default();
+                pids.insert(holder.pid);
+                *count += 1;
+            }
+        }
+        Some(Self {
+            sockets: all.stuck(),
+            names,
+        })
+        .filter(|others| others.sockets > 0)
+    }
+
+    /// Of how many sockets, and whose.
+    fn text(&self) -> String {
+        let processes: usize = self.names.values().map(|(pids, _)| pids.len()).sum();
+        let number = |count: usize, one: &str, more: &str| match count {
+            1 => format!("1 {one}"),
+            count => format!("{count} {more}"),
+        };
+        let sockets = number(self.sockets, "socket", "sockets");
+        let verb = if self.sockets == 1 { "is" } else { "are" };
+        if processes == 0 {
+            return format!("{sockets} of unknown processes {verb} stuck");
+        }
+        let names: Vec<String> = self
+            .names
+            .iter()
+            .map(|(name, (pids, _))| match pids.len() {
+                1 => name.clone(),
+                several => format!("{name} ({several})"),
+            })
+            .collect();
+        format!(
+            "{sockets} of {} {verb} stuck: {}",
+            number(processes, "other process", "other processes"),
+            first_of(&names.iter().collect::<Vec<_>>())
+        )
+    }
+
+    /// The name of the processes that hold the most of them, of several the first.
+    fn largest(&self) -> Option<String> {
+        let names = self.names.iter().rev();
+        let largest = names.max_by_key(|(_, (_, count))| *count);
+        largest.map(|(name, _)| name.clone())
     }
 }
 
@@ -151,17 +247,4 @@ pub fn any_in(snapshot: &Snapshot) -> bool {
     let dead = [&snapshot.residue, &snapshot.failed_connects];
     let mut dead = dead.into_iter().flatten();
     !snapshot.sockets.is_empty() || snapshot.younger.count > 0 || dead.any(|all| !all.is_empty())
-}
-
-/// The names of the processes that have open what a look lists, if they are needed: if a name has not
-/// been seen yet.
-pub fn held_by(presence: &Presence, look: &Look) -> Vec<String> {
-    let needed = !presence.unmatched.comms.is_empty();
-    let held = look.held.iter().filter(|_| needed);
-    let all = held.flat_map(|held| {
-        let listed = look.listed.iter();
-        listed.flat_map(|socket| held.of(socket.details.inode))
-    });
-    let names: BTreeSet<&str> = all.map(|held| &*held.holder.comm).collect();
-    names.into_iter().map(String::from).collect()
 }

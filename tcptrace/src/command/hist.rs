@@ -56,7 +56,10 @@ const BUFFER: u32 = 1 << 20;
 pub fn run(request: &HistRequest) -> anyhow::Result<()> {
     let filter = filters::resolve(&request.show.filters)?;
     filters::needs_group(&filter)?;
-    filter::fits(&filter).map_err(|reason| UsageError::Request(clean(&reason)))?;
+    filter::fits(&filter).map_err(|reason| UsageError::Request {
+        reason: clean(&reason),
+        advice: "replay of a recording, which takes any number: tcptrace log --json -o FILE".into(),
+    })?;
     session::run(count(request, filter))
 }
 

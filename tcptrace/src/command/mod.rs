@@ -30,6 +30,8 @@ pub enum Outcome {
     Done,
     /// More sockets are listed than the user allows.
     Over,
+    /// `doctor` has said that `tcptrace` does not work here.
+    Unfit,
 }
 
 impl Outcome {
@@ -60,16 +62,36 @@ pub fn run(request: Request) -> anyhow::Result<Outcome> {
         Request::Log(request) => log::run(&request).map(done),
         Request::Hist(request) => hist::run(&request).map(done),
         Request::Replay(request) => replay::run(&request),
-        Request::Doctor(request) => doctor::run(&request).map(done),
+        Request::Doctor(request) => doctor::run(request),
     };
     match result {
         Err(error) if is_closed_pipe(&error) => Ok(Outcome::Done),
         Err(error) if error.is::<StartError>() => {
-            let more = "for details, run: tcptrace doctor (shows what works on this machine)";
-            Err(anyhow::anyhow!("{error}\n  {more}"))
+            let doctor = "tcptrace doctor, which says what works on this machine";
+            let text = error.to_string();
+            let what = match text.contains("\n  try: ") {
+                true => "or",
+                false => "try",
+            };
+            Err(anyhow::anyhow!("{text}\n  {what}: {doctor}"))
         }
-        result => result,
+        Err(error) => Err(advised(error)),
+        Ok(outcome) => Ok(outcome),
     }
+}
+
+/// The error with what to try, where only the kernel's words say what happened.
+fn advised(error: anyhow::Error) -> anyhow::Error {
+    let cause = error.root_cause().downcast_ref::<io::Error>();
+    let advice = match cause.map(io::Error::kind) {
+        Some(io::ErrorKind::NotFound) => "another path, or create the folder first: mkdir -p",
+        Some(io::ErrorKind::PermissionDenied) => {
+            "as root (sudo tcptrace), or with a path that you may use"
+        }
+        Some(io::ErrorKind::StorageFull) => "free some space, or write to another file system",
+        _ => return error,
+    };
+    anyhow::anyhow!("{error:#}\n  try: {advice}")
 }
 
 /// The reader of the output has closed it.

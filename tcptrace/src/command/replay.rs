@@ -35,13 +35,18 @@ use crate::{
     },
 };
 
+/// What to try where there is no recording.
+const RECORD: &str = "try: make a recording with tcptrace log --json -o FILE";
+
 /// Runs the command.
 ///
 /// # Errors
 /// When the file cannot be read or is not a recording, or the output cannot be written.
 pub fn run(request: &ReplayRequest) -> anyhow::Result<Outcome> {
     let file = Named(&request.file);
-    let opened = reader::open(file.0).with_context(|| format!("opening {file}"))?;
+    let opened = reader::open(file.0)
+        .with_context(|| format!("opening {file}"))
+        .map_err(|error| anyhow::anyhow!("{error:#}\n  {RECORD}"))?;
     // What is in it may be hostile: before the first byte.
     confinement::confine(&Needs::of(Work::Replay), false);
     let recording = Recording::new(opened).with_context(|| format!("reading {file}"))?;
@@ -160,8 +165,7 @@ fn check(file: &Named, counts: &LineCounts) -> anyhow::Result<()> {
     let reasons = [&counts.reason, &counts.cut].into_iter().flatten();
     let reason = reasons.map(|reason| format!(" ({})", clean(reason))).next();
     anyhow::bail!(
-        "{file} is not a recording: it has no line of a log in JSON{}\n  make a recording with: \
-         tcptrace log --json -o FILE",
+        "{file} is not a recording: it has no line of a log in JSON{}\n  {RECORD}",
         reason.unwrap_or_default()
     )
 }
@@ -173,6 +177,8 @@ fn unknown(filters: &Filters) -> impl FnOnce(String) -> UsageError {
         option: "netns",
         value: name.unwrap_or_default(),
         reason: clean(&reason),
+        more: Vec::new(),
+        advice: None,
     }
 }
 

@@ -35,6 +35,8 @@ pub fn check_explained(show: &StuckShow, snapshot: &Snapshot) -> Result<(), Usag
                 option: "explain",
                 value: number.to_string(),
                 reason: stuck::explained::missing(number, groups),
+                more: Vec::new(),
+                advice: Some("--explain".into()),
             })
         }
         _ => Ok(()),

@@ -48,7 +48,13 @@ pub fn run(request: &StatesRequest) -> anyhow::Result<()> {
     let mut report = counting.look()?;
     let matched = report.all != Counts::default();
     let presence = &mut counting.presence;
-    (report.caveats).extend(filters::of_one_look(presence, &filter, matched, &[])?);
+    (report.caveats).extend(filters::of_one_look(
+        presence,
+        &filter,
+        matched,
+        "tcptrace states",
+        || None,
+    )?);
     screens::of_states(request, Follow::Once).show(&report)?;
     // The process ends now: giving back its memory piece by piece would take long.
     std::mem::forget(counting);

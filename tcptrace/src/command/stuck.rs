@@ -9,7 +9,8 @@ use crate::{
     command::{
         Outcome,
         confinement::confine_looking,
-        filters, screens,
+        filters::{self, Others},
+        screens,
         session::{self, End, nanoseconds, ticks},
     },
     diagnosis::{
@@ -60,13 +61,17 @@ fn once(request: &StuckRequest, watched: &Watched) -> anyhow::Result<Outcome> {
     let look = live.look().context("looking at the machine")?;
     let mut presence = Presence::new(&watched.filter);
     presence.unmatched.see_look(&look);
-    let held = filters::held_by(&presence, &look);
+    // Only where something that is named has not been seen.
+    let unfiltered = (!presence.unmatched.is_empty()).then(|| look.clone());
     let groups = filters::about_groups_of(&watched.filter, &look, request.show.json);
     let mut snapshot = snapshot(look, &mut Tracker::once(watched.state), watched);
     let clues = ClueReader::default().read(&asks(&snapshot));
     diagnose(&mut snapshot, &clues, None);
     let matched = filters::any_in(&snapshot);
-    let caveats = filters::of_one_look(&mut presence, &watched.filter, matched, &held)?;
+    let caveats =
+        filters::of_one_look(&mut presence, &watched.filter, matched, "tcptrace", || {
+            Others::of(unfiltered?, watched)
+        })?;
     snapshot.caveats.extend(caveats.into_iter().chain(groups));
     sort(&mut snapshot, request.show.sort);
     screens::check_explained(&request.show, &snapshot)?;

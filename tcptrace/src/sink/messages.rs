@@ -7,10 +7,15 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use terminal_size::terminal_size_of;
 
 use crate::{
     sink::{blocked, characters},
-    view::{layout::plain::plain, parts::clean::message},
+    view::{
+        Page,
+        layout::{plain::plain, wrap::wrap},
+        parts::clean::message,
+    },
 };
 
 /// The width of a terminal that does not tell it.
@@ -22,6 +27,34 @@ const CLEAR: &str = "\r\x1b[K";
 /// Prints a message with the program's name before it.
 pub fn tell(text: impl Display) {
     print(format_args!("tcptrace: {text}"));
+}
+
+/// Prints why the program ends, with its name before it: wrapped at words where a terminal shows it.
+pub fn explain(text: &str) {
+    let on_terminal = io::stderr().is_terminal();
+    let size = (on_terminal.then(|| terminal_size_of(io::stderr()))).flatten();
+    let width = size.map(|(width, _)| usize::from(width.0));
+    let page = Page {
+        width: width.filter(|width| *width > 0),
+        height: None,
+        ascii: characters::are_ascii(),
+    };
+    print(explained(text, page));
+}
+
+/// The lines, each wrapped below its own beginning.
+fn explained(text: &str, page: Page) -> String {
+    let text = message(text);
+    let lines = text.lines().enumerate().flat_map(|(index, line)| {
+        let text = line.trim_start();
+        let indent = &line[..line.len() - text.len()];
+        match (index, text.strip_prefix("try: ")) {
+            (0, _) => wrap("tcptrace: ", line, page),
+            (_, Some(advice)) => wrap(&format!("{indent}try: "), advice, page),
+            (_, None) => wrap(indent, text, page),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Prints a text and ends its last line.
@@ -65,5 +98,33 @@ pub fn tell_if_there_is_room(text: &str) {
     // A pipe that can be written to has room for 4096 bytes.
     if poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0) {
         let _ = rustix::io::write(&err, format!("tcptrace: {}\n", message(text)).as_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use unicode_width::UnicodeWidthStr as _;
+
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_is_wrapped_below_its_beginning() {
+        let text = "--comm nosuch: no process has this name\n  350 sockets of 4 other processes are stuck: \
+                    haproxy, java, python3 (2)\n  try: tcptrace --comm java";
+        let at = |width| explained(text, Page::UNLIMITED.with_width(width));
+        assert_eq!(at(None), format!("tcptrace: {text}"));
+        insta::assert_snapshot!([at(Some(80)), at(Some(60)), at(Some(30))].join("\n----\n"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_is_wider(lines in prop::collection::vec("( {0,2}[a-zé→: ]{0,50})", 1..4), width in 14_usize..200) {
+            for ascii in [false, true] {
+                let page = Page { ascii, ..Page::UNLIMITED.with_width(Some(width)) };
+                let text = explained(&lines.join("\n"), page);
+                prop_assert!(text.lines().all(|line| line.width() <= width), "{text}");
+            }
+        }
     }
 }

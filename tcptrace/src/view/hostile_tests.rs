@@ -358,7 +358,7 @@ fn doctor_as(format: Format, name: &str) -> String {
     let name = &name.replace('\n', "");
     let mut finding = Finding::degraded("kernel", format!("{name}; {name}")).advice(name);
     finding.caveat = caveats(name).pop();
-    shown(doctor::choose(format), &[finding][..])
+    shown(doctor::choose(format, false), &[finding][..])
 }
 
 const TEXT: [(&str, Show); 9] = [

@@ -20,7 +20,7 @@ fn a_group_that_there_is_not_is_a_wrong_command_line() {
     assert_eq!(output.status.code(), Some(2));
     let error = err(&output);
     assert!(
-        error.contains("invalid value '9' for '--explain"),
+        error.starts_with("tcptrace: --explain 9: ") && error.contains("\n  try: --explain"),
         "{error}"
     );
     assert!(

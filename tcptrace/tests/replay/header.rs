@@ -41,7 +41,10 @@ fn a_name_of_a_namespace_is_the_recordings() {
     let unnamed = header(1, &json!({}), &[]) + &good();
     let unnamed = file("names", "unnamed.jsonl", unnamed.as_bytes());
     for (path, reason) in [
-        (&path, "known names: blue, green;"),
+        (
+            &path,
+            "known names: blue, green\n  try: give its inode number",
+        ),
         (&nameless, "the recording has no header"),
         (&unnamed, "no network namespace had a name"),
     ] {
@@ -51,7 +54,7 @@ fn a_name_of_a_namespace_is_the_recordings() {
             assert_eq!(output.status.code(), Some(2), "{message}");
             assert_eq!(out(&output), "");
             assert!(
-                message.starts_with("error: invalid value 'red' for '--netns <NETNS>': "),
+                message.starts_with("tcptrace: --netns red: ") && message.contains("\n  try: "),
                 "{message}"
             );
             assert!(message.contains(reason), "{message}");

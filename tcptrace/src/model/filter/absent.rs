@@ -56,6 +56,28 @@ impl Absent {
         }
     }
 
+    /// The values, as they are given.
+    #[must_use]
+    pub fn given(&self) -> String {
+        match &self.values {
+            Values::Processes(pids) => {
+                let pids: Vec<_> = pids.iter().map(|(pid, _)| pid.to_string()).collect();
+                pids.join(",")
+            }
+            Values::Names(names) => names.join(","),
+            Values::Netns(_) | Values::Cgroup(_) => self.first(),
+        }
+    }
+
+    /// The process that is meant, if the only number is that of one of its threads.
+    #[must_use]
+    pub fn thread_of(&self) -> Option<u32> {
+        match &self.values {
+            Values::Processes(pids) if pids.len() == 1 => pids[0].1,
+            _ => None,
+        }
+    }
+
     /// How many values.
     #[must_use]
     pub fn count(&self) -> usize {

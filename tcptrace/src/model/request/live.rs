@@ -174,6 +174,8 @@ pub struct HistRequest {
 /// Options of `tcptrace doctor`.
 #[derive(Debug, Clone, Copy)]
 pub struct DoctorRequest {
+    /// Whether to show also what is fine.
+    pub all: bool,
     /// Whether to write JSON.
     pub json: bool,
 }

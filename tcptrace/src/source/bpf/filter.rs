@@ -131,7 +131,7 @@ pub fn fits(filter: &Filter) -> Result<(), String> {
     if let Some(name) = filter.comms.iter().find(|comm| !is_comparable(comm)) {
         return Err(format!(
             "--comm {name}: the kernel applies this filter, and does not know which bytes '\u{fffd}' \
-             stands for; use --by comm without --comm"
+             stands for (--by comm shows them)"
         ));
     }
     Ok(())

@@ -1,7 +1,7 @@
 //! Examining the machine: what it allows is tried, not derived from the kernel's version.
 
 use crate::{
-    model::finding::Finding,
+    model::finding::{Finding, explain},
     source::{
         bpf::types::TypeInfo,
         doctor::{machine, programs},
@@ -38,5 +38,6 @@ pub fn all() -> Vec<Finding> {
         machine::cgroups(),
     ]);
     findings.extend(machine::sysctls());
+    explain(&mut findings);
     findings
 }

@@ -119,8 +119,10 @@ pub fn sock_diag() -> Finding {
             let detail = format!("answers; {} in CLOSE_WAIT in this namespace", sockets.len());
             Finding::ok("sock_diag", detail)
         }
-        Err(error) => Finding::missing("sock_diag", error.to_string())
-            .advice("modprobe tcp_diag (CONFIG_INET_TCP_DIAG)"),
+        Err(error) => {
+            Finding::missing("sock_diag", format!("the kernel lists no sockets: {error}"))
+                .advice("modprobe tcp_diag (CONFIG_INET_TCP_DIAG)")
+        }
     }
 }
 
@@ -163,11 +165,17 @@ pub fn namespaces() -> Finding {
                 None => Finding::ok("namespaces", detail),
                 refusal => Finding {
                     caveat: refusal,
-                    ..Finding::degraded("namespaces", detail)
+                    ..Finding::degraded("namespaces", detail).advice(
+                        "run tcptrace as root of the machine, or with CAP_SYS_PTRACE and CAP_SYS_ADMIN",
+                    )
                 },
             }
         }
-        Err(error) => Finding::missing("namespaces", format!("/proc: {error}")),
+        Err(error) => Finding::missing(
+            "namespaces",
+            format!("/proc, which leads to them, cannot be read: {error}"),
+        )
+        .advice("mount -t proc proc /proc"),
     }
 }
 
@@ -178,12 +186,14 @@ pub fn cgroups() -> Finding {
         (Some(way), caveat) => Finding {
             caveat,
             ..Finding::degraded("control groups", way)
+                .advice("run tcptrace in the machine's cgroup namespace (docker: --cgroupns=host)")
         },
         (None, _) => Finding::degraded(
             "control groups",
             "no cgroup v2 hierarchy: containers can be identified only by the cgroups of their \
              processes",
-        ),
+        )
+        .advice("mount -t cgroup2 none /sys/fs/cgroup"),
     }
 }
 

@@ -33,7 +33,8 @@ pub fn type_information(types: &Result<TypeInfo, String>) -> Finding {
         Ok(_) => Finding::degraded(
             NAME,
             "it lacks members that lead to descriptors: tcptrace finds holders through /proc",
-        ),
+        )
+        .advice("nothing, where /proc is fast enough; or another kernel"),
         Err(reason) => Finding::degraded(
             NAME,
             format!(
@@ -74,7 +75,9 @@ pub fn tracefs() -> Finding {
             "no sock:inet_sock_set_state: --hook tracepoint does not work",
         )
         .advice("use Linux 4.16 or later with event tracing (CONFIG_TRACING)"),
-        Err(Problem::Field(reason)) => Finding::degraded(NAME, reason),
+        Err(Problem::Field(reason)) => {
+            Finding::degraded(NAME, reason).advice("nothing, where hook btf works")
+        }
     }
 }
 
@@ -126,8 +129,12 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
     let nothing = btf.is_err() && tracepoint.is_err();
     let finding = |name, result: &Result<(), String>, lost: &str| match result {
         Ok(()) => Finding::ok(name, "loads and attaches"),
-        Err(reason) if nothing => Finding::missing(name, reason.clone()),
-        Err(reason) => Finding::degraded(name, format!("{lost}: {reason}")),
+        Err(reason) if nothing => Finding::missing(name, reason.clone()).advice(
+            "use Linux 5.8 or later; in a container, let its seccomp profile allow bpf() and \
+             perf_event_open()",
+        ),
+        Err(reason) => Finding::degraded(name, format!("{lost}: {reason}"))
+            .advice("nothing, while the other hook works"),
     };
     let mut findings = vec![finding(
         "hook btf",
@@ -141,7 +148,8 @@ pub fn hooks(types: Option<&TypeInfo>) -> Vec<Finding> {
                 "socket cookie",
                 "this kernel (before 5.12) does not let tracing programs read it: tcptrace \
                  distinguishes sockets by namespace and addresses",
-            ),
+            )
+            .advice("use Linux 5.12 or later"),
         });
     }
     findings.push(finding(
@@ -177,35 +185,40 @@ pub fn holders() -> Vec<Finding> {
     };
     let finding = |name, result: Result<(), String>| match result {
         Ok(()) => Finding::ok(name, "loads and attaches"),
-        Err(reason) => Finding::degraded(name, reason),
+        Err(reason) => Finding::degraded(name, reason)
+            .advice("use Linux 5.17 or later; in a container, let its seccomp profile allow bpf()"),
     };
     vec![
-        finding("iterator walk_tasks", tasks),
-        finding("iterator walk_files", files),
+        finding("iterator walk_tasks", tasks).part_of(NAME),
+        finding("iterator walk_files", files).part_of(NAME),
         chosen,
     ]
 }
 
 /// The ways to detect who accepts, for `log` and `hist`; the first that works is used.
 pub fn accepting() -> Vec<Finding> {
+    const NAME: &str = "accept";
     let types = TypeInfo::read_for_tracking().ok();
     let attempt = |accept| track::accept_works(accept, types.as_ref());
     let (fexit, syscall) = (attempt(Accept::Fexit), attempt(Accept::Syscall));
     let chosen = match (&fexit, &syscall) {
-        (Ok(()), _) => Finding::ok("accept", "detected by fexit"),
-        (_, Ok(())) => Finding::ok("accept", "detected by syscall, except accepts by io_uring"),
+        (Ok(()), _) => Finding::ok(NAME, "detected by fexit"),
+        (_, Ok(())) => Finding::ok(NAME, "detected by syscall, except accepts by io_uring"),
         _ => Finding::degraded(
-            "accept",
+            NAME,
             "not detected: a connection belongs to the process that listens",
         ),
     };
     let finding = |name, result: Result<(), String>| match result {
         Ok(()) => Finding::ok(name, "loads and attaches"),
-        Err(reason) => Finding::degraded(name, reason),
+        Err(reason) => Finding::degraded(name, reason).advice(
+            "nothing, where no server accepts by io_uring; in a container, a seccomp profile that \
+             allows bpf() and perf_event_open()",
+        ),
     };
     vec![
-        finding("accept by fexit", fexit),
-        finding("accept by syscall", syscall),
+        finding("accept by fexit", fexit).part_of(NAME),
+        finding("accept by syscall", syscall).part_of(NAME),
         chosen,
     ]
 }

@@ -35,6 +35,8 @@ struct FindingRecord<'a> {
     status: &'static str,
     detail: Cow<'a, str>,
     advice: Option<&'a str>,
+    part_of: Option<&'static str>,
+    follows_from: Option<&'static str>,
 }
 
 impl<'a> FindingsRecord<'a> {
@@ -44,6 +46,8 @@ impl<'a> FindingsRecord<'a> {
             status: finding.status.name(),
             detail: detail(finding),
             advice: finding.advice.as_deref(),
+            part_of: finding.part_of,
+            follows_from: finding.follows_from,
         };
         Self {
             schema: "tcptrace.doctor/1",

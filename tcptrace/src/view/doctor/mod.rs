@@ -10,11 +10,11 @@ use crate::{
     view::{Format, View, parts::caveat},
 };
 
-/// The view of this format.
+/// The view of this format; text shows what is fine one by one only if it is to show `all`.
 #[must_use]
-pub fn choose(format: Format) -> Box<dyn View<[Finding]>> {
+pub fn choose(format: Format, all: bool) -> Box<dyn View<[Finding]>> {
     match format {
-        Format::Text => Box::new(text::Text),
+        Format::Text => Box::new(text::Text { all }),
         Format::Json => Box::new(json::Json),
     }
 }

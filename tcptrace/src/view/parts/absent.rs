@@ -36,6 +36,16 @@ pub fn text(absent: &Absent) -> String {
     }
 }
 
+/// The same where the option and its values stand before it.
+#[must_use]
+pub fn reason(absent: &Absent) -> String {
+    match (&absent.values, absent.whole, absent.count()) {
+        (Values::Names(_), Whole::Machine, 1) => "no process has this name".into(),
+        (Values::Names(_), Whole::Machine, _) => "no process has one of these names".into(),
+        _ => text(absent),
+    }
+}
+
 fn processes(pids: &[(u32, Option<u32>)], whole: Whole) -> String {
     let numbers: Vec<_> = pids.iter().map(|(pid, _)| pid.to_string()).collect();
     let numbers = either(numbers.iter().map(String::as_str));

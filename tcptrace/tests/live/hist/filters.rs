@@ -246,6 +246,7 @@ fn usage_errors() -> Result<()> {
         ("hist --top 0", &["--top"]),
         ("hist --interval 0s", &["--interval"]),
         ("hist --children", &["--pid"]),
+        ("hist --json=5", &["--json=5", "takes no value"]),
         ("hist --state CLOSE_WAIT --all-states", &["--all-states"]),
         ("replay - hist --by nonsense", &["nonsense"]),
         ("replay - hist --interval 1s", &["--interval"]),

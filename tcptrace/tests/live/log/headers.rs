@@ -123,7 +123,7 @@ fn named() -> Result<()> {
         ensure!(refused.code()? == 2, "{view}: {}", refused.stderr);
         ensure!(refused.stdout.is_empty(), "{view}: {}", refused.stdout);
         ensure!(
-            refused.stderr.contains("'green' for '--netns") && refused.stderr.contains("blue"),
+            refused.stderr.contains("--netns green: ") && refused.stderr.contains("blue"),
             "{view}: {}",
             refused.stderr
         );

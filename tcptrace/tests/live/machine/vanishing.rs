@@ -20,7 +20,14 @@ pub fn add(cases: &mut Cases) {
 
 /// The tool looks at all namespaces all the time, while whole stages appear and disappear.
 fn mid_look(place: Place) -> Result<()> {
-    let mut arguments = vec!["stuck", "--json", "--older-than", "0s", "--interval", "1ms"];
+    let mut arguments = vec![
+        "stuck",
+        "--json",
+        "--older-than",
+        "0s",
+        "--interval",
+        "10ms",
+    ];
     arguments.extend(place.arguments());
     let mut tool = Tool::start(place, &arguments)?;
     tool.fresh()?;

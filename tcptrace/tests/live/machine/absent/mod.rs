@@ -51,7 +51,8 @@ fn refused(outcome: &Outcome, option: &str, reason: &str) -> Result<()> {
     ensure!(
         outcome.code()? == 2
             && outcome.stdout.is_empty()
-            && said.contains(&format!("for '--{option} <"))
+            && said.starts_with(&format!("tcptrace: --{option} "))
+            && said.contains("\n  try: ")
             && said.contains(reason),
         "not refused because of --{option}, {reason}: {outcome:?}"
     );
@@ -116,7 +117,7 @@ fn what_cannot_be() -> Result<()> {
             (
                 "comm",
                 "inventory-service-prod",
-                "try --comm 'inventory-servi'",
+                "try: --comm 'inventory-servi'",
             ),
             ("pid", "0", "from 1 to 4194303"),
             ("pid", "4194304", "from 1 to 4194303"),
@@ -166,6 +167,8 @@ fn one_look() -> Result<()> {
     for look in LOOKS {
         for (option, value, _, reason) in nothings()? {
             let outcome = run(look, &[&format!("--{option}"), &value])?;
+            // The name stands before it.
+            let reason = reason.replace(&format!("the name {NOBODY}"), "this name");
             refused(&outcome, option, &reason).context(look)?;
         }
         let outcome = run(look, &["--netns", "1"])?;
@@ -183,7 +186,12 @@ fn one_look() -> Result<()> {
     let netns = stage.netns().inode().to_string();
     let outcome = run(LOOKS[0], &["--netns", &netns, "--comm", "Leaky-Clien"])?;
     refused(&outcome, "comm", "names like it: leaky-client")?;
-    refused(&outcome, "comm", "such sockets are held by: leaky-client")
+    refused(
+        &outcome,
+        "comm",
+        "1 socket of 1 other process is stuck: leaky-client",
+    )?;
+    refused(&outcome, "comm", "try: tcptrace --comm leaky-client")
 }
 
 /// The same values, in the same words, once in each snapshot or report, or on standard error.

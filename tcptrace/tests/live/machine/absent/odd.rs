@@ -183,7 +183,7 @@ fn cut_name() -> Result<()> {
     let netns = stage.netns().inode();
     let mut actor = Actor::start(stage.netns(), LONG)?;
     let outcome = run("log", &["--comm", LONG])?;
-    refused(&outcome, "comm", &format!("try --comm '{SHOWN}'"))?;
+    refused(&outcome, "comm", &format!("try: --comm '{SHOWN}'"))?;
     let log = LogTool::watch(Place::Btf, netns, &["--comm", SHOWN])?;
     leak(&mut stage, &mut actor)?;
     let log = log.end()?.lossless()?;
