@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use terminal_size::terminal_size_of;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::{
     sink::{blocked, characters},
@@ -31,15 +31,32 @@ pub fn tell(text: impl Display) {
 
 /// Prints why the program ends, with its name before it: wrapped at words where a terminal shows it.
 pub fn explain(text: &str) {
-    let on_terminal = io::stderr().is_terminal();
-    let size = (on_terminal.then(|| terminal_size_of(io::stderr()))).flatten();
-    let width = size.map(|(width, _)| usize::from(width.0));
-    let page = Page {
-        width: width.filter(|width| *width > 0),
+    print(explained(text, page()));
+}
+
+/// The room for messages.
+fn page() -> Page {
+    Page {
+        width: width(),
         height: None,
         ascii: characters::are_ascii(),
+    }
+}
+
+/// The lines; those that a terminal would break are wrapped below their own beginnings.
+fn fitted(text: &str, page: Page) -> String {
+    let Some(width) = page.width else {
+        return text.to_owned();
     };
-    print(explained(text, page));
+    let lines = text.split('\n').flat_map(|line| {
+        let text = line.trim_start();
+        let indent = &line[..line.len() - text.len()];
+        match line.width() <= width {
+            true => vec![line.to_owned()],
+            false => wrap(indent, text, page),
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// The lines, each wrapped below its own beginning.
@@ -57,9 +74,9 @@ fn explained(text: &str, page: Page) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Prints a text and ends its last line.
+/// Prints a text and ends its last line. No line is wider than the terminal, if that is where it goes.
 pub fn print(text: impl Display) {
-    let mut text = message(&text.to_string());
+    let mut text = fitted(&message(&text.to_string()), page());
     text.push('\n');
     write(&text);
 }
@@ -104,9 +121,15 @@ pub fn tell_if_there_is_room(text: &str) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use unicode_width::UnicodeWidthStr as _;
 
     use super::*;
+
+    #[test]
+    fn only_what_is_too_wide_is_wrapped() {
+        let at = |width| fitted("  a  b\n  one two three", Page::UNLIMITED.with_width(width));
+        assert_eq!(at(None), "  a  b\n  one two three");
+        assert_eq!(at(Some(10)), "  a  b\n  one two\n  three");
+    }
 
     #[test]
     fn what_went_wrong_is_wrapped_below_its_beginning() {

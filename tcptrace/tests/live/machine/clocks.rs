@@ -294,14 +294,14 @@ fn doctor() -> Result<()> {
         .into_iter()
         .zip(["is 100000.5s ahead of", "behind"])
     {
-        let said = line(run(ahead, Entry::Fork, &["doctor"])?)?.context("no line")?;
+        let said = line(run(ahead, Entry::Fork, &["doctor", "--all"])?)?.context("no line")?;
         ensure!(said.contains(words) && said.contains("kernel's"), "{said}");
     }
     let outcome = run(shifts()[0], Entry::Both, &["doctor"])?;
     let works = outcome.code()? == 0;
     let text = &outcome.stdout;
     ensure!(text.contains("would be in another one") != works, "{text}");
-    let said = line(Tool::start(Place::AsIs, &["doctor"])?.wait()?)?;
+    let said = line(Tool::start(Place::AsIs, &["doctor", "--all"])?.wait()?)?;
     ensure!(said.is_none(), "{said:?}");
     Ok(())
 }

@@ -23,11 +23,12 @@ pub fn add(cases: &mut Cases) {
 
 /// The number at the beginning of what follows this label.
 fn figure(said: &str, label: &str) -> Result<u64> {
-    let line = said
-        .lines()
-        .find_map(|line| line.trim().strip_prefix(label));
-    let word = line.and_then(|line| line.split_whitespace().next());
-    Ok(word
+    let mut figures = said.lines().filter_map(|line| {
+        let (number, what) = line.trim().split_once(' ')?;
+        what.starts_with(label).then_some(number)
+    });
+    let figure = figures.next();
+    Ok(figure
         .with_context(|| format!("no {label}: {said}"))?
         .parse()?)
 }

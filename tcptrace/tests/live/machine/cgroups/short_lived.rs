@@ -155,7 +155,10 @@ fn log(name: &str, outlook: Outlook) -> Result<()> {
         "{lost} transitions were lost, {all} not, in {moves} groups"
     );
     // What has no path is said.
-    let said = log.outcome.stderr.contains("control groups unknown");
+    let said = log
+        .outcome
+        .stderr
+        .contains("the control group of an owner was unknown");
     ensure!(
         said == (unnamed > 0),
         "{unnamed} without a path: {}",
