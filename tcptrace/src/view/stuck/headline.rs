@@ -26,7 +26,10 @@ use crate::{
 };
 
 /// From here on sockets that are too young to be stuck are no passing traffic.
-const NOT_YET_NS: u64 = 1_000_000_000;
+const NOT_YET_NS: u64 = SECOND;
+const SECOND: u64 = 1_000_000_000;
+/// The threshold where none is given.
+const USUAL_NS: u64 = 30 * SECOND;
 /// From this width on the session's figures are on the screen.
 const WIDE: usize = 100;
 
@@ -223,11 +226,20 @@ fn explain_command(snapshot: &Snapshot) -> String {
     if snapshot.looked.is_none() {
         return "--explain".into();
     }
-    let filters = &snapshot.watched.filters;
-    match filters.is_empty() {
-        true => "tcptrace --explain".into(),
-        false => format!("tcptrace --explain {}", clean(&filters.to_string())),
+    let watched = &snapshot.watched;
+    let mut command = "tcptrace --explain".to_owned();
+    let threshold_ns = watched.older_than_ns;
+    if threshold_ns != USUAL_NS {
+        let threshold = match threshold_ns {
+            ns if ns.is_multiple_of(SECOND) => format!("{}s", ns / SECOND),
+            ns => format!("{ns}ns"),
+        };
+        let _ = write!(command, " --older-than {threshold}");
     }
+    if !watched.filters.is_empty() {
+        let _ = write!(command, " {}", clean(&watched.filters.to_string()));
+    }
+    command
 }
 
 /// What an all-clear is about, and what the filter leaves out: not yet fit for a terminal.
