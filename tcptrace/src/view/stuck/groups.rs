@@ -25,7 +25,7 @@ use crate::{
             style::{BAD, GOOD, WARNING},
         },
         stuck::{
-            cause,
+            cause::{self, line::Place},
             held_by::CLOSED,
             names::connection,
             residue::Dead,
@@ -43,33 +43,27 @@ pub struct Groups {
     pub rows: Vec<(String, Vec<String>)>,
 }
 
-/// Those that may leave do so in this order: from the highest number on. `descriptors`: whether a process has nearly
-/// none left, which is worth more than other figures.
-fn columns(descriptors: bool) -> [Column<'static>; 18] {
-    [
-        right("#").extra(3),
-        right("SOCKETS"),
-        right("MAY BE").rank(6),
-        right("ENTERED").extra(7),
-        right("LEFT").extra(8),
-        right("OLDEST").rank(5),
-        right("MEDIAN").extra(12),
-        right("RECV-Q 0/1/+").extra(5),
-        match descriptors {
-            true => left("DESCRIPTORS").rank(7),
-            false => left("DESCRIPTORS").extra(6),
-        },
-        left("PROCESS").rank(1).name(before_pid),
-        left("CONNECTION").rank(2).name(before_port),
-        left("LEAK").rank(3),
-        left("CAUSE").rank(4),
-        left("STATE").extra(9),
-        left("ACCEPTED").extra(4),
-        left("IN").extra(10),
-        left("COMMAND").extra(11),
-        left("NETNS").rank(3),
-    ]
-}
+/// Those that may leave do so in this order: from the highest number on.
+const COLUMNS: [Column<'_>; 18] = [
+    right("#").extra(3),
+    right("SOCKETS"),
+    right("MAY BE").rank(6),
+    right("ENTERED").extra(7),
+    right("LEFT").extra(8),
+    right("OLDEST").rank(5),
+    right("MEDIAN").extra(12),
+    right("RECV-Q 0/1/+").extra(5),
+    left("DESCRIPTORS").extra(6),
+    left("PROCESS").rank(1).name(before_pid),
+    left("CONNECTION").rank(2).name(before_port),
+    left("LEAK").rank(3),
+    left("CAUSE").rank(4),
+    left("STATE").extra(9),
+    left("ACCEPTED").extra(4),
+    left("IN").extra(10),
+    left("COMMAND").extra(11),
+    left("NETNS").rank(3),
+];
 
 /// The rows with their numbers, and why they are stuck; with `whole` also all arguments of their processes.
 pub fn table(snapshot: &Snapshot, rows: &[Row<'_>], whole: bool, page: Page) -> Groups {
@@ -96,20 +90,16 @@ pub fn table(snapshot: &Snapshot, rows: &[Row<'_>], whole: bool, page: Page) -> 
             Row::Dead(dead, leak) => context.dead(number, dead, *leak),
         })
         .collect();
-    let nearly_full = |row: &Row<'_>| match row {
-        Row::Stuck(entry, _) => (entry.diagnosis())
-            .and_then(|diagnosis| diagnosis.beside.descriptors)
-            .is_some_and(DescriptorUse::are_nearly_full),
-        Row::Dead(..) => false,
-    };
-    let columns = columns(rows.iter().any(nearly_full));
-    let mut lines = table::lines(&columns, &cells, page).into_iter();
+    let mut lines = table::lines(&COLUMNS, &cells, page).into_iter();
     let heading = lines.next().unwrap_or_default();
-    let indent = indent(&heading);
+    let place = Place {
+        indent: indent(&heading),
+        without_descriptors: !heading.contains("DESCRIPTORS"),
+    };
     let rows = lines.zip(rows).map(|(line, row)| {
         (
             painted(&line, &heading),
-            cause::line::lines(row, indent, snapshot, page),
+            cause::line::lines(row, place, snapshot, page),
         )
     });
     Groups {
@@ -200,7 +190,7 @@ impl Context<'_> {
     }
 
     fn dead(&self, number: usize, dead: &Dead<'_>, leak: Leak) -> Vec<String> {
-        let mut cells = vec![String::new(); columns(false).len()];
+        let mut cells = vec![String::new(); COLUMNS.len()];
         cells[0] = number.to_string();
         cells[1] = "0".into();
         if self.snapshot.may_be() > 0 {

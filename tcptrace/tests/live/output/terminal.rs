@@ -215,6 +215,11 @@ fn of_each_command() -> Result<()> {
             let wide: Vec<_> = lines.filter(|line| line.width() > columns.into()).collect();
             ensure!(wide.is_empty(), "{words:?} at {columns}: {wide:#?}");
         }
+        let words = [&words[..], &["--ascii"]].concat();
+        let mut terminal = Terminal::start(tcptrace(&words, "xterm"), (24, 80))?;
+        terminal.ended()?;
+        let raw = terminal.raw();
+        ensure!(raw.is_ascii() && !raw.is_empty(), "{words:?}: {raw:?}");
     }
     Ok(())
 }

@@ -47,6 +47,9 @@ pub fn lines(
         page,
     };
     let group = entry.first();
+    if entry.only().is_none() {
+        block.several("processes", &processes(entry));
+    }
     match group.diagnosis.as_deref() {
         Some(diagnosis) => diagnosed(&mut block, diagnosis, group, snapshot),
         None => {
@@ -54,16 +57,13 @@ pub fn lines(
             ages_of(&mut block, group, snapshot);
         }
     }
-    if entry.only().is_none() {
-        block.several("holders", &holders(entry));
-    }
     let heading = clean(&heading(entry, snapshot));
     let heading = wrap(&format!("{number}. "), &heading, page);
     (heading, block.lines)
 }
 
 /// The processes of one program, of which the block is about the first.
-fn holders(entry: &Entry<'_>) -> Vec<String> {
+fn processes(entry: &Entry<'_>) -> Vec<String> {
     let name = |group: &&Group| format!("{} {}", process_in_words(group), group.sockets);
     let named = entry.groups.iter().take(NAMED).map(name);
     let mut text = named.collect::<Vec<_>>().join(", ");
@@ -74,7 +74,7 @@ fn holders(entry: &Entry<'_>) -> Vec<String> {
     let first = process_in_words(entry.first());
     vec![
         text,
-        format!("all above is of {first}; leak and cause of the others are the same"),
+        format!("what follows is of {first}; leak and cause of the others are the same"),
     ]
 }
 

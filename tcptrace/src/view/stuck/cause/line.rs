@@ -11,7 +11,8 @@ use crate::{
         parts::clean::clean,
         stuck::{
             cause::{durations::exact, evidence, would_tell::Tell},
-            names::other_group,
+            groups::descriptors,
+            names::{other_group, process_in_words},
             residue::{alone, beside},
             rows::Row,
         },
@@ -25,14 +26,34 @@ const MOST_EVIDENCE: usize = 3;
 /// Where there is less room than this beside the indentation, there is none.
 const LEAST_ROOM: usize = 40;
 
+/// Where the lines stand.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// How far from the left.
+    pub indent: usize,
+    /// Whether the row does not say how many descriptors its process has left.
+    pub without_descriptors: bool,
+}
+
 /// The lines below a row of the table of groups, fit for a terminal and no wider than the page; none without a
 /// diagnosis. Without a width, each text is one line.
-pub fn lines(row: &Row<'_>, indent: usize, snapshot: &Snapshot, page: Page) -> Vec<String> {
+pub fn lines(row: &Row<'_>, place: Place, snapshot: &Snapshot, page: Page) -> Vec<String> {
     let texts = match row {
         Row::Stuck(entry, residue) => {
             let mut texts = Vec::new();
             if let Some(diagnosis) = entry.diagnosis() {
-                texts.push(reasons(diagnosis, entry.first(), snapshot));
+                let mut pieces = reasons(diagnosis, entry.first(), snapshot);
+                let used = diagnosis.beside.descriptors;
+                let used = used.filter(|_| place.without_descriptors);
+                // It is the outage, or comes shortly before it.
+                if let Some(used) = used.filter(|used| used.are_nearly_full()) {
+                    let full = format!("{} descriptors", descriptors(used));
+                    pieces.insert(0, full);
+                }
+                if let (None, Some(first)) = (entry.only(), pieces.first_mut()) {
+                    *first = format!("{}: {first}", process_in_words(entry.first()));
+                }
+                texts.push(pieces);
             }
             if !residue.is_empty() {
                 texts.push(vec![beside(residue)]);
@@ -42,8 +63,8 @@ pub fn lines(row: &Row<'_>, indent: usize, snapshot: &Snapshot, page: Page) -> V
         Row::Dead(dead, _) => vec![vec![alone(dead, snapshot.monotonic_ns)]],
     };
     let indent = match page.width {
-        Some(width) if width < indent + LEAST_ROOM => 2,
-        _ => indent,
+        Some(width) if width < place.indent + LEAST_ROOM => 2,
+        _ => place.indent,
     };
     let indent = " ".repeat(indent);
     let texts = texts.iter();
