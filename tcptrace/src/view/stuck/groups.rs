@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use crate::{
     model::{
-        cause::{DescriptorUse, Diagnosis, Leak},
+        cause::{Diagnosis, Leak},
         command, container,
         stuck::{
             group::{Group, Passage, RecvQueues},
@@ -27,7 +27,7 @@ use crate::{
         stuck::{
             cause::{self, line::Place},
             held_by::CLOSED,
-            names::connection,
+            names::{connection, descriptors},
             residue::Dead,
             rows::{Row, entries::Entry},
             sockets::namespace,
@@ -223,15 +223,6 @@ pub fn causes(diagnosis: &Diagnosis) -> String {
         [one] => one.into(),
         [one, other] => format!("{one} or {other}"),
         [one, ref others @ ..] => format!("{one} or {} others", others.len()),
-    }
-}
-
-/// How many are open, and may be.
-pub fn descriptors(used: DescriptorUse) -> String {
-    let DescriptorUse { open, limit } = used;
-    match used.are_full() {
-        true => format!("{open} of {limit} FULL"),
-        false => format!("{open} of {limit}"),
     }
 }
 

@@ -1,8 +1,8 @@
-//! What processes and connections are called: not yet fit for a terminal.
+//! What processes, connections and descriptors are called: not yet fit for a terminal.
 
 use crate::{
     model::{
-        cause::FollowsFrom,
+        cause::{DescriptorUse, FollowsFrom},
         socket::Role,
         stuck::{
             group::{Ends, Group},
@@ -80,5 +80,14 @@ pub fn process(pid: u32, snapshot: &Snapshot) -> String {
     match in_groups.chain(in_sockets).find(|(one, _)| *one == pid) {
         Some((_, comm)) => format!("{comm}[{pid}]"),
         None => format!("process {pid}"),
+    }
+}
+
+/// How many descriptors are open, and may be.
+pub fn descriptors(used: DescriptorUse) -> String {
+    let DescriptorUse { open, limit } = used;
+    match used.are_full() {
+        true => format!("{open} of {limit} FULL"),
+        false => format!("{open} of {limit}"),
     }
 }

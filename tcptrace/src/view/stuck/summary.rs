@@ -26,8 +26,8 @@ use crate::{
             style::{BESIDE, HEADING},
         },
         stuck::{
-            groups::{causes, descriptors, leak_cell},
-            names::{connection, process_in_words},
+            groups::{causes, leak_cell},
+            names::{connection, descriptors, process_in_words},
         },
     },
 };

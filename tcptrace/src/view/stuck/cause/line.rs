@@ -11,8 +11,7 @@ use crate::{
         parts::clean::clean,
         stuck::{
             cause::{durations::exact, evidence, would_tell::Tell},
-            groups::descriptors,
-            names::{other_group, process_in_words},
+            names::{descriptors, other_group, process_in_words},
             residue::{alone, beside},
             rows::Row,
         },
