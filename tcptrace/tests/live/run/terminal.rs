@@ -8,7 +8,7 @@ use std::{
     os::{fd::AsFd as _, unix::process::CommandExt as _},
     process::{Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    thread,
+    thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -31,6 +31,7 @@ pub struct Terminal {
     child: KilledWhenDropped,
     keys: File,
     seen: Arc<Mutex<Seen>>,
+    reader: JoinHandle<()>,
 }
 
 struct Seen {
@@ -65,11 +66,12 @@ impl Terminal {
             parser: vt100::Parser::new(cells(rows)?, cells(columns)?, HISTORY),
             raw: Vec::new(),
         }));
-        read(File::from(master.try_clone()?), Arc::clone(&seen));
+        let reader = read(File::from(master.try_clone()?), Arc::clone(&seen));
         Ok(Self {
             child,
             keys: File::from(master),
             seen,
+            reader,
         })
     }
 
@@ -138,8 +140,10 @@ impl Terminal {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.0.try_wait()? {
-                // The reader copies what is left.
-                thread::sleep(Duration::from_millis(100));
+                // Nobody has the terminal open any more: the reader copies what is left, and ends.
+                while !self.reader.is_finished() && start.elapsed() < patience() {
+                    thread::sleep(Duration::from_millis(5));
+                }
                 return Ok(status);
             }
             ensure!(
@@ -153,7 +157,7 @@ impl Terminal {
 }
 
 /// Copies what the program writes to the emulated terminal, until the program has closed it.
-fn read(mut from: File, seen: Arc<Mutex<Seen>>) {
+fn read(mut from: File, seen: Arc<Mutex<Seen>>) -> JoinHandle<()> {
     thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok(count @ 1..) = from.read(&mut buffer) {
@@ -161,7 +165,7 @@ fn read(mut from: File, seen: Arc<Mutex<Seen>>) {
             seen.raw.extend_from_slice(&buffer[..count]);
             seen.parser.process(&buffer[..count]);
         }
-    });
+    })
 }
 
 fn cells(count: u16) -> Result<NonZero<u16>> {
