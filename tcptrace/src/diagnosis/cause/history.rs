@@ -6,7 +6,7 @@ use crate::model::{
     cause::{Growth, Share},
     socket::{Endpoint, Role, Socket},
     stuck::{
-        group::{Ends, Group, Passage},
+        group::{Group, Passage},
         look::Exit,
         snapshot::Snapshot,
     },
@@ -28,8 +28,7 @@ pub struct GroupId {
     pid: Option<u32>,
     netns: Option<u32>,
     role: Role,
-    remote: Option<Endpoint>,
-    port: Option<u16>,
+    place: Result<Endpoint, u16>,
 }
 
 impl GroupId {
@@ -37,16 +36,11 @@ impl GroupId {
     #[must_use]
     pub fn of(group: &Group) -> Self {
         let first = group.candidates.first();
-        let (remote, port) = match group.ends {
-            Ends::To(remote) => (Some(remote), None),
-            Ends::At { port, .. } => (None, Some(port)),
-        };
         Self {
             pid: group.owner.as_ref().or(first).map(|one| one.pid),
             netns: group.netns,
             role: group.role,
-            remote,
-            port,
+            place: group.ends.place(),
         }
     }
 }

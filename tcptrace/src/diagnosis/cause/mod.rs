@@ -291,13 +291,7 @@ fn residue(case: &Case<'_>) -> usize {
     let all = case.snapshot.residue.iter().flatten();
     all.filter(|one| {
         let is_held = one.holders.iter().any(|holder| holder.pid == owner.pid);
-        let same_end = match case.group.ends {
-            Ends::To(remote) => {
-                one.remote.port == remote.port
-                    && one.remote.address.to_canonical() == remote.address.to_canonical()
-            }
-            Ends::At { port, .. } => one.local.port == port,
-        };
+        let same_end = case.group.ends.are_of(one.local, one.remote);
         is_held && same_end && Some(one.netns) == case.group.netns
     })
     .count()

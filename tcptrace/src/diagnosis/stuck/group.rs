@@ -44,12 +44,8 @@ pub fn members<'a>(sockets: &'a [Socket], groups: &[Group]) -> Vec<Vec<&'a Socke
     let members = groups.iter().map(|group| {
         let owner = group.owner.as_ref().map(named);
         let candidates: Vec<_> = group.candidates.iter().map(named).collect();
-        let ends = match group.ends {
-            Ends::To(remote) => Ok(remote),
-            Ends::At { port, .. } => Err(port),
-        };
         by_name
-            .remove(&(owner, candidates, group.netns, ends))
+            .remove(&(owner, candidates, group.netns, group.ends.place()))
             .unwrap_or_default()
     });
     members.collect()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 pub use crate::model::stuck::spread::{Ends, Keepalive, RecvQueues};
 use crate::model::{
-    cause::Diagnosis,
+    cause::{Diagnosis, FollowsFrom},
     socket::{Role, Since},
 };
 
@@ -53,6 +53,15 @@ pub struct Group {
     pub passage: Option<Passage>,
     /// Why they are stuck; `None` before that was asked, and in states other than `CLOSE_WAIT`.
     pub diagnosis: Option<Box<Diagnosis>>,
+}
+
+impl Group {
+    /// Whether it is the group that another one follows from.
+    #[must_use]
+    pub fn is(&self, other: &FollowsFrom) -> bool {
+        let owner = self.owner.as_ref();
+        owner.is_some_and(|owner| owner.pid == other.pid) && self.ends == other.ends
+    }
 }
 
 /// Listed sockets of a group that came and went since the first look of a session.

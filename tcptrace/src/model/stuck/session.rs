@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::SystemTime};
 use crate::model::{
     socket::Endpoint,
     stuck::{
-        group::{Ends, Group, Passage, ProcessName},
+        group::{Group, Passage, ProcessName},
         snapshot::Snapshot,
     },
 };
@@ -38,16 +38,12 @@ type Key = (
 );
 
 fn key(group: &Group) -> Key {
-    let place = match group.ends {
-        Ends::To(remote) => Ok(remote),
-        Ends::At { port, .. } => Err(port),
-    };
     (
         group.owner.clone(),
         group.candidates.clone(),
         group.netns,
         group.role.name(),
-        place,
+        group.ends.place(),
     )
 }
 

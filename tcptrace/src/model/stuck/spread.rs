@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::model::socket::Endpoint;
+use crate::model::socket::{Endpoint, shown_form};
 
 /// What the ends of a group's sockets have in common. A v4-mapped address is the IPv4 address that it
 /// stands for.
@@ -21,6 +21,30 @@ pub enum Ends {
         /// The peers' address, if it is the same for all.
         from: Option<IpAddr>,
     },
+}
+
+impl Ends {
+    /// What tells groups of one process apart: the remote, or the port.
+    ///
+    /// # Errors
+    /// The port, of connections that have no remote in common.
+    pub fn place(self) -> Result<Endpoint, u16> {
+        match self {
+            Self::To(remote) => Ok(remote),
+            Self::At { port, .. } => Err(port),
+        }
+    }
+
+    /// Whether a socket with these ends is one of them.
+    #[must_use]
+    pub fn are_of(self, local: Endpoint, remote: Endpoint) -> bool {
+        match self {
+            Self::To(to) => {
+                (shown_form(remote.address), remote.port) == (shown_form(to.address), to.port)
+            }
+            Self::At { port, .. } => local.port == port,
+        }
+    }
 }
 
 /// How many sockets have so many unread bytes. In `CLOSE_WAIT` the FIN counts as one.

@@ -1,11 +1,11 @@
 //! The time of a look, at the right end of a screen's first line.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr as _;
 
-use crate::view::{Page, layout::headline::headline};
+use crate::view::{Page, layout::headline::headline, parts::stamp::second};
 
 /// Between the text and the time without a terminal.
 const GAP: usize = 3;
@@ -13,7 +13,7 @@ const GAP: usize = 3;
 /// The first lines of a screen in this style: the text, with the time at the right end. It must be fit for a terminal.
 #[must_use]
 pub fn headed(text: &str, style: Style, time: Option<SystemTime>, page: Page) -> Vec<String> {
-    let when = time.map(whole_second);
+    let when = time.map(second);
     let lines = headline(text, when.as_deref(), page).into_iter();
     lines
         .map(|line| format!("{style}{line}{style:#}"))
@@ -35,7 +35,7 @@ pub fn at_the_end(length: usize, text: &str, page: Page) -> String {
 /// `, 15:35:18Z to 15:37:28Z`, with the day of the first.
 #[must_use]
 pub fn span(from: SystemTime, to: SystemTime) -> String {
-    let text = |time| whole_second(time).replace('T', " ");
+    let text = |time| second(time).replace('T', " ");
     let (from, to) = (text(from), text(to));
     let same_day = from.split(' ').next() == to.split(' ').next();
     let to = match to.split_once(' ') {
@@ -45,15 +45,10 @@ pub fn span(from: SystemTime, to: SystemTime) -> String {
     format!(", {from} to {to}")
 }
 
-/// The second in UTC.
-fn whole_second(time: SystemTime) -> String {
-    let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let whole = UNIX_EPOCH + Duration::from_secs(seconds.as_secs());
-    humantime::format_rfc3339_seconds(whole).to_string()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     #[test]

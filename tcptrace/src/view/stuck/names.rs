@@ -50,11 +50,11 @@ pub fn process_in_words(group: &Group) -> String {
 
 /// Another group, by its process and its connection.
 pub fn other_group(other: &FollowsFrom, snapshot: &Snapshot) -> String {
-    let is_it = |group: &&Group| {
-        let owner = group.owner.as_ref();
-        owner.is_some_and(|owner| owner.pid == other.pid) && group.ends == other.ends
-    };
-    let role = snapshot.groups.iter().find(is_it).map(|group| group.role);
+    let role = snapshot
+        .groups
+        .iter()
+        .find(|group| group.is(other))
+        .map(|group| group.role);
     format!(
         "{} {}",
         process(other.pid, snapshot),

@@ -133,8 +133,8 @@ fn socket_lines(snapshot: &Snapshot, limit: Limit, room: Option<usize>, page: Pa
     let (same, sockets) = sockets::lines(snapshot, rows, page);
     let more = match all.saturating_sub(rows) {
         0 => String::new(),
-        1 => format!("{} 1 more socket: --all", mark(page)),
-        more => format!("{} {more} more sockets: --all", mark(page)),
+        1 => format!("{} 1 more socket: --all", ellipsis(page.ascii)),
+        more => format!("{} {more} more sockets: --all", ellipsis(page.ascii)),
     };
     let below = match (more.is_empty(), same.is_empty()) {
         (false, false) => format!("{more}   (on all: {same})"),
@@ -166,11 +166,6 @@ fn socket_lines(snapshot: &Snapshot, limit: Limit, room: Option<usize>, page: Pa
     lines
 }
 
-/// Stands before what is not shown.
-fn mark(page: Page) -> &'static str {
-    ellipsis(page.ascii)
-}
-
 fn dimmed(text: impl AsRef<str>) -> String {
     format!("{BESIDE}{}{BESIDE:#}", text.as_ref())
 }
@@ -199,8 +194,14 @@ fn group_lines(groups: &Groups, limit: Limit, room: Option<usize>, page: Page) -
     }
     match groups.rows.len() - shown {
         0 => {}
-        1 => lines.push(dimmed(format!("{} 1 more group: --all", mark(page)))),
-        more => lines.push(dimmed(format!("{} {more} more groups: --all", mark(page)))),
+        1 => lines.push(dimmed(format!(
+            "{} 1 more group: --all",
+            ellipsis(page.ascii)
+        ))),
+        more => lines.push(dimmed(format!(
+            "{} {more} more groups: --all",
+            ellipsis(page.ascii)
+        ))),
     }
     lines
 }

@@ -4,7 +4,6 @@ use std::cmp::Reverse;
 
 use crate::model::{
     cause::Diagnosis,
-    socket::Endpoint,
     stuck::{
         group::{Ends, Group, Passage, RecvQueues},
         snapshot::Snapshot,
@@ -141,10 +140,7 @@ fn by_size(entries: Vec<Entry<'_>>) -> Vec<Entry<'_>> {
         let after = from.and_then(|from| {
             let is_cause = |other: &Entry<'_>| {
                 let mut groups = other.groups.iter();
-                groups.any(|group| {
-                    let owner = group.owner.as_ref();
-                    owner.is_some_and(|owner| owner.pid == from.pid) && group.ends == from.ends
-                })
+                groups.any(|group| group.is(&from))
             };
             sorted.iter().position(is_cause)
         });
@@ -170,17 +166,9 @@ fn is_same(one: &Group, other: &Group) -> bool {
     };
     comm(one).is_some()
         && comm(one) == comm(other)
-        && (one.role, one.netns, place(one.ends)) == (other.role, other.netns, place(other.ends))
+        && (one.role, one.netns, one.ends.place()) == (other.role, other.netns, other.ends.place())
         && !of_one.causes.is_empty()
         && fault(of_one) == fault(of_other)
-}
-
-/// The remote, or the port.
-fn place(ends: Ends) -> Result<Endpoint, u16> {
-    match ends {
-        Ends::To(remote) => Ok(remote),
-        Ends::At { port, .. } => Err(port),
-    }
 }
 
 #[cfg(test)]

@@ -5,12 +5,7 @@ pub mod entries;
 use crate::{
     model::{
         cause::Leak,
-        socket::shown_form,
-        stuck::{
-            group::{Ends, Group},
-            residue::Residue,
-            snapshot::Snapshot,
-        },
+        stuck::{group::Group, residue::Residue, snapshot::Snapshot},
     },
     view::stuck::{
         residue::{Dead, by_holder},
@@ -81,12 +76,6 @@ fn belongs(dead: &Dead<'_>, group: &Group) -> bool {
     let (Some((pid, _)), Some(owner)) = (dead.holder, &group.owner) else {
         return false;
     };
-    let same_ends = |one: &&Residue| match group.ends {
-        Ends::To(remote) => {
-            (shown_form(one.remote.address), one.remote.port)
-                == (shown_form(remote.address), remote.port)
-        }
-        Ends::At { port, .. } => one.local.port == port,
-    };
+    let same_ends = |one: &&Residue| group.ends.are_of(one.local, one.remote);
     pid == owner.pid && dead.all.iter().all(same_ends)
 }
