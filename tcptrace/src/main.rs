@@ -21,6 +21,7 @@ const OVER: u8 = 3;
 const WRONG: u8 = 2;
 
 fn main() -> ExitCode {
+    characters::choose_colours();
     // Also where the command line is wrong.
     characters::choose(env::args_os().any(|argument| argument == "--ascii"));
     let cli = match cli::parse(env::args_os(), clean) {

@@ -1,7 +1,8 @@
-//! Which characters text is written in: what the locale or the user says.
+//! Which characters text is written in, and whether in colours: what the locale, the terminal and the user say.
 
 use std::{
     env,
+    ffi::OsStr,
     sync::atomic::{AtomicBool, Ordering},
 };
 
@@ -11,6 +12,27 @@ static ASCII: AtomicBool = AtomicBool::new(false);
 /// Writes text in ASCII from here on if the user `wants` that, or if the locale is not UTF-8.
 pub fn choose(wants: bool) {
     ASCII.store(wants || !is_utf8(locale().as_deref()), Ordering::Relaxed);
+}
+
+/// No colours from here on where the terminal has none: `TERM` is not set or `dumb`. Left alone, `anstream` writes them
+/// there where `CI` or `CLICOLOR` is set, in the belief that the output goes into a page. `CLICOLOR_FORCE` still has
+/// them, as a user's own word.
+pub fn choose_colours() {
+    let forced =
+        env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0");
+    if !forced && !terminal_is_capable() {
+        anstream::ColorChoice::Never.write_global();
+    }
+}
+
+/// Whether the terminal can move its cursor and has colours.
+#[must_use]
+pub fn terminal_is_capable() -> bool {
+    is_capable(env::var_os("TERM").as_deref())
+}
+
+fn is_capable(term: Option<&OsStr>) -> bool {
+    term.is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Whether text is written in ASCII.
@@ -34,7 +56,17 @@ fn is_utf8(locale: Option<&str>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_utf8;
+    use super::{is_capable, is_utf8};
+
+    #[test]
+    fn only_a_named_terminal_that_is_not_dumb_has_abilities() {
+        for able in ["xterm", "tmux-256color", "vt100"] {
+            assert!(is_capable(Some(able.as_ref())), "{able}");
+        }
+        for unable in [None, Some(""), Some("dumb")] {
+            assert!(!is_capable(unable.map(AsRef::as_ref)), "{unable:?}");
+        }
+    }
 
     #[test]
     fn the_encoding_counts_not_the_language() {

@@ -1,10 +1,7 @@
 //! Standard output for items that are shown immediately: looks and reports. On a terminal, a live
 //! look is written over the one before.
 
-use std::{
-    env,
-    io::{self, IsTerminal as _, Write},
-};
+use std::io::{self, IsTerminal as _, Write};
 
 use anstream::{AutoStream, ColorChoice, adapter::strip_bytes, adapter::strip_str};
 
@@ -76,7 +73,7 @@ impl<T: ?Sized> Screen<T> {
         self.follow == Follow::InPlace
             && !self.view.is_for_programs()
             && io::stdout().is_terminal()
-            && is_capable()
+            && characters::terminal_is_capable()
     }
 
     /// Shows an item.
@@ -142,11 +139,6 @@ impl<T: ?Sized> Screen<T> {
         let text = format!("\n{}\n", summary(self.page()));
         print(text.as_bytes(), <[u8]>::to_vec)
     }
-}
-
-/// Whether the terminal can move its cursor.
-fn is_capable() -> bool {
-    env::var_os("TERM").is_some_and(|term| !term.is_empty() && term != "dumb")
 }
 
 /// Prints text for people, as `place` places it: without colours if they are not wanted (no terminal, `NO_COLOR`,

@@ -7,7 +7,6 @@ use std::sync::{
 
 use anyhow::{Error, Result};
 use libtest_mimic::{Completion, Failed, Trial};
-use testbed::clock::slowness;
 
 use crate::harness::{
     place::Place,
@@ -24,9 +23,9 @@ static NOTES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// How often a test is tried if the kernel skips runs of the program each time.
 const TIMES: usize = 4;
 
-/// How many failed tests of a run are tried once more where the machine is slow: an emulated one, whose host has other
-/// work, stands still for a moment now and then. What is wrong fails again. Each of them is told with its failure. More
-/// than this many in one run are no accident.
+/// How many failed tests of a run are tried once more, alone: a machine that has other work, too, stands still for a
+/// moment now and then, an emulated one most. What is wrong fails again. Each of them is told with its failure. More than
+/// this many in one run are no accident.
 const SECOND_CHANCES: usize = 3;
 
 static CHANCES_TAKEN: AtomicUsize = AtomicUsize::new(0);
@@ -169,7 +168,7 @@ impl Case {
 }
 
 fn has_second_chance() -> bool {
-    slowness() > 1 && CHANCES_TAKEN.fetch_add(1, Ordering::Relaxed) < SECOND_CHANCES
+    CHANCES_TAKEN.fetch_add(1, Ordering::Relaxed) < SECOND_CHANCES
 }
 
 /// Without a backtrace: the truth and the output are enough.

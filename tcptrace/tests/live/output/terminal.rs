@@ -147,8 +147,11 @@ fn without_abilities() -> Result<()> {
         ensure!(terminal.raw().contains("Session of"), "{}", terminal.raw());
         Ok(terminal)
     };
-    let dumb = run("dumb", ("LC_ALL", "C.UTF-8"))?.raw();
-    ensure!(!dumb.contains('\x1b'), "codes: {dumb:?}");
+    // Also where others would write colours all the same.
+    for variable in [("LC_ALL", "C.UTF-8"), ("CI", "true"), ("CLICOLOR", "1")] {
+        let dumb = run("dumb", variable)?.raw();
+        ensure!(!dumb.contains('\x1b'), "{variable:?}: codes: {dumb:?}");
+    }
     let grey = run("xterm", ("NO_COLOR", "1"))?.raw();
     ensure!(grey.contains("\x1b[H"), "not in place: {grey:?}");
     let colour = |text: &str| {
