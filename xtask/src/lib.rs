@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod cache;
 pub mod cargo;
 pub mod commands;
+pub mod corpus;
 pub mod demo;
 pub mod interrupt;
 pub mod process;

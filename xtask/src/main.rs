@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 use testbed::part;
 use xtask::{
-    commands::{bench, demo, ebpf, run, test, vm},
+    commands::{bench, corpus, demo, ebpf, run, test, vm},
     workspace::Workspace,
 };
 
@@ -21,6 +21,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     Bench(bench::Args),
+    Corpus(corpus::Args),
     Demo(demo::Args),
     Ebpf(ebpf::Args),
     Run(run::Args),
@@ -44,6 +45,7 @@ fn run() -> Result<ExitCode> {
     let workspace = Workspace::current()?;
     match Cli::parse().command {
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Corpus(args) => corpus::run(&workspace, &args),
         Command::Demo(args) => demo::run(&workspace, &args),
         Command::Ebpf(args) => ebpf::run(&workspace, &args),
         Command::Run(args) => run::run(&workspace, &args),
