@@ -20,6 +20,6 @@ number = 0
 while True:
     Call().ask()
     number += 1
-    if number % 80 == 0:
+    if number % 200 == 0:
         gc.collect()
     time.sleep(0.25)

@@ -12,6 +12,7 @@ for _ in range(40):
     connection.recv(65536)
     os.set_inheritable(connection.fileno(), True)
     connections.append(connection)
+time.sleep(1)
 helper = subprocess.Popen(["sleep", "3600"], close_fds=False)
 for connection in connections:
     connection.close()

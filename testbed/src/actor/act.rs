@@ -146,6 +146,10 @@ impl Act {
                 interval,
                 count,
             } => self.keepalive(fd, idle, interval, count),
+            Order::SystemKeepalive { fd } => {
+                sockopt::set_socket_keepalive(self.get(fd)?, true)?;
+                Ok(Reply::Done)
+            }
             Order::Deafen { fd } => sockets::deafen(self.get(fd)?).map(|()| Reply::Done),
             Order::Hear { fd } => sockets::hear(self.get(fd)?).map(|()| Reply::Done),
             Order::Fork { fds } => {

@@ -278,6 +278,11 @@ pub enum Order {
         /// Probes without an answer until the connection is dead.
         count: u32,
     },
+    /// Switch keepalive probes on, timed as the namespace's sysctls say.
+    SystemKeepalive {
+        /// The socket.
+        fd: i32,
+    },
     /// Drop every packet that arrives for the socket from now on, as if its machine had lost power.
     Deafen {
         /// The socket.

@@ -4,12 +4,13 @@
 //! be recorded; parts run by themselves like a real program, as fast or as many as possible.
 
 mod churn;
+mod customers;
 mod hold;
-mod http;
 mod namespaces;
 mod obey;
 mod player;
-mod queue;
+mod prices;
+mod shop;
 
 pub use churn::Lap;
 pub use player::Player;
@@ -31,27 +32,26 @@ const PLAY: &str = "part";
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Part {
-    /// The demo's HTTP server, which takes no orders.
-    HttpServer {
+    /// The demo's price service, which answers 503 and takes no orders.
+    Prices {
         /// Where it listens.
         address: SocketAddr,
     },
-    /// A client of it with a pool. An order is `fetch COUNT PAUSE_MILLISECONDS`.
-    HttpPool {
-        /// Its name.
-        comm: String,
-        /// Where the server listens.
-        server: SocketAddr,
-    },
-    /// The demo's server that accepts late or never. An order is `accept COUNT`.
-    QueueServer {
+    /// The demo's server, which asks the price service over a pool that leaks. It takes no orders.
+    Shop {
         /// Where it listens.
         address: SocketAddr,
+        /// Where the price service listens.
+        prices: SocketAddr,
+        /// How many requests it serves at a time.
+        threads: usize,
+        /// How many connections the pool allows.
+        pool: usize,
     },
-    /// The clients of it. An order is `call COUNT PATIENCE_MILLISECONDS`.
-    QueueClients {
-        /// Where the server listens.
-        server: SocketAddr,
+    /// The shop's customers. An order is `call COUNT PAUSE_MILLISECONDS PATIENCE_MILLISECONDS`.
+    Customers {
+        /// Where the shop listens.
+        shop: SocketAddr,
     },
     /// The loop that opens and closes connections. An order is `orderly MILLISECONDS` or `reset MILLISECONDS`, its
     /// answer a [`Lap`].
@@ -81,10 +81,14 @@ impl Part {
     /// Plays the part until the orders end.
     fn play(&self) -> Result<()> {
         match self {
-            Self::HttpServer { address } => http::serve(*address),
-            Self::HttpPool { comm, server } => http::pool(comm, *server),
-            Self::QueueServer { address } => queue::serve(*address),
-            Self::QueueClients { server } => queue::call(*server),
+            Self::Prices { address } => prices::serve(*address),
+            Self::Shop {
+                address,
+                prices,
+                threads,
+                pool,
+            } => shop::serve(*address, *prices, *threads, *pool),
+            Self::Customers { shop } => customers::call(*shop),
             Self::Churn => churn::run(),
             Self::Hold {
                 comm,

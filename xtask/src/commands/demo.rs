@@ -1,4 +1,4 @@
-//! `cargo xtask demo`: shows tcptrace on sockets that leak while you watch.
+//! `cargo xtask demo`: shows tcptrace on a server that freezes because its client pool leaks.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::{demo, rerun, workspace::Workspace};
 
-/// Show tcptrace on a leaking HTTP client pool and a server that does not accept (needs root, or sudo)
+/// Show tcptrace on a server that freezes because its client pool leaks, in a minute and a half (needs root, or sudo)
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The tcptrace to show, instead of a release build of this checkout

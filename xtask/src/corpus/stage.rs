@@ -206,6 +206,8 @@ impl Drop for Stage<'_> {
         let _ = self.holder.kill();
         let _ = self.holder.wait();
         for child in &mut self.children {
+            // nsenter stops with what it started.
+            let _ = child.kill();
             let _ = child.wait();
         }
         if let Some(tidy) = &self.case.tidy {

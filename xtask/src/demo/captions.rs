@@ -1,34 +1,32 @@
 //! The text between the parts. Each line is shown after a `#`.
 
 pub const BEGIN: &str = "\
-A demo of tcptrace, in a separate network namespace.
+A demo of tcptrace, in a separate network namespace: the story of a server that froze.
 
-checkout   asks the HTTP server api-server for prices. The server is out of order: it answers 503 and closes.
-           checkout's connection pool only gives a connection back after a 200. It forgets the others: each stays
-           in CLOSE_WAIT, with the rest of the answer unread, as long as checkout runs.
-job-queue  listens, and is too busy to accept. 30 workers connect, wait for 0.2 s and give up.
+shop       is a server with 20 request threads. For each request it asks prices, over a connection of a pool of 50.
+prices     is out of order: it answers 503 and closes. The shop gives a connection back only after a 200, and forgets
+           the others: each stays in CLOSE_WAIT. When all 50 are gone, its request threads wait for one, for ever.
+customers  ask the shop, wait for half a second, and give up.
 
-200 connections of the pool leak now, before tcptrace starts.";
+170 customers come now, before tcptrace starts.";
 
 pub const ONE_LOOK: &str = "\
 1. One look. Here a socket is stuck after 2 s in CLOSE_WAIT (30 s by default).";
 
 pub const ONE_LOOK_SAID: &str = "\
-First the groups: each shows a process, where its sockets go to or come in, and their number. The 200 belong to
-checkout and go to the server's port: look there for the missing close. No process has accepted the other 30 yet, so
-tcptrace shows them with the listener that should accept them, as 'never' accepted.
-Then the sockets, oldest first. RECV-Q is what the process has not read: the rest of the 503, or the job. 0/1/+ is how
-many sockets have nothing unread, one byte, and more.
-These sockets were stuck before tcptrace started: an age may lie between two bounds.";
+The first line counts, the second judges: nothing is called a leak before it has lasted for a minute.
+The first row is the fault: 50 connections to prices that were leased and never given back. The second row is larger
+and only follows from it: the customers that the shop let wait have closed. Who mends that row mends nothing.
+RECV-Q is what the shop has not read: of the 503, or of a customer's request.";
 
 pub const LIVE: &str = "\
-2. Live. While tcptrace watches, another process that uses the same pool, basket, leaks 60 connections; and after
-   5 s job-queue accepts 10 of the 30. This is too late for the workers, but job-queue closes the sockets.";
+2. Live, for a minute. tcptrace watches whether any of them leaves. More customers come after 5 s.";
 
 pub const LIVE_SAID: &str = "\
-basket's ages are exact: tcptrace saw each of its sockets enter CLOSE_WAIT.
-The summary shows what a session adds to a look: how many sockets were stuck at once, how many entered the state,
-and how many left it. job-queue's 10 left; none of the pools' 260 did: these are the leak.";
+Now it is a leak: a minute has passed, nothing has left. The summary says who, and what to do next.";
+
+pub const EXPLAIN: &str = "\
+3. Why, and what to do: --explain. Here for the first group.";
 
 pub const END: &str = "\
 The demo is over; its processes and its network namespace are gone.

@@ -8,16 +8,17 @@ use testbed::{
     part::{Part, Player},
 };
 
-const API_PORT: u16 = 8080;
-const QUEUE_PORT: u16 = 9090;
+const SHOP_PORT: u16 = 8080;
+const PRICES_PORT: u16 = 9090;
+/// The shop's request threads, and the connections of its pool.
+const THREADS: usize = 20;
+const POOL: usize = 50;
 
 /// The processes, in a separate namespace.
 pub struct Cast {
-    _api: Player,
-    checkout: Player,
-    basket: Player,
-    queue: Player,
-    workers: Player,
+    _prices: Player,
+    _shop: Player,
+    customers: Player,
     // Last, so that it is dropped last.
     netns: Netns,
 }
@@ -25,20 +26,19 @@ pub struct Cast {
 impl Cast {
     pub fn new() -> Result<Self> {
         let netns = Netns::new()?;
-        let [api, queue] =
-            [API_PORT, QUEUE_PORT].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let [shop, prices] =
+            [SHOP_PORT, PRICES_PORT].map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
         let start = |part| Player::start(&netns, &part);
-        let pool = |comm: &str| Part::HttpPool {
-            comm: comm.into(),
-            server: api,
-        };
         Ok(Self {
             // In this order: servers before their clients.
-            _api: start(Part::HttpServer { address: api })?,
-            checkout: start(pool("checkout"))?,
-            basket: start(pool("basket"))?,
-            queue: start(Part::QueueServer { address: queue })?,
-            workers: start(Part::QueueClients { server: queue })?,
+            _prices: start(Part::Prices { address: prices })?,
+            _shop: start(Part::Shop {
+                address: shop,
+                prices,
+                threads: THREADS,
+                pool: POOL,
+            })?,
+            customers: start(Part::Customers { shop })?,
             netns,
         })
     }
@@ -47,25 +47,20 @@ impl Cast {
         self.netns.inode()
     }
 
-    /// Leaks sockets before tcptrace starts: 200 connections of a pool, and 30 that wait to be accepted.
-    pub fn leak_before(&mut self) -> Result<()> {
-        self.workers.tell("call 30 200")?;
-        self.checkout.tell("fetch 200 5")?;
-        done(&mut self.workers)?;
-        done(&mut self.checkout)
+    /// Customers before tcptrace starts: the pool serves 50, and nobody the others.
+    pub fn come_before(&mut self) -> Result<()> {
+        self.customers.tell("call 170 15 500")?;
+        done(&mut self.customers)
     }
 
-    /// Starts the changes while tcptrace looks: another pool leaks 60 connections within 3 s, and then 10 of the
-    /// waiting connections are accepted.
-    pub fn leak_meanwhile(&mut self) -> Result<()> {
-        self.basket.tell("after 500 fetch 60 50")?;
-        self.queue.tell("after 5000 accept 10")
+    /// More of them while tcptrace looks.
+    pub fn come_meanwhile(&mut self) -> Result<()> {
+        self.customers.tell("after 5000 call 30 100 500")
     }
 
     /// Checks that all of this worked.
     pub fn finish(&mut self) -> Result<()> {
-        done(&mut self.basket)?;
-        done(&mut self.queue)
+        done(&mut self.customers)
     }
 }
 

@@ -7,7 +7,12 @@ mod captions;
 mod cast;
 mod show;
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{
+    io::{IsTerminal as _, stdout},
+    path::Path,
+    process::ExitCode,
+    time::Duration,
+};
 
 use anyhow::Result;
 use cast::Cast;
@@ -33,7 +38,7 @@ pub fn tell(program: &Path) -> Result<ExitCode> {
 fn story(program: &Path) -> Result<()> {
     show::caption(captions::BEGIN);
     let mut cast = Cast::new()?;
-    cast.leak_before()?;
+    cast.come_before()?;
     // Longer than the threshold, so that the first look finds them stuck.
     interrupt::sleep(Duration::from_millis(2200))?;
 
@@ -46,11 +51,16 @@ fn story(program: &Path) -> Result<()> {
 
     show::caption(captions::LIVE);
     show::time_to_read(Duration::from_secs(2))?;
-    cast.leak_meanwhile()?;
-    let live = ["--interval", "2s", "--duration", "9s", "--limit", "5"];
+    cast.come_meanwhile()?;
+    // Into a pipe, each look would be below the one before.
+    let interval = if stdout().is_terminal() { "2s" } else { "63s" };
+    let live = ["--interval", interval, "--duration", "64s", "--limit", "5"];
     show::run(program, &[&stuck[..], &live].concat())?;
     interrupt::check()?;
     cast.finish()?;
     show::caption(captions::LIVE_SAID);
-    Ok(())
+    show::time_to_read(Duration::from_secs(5))?;
+
+    show::caption(captions::EXPLAIN);
+    show::run(program, &[&stuck[..], &["--once", "--explain=1"]].concat())
 }

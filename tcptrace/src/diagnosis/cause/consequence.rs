@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::model::{
-    cause::{CauseName, Diagnosis, Evidence, FollowsFrom, Leak, Upstream},
+    cause::{CauseName, Diagnosis, Evidence, FollowsFrom, Leak, Upstream, causes_first},
     socket::Socket,
     stuck::{
         group::{Ends, Group},
@@ -80,7 +80,7 @@ pub fn link(
             first.evidence.insert(0, link.evidence);
         }
     }
-    in_order(&sure)
+    causes_first(&sure)
 }
 
 /// Where groups are found: one by one they would take too long.
@@ -127,28 +127,6 @@ fn leads_to(sure: &[Option<usize>], mut from: usize, to: usize) -> bool {
         }
     }
     true
-}
-
-/// All groups, a cause before what follows from it, otherwise as they were.
-fn in_order(sure: &[Option<usize>]) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::with_capacity(sure.len());
-    let mut placed = vec![false; sure.len()];
-    for first in 0..sure.len() {
-        let (mut at, mut chain) = (first, Vec::new());
-        loop {
-            chain.push(at);
-            match sure[at] {
-                Some(cause) => at = cause,
-                None => break,
-            }
-        }
-        for at in chain.into_iter().rev() {
-            if !std::mem::replace(&mut placed[at], true) {
-                order.push(at);
-            }
-        }
-    }
-    order
 }
 
 fn is_leak(diagnosis: &Diagnosis) -> bool {

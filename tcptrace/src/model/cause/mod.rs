@@ -2,9 +2,11 @@
 
 mod clues;
 mod evidence;
+mod order;
 
 pub use clues::{Asked, Clues, DescriptorUse, Interest, ProcessClues, Throttled, Upstream};
 pub use evidence::{Evidence, Growth, Share, WouldTell};
+pub use order::causes_first;
 
 use crate::model::{
     names::{UNKNOWN, names},

@@ -3,6 +3,7 @@
 use std::{collections::HashMap, time::SystemTime};
 
 use crate::model::{
+    cause::causes_first,
     socket::Endpoint,
     stuck::{
         group::{Group, Passage, ProcessName},
@@ -144,7 +145,7 @@ impl SessionSummary {
         }
     }
 
-    /// The groups: those with most sockets at the last look first.
+    /// The groups: those with most sockets at the last look first, but a cause before what follows from it.
     #[must_use]
     pub fn groups(&self) -> Vec<&GroupOfSession> {
         let mut groups: Vec<_> = self.groups.iter().collect();
@@ -154,6 +155,16 @@ impl SessionSummary {
                 .then_with(|| a.group.oldest.moment_ns().cmp(&b.group.oldest.moment_ns()))
                 .then_with(|| key_a.cmp(key_b))
         });
-        groups.into_iter().map(|(_, one)| one).collect()
+        let groups: Vec<_> = groups.into_iter().map(|(_, one)| one).collect();
+        let follows_from: Vec<_> = (groups.iter())
+            .map(|one| {
+                let from = one.group.diagnosis.as_ref()?.follows_from?;
+                (groups.iter()).position(|other| other.group.is(&from))
+            })
+            .collect();
+        causes_first(&follows_from)
+            .into_iter()
+            .map(|at| groups[at])
+            .collect()
     }
 }

@@ -5,6 +5,7 @@
 mod check;
 mod clients;
 mod explained;
+mod keepalive;
 mod limits;
 mod minute;
 mod processes;
@@ -24,5 +25,6 @@ pub fn add(cases: &mut Cases) {
     limits::add(cases);
     stories::add(cases);
     explained::add(cases);
+    keepalive::add(cases);
     sessions::add(cases);
 }
