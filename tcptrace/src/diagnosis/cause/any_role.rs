@@ -112,7 +112,7 @@ pub fn churn(case: &Case<'_>, past: &Past) -> Option<Cause> {
 pub fn never_accepted(case: &Case<'_>) -> Option<Cause> {
     let unaccepted = Share {
         count: case.group.unaccepted,
-        of: case.group.sockets,
+        of: case.sockets.len(),
     };
     if !unaccepted.is_at_least(80) {
         return None;
@@ -206,7 +206,7 @@ pub fn inherited(case: &Case<'_>) -> Option<(Cause, Inherited)> {
     let long_after = share(case.accepted(), |socket| {
         Some(later_ns(socket)? > MADE_FOR_IT_NS)
     });
-    let has_several = case.group.sockets - case.group.unaccepted > 1;
+    let has_several = case.accepted().nth(1).is_some();
     let surely = began_later.is_at_least(80) && (has_several || long_after.is_all());
     let left = case.past.is_some_and(|past| past.served(0) > 0);
     Some((

@@ -20,8 +20,10 @@ pub const SECOND: u64 = 1_000_000_000;
 pub struct Case<'a> {
     /// The group itself.
     pub group: &'a Group,
-    /// Its sockets.
+    /// Its sockets. Of a group of residue alone, that.
     pub sockets: Vec<&'a Socket>,
+    /// Dead ones beside them, with the same process and ends.
+    pub dead: Vec<&'a Socket>,
     /// The moment of the look, in ns of `CLOCK_MONOTONIC`.
     pub now_ns: u64,
     /// The processes that it is counted under, or that may be meant.
@@ -43,9 +45,13 @@ impl<'a> Case<'a> {
         sockets.filter(|socket| socket.accepted() != Some(false))
     }
 
-    /// The age of the oldest, in ns, at least.
+    /// The age of the oldest, in ns, at least. Where most of what was not closed has died meanwhile, as keepalive makes
+    /// it, the oldest is among those.
     pub fn oldest_ns(&self) -> u64 {
-        self.now_ns.saturating_sub(self.group.oldest.moment_ns())
+        let moment = |socket: &&Socket| socket.since.moment_ns();
+        let dead = (self.dead.iter()).filter(|_| self.dead.len() >= self.sockets.len());
+        let oldest = self.sockets.iter().chain(dead).map(moment).min();
+        self.now_ns.saturating_sub(oldest.unwrap_or(self.now_ns))
     }
 
     /// Whether its process can open no more descriptors.

@@ -170,9 +170,13 @@ fn exchanges(case: &Case<'_>) -> Option<Evidence> {
 
 /// As many for a long time as a pool would allow?
 fn at_once(case: &Case<'_>) -> Option<Evidence> {
+    let one = &case.sockets.first()?.identity;
+    if (case.snapshot.younger_remotes).contains(&(one.netns, one.remote)) {
+        return None;
+    }
     let youngest = case.sockets.iter().map(|one| one.since.moment_ns()).max()?;
     let for_ns = case.now_ns.saturating_sub(youngest);
-    let count = case.group.sockets;
+    let count = case.sockets.len();
     (count >= LEAST_AT_ONCE && for_ns >= SECOND).then_some(Evidence::AtOnce { count, for_ns })
 }
 

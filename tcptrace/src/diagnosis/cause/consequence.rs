@@ -41,8 +41,8 @@ pub fn link(
         .map(|at| {
             let mut found: Vec<_> = [
                 from_a_pool(groups, &index, members, at),
-                from_the_limit(groups, &index, at),
-                from_an_upstream(groups, &index, at, upstreams),
+                from_the_limit(groups, &index, members, at),
+                from_an_upstream(groups, &index, members, at, upstreams),
             ]
             .into_iter()
             .flatten()
@@ -183,7 +183,7 @@ fn from_a_pool(
         let group = &groups[*other];
         matches!(group.ends, Ends::To(_)) && first(group) == Some(CauseName::Leased)
     });
-    let cause = pools.max_by_key(|other| groups[*other].sockets)?;
+    let cause = pools.max_by_key(|other| members[*other].len())?;
     let (pool, sockets) = (&groups[cause], &members[cause]);
     let moments = sockets.iter().map(|one| one.since.moment_ns());
     let older = moments.filter(|ns| *ns <= oldest_ns);
@@ -207,6 +207,7 @@ fn from_a_pool(
 fn from_an_upstream(
     groups: &[Group],
     index: &Index,
+    members: &[Vec<&Socket>],
     at: usize,
     upstreams: &Upstreams<'_>,
 ) -> Option<Link> {
@@ -234,7 +235,7 @@ fn from_an_upstream(
         });
         if let Some((cause, group)) = found {
             // As many as wait here, or as many as are stuck there.
-            let enough = upstream.count * 2 >= own.sockets.min(group.sockets);
+            let enough = upstream.count * 2 >= members[at].len().min(members[cause].len());
             let than = name(group)?;
             return Some(Link {
                 cause,
@@ -254,7 +255,12 @@ fn from_an_upstream(
 }
 
 /// Nothing is accepted because the process has no descriptor left: what it holds is the cause.
-fn from_the_limit(groups: &[Group], index: &Index, at: usize) -> Option<Link> {
+fn from_the_limit(
+    groups: &[Group],
+    index: &Index,
+    members: &[Vec<&Socket>],
+    at: usize,
+) -> Option<Link> {
     let own = &groups[at];
     let full = diagnosis(own)?
         .beside
@@ -263,12 +269,12 @@ fn from_the_limit(groups: &[Group], index: &Index, at: usize) -> Option<Link> {
     if first(own) != Some(CauseName::NeverAccepted) {
         return None;
     }
-    let held = |group: &Group| group.sockets - group.unaccepted;
+    let held = |of: usize| members[of].len() - groups[of].unaccepted;
     let others = index.siblings(own, at);
-    let others = others.filter(|other| held(&groups[*other]) > 0);
-    let cause = others.max_by_key(|other| held(&groups[*other]))?;
+    let others = others.filter(|other| held(*other) > 0);
+    let cause = others.max_by_key(|other| held(*other))?;
     let group = &groups[cause];
-    let enough = u64::try_from(held(group)).is_ok_and(|held| held * 2 >= full.open);
+    let enough = u64::try_from(held(cause)).is_ok_and(|held| held * 2 >= full.open);
     Some(Link {
         cause,
         evidence: if enough {

@@ -175,7 +175,8 @@ impl History {
             self.began_ns = now_ns;
         }
         self.looks += 1;
-        for (group, sockets) in snapshot.groups.iter().zip(members) {
+        let alive = snapshot.groups.iter().zip(members);
+        for (group, sockets) in alive.filter(|(group, _)| group.sockets > 0) {
             let id = GroupId::of(group);
             let past = self.groups.entry(id).or_insert_with(|| Past {
                 first_ns: now_ns,

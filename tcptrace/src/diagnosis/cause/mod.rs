@@ -90,14 +90,22 @@ pub fn diagnose(snapshot: &mut Snapshot, clues: &Clues, mut history: Option<&mut
         return;
     }
     let sockets = std::mem::take(&mut snapshot.sockets);
-    let members = members(&sockets, &snapshot.groups);
+    let all_dead = std::mem::take(&mut snapshot.dead);
+    let mut members_of = members(&sockets, &snapshot.groups);
+    let mut dead = members(&all_dead, &snapshot.groups);
     if let Some(history) = &mut history {
-        history.add(snapshot, &members);
+        history.add(snapshot, &members_of);
     }
+    for (members, dead) in members_of.iter_mut().zip(&mut dead) {
+        if members.is_empty() {
+            std::mem::swap(members, dead);
+        }
+    }
+    let members = members_of;
     let history = history.as_deref();
     let diagnoses: Vec<_> = (snapshot.groups.iter())
-        .zip(&members)
-        .map(|(group, members)| one(snapshot, group, members, clues, history))
+        .zip(members.iter().zip(&dead))
+        .map(|(group, (members, dead))| one(snapshot, group, (members, dead), clues, history))
         .collect();
     for (group, diagnosis) in snapshot.groups.iter_mut().zip(diagnoses) {
         group.passage = history.and_then(|history| history.passage(group));
@@ -116,13 +124,14 @@ pub fn diagnose(snapshot: &mut Snapshot, clues: &Clues, mut history: Option<&mut
         .collect();
     snapshot.groups = order.iter().filter_map(|at| groups[*at].take()).collect();
     snapshot.sockets = sockets;
+    snapshot.dead = all_dead;
 }
 
 /// Says it of one group.
 fn one(
     snapshot: &Snapshot,
     group: &Group,
-    members: &[&Socket],
+    (members, dead): (&[&Socket], &[&Socket]),
     clues: &Clues,
     history: Option<&History>,
 ) -> Diagnosis {
@@ -141,6 +150,7 @@ fn one(
     let case = Case {
         group,
         sockets: members.to_vec(),
+        dead: dead.to_vec(),
         now_ns: snapshot.monotonic_ns,
         // Where one of them has ended meanwhile, nothing is said of all.
         processes: if processes.len() == pids.len() {
@@ -154,7 +164,8 @@ fn one(
             let here = all.filter(|one| Some(one.netns) == group.netns && one.local.port == port);
             Some(here.collect())
         }),
-        past: history.and_then(|history| history.of(group)),
+        // Of those that have died nothing comes or goes any more.
+        past: (history.filter(|_| group.sockets > 0)).and_then(|history| history.of(group)),
         snapshot,
     };
     let mut found = causes(&case);
@@ -164,7 +175,7 @@ fn one(
     let (leak, mut leak_because) = leak::leak(&case, &found);
     let mut would_tell = leak::would_tell(&case, leak, &found.causes);
     if found.causes.is_empty() {
-        let of = group.sockets;
+        let of = case.sockets.len();
         leak_because.push(
             if group.role == Role::Unknown && any_role::is_readable(&case) {
                 Evidence::RoleUnknown

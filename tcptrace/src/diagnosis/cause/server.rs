@@ -131,6 +131,17 @@ fn ranked(case: &Case<'_>, all: &Fates<'_>) -> Vec<Cause> {
             evidence: Vec::new(),
         });
     }
+    // Where nothing was ever sent, the end may have been read with the request, by one who is still at it.
+    let ignored = causes.first().map(|one| one.name) == Some(CauseName::EofIgnored);
+    if ignored
+        && unanswered.count * 2 > all.len()
+        && causes.iter().all(|one| one.name != CauseName::Starved)
+    {
+        causes.push(Cause {
+            name: CauseName::Starved,
+            evidence: Vec::new(),
+        });
+    }
     // Below the limit of descriptors, a queue beside sockets that were accepted shows that accepting is held up.
     let unaccepted = case.group.unaccepted;
     if unaccepted > 0 {

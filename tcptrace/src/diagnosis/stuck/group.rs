@@ -28,6 +28,31 @@ pub fn group(sockets: &[Socket], now_ns: u64, watched: &Watched) -> Vec<Group> {
     groups
 }
 
+/// Groups of dead sockets with which none that is alive has process and ends in common: they have no socket in the state.
+#[must_use]
+pub fn groups_of_dead(
+    dead: &[Socket],
+    alive: &[Group],
+    now_ns: u64,
+    watched: &Watched,
+) -> Vec<Group> {
+    let place = |group: &Group| {
+        let pid = group.owner.as_ref().map(|owner| owner.pid);
+        (pid, group.netns, group.ends.place())
+    };
+    let alive: HashSet<_> = alive.iter().map(place).collect();
+    let groups = group(dead, now_ns, watched).into_iter();
+    let groups = groups.filter(|group| !alive.contains(&place(group)));
+    let without_sockets = |group| Group {
+        sockets: 0,
+        stuck: 0,
+        unaccepted: 0,
+        closed: 0,
+        ..group
+    };
+    groups.map(without_sockets).collect()
+}
+
 /// The sockets of each of these groups, which were made of them.
 #[must_use]
 pub fn members<'a>(sockets: &'a [Socket], groups: &[Group]) -> Vec<Vec<&'a Socket>> {

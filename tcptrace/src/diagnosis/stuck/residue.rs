@@ -107,6 +107,7 @@ mod tests {
             }),
             touched_ns: Some(5),
             cgroup_id: None,
+            as_listed: None,
         }
     }
 

@@ -2,17 +2,19 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use tcptrace_common::TcpState;
+
 use crate::{
     diagnosis::stuck::{
-        group::group,
+        group::{group, groups_of_dead},
         residue::residue,
         tracker::{Tracker, holders_of},
     },
     model::{
         caveat::Caveat,
-        socket::{Socket, Stuck, others},
+        socket::{Endpoint, Role, Socket, Stuck, others},
         stuck::{
-            look::Look,
+            look::{DeadSocket, Look},
             residue::Residue,
             snapshot::{PortListener, Snapshot, Unkept, Watched, Younger},
         },
@@ -24,6 +26,7 @@ use crate::{
 pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Snapshot {
     let now_ns = look.monotonic_ns;
     let (failed_connects, residue) = dead(&look, watched).unzip();
+    let dead = as_if_alive(&look, tracker, watched);
     let tracing = look.tracing;
     let exits = std::mem::take(&mut look.exits);
     let mut caveats = std::mem::take(&mut look.caveats);
@@ -36,7 +39,9 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
     let sorted = sorted.sort(now_ns, watched);
     let youngest = group(&sorted.young, now_ns, watched).into_iter().next();
     caveats.extend(sorted.caveat());
-    let sorted_ports = ports(&sorted.sockets);
+    let mut groups = group(&sorted.sockets, now_ns, watched);
+    groups.extend(groups_of_dead(&dead, &groups, now_ns, watched));
+    let sorted_ports = ports(sorted.sockets.iter().chain(&dead));
     let outside = sorted.sockets.iter().filter(|socket| socket.held_outside);
     match outside.count() {
         0 => {}
@@ -46,11 +51,12 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
         time: Some(look.time),
         monotonic_ns: now_ns,
         watched: watched.clone(),
-        groups: group(&sorted.sockets, now_ns, watched),
+        groups,
         sockets: sorted.sockets,
         stuck: sorted.stuck,
         unkept: sorted.unkept,
         younger: sorted.younger,
+        younger_remotes: sorted.younger_remotes,
         youngest,
         left_out: sorted.left_out,
         flow: tracker.end_look(),
@@ -58,6 +64,7 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
         looked: Some(look.looked),
         remainders: sorted.remainders,
         residue,
+        dead,
         failed_connects,
         listeners: Some(listeners(&look, &sorted_ports)),
         exits,
@@ -69,9 +76,9 @@ pub fn snapshot(mut look: Look, tracker: &mut Tracker, watched: &Watched) -> Sna
 }
 
 /// Where the sockets are: namespace and port of this end.
-fn ports(sockets: &[Socket]) -> HashSet<(u32, u16)> {
+fn ports<'a>(sockets: impl Iterator<Item = &'a Socket>) -> HashSet<(u32, u16)> {
     let place = |one: &Socket| Some((one.identity.netns?, one.identity.local.port));
-    sockets.iter().filter_map(place).collect()
+    sockets.filter_map(place).collect()
 }
 
 /// The listeners on these ports.
@@ -117,6 +124,18 @@ fn dead(look: &Look, watched: &Watched) -> Option<(Vec<Residue>, Vec<Residue>)> 
     Some((failed, residue))
 }
 
+/// The dead sockets that were in `CLOSE_WAIT`, if that is watched and the filter wants them, as if they still were in
+/// it: why they were not closed is asked of them all the same.
+fn as_if_alive(look: &Look, tracker: &Tracker, watched: &Watched) -> Vec<Socket> {
+    if watched.state != TcpState::CloseWait {
+        return Vec::new();
+    }
+    let was_in_it = |one: &&DeadSocket| residue(one, Vec::new()).was_close_wait == Some(true);
+    let all = look.dead.iter().flatten().filter(was_in_it);
+    let all = all.filter_map(|dead| tracker.as_if_alive(look, dead));
+    all.filter(|socket| watched.filter.passes(socket)).collect()
+}
+
 /// Sockets by their age.
 #[derive(Debug, Default)]
 pub struct ByAge {
@@ -131,6 +150,8 @@ pub struct ByAge {
     most: usize,
     /// The others that pass the filter.
     pub younger: Younger,
+    /// Where those go that this end connected.
+    pub younger_remotes: HashSet<(Option<u32>, Endpoint)>,
     /// The first of these, as long as nothing is stuck or may be.
     pub young: Vec<Socket>,
     /// Remainders among both.
@@ -141,7 +162,7 @@ pub struct ByAge {
 
 /// How many sockets are kept: they and what is made of them take about 200 MB.
 const MOST_KEPT: usize = 200_000;
-/// How many younger ones are kept to find the largest group among them.
+/// How many younger ones are kept to find the largest group among them, and how many of their remotes.
 const MOST_YOUNG: usize = 10_000;
 
 impl ByAge {
@@ -175,6 +196,11 @@ impl ByAge {
             younger.count += 1;
             let at_most_ns = socket.age_at_most_ns(now_ns).unwrap_or(0);
             younger.oldest_at_most_ns = younger.oldest_at_most_ns.max(at_most_ns);
+            let identity = &socket.identity;
+            if identity.role == Role::Client && self.younger_remotes.len() < MOST_YOUNG {
+                self.younger_remotes
+                    .insert((identity.netns, identity.remote));
+            }
             if self.sockets.is_empty() && self.young.len() < MOST_YOUNG {
                 self.young.push(socket);
             }

@@ -20,7 +20,7 @@ use crate::{
         socket::{Identity, Role, Since, Socket},
         stuck::{
             flow::Flow,
-            look::{Entered, Listed, Look, Span},
+            look::{DeadSocket, Entered, Listed, Look, Span},
         },
     },
 };
@@ -98,6 +98,18 @@ impl Tracker {
         self.passing = passing;
         self.doubtful = doubtful;
         self.before.end_look();
+    }
+
+    /// A dead socket as if it were still in the state in which the network left it.
+    #[must_use]
+    pub fn as_if_alive(&self, look: &Look, dead: &DeadSocket) -> Option<Socket> {
+        let mut listed = Listed::clone(dead.as_listed.as_deref()?);
+        listed.state = self.state;
+        let span = since::entered(&listed);
+        let since = (Since::AtLatest(span.latest_ns), span.earliest_ns);
+        // It was accepted, or connected: it waits in no queue.
+        let listeners = Listeners::new(&[], &[]);
+        Some(self.listed(look, &listeners, since, listed, None))
     }
 
     /// Ends the look of those that pass the filter; returns the counts since the start.

@@ -173,6 +173,8 @@ pub struct DeadSocket {
     pub touched_ns: Option<u64>,
     /// Its control group's id.
     pub cgroup_id: Option<u64>,
+    /// The same as of a connection that is alive: of a dead one the kernel keeps all of it.
+    pub as_listed: Option<Box<Listed>>,
 }
 
 /// A descriptor of a socket.

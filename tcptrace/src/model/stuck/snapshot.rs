@@ -1,6 +1,9 @@
 //! What is stuck at one moment.
 
-use std::{collections::HashMap, time::SystemTime};
+use std::{
+    collections::{HashMap, HashSet},
+    time::SystemTime,
+};
 
 use tcptrace_common::TcpState;
 
@@ -86,10 +89,12 @@ pub struct Snapshot {
     pub stuck: usize,
     /// Those for which there was no room: they are in no group.
     pub unkept: Unkept,
-    /// The largest first.
+    /// The largest first; those of residue alone, which have no socket in the state, come last.
     pub groups: Vec<Group>,
     /// The sockets that are in the state, but surely not for long enough.
     pub younger: Younger,
+    /// Where those of them go that this end connected: the namespace and the remote.
+    pub younger_remotes: HashSet<(Option<u32>, Endpoint)>,
     /// The largest group of them, where nothing is listed.
     pub youngest: Option<Group>,
     /// How many sockets are stuck or may be and do not pass the filter.
@@ -105,6 +110,8 @@ pub struct Snapshot {
     /// Sockets that are dead in the network and still open in a process; `None` if they were not
     /// looked for.
     pub residue: Option<Vec<Residue>>,
+    /// Those of them that were in the watched state when they died, as if they still were in it.
+    pub dead: Vec<Socket>,
     /// Connects that failed, whose sockets are still open in a process; likewise.
     pub failed_connects: Option<Vec<Residue>>,
     /// The listeners on ports of the sockets; `None` if listeners were not looked for.

@@ -227,6 +227,7 @@ impl Meaning {
             sent: self.sent(record).filter(|_| record.protocol == IPPROTO_TCP),
             touched_ns: self.touched_ns(record),
             cgroup_id: Some(record.cgroup).filter(|id| *id != 0),
+            as_listed: self.listed(record).map(Box::new),
         })
     }
 

@@ -25,7 +25,7 @@ pub fn render(snapshot: &Snapshot, explain: Explain, page: &Page) -> String {
     let stuck = || {
         rows.iter().filter_map(|row| match row {
             Row::Stuck(entry, _) => Some(entry),
-            Row::Dead(..) => None,
+            Row::Dead(_) => None,
         })
     };
     let all = stuck().count();

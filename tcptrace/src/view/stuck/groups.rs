@@ -87,7 +87,7 @@ pub fn table(snapshot: &Snapshot, rows: &[Row<'_>], whole: bool, page: Page) -> 
         .zip(rows)
         .map(|(number, row)| match row {
             Row::Stuck(entry, _) => context.stuck(number, entry),
-            Row::Dead(dead, leak) => context.dead(number, dead, *leak),
+            Row::Dead(dead) => context.dead(number, dead),
         })
         .collect();
     let mut lines = table::lines(&COLUMNS, &cells, page).into_iter();
@@ -150,6 +150,11 @@ impl Context<'_> {
         };
         let diagnosis = entry.diagnosis();
         let of_only = |text: fn(&Group) -> String| only.map_or_else(String::new, text);
+        // Of residue alone none is in the state.
+        let of_some = |text: &dyn Fn() -> String| match sockets {
+            0 => String::new(),
+            _ => text(),
+        };
         vec![
             number.to_string(),
             stuck.to_string(),
@@ -159,9 +164,9 @@ impl Context<'_> {
             },
             passed(|passage| passage.entered),
             passed(|passage| passage.left),
-            age_between(oldest_ns, oldest.oldest_at_most_ns),
-            of_only(|group| age_between(group.median_ns, group.median_at_most_ns)),
-            recv_queues(&entry.recv_queues()),
+            of_some(&|| age_between(oldest_ns, oldest.oldest_at_most_ns)),
+            of_some(&|| of_only(|group| age_between(group.median_ns, group.median_at_most_ns))),
+            of_some(&|| recv_queues(&entry.recv_queues())),
             (diagnosis.and_then(|diagnosis| diagnosis.beside.descriptors))
                 .filter(|_| only.is_some())
                 .map_or_else(String::new, descriptors),
@@ -189,7 +194,7 @@ impl Context<'_> {
         ]
     }
 
-    fn dead(&self, number: usize, dead: &Dead<'_>, leak: Leak) -> Vec<String> {
+    fn dead(&self, number: usize, dead: &Dead<'_>) -> Vec<String> {
         let mut cells = vec![String::new(); COLUMNS.len()];
         cells[0] = number.to_string();
         cells[1] = "0".into();
@@ -198,7 +203,7 @@ impl Context<'_> {
         }
         cells[9] = dead.process();
         cells[10].clone_from(&dead.connection);
-        cells[11] = leak_cell(leak);
+        cells[11] = leak_cell(Leak::Unknown);
         cells[12] = "residue".into();
         cells
     }

@@ -140,14 +140,15 @@ pub fn by_holder(residue: &[Residue]) -> Vec<Dead<'_>> {
 }
 
 /// What is said below a group about residue of the same process: `and 50 residue: reset by the peer, 50 descriptors
-/// still open`.
-pub fn beside(all: &[&Residue]) -> String {
+/// still open`; without others in the group it does not begin with `and`.
+pub fn beside(all: &[&Residue], others: bool) -> String {
     let descriptors = match all.len() {
         1 => "its descriptor".to_owned(),
         count => format!("{count} descriptors"),
     };
     format!(
-        "and {} residue: {}, {descriptors} still open",
+        "{}{} residue: {}, {descriptors} still open",
+        if others { "and " } else { "" },
         all.len(),
         of_one_kind(all)
     )

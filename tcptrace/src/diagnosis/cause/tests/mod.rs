@@ -3,6 +3,7 @@
 mod clients;
 mod consequences;
 mod never_wrong;
+mod residue;
 mod servers;
 mod sessions;
 

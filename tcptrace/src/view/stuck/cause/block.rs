@@ -84,12 +84,15 @@ fn heading(entry: &Entry<'_>, snapshot: &Snapshot) -> String {
         (Some(owner), count @ 2..) => format!("{}, {count} processes", owner.comm),
         _ => process_in_words(group),
     };
-    let mut text = format!(
-        "{who}: {} {} stuck in {}",
-        sockets(all),
-        connection_in_words(group.role, entry.ends()),
-        snapshot.watched.state.name()
-    );
+    let connection = connection_in_words(group.role, entry.ends());
+    let state = snapshot.watched.state.name();
+    let mut text = match all {
+        0 => format!(
+            "{who}: {} {connection} dead in the network and still open, all out of {state}",
+            sockets(entry.residue()),
+        ),
+        _ => format!("{who}: {} {connection} stuck in {state}", sockets(all)),
+    };
     match all - entry.count(|group| group.stuck) {
         0 => {}
         may_be if may_be == all => text.push_str(", perhaps"),

@@ -55,11 +55,11 @@ pub fn lines(row: &Row<'_>, place: Place, snapshot: &Snapshot, page: Page) -> Ve
                 texts.push(pieces);
             }
             if !residue.is_empty() {
-                texts.push(vec![beside(residue)]);
+                texts.push(vec![beside(residue, entry.sockets() > 0)]);
             }
             texts
         }
-        Row::Dead(dead, _) => vec![vec![alone(dead, snapshot.monotonic_ns)]],
+        Row::Dead(dead) => vec![vec![alone(dead, snapshot.monotonic_ns)]],
     };
     let indent = match page.width {
         Some(width) if width < place.indent + LEAST_ROOM => 2,

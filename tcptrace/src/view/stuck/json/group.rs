@@ -37,6 +37,7 @@ pub struct GroupRecord<'a> {
     unaccepted: usize,
     entered: Option<usize>,
     left: Option<usize>,
+    residue: Option<usize>,
     oldest_ns: u64,
     oldest_at_most_ns: Option<u64>,
     median_ns: u64,
@@ -93,6 +94,9 @@ pub fn group_record<'a>(
         unaccepted: group.unaccepted,
         entered: group.passage.map(|passage| passage.entered),
         left: group.passage.map(|passage| passage.left),
+        residue: (group.diagnosis.as_ref())
+            .filter(|_| snapshot.residue.is_some())
+            .map(|diagnosis| diagnosis.beside.residue),
         oldest_ns: (snapshot.monotonic_ns).saturating_sub(group.oldest.moment_ns()),
         oldest_at_most_ns: group.oldest_at_most_ns,
         median_ns: group.median_ns,

@@ -46,6 +46,12 @@ impl<'a> Entry<'a> {
         self.count(|group| group.sockets)
     }
 
+    /// How many are residue.
+    pub fn residue(&self) -> usize {
+        let of = |group: &Group| group.diagnosis.as_ref().map_or(0, |one| one.beside.residue);
+        self.count(of)
+    }
+
     /// The group with the oldest socket.
     pub fn oldest(&self) -> &'a Group {
         let oldest = self.groups.iter().min_by_key(|one| one.oldest.moment_ns());

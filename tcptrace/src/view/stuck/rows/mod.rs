@@ -13,15 +13,13 @@ use crate::{
     },
 };
 
-/// What has died so shortly ago may be closed yet.
-const PATIENCE_NS: u64 = 60_000_000_000;
-
 /// A row of the table of groups.
 pub enum Row<'a> {
     /// Stuck sockets, and the residue beside them.
     Stuck(Entry<'a>, Vec<&'a Residue>),
-    /// Residue alone.
-    Dead(Dead<'a>, Leak),
+    /// Residue alone of which it is not known that it was in the state: it has no group. A pool that nobody uses keeps
+    /// its dead connections, too.
+    Dead(Dead<'a>),
 }
 
 impl Row<'_> {
@@ -29,7 +27,7 @@ impl Row<'_> {
     pub fn leak(&self) -> Option<Leak> {
         match self {
             Self::Stuck(entry, _) => entry.diagnosis().map(|diagnosis| diagnosis.leak),
-            Self::Dead(_, leak) => Some(*leak),
+            Self::Dead(_) => Some(Leak::Unknown),
         }
     }
 
@@ -40,7 +38,7 @@ impl Row<'_> {
                 let diagnosis = entry.diagnosis();
                 diagnosis.is_some_and(|diagnosis| diagnosis.follows_from.is_some())
             }
-            Self::Dead(..) => false,
+            Self::Dead(_) => false,
         }
     }
 }
@@ -58,17 +56,10 @@ pub fn rows(snapshot: &Snapshot) -> Vec<Row<'_>> {
             Row::Stuck(entry, beside)
         })
         .collect();
-    let alone = dead.into_iter().map(|one| {
-        let last_ns = one.all.iter().map(|one| one.died_ns).max().flatten();
-        let for_long =
-            last_ns.is_some_and(|ns| snapshot.monotonic_ns.saturating_sub(ns) >= PATIENCE_NS);
-        let leak = match for_long {
-            true => Leak::Yes,
-            false => Leak::Unknown,
-        };
-        Row::Dead(one, leak)
-    });
-    stuck.into_iter().chain(alone).collect()
+    stuck
+        .into_iter()
+        .chain(dead.into_iter().map(Row::Dead))
+        .collect()
 }
 
 /// Whether residue is of the process of a group, with the same remote or the same port.
