@@ -17,6 +17,7 @@ parser.add_argument(
 parser.add_argument("--count", type=int, default=100)
 parser.add_argument("--rate", type=float, default=20.0, help="connections per second")
 parser.add_argument("--hold", type=float, default=0.3, help="seconds")
+parser.add_argument("--pace", type=int, default=0, help="half: no more bytes than so many are read in a second")
 parser.add_argument("--request", default="GET /item HTTP/1.1\r\nHost: shop\r\n\r\n")
 options = parser.parse_args()
 
@@ -26,8 +27,8 @@ kept = []
 
 def call():
     connection = socket.socket()
-    if options.what == "deaf":
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    if options.what == "deaf" or options.pace:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, max(4096, options.pace))
     try:
         connection.connect(("127.0.0.1", options.port))
         if options.what != "silent":
@@ -35,8 +36,8 @@ def call():
         if options.what in ("half", "deaf"):
             connection.shutdown(socket.SHUT_WR)
             kept.append(connection)
-            while options.what == "half" and connection.recv(65536):
-                pass
+            while options.what == "half" and connection.recv(options.pace or 65536):
+                time.sleep(1 if options.pace else 0)
             return
         if options.what == "ask":
             connection.settimeout(5)
