@@ -51,7 +51,7 @@ pub fn throttled(case: &Case<'_>) -> Option<Evidence> {
 /// They left together and had not come together: somebody closes what memory does not hold any more.
 pub fn garbage_collected(past: &Past) -> Option<Cause> {
     let mut exits: Vec<Left> = past.left.iter().copied().collect();
-    exits.retain(|left| left.at_ns.is_some() && left.served);
+    exits.retain(|left| left.at_ns.is_some() && left.served && !left.moved);
     exits.sort_by_key(|left| left.at_ns);
     let (mut together, mut moments, mut from) = (0, 0, 0);
     while from < exits.len() {
@@ -91,20 +91,18 @@ pub fn churn(case: &Case<'_>, past: &Past) -> Option<Cause> {
         return Some(cause(vec![Evidence::BytesRead(reads)]));
     }
     // Where it is not known when they left, they may have left together.
-    let unknown = |left: &&Left| left.at_ns.is_none() && left.age_ns >= APART_NS;
+    let unknown = |left: &&Left| left.at_ns.is_none() && left.age_ns >= APART_NS && !left.moved;
     let unknown = past.left.iter().filter(unknown).count();
     let gone = past.survivors == 0
         && past.first_count > 0
         && served >= past.first_count.max(LEAST_TOGETHER)
         && unknown * 5 <= past.left.len();
     gone.then(|| {
-        cause(vec![
-            Evidence::NoSurvivor {
-                first: past.first_count,
-                ago_ns: past.watched_ns(case.now_ns),
-            },
-            Evidence::Served { count: served },
-        ])
+        let none = Evidence::NoSurvivor {
+            first: past.first_count,
+            ago_ns: past.watched_ns(case.now_ns),
+        };
+        cause(std::iter::once(none).chain(past.progress(0)).collect())
     })
 }
 

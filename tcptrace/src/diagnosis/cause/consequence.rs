@@ -157,9 +157,11 @@ fn name(group: &Group) -> Option<FollowsFrom> {
     })
 }
 
+/// Whether it may wait for something: by its best cause, or another one.
 fn waits(group: &Group) -> bool {
     let waits = [CauseName::Starved, CauseName::NeverAccepted];
-    first(group).is_some_and(|first| waits.contains(&first))
+    let causes = diagnosis(group).map_or(&[][..], |one| &one.causes);
+    causes.iter().any(|cause| waits.contains(&cause.name))
 }
 
 fn same_process(a: &Group, b: &Group) -> bool {

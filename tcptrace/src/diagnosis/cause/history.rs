@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::model::{
-    cause::{Growth, Share},
+    cause::{Evidence, Growth, Share},
     socket::{Endpoint, Role, Socket},
     stuck::{
         group::{Group, Passage},
@@ -86,6 +86,8 @@ pub struct Left {
     pub age_ns: u64,
     /// Whether its descriptor has gone, too; otherwise it is residue.
     pub served: bool,
+    /// Whether it only went to another process or group, as when it is accepted.
+    pub moved: bool,
     /// When the session noted it, in ns of `CLOCK_MONOTONIC`.
     pub noted_ns: u64,
 }
@@ -123,6 +125,22 @@ impl Past {
         let served = |left: &&Left| left.served && left.noted_ns >= since_ns;
         let served = self.left.iter().filter(served);
         served.filter(|left| left.age_ns >= older_than_ns).count()
+    }
+
+    /// The same as evidence: those that were accepted, and those that were closed.
+    #[must_use]
+    pub fn progress(&self, older_than_ns: u64) -> Vec<Evidence> {
+        let since_ns = self.last_ns.saturating_sub(SERVED_NS);
+        let count = |moved: bool| {
+            let lately = |left: &&Left| left.noted_ns >= since_ns && left.age_ns >= older_than_ns;
+            let these = |left: &&Left| left.served && left.moved == moved;
+            self.left.iter().filter(lately).filter(these).count()
+        };
+        let accepted = Some(count(true)).filter(|count| *count > 0);
+        let closed = Some(count(false)).filter(|count| *count > 0);
+        let accepted = accepted.map(|count| Evidence::AcceptedSince { count });
+        let closed = closed.map(|count| Evidence::Served { count });
+        accepted.into_iter().chain(closed).collect()
     }
 
     /// For how long it has been watched, in ns.
@@ -175,6 +193,7 @@ impl History {
             self.began_ns = now_ns;
         }
         self.looks += 1;
+        let mut accepted = Vec::new();
         let alive = snapshot.groups.iter().zip(members);
         for (group, sockets) in alive.filter(|(group, _)| group.sockets > 0) {
             let id = GroupId::of(group);
@@ -192,6 +211,12 @@ impl History {
                 let has_entered = self.looks > 1 && socket.since.moment_ns() >= self.began_ns;
                 past.passage.entered += usize::from(known.is_none() && has_entered);
                 let seen = see(socket, id, (self.looks, now_ns), known, is_first);
+                if let Some(known) = known.filter(|known| known.group != id)
+                    && known.inode == 0
+                    && seen.inode != 0
+                {
+                    accepted.push(*known);
+                }
                 past.survivors += usize::from(seen.first);
                 let lately = |at_ns: Option<u64>| {
                     at_ns.is_some_and(|ns| now_ns.saturating_sub(ns) < LATELY_NS)
@@ -201,6 +226,20 @@ impl History {
                 self.sockets.insert(socket_id(socket), seen);
             }
             push(&mut past.counts, (now_ns, sockets.len()), MOST_COUNTS);
+        }
+        for known in accepted {
+            // It went to the process that accepted it: the queue moves.
+            if let Some(past) = self.groups.get_mut(&known.group) {
+                let left = Left {
+                    at_ns: None,
+                    age_ns: now_ns.saturating_sub(known.since_ns),
+                    served: true,
+                    moved: true,
+                    noted_ns: now_ns,
+                };
+                push(&mut past.left, left, MOST_EXITS);
+                past.passage.left += 1;
+            }
         }
         // Where some are only counted, it is not known which have gone.
         if snapshot.unkept.count() == 0 {
@@ -240,6 +279,7 @@ impl History {
                     exit.left_ns.saturating_sub(exit.since_ns)
                 }),
                 served: seen.inode == 0 || !dead.contains(&seen.inode),
+                moved: false,
             };
             if let Some(past) = groups.get_mut(&seen.group) {
                 push(&mut past.left, left, MOST_EXITS);

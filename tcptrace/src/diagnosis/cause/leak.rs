@@ -7,7 +7,7 @@ use crate::{
         case::{Case, SECOND},
         history::Past,
     },
-    model::cause::{Cause, CauseName, Evidence, Leak, WouldTell},
+    model::cause::{Cause, CauseName, Evidence, Leak, Share, WouldTell},
 };
 
 /// How long the oldest must have been there before it can be called a leak.
@@ -71,10 +71,7 @@ pub fn leak(case: &Case<'_>, found: &Found) -> (Leak, Vec<Evidence>) {
     }
     let mut because = Vec::new();
     if let Some(past) = case.past {
-        let served = past.served(SERVED_LATE_NS);
-        if served > 0 {
-            because.push(Evidence::Served { count: served });
-        }
+        because.extend(past.progress(SERVED_LATE_NS));
         if past.read > 0 {
             because.push(Evidence::BytesRead(Past::share(past.read, case.group)));
         }
@@ -82,6 +79,7 @@ pub fn leak(case: &Case<'_>, found: &Found) -> (Leak, Vec<Evidence>) {
             because.push(Evidence::BytesAcked(Past::share(past.acked, case.group)));
         }
     }
+    because.extend(may_end_them(case, found));
     let Some(patience) = found.carries_a_leak else {
         return (Leak::Unknown, because);
     };
@@ -101,6 +99,29 @@ pub fn leak(case: &Case<'_>, found: &Found) -> (Leak, Vec<Evidence>) {
     // What a session has seen speaks for it, too.
     let seen = (watched_ns > 0).then_some(Evidence::NoneServed { for_ns: watched_ns });
     (Leak::Yes, seen.into_iter().collect())
+}
+
+/// What at least half of the threads wait for that ends by itself: somebody may be at work as long as that, or gives up then.
+/// An event loop that waits for some seconds only looks after itself.
+fn may_end_them(case: &Case<'_>, found: &Found) -> Option<Evidence> {
+    if found.carries_a_leak != Some(Patience::Work) {
+        return None;
+    }
+    let waits = case.clues?.waits.as_ref()?;
+    let long = waits.timed_ns.partition_point(|ns| *ns < LONG_NS);
+    let long = &waits.timed_ns[long..];
+    if (long.len() + waits.for_children) * 2 < waits.threads.max(1) {
+        return None;
+    }
+    let of = waits.threads;
+    let share = |count| Share { count, of };
+    Some(match long.last() {
+        Some(most_ns) => Evidence::WaitsForTime {
+            share: share(long.len()),
+            most_ns: *most_ns,
+        },
+        None => Evidence::WaitsForChildren(share(waits.for_children)),
+    })
 }
 
 /// What would tell more.

@@ -9,7 +9,8 @@ use crate::model::{cause::KeepaliveSysctls, socket::Endpoint};
 pub struct Asked {
     /// The processes that hold stuck sockets, or listen where they wait; with these sockets, by inode and descriptor.
     pub processes: HashMap<u32, Vec<(u32, u32)>>,
-    /// Which of them may wait for another server: of these the open connections as a client matter.
+    /// Which of them may wait for another server: of these the open connections as a client matter, and what their
+    /// threads wait for.
     pub upstreams_of: HashSet<u32>,
     /// Network namespaces of stuck sockets.
     pub namespaces: HashSet<u32>,
@@ -40,6 +41,19 @@ pub struct ProcessClues {
     pub throttled: Option<Throttled>,
     /// Where its open connections as a client go, the most first; `None` if they were not looked for.
     pub upstreams: Option<Vec<Upstream>>,
+    /// What its threads wait for that ends by itself; `None` if that was not looked for, or may not be read.
+    pub waits: Option<Waits>,
+}
+
+/// What the threads of a process wait for that ends by itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// Threads that were looked at.
+    pub threads: usize,
+    /// Of those that wait with a time-out, for how long at most, in ns; the shortest first.
+    pub timed_ns: Vec<u64>,
+    /// How many wait for a child process, which lives.
+    pub for_children: usize,
 }
 
 /// The descriptors of a process.

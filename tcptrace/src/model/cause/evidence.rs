@@ -90,6 +90,20 @@ pub enum Evidence {
         /// So many.
         count: usize,
     },
+    /// They were accepted by another process, in this session.
+    AcceptedSince {
+        /// So many.
+        count: usize,
+    },
+    /// Threads of the process wait with a time-out of a minute or more: they may end them then.
+    WaitsForTime {
+        /// These.
+        share: Share,
+        /// The longest time-out, in ns.
+        most_ns: u64,
+    },
+    /// Threads of the process wait for child processes, which work.
+    WaitsForChildren(Share),
     /// None left, and no byte was read, in so many ns.
     NoneServed {
         /// For so long.

@@ -4,7 +4,7 @@ mod clues;
 mod evidence;
 mod order;
 
-pub use clues::{Asked, Clues, DescriptorUse, Interest, ProcessClues, Throttled, Upstream};
+pub use clues::{Asked, Clues, DescriptorUse, Interest, ProcessClues, Throttled, Upstream, Waits};
 pub use evidence::{Evidence, Growth, Share, WouldTell};
 pub use order::causes_first;
 

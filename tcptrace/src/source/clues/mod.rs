@@ -12,5 +12,6 @@ mod reader;
 mod sets;
 mod tables;
 mod throttled;
+mod waits;
 
 pub use self::reader::ClueReader;

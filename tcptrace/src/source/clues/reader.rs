@@ -16,6 +16,7 @@ use super::{
     places::Places,
     tables::Tables,
     throttled::Groups,
+    waits,
 };
 use crate::{
     model::cause::{Asked, Clues, DescriptorUse, ProcessClues},
@@ -87,6 +88,9 @@ impl ClueReader {
                 of_files(process, None)
             });
             found.throttled = groups.of(process.pid);
+            found.waits = (asked.upstreams_of.contains(&process.pid))
+                .then(|| waits::of(process.pid, &process.folder))
+                .flatten();
             if found != ProcessClues::default() {
                 clues.processes.insert(process.pid, found);
             }

@@ -243,6 +243,12 @@ pub fn every_evidence(snapshot: &Snapshot) -> Vec<Evidence> {
         Evidence::BytesRead(share(1)),
         Evidence::BytesAcked(share(2)),
         Evidence::Served { count: 12 },
+        Evidence::AcceptedSince { count: 7 },
+        Evidence::WaitsForTime {
+            share: share(1),
+            most_ns: 178 * SECOND,
+        },
+        Evidence::WaitsForChildren(share(30)),
         Evidence::NoneServed {
             for_ns: 120 * SECOND,
         },

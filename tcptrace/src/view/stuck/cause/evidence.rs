@@ -42,6 +42,17 @@ pub fn text(evidence: &Evidence, snapshot: &Snapshot) -> String {
             "",
         ),
         Evidence::Served { count } => format!("{count} left with their descriptor closed"),
+        Evidence::AcceptedSince { count } => format!("{count} were accepted by another process"),
+        Evidence::WaitsForTime { share, most_ns } => format!(
+            "{} of {} threads wait with a time-out, the longest of {}: they may end them then",
+            share.count,
+            share.of,
+            long(most_ns)
+        ),
+        Evidence::WaitsForChildren(share) => format!(
+            "{} of {} threads wait for a child process, which works",
+            share.count, share.of
+        ),
         Evidence::NoneServed { for_ns } => {
             format!("none left, and no byte was read, in {}", long(for_ns))
         }
