@@ -18,6 +18,8 @@ const WITH_THE_ANSWER_NS: u64 = SECOND / 2;
 /// FINs so near to each other came from a process that ended: `exit()` sends all at once.
 const AT_ONCE_NS: u64 = 100_000_000;
 const LEAST_AT_ONCE: usize = 5;
+/// What came so short a time ago came lately.
+const LATELY_NS: u64 = 30 * SECOND;
 /// What the buffers of the usual libraries take in one read.
 const ONE_READ: u64 = 16 << 10;
 
@@ -95,7 +97,9 @@ pub fn causes(case: &Case<'_>) -> Found {
             causes,
             carries_a_leak: taken.is_at_least(80).then_some(
                 // Where data is left on most of them, it may be read slowly, or when its turn has come.
-                if !data_left.is_at_least(50) || is_left_alone(case) {
+                if is_growing(case) {
+                    Patience::Growing
+                } else if !data_left.is_at_least(50) || is_left_alone(case) {
                     Patience::Answer
                 } else {
                     Patience::Reading
@@ -170,14 +174,30 @@ fn exchanges(case: &Case<'_>) -> Option<Evidence> {
 
 /// As many for a long time as a pool would allow?
 fn at_once(case: &Case<'_>) -> Option<Evidence> {
-    let one = &case.sockets.first()?.identity;
-    if (case.snapshot.younger_remotes).contains(&(one.netns, one.remote)) {
+    if has_younger(case) {
         return None;
     }
     let youngest = case.sockets.iter().map(|one| one.since.moment_ns()).max()?;
     let for_ns = case.now_ns.saturating_sub(youngest);
     let count = case.sockets.len();
     (count >= LEAST_AT_ONCE && for_ns >= SECOND).then_some(Evidence::AtOnce { count, for_ns })
+}
+
+/// Whether more of them came lately.
+fn is_growing(case: &Case<'_>) -> bool {
+    let since_ns = case.now_ns.saturating_sub(LATELY_NS);
+    has_younger(case)
+        || case
+            .sockets
+            .iter()
+            .any(|one| one.since.moment_ns() > since_ns)
+}
+
+/// Whether there are others with the same remote that have not been in the state for long enough to be among them.
+fn has_younger(case: &Case<'_>) -> bool {
+    let first = case.sockets.first().map(|one| &one.identity);
+    let younger = &case.snapshot.younger_remotes;
+    first.is_some_and(|one| younger.contains(&(one.netns, one.remote)))
 }
 
 /// Between the last data and the FIN.

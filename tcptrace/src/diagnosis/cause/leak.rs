@@ -20,6 +20,8 @@ pub enum Patience {
     Work,
     /// The same of data that is read bit by bit, or when its turn has come.
     Reading,
+    /// The same of a client's connections that become more and more: what nobody closes may be collected with memory yet.
+    Growing,
 }
 
 impl Patience {
@@ -29,7 +31,7 @@ impl Patience {
             Self::Answer => LONG_NS,
             Self::Reading if watched_ns >= 15 * SECOND => LONG_NS,
             Self::Work if watched_ns >= LONG_NS => 2 * LONG_NS,
-            Self::Reading | Self::Work => 5 * LONG_NS,
+            Self::Reading | Self::Work | Self::Growing => 5 * LONG_NS,
         }
     }
 }
@@ -90,6 +92,9 @@ pub fn leak(case: &Case<'_>, found: &Found) -> (Leak, Vec<Evidence>) {
     } else {
         patience.ns(watched_ns)
     };
+    if oldest_ns < long_ns && patience == Patience::Growing {
+        because.push(Evidence::StillGrowing);
+    }
     if oldest_ns < long_ns {
         because.push(Evidence::TooYoung { oldest_ns });
     }

@@ -21,8 +21,10 @@ const JUST_NOW_NS: u64 = 5 * SECOND;
 enum Fate {
     /// Not one byte was read.
     NothingRead,
-    /// All but the end was read.
+    /// All but the end was read, and nothing sent since the last data came.
     EndNotRead,
+    /// All but the end was read, and answered.
+    AnsweredEndNotRead,
     /// Something was read and something was not.
     DataNotRead,
     /// All was read, and something sent before the FIN came, or it is not known when.
@@ -55,6 +57,7 @@ fn fate(socket: &Socket, now_ns: u64) -> Fate {
             (None, _) => Fate::Unknown,
         },
         unread if unread >= received => Fate::NothingRead,
+        1 if answered_since_read(socket) == Some(true) => Fate::AnsweredEndNotRead,
         1 => Fate::EndNotRead,
         _ => Fate::DataNotRead,
     }
@@ -91,17 +94,25 @@ fn ranked(case: &Case<'_>, all: &Fates<'_>) -> Vec<Cause> {
     } = watch(case, all);
     let unanswered = share_of(&[Fate::NeverAnswered]);
     let unread = [Fate::NothingRead, Fate::EndNotRead, Fate::DataNotRead];
+    // Who has answered waits for the next request, or for the end. If no set of the process does, it was forgotten; if a
+    // level-triggered one does, or the process has none, whoever is to look does something else.
+    let answered = share_of(&[Fate::AnsweredEndNotRead]);
+    let forgotten = is_forgotten(case, all);
     // Of a socket that a level-triggered set waits for, an end that was read would be told again and again.
     // One that an edge-triggered set waits for belongs to a runtime that reads the end by itself, and whoever is to
     // answer is still at it.
     let waits = unanswered.count > 0 && (watched.count + edge.count) * 2 >= unanswered.count;
     let mut ranked = vec![
         (
-            count(&unread) + if waits { unanswered.count } else { 0 },
+            count(&unread)
+                + if waits { unanswered.count } else { 0 }
+                + if forgotten { 0 } else { answered.count },
             starved(case, &share_of, unanswered, [watched, edge]),
         ),
         (
-            count(&[Fate::Answered]) + if waits { 0 } else { unanswered.count },
+            count(&[Fate::Answered])
+                + if waits { 0 } else { unanswered.count }
+                + if forgotten { answered.count } else { 0 },
             eof_ignored(case, &share_of, unanswered, unwatched),
         ),
         (
@@ -131,12 +142,22 @@ fn ranked(case: &Case<'_>, all: &Fates<'_>) -> Vec<Cause> {
             evidence: Vec::new(),
         });
     }
-    // Where nothing was ever sent, the end may have been read with the request, by one who is still at it.
-    let ignored = causes.first().map(|one| one.name) == Some(CauseName::EofIgnored);
-    if ignored
-        && unanswered.count * 2 > all.len()
-        && causes.iter().all(|one| one.name != CauseName::Starved)
+    // Where nothing was ever sent, the end may have been read with the request, by one who is still at it; and who has
+    // answered and does not look may be forgotten, or wait for somebody who is busy.
+    let first = causes.first().map(|one| one.name);
+    let names = |name| causes.iter().any(|one: &Cause| one.name == name);
+    if first == Some(CauseName::Starved)
+        && answered.count * 2 > all.len()
+        && !names(CauseName::EofIgnored)
     {
+        causes.push(Cause {
+            name: CauseName::EofIgnored,
+            evidence: Vec::new(),
+        });
+    }
+    let ignored = first == Some(CauseName::EofIgnored);
+    let open = unanswered.count + answered.count;
+    if ignored && open * 2 > all.len() && causes.iter().all(|one| one.name != CauseName::Starved) {
         causes.push(Cause {
             name: CauseName::Starved,
             evidence: Vec::new(),
@@ -189,6 +210,7 @@ fn starved(
             Evidence::NothingRead as fn(Share) -> Evidence,
         ),
         (Fate::EndNotRead, Evidence::EndNotRead),
+        (Fate::AnsweredEndNotRead, Evidence::AnsweredEndNotRead),
         (Fate::DataNotRead, Evidence::DataNotRead),
     ] {
         let share = share_of(&[fate]);
@@ -228,6 +250,10 @@ fn eof_ignored(
     if answered.count > 0 {
         evidence.push(Evidence::AnsweredBefore(answered));
     }
+    let unread = share_of(&[Fate::AnsweredEndNotRead]);
+    if unread.count > 0 {
+        evidence.push(Evidence::AnsweredEndNotRead(unread));
+    }
     if unanswered.count > 0 {
         evidence.push(Evidence::NeverAnswered(unanswered));
     }
@@ -238,6 +264,23 @@ fn eof_ignored(
         name: CauseName::EofIgnored,
         evidence,
     }
+}
+
+/// Whether those that were answered and whose end is unread are in no set of the process that waits for something to
+/// read, and it has one that does for others: an event that was to come once (`EPOLLONESHOT`) and was not asked for
+/// again, or a socket that was taken out.
+fn is_forgotten(case: &Case<'_>, all: &[(&Socket, Fate)]) -> bool {
+    let interest = case.clues.and_then(|clues| clues.interest.as_ref());
+    if interest.is_none_or(|sets| sets.is_empty()) {
+        return false;
+    }
+    let answered = (all.iter())
+        .filter(|(_, fate)| *fate == Fate::AnsweredEndNotRead)
+        .map(|(socket, _)| *socket);
+    share(answered, |socket| {
+        Some(case.interest(socket)?.is_none_or(|one| !one.is_read()))
+    })
+    .is_at_least(80)
 }
 
 /// Of those of which all was read: what waits for them.
@@ -282,7 +325,7 @@ fn carries_a_leak(case: &Case<'_>, cause: &Cause, all: &Fates<'_>) -> Option<Pat
             let surely = count(&|socket, fate| {
                 Some(match fate {
                     Fate::NothingRead | Fate::DataNotRead => true,
-                    Fate::EndNotRead => !answered_since_read(socket)?,
+                    Fate::EndNotRead => answered_since_read(socket) == Some(false),
                     _ => false,
                 })
             });

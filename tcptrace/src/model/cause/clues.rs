@@ -94,6 +94,12 @@ impl Interest {
         self.0 & Self::IN != 0 && self.0 & Self::EDGE_TRIGGERED == 0
     }
 
+    /// Whether it waits for something to read.
+    #[must_use]
+    pub fn is_read(self) -> bool {
+        self.0 & Self::IN != 0
+    }
+
     /// Whether it lasts until the socket is closed, so that it says nothing.
     #[must_use]
     pub fn is_edge_triggered(self) -> bool {

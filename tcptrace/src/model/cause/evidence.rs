@@ -90,6 +90,8 @@ pub enum Evidence {
         /// So many.
         count: usize,
     },
+    /// More came just now: what nobody closes may be collected with memory yet.
+    StillGrowing,
     /// They were accepted by another process, in this session.
     AcceptedSince {
         /// So many.
@@ -154,6 +156,8 @@ pub enum Evidence {
     NothingRead(Share),
     /// All but the end was read, and nobody has looked since.
     EndNotRead(Share),
+    /// All but the end was read, and answered: nobody has looked since.
+    AnsweredEndNotRead(Share),
     /// Something came that nobody has read.
     DataNotRead(Share),
     /// All was read, with the end or the last data.

@@ -243,6 +243,7 @@ pub fn every_evidence(snapshot: &Snapshot) -> Vec<Evidence> {
         Evidence::BytesRead(share(1)),
         Evidence::BytesAcked(share(2)),
         Evidence::Served { count: 12 },
+        Evidence::StillGrowing,
         Evidence::AcceptedSince { count: 7 },
         Evidence::WaitsForTime {
             share: share(1),
@@ -271,6 +272,7 @@ pub fn every_evidence(snapshot: &Snapshot) -> Vec<Evidence> {
         },
         Evidence::NothingRead(share(100)),
         Evidence::EndNotRead(share(100)),
+        Evidence::AnsweredEndNotRead(share(80)),
         Evidence::DataNotRead(share(3)),
         Evidence::AllRead(share(100)),
         Evidence::AnsweredBefore(share(100)),

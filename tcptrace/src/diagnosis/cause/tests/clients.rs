@@ -185,3 +185,42 @@ fn with_keepalive_the_gap_is_unknown() {
     let said = said(&one_by_one(20, 100 * MS, plan));
     assert_eq!(said.leak, Leak::Unknown);
 }
+
+/// A collector of memory may close them yet, as long as more and more come: none is then as old as the fault.
+#[test]
+fn what_still_grows_is_no_leak_before_it_is_old() {
+    let growing = |age_ns: u64| {
+        let mut plans = one_by_one(60, SECOND, CLIENT);
+        plans.push(Plan { age_ns, ..CLIENT });
+        said(&plans)
+    };
+    assert_eq!(growing(40 * SECOND).leak, Leak::Yes);
+    let said_of = growing(10 * SECOND);
+    assert_eq!(said_of.leak, Leak::Unknown);
+    assert!(said_of.leak_because.contains(&Evidence::StillGrowing));
+    // Nor is a pool full that grows.
+    let full = |said: &Diagnosis| {
+        let is = |one: &Evidence| matches!(one, Evidence::AtOnce { .. });
+        said.causes[0].evidence.iter().any(is)
+    };
+    let mut look = look_at(&one_by_one(60, SECOND, CLIENT));
+    let watched = fixtures::watched();
+    let said_of = |look: Look| {
+        let mut snapshot = snapshot(look, &mut Tracker::once(TcpState::CloseWait), &watched);
+        diagnose(&mut snapshot, &Clues::default(), None);
+        only(&snapshot)
+    };
+    assert!(full(&said_of(look.clone())));
+    let younger = listed(
+        100,
+        Plan {
+            age_ns: SECOND,
+            ..CLIENT
+        },
+    );
+    look.listed.push(younger);
+    let said_of = said_of(look);
+    assert!(!full(&said_of));
+    assert_eq!(said_of.leak, Leak::Unknown);
+    assert_eq!(said(&one_by_one(60, SECOND, later(CLIENT))).leak, Leak::Yes);
+}

@@ -1,7 +1,7 @@
 //! The rules.
 
 use super::*;
-use crate::model::cause::DescriptorUse;
+use crate::model::cause::{DescriptorUse, Waits};
 
 #[test]
 fn requests_that_nobody_reads_are_starved() {
@@ -217,4 +217,83 @@ fn who_began_after_the_last_data_has_inherited_them() {
         (Leak::Unknown, Some(CauseName::Inherited))
     );
     assert_ne!(young(&plans, 0).first(), Some(CauseName::Inherited));
+}
+
+/// A proxy that waits for an upstream for three minutes at most: then it answers, or gives up.
+#[test]
+fn who_waits_with_a_long_time_out_may_end_them_yet() {
+    let said = |waits: Waits| {
+        let clues = ProcessClues {
+            waits: Some(waits),
+            ..ProcessClues::default()
+        };
+        only(&said_with(look_at(&many(40, later(SERVER))), clues))
+    };
+    let waits = |threads, timed_s: &[u64], for_children| Waits {
+        threads,
+        timed_ns: timed_s.iter().map(|seconds| seconds * SECOND).collect(),
+        for_children,
+    };
+    let one_of_one = said(waits(1, &[178], 0));
+    assert_eq!(one_of_one.leak, Leak::Unknown);
+    assert_eq!(
+        one_of_one.leak_because,
+        [Evidence::WaitsForTime {
+            share: Share { count: 1, of: 1 },
+            most_ns: 178 * SECOND,
+        }]
+    );
+    assert_eq!(said(waits(31, &[], 30)).leak, Leak::Unknown);
+    // An event loop that wakes up now and then, a thread that cleans up once an hour, workers that wait for ever.
+    for other in [waits(1, &[5], 0), waits(20, &[3600], 0), waits(20, &[], 0)] {
+        assert_eq!(said(other).leak, Leak::Yes);
+    }
+}
+
+/// An event that is to come once, and is not asked for again after the answer.
+#[test]
+fn who_has_answered_and_does_not_look_again_has_forgotten_it_or_is_busy() {
+    let answered = Plan {
+        unread: 1,
+        sent_before_ns: -2_000_000,
+        segments: (1, 1),
+        acked: 100,
+        ..later(SERVER)
+    };
+    let said = |interest: &[(u32, u32)]| {
+        let interest = interest
+            .iter()
+            .map(|(inode, events)| (*inode, Interest(*events)));
+        let clues = ProcessClues {
+            interest: Some(interest.collect()),
+            ..ProcessClues::default()
+        };
+        only(&said_with(look_at(&many(2, answered)), clues))
+    };
+    let (ignored, starved) = (CauseName::EofIgnored, CauseName::Starved);
+    for fired_or_elsewhere in [&[(1, 0x4000_0000), (2, 0x4000_0000)][..], &[(9, 0x19)]] {
+        let said = said(fired_or_elsewhere);
+        assert_eq!(
+            (names(&said), said.leak),
+            (vec![ignored, starved], Leak::Unknown)
+        );
+    }
+    // Somebody is told again and again, and does not come; or who looks has no set.
+    for waits_or_none in [&[(1, 0x19), (2, 0x19)][..], &[]] {
+        let said = said(waits_or_none);
+        assert_eq!(
+            (names(&said), said.leak),
+            (vec![starved, ignored], Leak::Unknown)
+        );
+    }
+}
+
+#[test]
+fn what_was_never_answered_may_be_worked_on() {
+    let unanswered = Plan {
+        unread: 0,
+        ..SERVER
+    };
+    let said = said(&many(4, unanswered));
+    assert_eq!(names(&said), [CauseName::EofIgnored, CauseName::Starved]);
 }

@@ -42,6 +42,9 @@ pub fn text(evidence: &Evidence, snapshot: &Snapshot) -> String {
             "",
         ),
         Evidence::Served { count } => format!("{count} left with their descriptor closed"),
+        Evidence::StillGrowing => {
+            "more came just now, and what nobody closes may yet be collected with memory".into()
+        }
         Evidence::AcceptedSince { count } => format!("{count} were accepted by another process"),
         Evidence::WaitsForTime { share, most_ns } => format!(
             "{} of {} threads wait with a time-out, the longest of {}: they may end them then",
@@ -97,6 +100,11 @@ pub fn text(evidence: &Evidence, snapshot: &Snapshot) -> String {
         Evidence::EndNotRead(share) => {
             on(share, "all but the end was read", ": nobody looked since")
         }
+        Evidence::AnsweredEndNotRead(share) => on(
+            share,
+            "answered, and the end is not read",
+            ": nobody looked since",
+        ),
         Evidence::DataNotRead(share) => on(share, "something came that nobody has read", ""),
         Evidence::AllRead(share) => on(share, "all was read", ""),
         Evidence::AnsweredBefore(share) => on(share, "answered before the FIN came", ""),
