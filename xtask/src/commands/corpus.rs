@@ -38,7 +38,7 @@ pub struct Args {
 
 /// Builds, becomes root if needed, and runs the cases.
 pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
-    let cases = case::chosen(case::all(workspace.root())?, &args.cases)?;
+    let cases = case::chosen(&case::all(workspace.root())?, &args.cases)?;
     if args.list {
         for case in cases {
             let missing = case.missing().join(", ");

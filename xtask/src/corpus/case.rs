@@ -162,12 +162,17 @@ fn read(folder: &Path, path: &Path, cases: &mut Vec<Case>) -> Result<()> {
     Ok(())
 }
 
-/// The cases that are asked for: all, or those whose names have one of the words in them.
+/// The cases that are asked for: all, or those that are called like one of the words or, if none is, have it in their
+/// names.
 ///
 /// # Errors
 /// A word that no name has.
-pub fn chosen(cases: Vec<Case>, words: &[String]) -> Result<Vec<Case>> {
-    let has = |case: &Case, word: &String| case.name.contains(word.as_str());
+pub fn chosen(cases: &[Case], words: &[String]) -> Result<Vec<Case>> {
+    let is_name = |word: &str| cases.iter().any(|case| case.name == word);
+    let has = |case: &Case, word: &String| match is_name(word) {
+        true => case.name == *word,
+        false => case.name.contains(word.as_str()),
+    };
     for word in words {
         if !cases.iter().any(|case| has(case, word)) {
             let names: Vec<_> = cases.iter().map(|case| &*case.name).collect();
@@ -177,8 +182,8 @@ pub fn chosen(cases: Vec<Case>, words: &[String]) -> Result<Vec<Case>> {
             );
         }
     }
-    let wanted = |case: &Case| words.is_empty() || words.iter().any(|word| has(case, word));
-    Ok(cases.into_iter().filter(wanted).collect())
+    let wanted = |case: &&Case| words.is_empty() || words.iter().any(|word| has(case, word));
+    Ok(cases.iter().filter(wanted).cloned().collect())
 }
 
 impl Case {

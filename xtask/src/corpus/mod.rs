@@ -23,13 +23,16 @@ use std::{
 use anyhow::{Context as _, Result};
 use case::Case;
 use stage::Stage;
-use verdict::{Leak, Place, Said};
+use verdict::{Leak, Rank, Said};
 use watch::Session;
 
 use crate::{interrupt, process, workspace::Workspace};
 
 /// How long a situation may take to come.
 const PATIENCE: Duration = Duration::from_secs(90);
+
+/// How many cases that failed are run once more, alone: where others run beside it, a program may come late.
+const SECOND_CHANCES: usize = 3;
 
 /// How it is run.
 #[derive(Debug)]
@@ -72,7 +75,7 @@ impl Outcome {
                 ));
             }
         }
-        let is_named = self.session.place(truth) != Place::Absent;
+        let is_named = self.session.place(truth) != Rank::Absent;
         if !is_named && truth.hidden.is_none() {
             faults.push(format!("the session does not name {}", truth.cause));
         }
@@ -105,30 +108,26 @@ pub fn run(
         .prefix("tcptrace-corpus-")
         .tempdir()?;
     let built = build(workspace, &cases)?;
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let place = Place {
+        workspace,
+        program,
+        built: &built,
+        scratch: scratch.path(),
+    };
     let begun = Instant::now();
-    thread::scope(|scope| {
-        for _ in 0..options.beside.clamp(1, cases.len().max(1)) {
-            scope.spawn(|| {
-                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if interrupt::asked() {
-                        break;
-                    }
-                    let own = scratch.path().join(case.name.replace('/', "-"));
-                    let outcome = one(workspace, program, case, &built, own, options);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    show(case, &outcome, done.len() + 1, cases.len());
-                    done.push((case.name.clone(), outcome));
-                }
-            });
-        }
-    });
+    let mut done = place.side_by_side(&cases, options);
     interrupt::check()?;
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by(|a, b| a.0.cmp(&b.0));
+    let failed = done.iter_mut().filter(|(_, outcome)| !is_right(outcome));
+    for (case, outcome) in failed.take(SECOND_CHANCES) {
+        println!("again, alone:");
+        *outcome = place.one(case, options);
+        show(case, outcome, "again");
+    }
+    interrupt::check()?;
+    done.sort_by(|a, b| a.0.name.cmp(&b.0.name));
     let failed = done
         .iter()
-        .filter(|(_, outcome)| !matches!(outcome, Ok(ran) if ran.faults().is_empty()))
+        .filter(|(_, outcome)| !is_right(outcome))
         .count();
     let ran: Vec<_> = done
         .into_iter()
@@ -204,40 +203,73 @@ fn build(workspace: &Workspace, cases: &[Case]) -> Result<BTreeMap<PathBuf, Path
     Ok(built)
 }
 
-fn one(
-    workspace: &Workspace,
-    program: &Path,
-    case: &Case,
-    built: &BTreeMap<PathBuf, PathBuf>,
-    scratch: PathBuf,
-    options: &Options,
-) -> Result<Outcome> {
-    let out = built.get(&case.folder).context("not built")?.clone();
-    let peers = case::folder(workspace.root()).join("peers");
-    let mut stage = Stage::new(case, scratch.clone(), peers, out)?;
-    let netns = stage.netns()?;
-    let session = Session::start(program, netns, &scratch)?;
-    stage.play(PATIENCE)?;
-    interrupt::sleep(Duration::from_secs(case.watch_s))?;
-    let once = watch::once(program, netns)?;
-    if options.screens {
-        println!("{}", watch::screen(program, netns, &["--explain"])?);
-    }
-    let last = session.end()?;
-    Ok(Outcome {
-        case: case.clone(),
-        once: Said::of(&once, &case.truth),
-        session: Said::of(&last, &case.truth),
-    })
+/// Where cases run.
+struct Place<'a> {
+    workspace: &'a Workspace,
+    program: &'a Path,
+    built: &'a BTreeMap<PathBuf, PathBuf>,
+    scratch: &'a Path,
 }
 
-fn show(case: &Case, outcome: &Result<Outcome>, at: usize, of: usize) {
+impl Place<'_> {
+    fn side_by_side<'a>(
+        &self,
+        cases: &'a [Case],
+        options: &Options,
+    ) -> Vec<(&'a Case, Result<Outcome>)> {
+        let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        thread::scope(|scope| {
+            for _ in 0..options.beside.clamp(1, cases.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if interrupt::asked() {
+                            break;
+                        }
+                        let outcome = self.one(case, options);
+                        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                        show(
+                            case,
+                            &outcome,
+                            &format!("{}/{}", done.len() + 1, cases.len()),
+                        );
+                        done.push((case, outcome));
+                    }
+                });
+            }
+        });
+        done.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn one(&self, case: &Case, options: &Options) -> Result<Outcome> {
+        let scratch = self.scratch.join(case.name.replace('/', "-"));
+        let out = self.built.get(&case.folder).context("not built")?.clone();
+        let peers = case::folder(self.workspace.root()).join("peers");
+        let mut stage = Stage::new(case, scratch.clone(), peers, out)?;
+        let netns = stage.netns()?;
+        let session = Session::start(self.program, netns, &scratch)?;
+        stage.play(PATIENCE)?;
+        interrupt::sleep(Duration::from_secs(case.watch_s))?;
+        let once = watch::once(self.program, netns)?;
+        if options.screens {
+            println!("{}", watch::screen(self.program, netns, &["--explain"])?);
+        }
+        let last = session.end()?;
+        Ok(Outcome {
+            case: case.clone(),
+            once: Said::of(&once, &case.truth),
+            session: Said::of(&last, &case.truth),
+        })
+    }
+}
+
+fn is_right(outcome: &Result<Outcome>) -> bool {
+    outcome.as_ref().is_ok_and(|ran| ran.faults().is_empty())
+}
+
+fn show(case: &Case, outcome: &Result<Outcome>, at: &str) {
     let truth = &case.truth;
     let leak = if truth.leak { "yes" } else { "no" };
-    println!(
-        "[{at}/{of}] {}: in truth {leak}: {}",
-        case.name, truth.cause
-    );
+    println!("[{at}] {}: in truth {leak}: {}", case.name, truth.cause);
     match outcome {
         Err(error) => println!("  FAILED: {error:#}"),
         Ok(ran) => {

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 
 use crate::corpus::{
     Outcome,
-    verdict::{Leak, Place, Said},
+    verdict::{Leak, Rank, Said},
 };
 
 /// Between these two lines of the page everything is written anew.
@@ -44,14 +44,14 @@ pub fn figures(ran: &[Outcome]) -> String {
                 })
             };
             let all = outcomes.len();
-            let first = place(Place::First);
+            let first = place(Rank::First);
             let _ = writeln!(
                 text,
                 "| {name}: {all} | {how} | {} | {} | {} | {first} | {} |",
                 leak(Leak::False),
                 leak(Leak::AllClear),
                 leak(Leak::Right),
-                first + place(Place::Named),
+                first + place(Rank::Named),
             );
         }
     }

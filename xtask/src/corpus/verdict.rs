@@ -19,7 +19,7 @@ pub enum Leak {
 
 /// Where the true cause stands among those that are named.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Rank {
     /// First.
     First,
     /// Behind another one.
@@ -112,14 +112,14 @@ impl Said {
     }
 
     /// Where the true cause stands. Traffic that is not shown needs no cause.
-    pub fn place(&self, truth: &Truth) -> Place {
+    pub fn place(&self, truth: &Truth) -> Rank {
         if self.leak.is_empty() && !truth.leak {
-            return Place::First;
+            return Rank::First;
         }
         match self.causes.iter().position(|cause| *cause == truth.cause) {
-            Some(0) => Place::First,
-            Some(_) => Place::Named,
-            None => Place::Absent,
+            Some(0) => Rank::First,
+            Some(_) => Rank::Named,
+            None => Rank::Absent,
         }
     }
 
@@ -173,7 +173,7 @@ fn texts(value: &Value) -> Vec<String> {
 mod tests {
     use serde_json::json;
 
-    use super::{Leak, Place, Said};
+    use super::{Leak, Rank, Said};
     use crate::corpus::case::Truth;
 
     fn truth(leak: bool) -> Truth {
@@ -235,10 +235,10 @@ mod tests {
     #[test]
     fn the_place_of_the_true_cause_counts() {
         for (causes, wanted) in [
-            (&["leased", "idle_pooled"][..], Place::First),
-            (&["idle_pooled", "leased"], Place::Named),
-            (&["churn"], Place::Absent),
-            (&[], Place::Absent),
+            (&["leased", "idle_pooled"][..], Rank::First),
+            (&["idle_pooled", "leased"], Rank::Named),
+            (&["churn"], Rank::Absent),
+            (&[], Rank::Absent),
         ] {
             let truth = truth(true);
             assert_eq!(

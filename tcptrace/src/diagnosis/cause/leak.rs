@@ -92,11 +92,11 @@ pub fn leak(case: &Case<'_>, found: &Found) -> (Leak, Vec<Evidence>) {
     } else {
         patience.ns(watched_ns)
     };
-    if oldest_ns < long_ns && patience == Patience::Growing {
-        because.push(Evidence::StillGrowing);
-    }
     if oldest_ns < long_ns {
-        because.push(Evidence::TooYoung { oldest_ns });
+        because.push(match patience {
+            Patience::Growing if oldest_ns >= LONG_NS => Evidence::StillGrowing,
+            _ => Evidence::TooYoung { oldest_ns },
+        });
     }
     if !because.is_empty() {
         return (Leak::Unknown, because);
