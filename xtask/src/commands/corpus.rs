@@ -28,6 +28,9 @@ pub struct Args {
     /// Fail where a runtime is missing
     #[arg(long)]
     all: bool,
+    /// How long each is watched once its situation stands, instead of what it says itself
+    #[arg(long, value_name = "SECONDS")]
+    watch: Option<u64>,
     /// Show what a person sees, with the reasons
     #[arg(long)]
     screens: bool,
@@ -60,6 +63,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<ExitCode> {
         beside: args.beside,
         write: args.write,
         all: args.all,
+        watch: args.watch,
         screens: args.screens,
     };
     corpus::run(workspace, &program, cases, &options)

@@ -43,6 +43,8 @@ pub struct Options {
     pub write: bool,
     /// Whether a case that cannot run is a failure.
     pub all: bool,
+    /// For how many seconds each is watched, if not as it says itself.
+    pub watch: Option<u64>,
     /// Whether the screens are shown, with the reasons.
     pub screens: bool,
 }
@@ -248,7 +250,8 @@ impl Place<'_> {
         let netns = stage.netns()?;
         let session = Session::start(self.program, netns, &scratch)?;
         stage.play(PATIENCE)?;
-        interrupt::sleep(Duration::from_secs(case.watch_s))?;
+        let watch_s = options.watch.unwrap_or(case.watch_s);
+        interrupt::sleep(Duration::from_secs(watch_s))?;
         let once = watch::once(self.program, netns)?;
         if options.screens {
             println!("{}", watch::screen(self.program, netns, &["--explain"])?);

@@ -219,10 +219,13 @@ pub fn before_pid(cell: &str) -> usize {
     }
 }
 
-/// The address in `10.0.0.7:443`, `[2001:db8::7]:443`, and the words before it.
+/// The address in `[2001:db8::7]:443`, and the words before it. An IPv4 address is as short as what would be left of it,
+/// and stays whole.
 #[must_use]
 pub fn before_port(cell: &str) -> usize {
-    cell.rfind(':').map_or(0, |at| cell[..at].chars().count())
+    let is_v6 = cell.contains(']');
+    let end = cell.rfind(':').filter(|_| is_v6);
+    end.map_or(0, |at| cell[..at].chars().count())
 }
 
 #[cfg(test)]

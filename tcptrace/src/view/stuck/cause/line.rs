@@ -46,7 +46,7 @@ pub fn lines(row: &Row<'_>, place: Place, snapshot: &Snapshot, page: Page) -> Ve
                 let used = used.filter(|_| place.without_descriptors);
                 // It is the outage, or comes shortly before it.
                 if let Some(used) = used.filter(|used| used.are_nearly_full()) {
-                    let full = format!("{} descriptors", descriptors(used));
+                    let full = format!("descriptors {}", descriptors(used));
                     pieces.insert(0, full);
                 }
                 if let (None, Some(first)) = (entry.only(), pieces.first_mut()) {

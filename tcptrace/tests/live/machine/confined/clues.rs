@@ -1,17 +1,23 @@
 //! What is read about the processes of stuck sockets, by who has given up what `stuck` gives up.
 
-use std::{collections::HashMap, env, process::ExitCode};
+use std::{
+    collections::HashMap,
+    env,
+    process::{self, ExitCode},
+    thread,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use tcptrace::{
     model::{
-        cause::{Asked, Upstream},
+        cause::{Asked, Clues, Upstream},
         sandbox::{Needs, Work},
         socket::Endpoint,
     },
     source::{clues::ClueReader, machine::sandbox::confine},
 };
-use testbed::{Family, Side, Stage};
+use testbed::{Family, Side, Stage, clock::patience};
 
 use super::attempt_with;
 use crate::harness::case::Cases;
@@ -60,14 +66,33 @@ pub fn child() -> Result<ExitCode> {
         .chunks_exact(2)
         .map(|one| (one[0], one[1]))
         .collect();
+    // A thread of this process sleeps: for how long, is in its memory.
+    let own = process::id();
+    thread::spawn(|| thread::sleep(Duration::from_secs(100)));
     let asked = Asked {
-        processes: [(*pid, sockets.clone())].into(),
-        upstreams_of: [*pid].into(),
+        processes: [(*pid, sockets.clone()), (own, Vec::new())].into(),
+        upstreams_of: [*pid, own].into(),
         namespaces: [*netns].into(),
     };
     let held = confine(&Needs::of(Work::Stuck));
     ensure!(held.is_whole(), "{held:?}");
-    let clues = ClueReader::default().read(&asked);
+    let mut reader = ClueReader::default();
+    let sleeps = |clues: &Clues| {
+        let waits = clues.processes.get(&own)?.waits.as_ref()?;
+        waits
+            .timed_ns
+            .iter()
+            .find(|ns| **ns > 50_000_000_000)
+            .copied()
+    };
+    let begun = Instant::now();
+    let clues = loop {
+        let clues = reader.read(&asked);
+        if sleeps(&clues).is_some() || begun.elapsed() > patience() {
+            break clues;
+        }
+    };
+    ensure!(sleeps(&clues).is_some(), "no thread sleeps: {clues:?}");
     let keepalive = clues
         .keepalive
         .get(netns)
@@ -86,6 +111,7 @@ pub fn child() -> Result<ExitCode> {
         count: sockets.len(),
     };
     ensure!(found.upstreams.as_deref() == Some(&[upstream]), "{found:?}");
+    ensure!(found.waits.is_some(), "{found:?}");
     ensure!(found.interest == Some(HashMap::new()), "{found:?}");
     ensure!(found.close_on_exec.len() == sockets.len(), "{found:?}");
     ensure!(
