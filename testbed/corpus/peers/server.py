@@ -17,6 +17,7 @@ parser.add_argument("--idle", type=float, help="seconds until an idle connection
 parser.add_argument("--delay", type=float, default=0.0, help="seconds until the answer")
 parser.add_argument("--goodbye", default="", help="what is sent before an idle connection is closed")
 parser.add_argument("--tls", help="a file with a key and a certificate")
+parser.add_argument("--brief", action="store_true", help="with --tls: does not wait for the client's close_notify after its own")
 options = parser.parse_args()
 
 count = 0
@@ -69,6 +70,7 @@ def serve(connection):
         connection.sendall(options.goodbye.encode())
         if options.tls:
             try:
+                connection.settimeout(0 if options.brief else options.idle)
                 connection.unwrap()
             except OSError:
                 pass
