@@ -1,5 +1,7 @@
 //! Causes that do not depend on which side of the connections the sockets are.
 
+use std::collections::HashSet;
+
 use crate::{
     diagnosis::cause::{
         case::{Case, SECOND, details, share, unread},
@@ -89,6 +91,18 @@ pub fn churn(case: &Case<'_>, past: &Past) -> Option<Cause> {
     let reads = Past::share(past.read, case.group);
     if reads.is_at_least(50) {
         return Some(cause(vec![Evidence::BytesRead(reads)]));
+    }
+    // Nobody can come any more, and one after the other leaves: it is worked off.
+    let moments: HashSet<u64> = (past.left.iter().filter(|left| left.served))
+        .map(|left| left.noted_ns)
+        .collect();
+    let is_draining = case.listeners.as_ref().is_some_and(Vec::is_empty);
+    if is_draining && past.read > 0 && moments.len() >= LEAST_TOGETHER {
+        let reads = Past::share(past.read, case.group);
+        let evidence = [Evidence::NoListener, Evidence::BytesRead(reads)];
+        return Some(cause(
+            evidence.into_iter().chain(past.progress(0)).collect(),
+        ));
     }
     // Where it is not known when they left, they may have left together.
     let unknown = |left: &&Left| left.at_ns.is_none() && left.age_ns >= APART_NS && !left.moved;

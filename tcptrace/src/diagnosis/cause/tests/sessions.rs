@@ -21,6 +21,20 @@ impl Session {
 
     /// What is said when these are there, by number.
     fn look(&mut self, plans: &[(usize, Plan)], exits: Vec<Exit>) -> Vec<Diagnosis> {
+        self.look_with(plans, exits, true)
+    }
+
+    /// The same where nobody listens any more.
+    fn look_without_listener(&mut self, plans: &[(usize, Plan)]) -> Vec<Diagnosis> {
+        self.look_with(plans, Vec::new(), false)
+    }
+
+    fn look_with(
+        &mut self,
+        plans: &[(usize, Plan)],
+        exits: Vec<Exit>,
+        listens: bool,
+    ) -> Vec<Diagnosis> {
         let mut look = look_at(&plans.iter().map(|(_, plan)| *plan).collect::<Vec<_>>());
         for (one, (number, plan)) in look.listed.iter_mut().zip(plans) {
             *one = listed(*number, *plan);
@@ -32,6 +46,9 @@ impl Session {
         look.held = Some(Descriptors::new(held.collect()));
         look.monotonic_ns += self.looks * 2 * SECOND;
         look.exits = exits;
+        if !listens {
+            look.listening = Vec::new();
+        }
         self.looks += 1;
         let mut snapshot = snapshot(look, &mut self.tracker, &any_age());
         diagnose(&mut snapshot, &Clues::default(), Some(&mut self.history));
@@ -250,4 +267,29 @@ fn growth_is_told_from_counts() {
         Some(Growth::Sawtooth { falls: 2 })
     );
     assert_eq!(of(&[20, 15, 10]), Some(Growth::Shrinks));
+}
+
+/// A server that was told to end: it takes no more connections, and works off those that it has.
+#[test]
+fn who_works_off_what_is_left_is_no_leak() {
+    let waits = Plan {
+        unread: 35,
+        received: 36,
+        ..later(SERVER)
+    };
+    let at_work = Plan { unread: 1, ..waits };
+    let mut session = Session::new();
+    session.look(&numbered(0..20, waits), Vec::new());
+    for done in 1..6 {
+        let all: Vec<_> = (done..20)
+            .map(|number| (number, if number < done + 2 { at_work } else { waits }))
+            .collect();
+        let said = session.look_without_listener(&all);
+        if done > 4 {
+            assert_eq!(
+                (said[0].leak, names(&said[0])),
+                (Leak::No, vec![CauseName::Churn])
+            );
+        }
+    }
 }
