@@ -30,6 +30,8 @@ use crate::{
 const PROCESSES: usize = 64;
 /// So many descriptors are looked at, which takes the kernel some 5 µs each.
 const DESCRIPTORS: u64 = 100_000;
+/// So many threads, some 20 µs each.
+const THREADS: usize = 1024;
 
 /// Reads clues; kept through a session, because not all is read anew at each look.
 #[derive(Debug, Default)]
@@ -77,7 +79,8 @@ impl ClueReader {
         self.device = self.device.or_else(|| sock_diag::device().ok());
         self.tables.begin();
         let open = self.of_namespaces(asked, &processes, &mut clues);
-        let (mut left, mut groups) = (DESCRIPTORS, Groups::default());
+        let (mut left, mut threads) = (DESCRIPTORS, THREADS);
+        let mut groups = Groups::default();
         for process in &processes {
             let open = open
                 .as_deref()
@@ -88,9 +91,10 @@ impl ClueReader {
                 of_files(process, None)
             });
             found.throttled = groups.of(process.pid);
-            found.waits = (asked.upstreams_of.contains(&process.pid))
-                .then(|| waits::of(process.pid, &process.folder))
-                .flatten();
+            if asked.upstreams_of.contains(&process.pid) {
+                found.waits = waits::of(process.pid, &process.folder, &mut threads);
+                clues.cut_short |= threads == 0;
+            }
             if found != ProcessClues::default() {
                 clues.processes.insert(process.pid, found);
             }

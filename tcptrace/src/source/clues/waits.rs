@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::file;
 use crate::{model::cause::Waits, source::machine::threads};
 
-/// So many threads of a process are looked at, which takes the kernel some 20 µs each.
+/// So many threads of a process are looked at.
 const THREADS: usize = 256;
 
 /// How a call waits.
@@ -57,13 +57,15 @@ fn wait(call: i64) -> Option<Wait> {
     })
 }
 
-/// What they wait for; `None` if that may not be read. `folder`: where `/proc` tells about the process.
-pub fn of(pid: u32, folder: &Path) -> Option<Waits> {
+/// What they wait for; `None` if that may not be read, or nothing more may be. `folder`: where `/proc` tells about the
+/// process. `left`: how many threads may still be looked at.
+pub fn of(pid: u32, folder: &Path, left: &mut usize) -> Option<Waits> {
     let memory = Memory(folder);
     let mut waits = Waits::default();
     let (mut text, mut is_denied) = (Vec::new(), false);
     let threads = threads::numbered(&process(pid).join("task")).ok()?;
-    for thread in threads.take(THREADS) {
+    for thread in threads.take(THREADS.min(*left)) {
+        *left -= 1;
         let read =
             file::folder(&thread).and_then(|folder| file::read(folder, "syscall", &mut text));
         if let Err(error) = read {
@@ -203,7 +205,7 @@ mod tests {
         let pid = child.0.id();
         let begun = Instant::now();
         loop {
-            match of(pid, &process(pid)) {
+            match of(pid, &process(pid), &mut { THREADS }) {
                 Some(waits) if is_so(&waits) => return,
                 other => assert!(begun.elapsed() < Duration::from_secs(20), "{other:?}"),
             }
@@ -225,7 +227,11 @@ mod tests {
 
     #[test]
     fn who_is_gone_or_waits_without_an_end_says_nothing() {
-        assert_eq!(of(u32::MAX, &process(u32::MAX)), None);
+        assert_eq!(of(u32::MAX, &process(u32::MAX), &mut { THREADS }), None);
+        assert_eq!(
+            of(std::process::id(), &process(std::process::id()), &mut 0),
+            None
+        );
         waits_of("sh", &["-c", "kill -STOP $$"], |waits| {
             waits.threads == 1 && waits.timed_ns.is_empty() && waits.for_children == 0
         });

@@ -100,11 +100,7 @@ pub fn text(evidence: &Evidence, snapshot: &Snapshot) -> String {
         Evidence::EndNotRead(share) => {
             on(share, "all but the end was read", ": nobody looked since")
         }
-        Evidence::AnsweredEndNotRead(share) => on(
-            share,
-            "answered, and the end is not read",
-            ": nobody looked since",
-        ),
+        Evidence::AnsweredEndNotRead(share) => on(share, "answered, and the end is not read", ""),
         Evidence::DataNotRead(share) => on(share, "something came that nobody has read", ""),
         Evidence::AllRead(share) => on(share, "all was read", ""),
         Evidence::AnsweredBefore(share) => on(share, "answered before the FIN came", ""),
