@@ -16,7 +16,9 @@ use crate::{
 const FEW: usize = 3;
 
 pub fn add(cases: &mut Cases) {
-    cases.add("keepalive_sysctls_make_residue_at_most", sysctls);
+    cases
+        .add("keepalive_sysctls_make_residue_at_most", sysctls)
+        .here();
 }
 
 /// How the sockets are, and what became of each kind.
