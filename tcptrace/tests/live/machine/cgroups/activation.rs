@@ -21,7 +21,7 @@ use crate::{
 
 pub fn add(cases: &mut Cases) {
     cases.add("activated_socket_is_in_both_groups", once);
-    cases.add("activated_socket_in_a_session", sessions);
+    cases.add("activated_socket_in_a_session", sessions).here();
     cases.add("activated_socket_that_is_residue", residue);
     cases.add("activated_socket_in_a_cgroup_namespace", in_a_namespace);
 }
