@@ -35,7 +35,7 @@ pub struct Args {
     #[arg(long, default_value_t = one_more_than_cores(), value_parser = clap::value_parser!(u8).range(1..))]
     jobs: u8,
     /// Time limit for each guest, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 2100)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 2400)]
     timeout: u64,
     /// Look for newer packages than those in the cache
     #[arg(long)]

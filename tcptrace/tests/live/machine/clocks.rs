@@ -31,7 +31,9 @@ pub fn add(cases: &mut Cases) {
     cases.add("time_namespace_of_a_log", of_a_log);
     cases.add("time_namespace_of_hist", of_hist);
     cases.add("time_namespace_before_a_start", before_a_start);
-    cases.add("time_namespace_of_children_only", of_children).here();
+    cases
+        .add("time_namespace_of_children_only", of_children)
+        .here();
     cases.add("time_namespace_doctor", doctor);
 }
 

@@ -18,7 +18,7 @@ pub fn add(cases: &mut Cases) {
     for (name, how, via) in named {
         cases.add(name, move || hidden(how, Some(via)));
         let name = format!("{name}_of_a_dead_main_thread");
-        cases.add(&name, move || by_other_threads(how, via));
+        cases.add(&name, move || by_other_threads(how, via)).here();
     }
     cases.add("held_by_a_blocked_write", || hidden(Hiding::Write, None));
     cases.add("held_by_a_poll", || hidden(Hiding::Poll, None));
