@@ -31,7 +31,8 @@ pub fn command(program: &Path) -> Result<Command> {
     Ok(command)
 }
 
-fn is_on_path(program: &str, path: Option<&OsStr>) -> bool {
+/// Whether a folder of this path has the program.
+pub fn is_on_path(program: &str, path: Option<&OsStr>) -> bool {
     path.is_some_and(|path| env::split_paths(path).any(|dir| dir.join(program).is_file()))
 }
 

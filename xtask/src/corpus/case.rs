@@ -9,6 +9,8 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
+use crate::root::is_on_path;
+
 /// A file of cases.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -189,9 +191,10 @@ pub fn chosen(cases: &[Case], words: &[String]) -> Result<Vec<Case>> {
 impl Case {
     /// What it needs that this machine has not got.
     pub fn missing(&self) -> Vec<&str> {
+        let path = programs();
         let there = |need: &&String| match need.starts_with('/') {
             true => !Path::new(need).exists(),
-            false => !on_path(need),
+            false => !is_on_path(need, Some(path.as_ref())),
         };
         self.needs
             .iter()
@@ -201,11 +204,8 @@ impl Case {
     }
 }
 
-fn on_path(program: &str) -> bool {
-    // Daemons are where only root's path leads.
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let usual = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path)
-        .chain(usual)
-        .any(|folder| folder.join(program).is_file())
+/// The path of programs; daemons are where only root's leads.
+pub fn programs() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/sbin")
 }

@@ -77,7 +77,7 @@ impl Outcome {
                 ));
             }
         }
-        let is_named = self.session.place(truth) != Rank::Absent;
+        let is_named = self.session.rank(truth) != Rank::Absent;
         if !is_named && truth.hidden.is_none() {
             faults.push(format!("the session does not name {}", truth.cause));
         }

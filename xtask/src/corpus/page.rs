@@ -38,20 +38,20 @@ pub fn figures(ran: &[Outcome]) -> String {
                     said(outcome).leak(&outcome.case.truth) == wanted
                 })
             };
-            let place = |wanted| {
+            let rank = |wanted| {
                 count(outcomes, |outcome| {
-                    said(outcome).place(&outcome.case.truth) == wanted
+                    said(outcome).rank(&outcome.case.truth) == wanted
                 })
             };
             let all = outcomes.len();
-            let first = place(Rank::First);
+            let first = rank(Rank::First);
             let _ = writeln!(
                 text,
                 "| {name}: {all} | {how} | {} | {} | {} | {first} | {} |",
                 leak(Leak::False),
                 leak(Leak::AllClear),
                 leak(Leak::Right),
-                first + place(Rank::Named),
+                first + rank(Rank::Named),
             );
         }
     }

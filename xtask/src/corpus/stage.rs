@@ -13,7 +13,7 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    corpus::case::{Case, Step},
+    corpus::case::{Case, Step, programs},
     interrupt, process,
 };
 
@@ -164,7 +164,7 @@ impl<'a> Stage<'a> {
             .env("HERE", &self.case.folder)
             .env("PEERS", &self.peers)
             .env("OUT", &self.out)
-            .env("PATH", path_of_root())
+            .env("PATH", programs())
             .stdin(Stdio::null());
         command
     }
@@ -217,11 +217,6 @@ impl Drop for Stage<'_> {
                 .status();
         }
     }
-}
-
-fn path_of_root() -> String {
-    let path = std::env::var("PATH").unwrap_or_default();
-    format!("{path}:/usr/sbin:/sbin")
 }
 
 /// The number of the holder's only child, once it runs in namespaces of its own.

@@ -112,7 +112,7 @@ impl Said {
     }
 
     /// Where the true cause stands. Traffic that is not shown needs no cause.
-    pub fn place(&self, truth: &Truth) -> Rank {
+    pub fn rank(&self, truth: &Truth) -> Rank {
         if self.leak.is_empty() && !truth.leak {
             return Rank::First;
         }
@@ -242,7 +242,7 @@ mod tests {
         ] {
             let truth = truth(true);
             assert_eq!(
-                Said::of(&look("unknown", causes), &truth).place(&truth),
+                Said::of(&look("unknown", causes), &truth).rank(&truth),
                 wanted,
                 "{causes:?}"
             );

@@ -53,7 +53,7 @@ pub fn throttled(case: &Case<'_>) -> Option<Evidence> {
 /// They left together and had not come together: somebody closes what memory does not hold any more.
 pub fn garbage_collected(past: &Past) -> Option<Cause> {
     let mut exits: Vec<Left> = past.left.iter().copied().collect();
-    exits.retain(|left| left.at_ns.is_some() && left.served && !left.moved);
+    exits.retain(|left| left.at_ns.is_some() && left.served);
     exits.sort_by_key(|left| left.at_ns);
     let (mut together, mut moments, mut from) = (0, 0, 0);
     while from < exits.len() {
@@ -83,7 +83,7 @@ pub fn garbage_collected(past: &Past) -> Option<Cause> {
 
 /// They come and go.
 pub fn churn(case: &Case<'_>, past: &Past) -> Option<Cause> {
-    let served = past.left.iter().filter(|left| left.served).count();
+    let served: Vec<_> = past.left.iter().filter(|left| left.served).collect();
     let cause = |evidence| Cause {
         name: CauseName::Churn,
         evidence,
@@ -93,12 +93,9 @@ pub fn churn(case: &Case<'_>, past: &Past) -> Option<Cause> {
         return Some(cause(vec![Evidence::BytesRead(reads)]));
     }
     // Nobody can come any more, and one after the other leaves: it is worked off.
-    let moments: HashSet<u64> = (past.left.iter().filter(|left| left.served))
-        .map(|left| left.noted_ns)
-        .collect();
+    let moments: HashSet<u64> = served.iter().map(|left| left.noted_ns).collect();
     let is_draining = case.listeners.as_ref().is_some_and(Vec::is_empty);
     if is_draining && past.read > 0 && moments.len() >= LEAST_TOGETHER {
-        let reads = Past::share(past.read, case.group);
         let evidence = [Evidence::NoListener, Evidence::BytesRead(reads)];
         return Some(cause(
             evidence.into_iter().chain(past.progress(0)).collect(),
@@ -109,7 +106,7 @@ pub fn churn(case: &Case<'_>, past: &Past) -> Option<Cause> {
     let unknown = past.left.iter().filter(unknown).count();
     let gone = past.survivors == 0
         && past.first_count > 0
-        && served >= past.first_count.max(LEAST_TOGETHER)
+        && served.len() >= past.first_count.max(LEAST_TOGETHER)
         && unknown * 5 <= past.left.len();
     gone.then(|| {
         let none = Evidence::NoSurvivor {

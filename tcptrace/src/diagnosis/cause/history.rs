@@ -86,7 +86,7 @@ pub struct Left {
     pub age_ns: u64,
     /// Whether its descriptor has gone, too; otherwise it is residue.
     pub served: bool,
-    /// Whether it only went to another process or group, as when it is accepted.
+    /// Whether it only went to another process or group, as when it is accepted: it is not known when.
     pub moved: bool,
     /// When the session noted it, in ns of `CLOCK_MONOTONIC`.
     pub noted_ns: u64,
@@ -121,26 +121,36 @@ impl Past {
     /// How many left lately with their descriptor closed, that had been there for so long.
     #[must_use]
     pub fn served(&self, older_than_ns: u64) -> usize {
+        self.served_lately(older_than_ns).count()
+    }
+
+    fn served_lately(&self, older_than_ns: u64) -> impl Iterator<Item = &Left> {
         let since_ns = self.last_ns.saturating_sub(SERVED_NS);
-        let served = |left: &&Left| left.served && left.noted_ns >= since_ns;
-        let served = self.left.iter().filter(served);
-        served.filter(|left| left.age_ns >= older_than_ns).count()
+        let lately = move |left: &&Left| left.noted_ns >= since_ns && left.age_ns >= older_than_ns;
+        self.left.iter().filter(|left| left.served).filter(lately)
     }
 
     /// The same as evidence: those that were accepted, and those that were closed.
     #[must_use]
     pub fn progress(&self, older_than_ns: u64) -> Vec<Evidence> {
-        let since_ns = self.last_ns.saturating_sub(SERVED_NS);
-        let count = |moved: bool| {
-            let lately = |left: &&Left| left.noted_ns >= since_ns && left.age_ns >= older_than_ns;
-            let these = |left: &&Left| left.served && left.moved == moved;
-            self.left.iter().filter(lately).filter(these).count()
-        };
-        let accepted = Some(count(true)).filter(|count| *count > 0);
-        let closed = Some(count(false)).filter(|count| *count > 0);
-        let accepted = accepted.map(|count| Evidence::AcceptedSince { count });
-        let closed = closed.map(|count| Evidence::Served { count });
-        accepted.into_iter().chain(closed).collect()
+        let served = self.served_lately(older_than_ns);
+        let (accepted, closed): (Vec<&Left>, Vec<&Left>) = served.partition(|left| left.moved);
+        let evidence = [
+            (
+                accepted.len(),
+                Evidence::AcceptedSince {
+                    count: accepted.len(),
+                },
+            ),
+            (
+                closed.len(),
+                Evidence::Served {
+                    count: closed.len(),
+                },
+            ),
+        ];
+        let some = evidence.into_iter().filter(|(count, _)| *count > 0);
+        some.map(|(_, evidence)| evidence).collect()
     }
 
     /// For how long it has been watched, in ns.

@@ -17,12 +17,12 @@ pub fn residue(dead: &DeadSocket, holders: Vec<Holder>) -> Residue {
     let own_fin = sent_fin(dead);
     Residue {
         holders,
-        family: dead.family,
-        local: dead.local,
-        remote: dead.remote,
-        netns: dead.netns,
-        inode: dead.inode,
-        died_ns: dead.touched_ns,
+        family: dead.listed.family,
+        local: dead.listed.local,
+        remote: dead.listed.remote,
+        netns: dead.listed.netns,
+        inode: dead.listed.details.inode,
+        died_ns: dead.listed.details.touched_ns,
         died_by: died_by(dead, own_fin),
         was_close_wait: was_close_wait(dead, own_fin),
         cgroups: Vec::new(),
@@ -30,11 +30,17 @@ pub fn residue(dead: &DeadSocket, holders: Vec<Holder>) -> Residue {
     }
 }
 
+/// Whether it was in `CLOSE_WAIT` when it died; `None` if unknown.
+#[must_use]
+pub fn died_in_close_wait(dead: &DeadSocket) -> Option<bool> {
+    was_close_wait(dead, sent_fin(dead))
+}
+
 /// What ended it, by the error that the kernel left for the process: `tcp_reset` leaves
 /// `ECONNRESET`, in `CLOSE_WAIT` `EPIPE`; `tcp_write_err` leaves `ETIMEDOUT` or what an ICMP message
 /// said last; `tcp_abort` leaves `ECONNABORTED`.
 fn died_by(dead: &DeadSocket, own_fin: Option<bool>) -> DiedBy {
-    let all_acked = dead.sent.is_some_and(|sent| sent.in_flight == 0);
+    let all_acked = dead.listed.sent.is_some_and(|sent| sent.in_flight == 0);
     match i32::try_from(dead.error) {
         Ok(libc::ECONNRESET | libc::EPIPE) => DiedBy::Reset,
         Ok(libc::ETIMEDOUT | libc::EHOSTUNREACH | libc::ENETUNREACH) => DiedBy::Timeout,
@@ -66,8 +72,8 @@ fn was_close_wait(dead: &DeadSocket, own_fin: Option<bool>) -> Option<bool> {
 /// timed out or was destroyed, the number is no FIN: with both FINs acknowledged it would have been
 /// closed.
 fn sent_fin(dead: &DeadSocket) -> Option<bool> {
-    let sent = dead.sent.filter(|_| !dead.never_connected)?;
-    let is_server = dead.backlog.is_some_and(|backlog| backlog > 0);
+    let sent = dead.listed.sent.filter(|_| !dead.never_connected)?;
+    let is_server = dead.listed.backlog.is_some_and(|backlog| backlog > 0);
     let was_open = [libc::ETIMEDOUT, libc::ECONNABORTED].contains(&dead.error.cast_signed());
     let quiet = was_open && sent.in_flight == 0;
     match syns_acked(&sent, false) {
@@ -83,31 +89,25 @@ fn sent_fin(dead: &DeadSocket) -> Option<bool> {
 mod tests {
     use super::*;
     use crate::{
-        fixtures::{NETNS, end},
-        model::{socket::Family, stuck::look::Sent},
+        fixtures::{end, listed},
+        model::stuck::look::Sent,
     };
 
     fn dead(error: i32, fin_came: bool, numbers: u64, backlog: u32) -> DeadSocket {
+        let mut listed = listed(7, end("10.0.0.1", 80), end("10.0.0.2", 4000), 0);
+        listed.backlog = Some(backlog);
+        listed.sent = Some(Sent {
+            acked: 100 + numbers,
+            in_flight: 0,
+            unsent: 0,
+            bytes: 100,
+            again: 0,
+        });
         DeadSocket {
-            inode: 7,
-            netns: NETNS,
-            family: Family::Ipv4,
-            local: end("10.0.0.1", 80),
-            remote: end("10.0.0.2", 4000),
+            listed,
             never_connected: false,
             error: error.cast_unsigned(),
             fin_came: Some(fin_came),
-            backlog: Some(backlog),
-            sent: Some(Sent {
-                acked: 100 + numbers,
-                in_flight: 0,
-                unsent: 0,
-                bytes: 100,
-                again: 0,
-            }),
-            touched_ns: Some(5),
-            cgroup_id: None,
-            as_listed: None,
         }
     }
 
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_fin_under_way_is_not_taken_for_a_syn() {
         let mut last_ack = dead(libc::ETIMEDOUT, true, 1, 0);
-        let sent = last_ack.sent.as_mut().expect("given");
+        let sent = last_ack.listed.sent.as_mut().expect("given");
         (sent.acked, sent.in_flight) = (100, 1);
         assert_eq!(residue(&last_ack, Vec::new()).was_close_wait, None);
     }

@@ -7,7 +7,7 @@ use tcptrace_common::TcpState;
 use crate::{
     diagnosis::stuck::{
         group::{group, groups_of_dead},
-        residue::residue,
+        residue::{died_in_close_wait, residue},
         tracker::{Tracker, holders_of},
     },
     model::{
@@ -104,10 +104,11 @@ fn listeners(look: &Look, ports: &HashSet<(u32, u16)>) -> Vec<PortListener> {
 /// they were not looked for.
 fn dead(look: &Look, watched: &Watched) -> Option<(Vec<Residue>, Vec<Residue>)> {
     let all = look.dead.as_ref()?.iter().map(|dead| {
-        let holders = holders_of(look, dead.inode).unwrap_or_default();
+        let holders = holders_of(look, dead.listed.details.inode).unwrap_or_default();
         let pids = holders.iter().map(|holder| holder.pid);
         let groups = pids.filter_map(|pid| look.processes.get(&pid)?.cgroup.as_ref());
-        let own = dead.cgroup_id.and_then(|id| look.cgroups.get(&id));
+        let own = dead.listed.details.cgroup_id;
+        let own = own.and_then(|id| look.cgroups.get(&id));
         let own: Option<Arc<str>> = own.map(|path| path.as_str().into());
         let cgroups = others(None, own.iter().chain(groups));
         Residue {
@@ -130,9 +131,9 @@ fn as_if_alive(look: &Look, tracker: &Tracker, watched: &Watched) -> Vec<Socket>
     if watched.state != TcpState::CloseWait {
         return Vec::new();
     }
-    let was_in_it = |one: &&DeadSocket| residue(one, Vec::new()).was_close_wait == Some(true);
+    let was_in_it = |one: &&DeadSocket| died_in_close_wait(one) == Some(true);
     let all = look.dead.iter().flatten().filter(was_in_it);
-    let all = all.filter_map(|dead| tracker.as_if_alive(look, dead));
+    let all = all.map(|dead| tracker.as_if_alive(look, dead));
     all.filter(|socket| watched.filter.passes(socket)).collect()
 }
 

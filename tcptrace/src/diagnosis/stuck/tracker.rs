@@ -102,14 +102,16 @@ impl Tracker {
 
     /// A dead socket as if it were still in the state in which the network left it.
     #[must_use]
-    pub fn as_if_alive(&self, look: &Look, dead: &DeadSocket) -> Option<Socket> {
-        let mut listed = Listed::clone(dead.as_listed.as_deref()?);
-        listed.state = self.state;
+    pub fn as_if_alive(&self, look: &Look, dead: &DeadSocket) -> Socket {
+        let listed = Listed {
+            state: self.state,
+            ..dead.listed.clone()
+        };
         let span = since::entered(&listed);
         let since = (Since::AtLatest(span.latest_ns), span.earliest_ns);
         // It was accepted, or connected: it waits in no queue.
         let listeners = Listeners::new(&[], &[]);
-        Some(self.listed(look, &listeners, since, listed, None))
+        self.listed(look, &listeners, since, listed, None)
     }
 
     /// Ends the look of those that pass the filter; returns the counts since the start.

@@ -85,7 +85,7 @@ impl Unmatched {
         let held = look.held.iter().flat_map(|held| held.all());
         self.holders(held.map(|one| &one.holder));
         let listed = look.listed.iter().map(|one| Some(one.netns));
-        let dead = look.dead.iter().flatten().map(|one| Some(one.netns));
+        let dead = look.dead.iter().flatten().map(|one| Some(one.listed.netns));
         let entered = look.entered.iter().map(|one| one.netns);
         for netns in listed.chain(dead).chain(entered) {
             self.place(netns);

@@ -149,32 +149,14 @@ pub struct Waiting {
 /// A socket that is closed in the network and still open in a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadSocket {
-    /// As in `socket:[…]`.
-    pub inode: u32,
-    /// Its namespace.
-    pub netns: u32,
-    /// Its family.
-    pub family: Family,
-    /// This end, as it was.
-    pub local: Endpoint,
-    /// The other end, as it was.
-    pub remote: Endpoint,
+    /// The same as of a connection that is alive: of a dead one the kernel keeps all of it.
+    pub listed: Listed,
     /// Whether it was never connected.
     pub never_connected: bool,
     /// The error that the process has not been told yet (`errno`); 0 if there is none.
     pub error: u32,
     /// Whether the peer's FIN had come; `None` if unknown.
     pub fin_came: Option<bool>,
-    /// As [`Listed::backlog`].
-    pub backlog: Option<u32>,
-    /// What it has sent; `None` if unknown.
-    pub sent: Option<Sent>,
-    /// The last moment at which anything touched the connection, in ns of `CLOCK_MONOTONIC`.
-    pub touched_ns: Option<u64>,
-    /// Its control group's id.
-    pub cgroup_id: Option<u64>,
-    /// The same as of a connection that is alive: of a dead one the kernel keeps all of it.
-    pub as_listed: Option<Box<Listed>>,
 }
 
 /// A descriptor of a socket.

@@ -1,12 +1,6 @@
 //! All that is asked, in one go, within bounds.
 
-use std::{
-    cmp::Reverse,
-    collections::BTreeSet,
-    os::fd::AsFd as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{cmp::Reverse, collections::BTreeSet, os::fd::AsFd as _, path::PathBuf, sync::Arc};
 
 use super::{
     connections::{Connections, Open},
@@ -22,7 +16,7 @@ use crate::{
     model::cause::{Asked, Clues, DescriptorUse, ProcessClues},
     source::{
         diag::sock_diag,
-        machine::{netns, threads},
+        machine::{netns, process, threads},
     },
 };
 
@@ -57,7 +51,7 @@ struct Process<'a> {
 
 impl<'a> Process<'a> {
     fn new(pid: u32, sockets: &'a [(u32, u32)]) -> Self {
-        let folder = threads::folder(&Path::new("/proc").join(pid.to_string()));
+        let folder = threads::folder(&process::folder(pid));
         Self {
             netns: netns::of_process(&folder).ok(),
             pid,

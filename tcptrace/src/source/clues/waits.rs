@@ -3,18 +3,15 @@
 //! `/proc/PID/task/TID/syscall` has the call, its arguments and two addresses (`proc_pid_syscall`, `fs/proc/base.c`). A
 //! program of 32 bits has other numbers of calls; what they seem to mean only makes an answer more careful.
 
-use std::{
-    fs::File,
-    io, iter,
-    os::unix::fs::FileExt as _,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs::File, io, iter, os::unix::fs::FileExt as _, path::Path, time::Duration};
 
 use rustix::time::{ClockId, clock_gettime};
 
 use super::file;
-use crate::{model::cause::Waits, source::machine::threads};
+use crate::{
+    model::cause::Waits,
+    source::machine::{process, threads},
+};
 
 /// So many threads of a process are looked at.
 const THREADS: usize = 256;
@@ -63,7 +60,7 @@ pub fn of(pid: u32, folder: &Path, left: &mut usize) -> Option<Waits> {
     let memory = Memory(folder);
     let mut waits = Waits::default();
     let (mut text, mut is_denied) = (Vec::new(), false);
-    let threads = threads::numbered(&process(pid).join("task")).ok()?;
+    let threads = threads::numbered(&process::folder(pid).join("task")).ok()?;
     for thread in threads.take(THREADS.min(*left)) {
         *left -= 1;
         let read =
@@ -85,10 +82,6 @@ pub fn of(pid: u32, folder: &Path, left: &mut usize) -> Option<Waits> {
     (!is_denied && waits.threads > 0).then_some(waits)
 }
 
-fn process(pid: u32) -> PathBuf {
-    Path::new("/proc").join(pid.to_string())
-}
-
 /// The call that a thread waits in, and its arguments; `None` if it runs, or waits otherwise.
 fn parse(text: &[u8]) -> Option<(Wait, [u64; 6])> {
     let mut words = file::words(text);
@@ -105,7 +98,7 @@ fn has_children(thread: &Path) -> bool {
     let mut text = Vec::new();
     let read = file::folder(thread).and_then(|folder| file::read(folder, "children", &mut text));
     let mut children = file::words(&text).filter_map(|word| file::small(word, 10));
-    read.is_ok() && children.any(|pid| threads::living(&process(pid)).next().is_some())
+    read.is_ok() && children.any(|pid| threads::living(&process::folder(pid)).next().is_some())
 }
 
 /// The memory of a process, of which nothing but the length of a time-out is read.
@@ -205,7 +198,7 @@ mod tests {
         let pid = child.0.id();
         let begun = Instant::now();
         loop {
-            match of(pid, &process(pid), &mut { THREADS }) {
+            match of(pid, &process::folder(pid), &mut { THREADS }) {
                 Some(waits) if is_so(&waits) => return,
                 other => assert!(begun.elapsed() < Duration::from_secs(20), "{other:?}"),
             }
@@ -227,9 +220,16 @@ mod tests {
 
     #[test]
     fn who_is_gone_or_waits_without_an_end_says_nothing() {
-        assert_eq!(of(u32::MAX, &process(u32::MAX), &mut { THREADS }), None);
         assert_eq!(
-            of(std::process::id(), &process(std::process::id()), &mut 0),
+            of(u32::MAX, &process::folder(u32::MAX), &mut { THREADS }),
+            None
+        );
+        assert_eq!(
+            of(
+                std::process::id(),
+                &process::folder(std::process::id()),
+                &mut 0
+            ),
             None
         );
         waits_of("sh", &["-c", "kill -STOP $$"], |waits| {

@@ -84,7 +84,9 @@ fn unified(groups: &[ProcessCGroup]) -> Option<Arc<str>> {
     cgroup::absolute(&group.pathname).map(Arc::from)
 }
 
-fn folder(pid: u32) -> PathBuf {
+/// Where `/proc` tells about a process; if its first thread has exited, mind [`threads::folder`](super::threads::folder).
+#[must_use]
+pub fn folder(pid: u32) -> PathBuf {
     Path::new("/proc").join(pid.to_string())
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tcptrace_common::{IPPROTO_MPTCP, IPPROTO_TCP, SocketRecord, TcpOffsets, TcpState};
+use tcptrace_common::{IPPROTO_MPTCP, SocketRecord, TcpOffsets, TcpState};
 
 use crate::{
     model::{
@@ -210,24 +210,13 @@ impl Meaning {
         if record.remote_port == 0 {
             return None;
         }
-        let family = family(record.family)?;
-        let (local, remote) = ends(record, family);
         Some(DeadSocket {
-            inode: inode(record),
-            netns: record.netns,
-            family,
-            local,
-            remote,
+            listed: self.listed(record)?,
             never_connected,
             error: record.error,
             fin_came: self.known(self.tcp.skc_flags, || {
                 record.sock_flags & SocketRecord::DONE != 0
             }),
-            backlog: Some(record.backlog),
-            sent: self.sent(record).filter(|_| record.protocol == IPPROTO_TCP),
-            touched_ns: self.touched_ns(record),
-            cgroup_id: Some(record.cgroup).filter(|id| *id != 0),
-            as_listed: self.listed(record).map(Box::new),
         })
     }
 

@@ -119,6 +119,7 @@ fn what_was_sent_and_what_is_due_is_read_across_the_wrap_of_the_clock() {
 fn only_what_was_connected_or_tried_to_be_is_dead() {
     let dead = |socket_state, remote_port, rcv_nxt| {
         let record = SocketRecord {
+            state: TcpState::Close.number(),
             socket_state,
             remote_port,
             rcv_nxt,

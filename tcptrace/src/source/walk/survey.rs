@@ -183,7 +183,7 @@ impl KernelWalk {
         }
         survey.listed.retain(|socket| in_scope(&socket.netns));
         if let Some(dead) = &mut survey.dead {
-            dead.retain(|socket| in_scope(&socket.netns));
+            dead.retain(|socket| in_scope(&socket.listed.netns));
         }
         if incomplete {
             survey.caveats.push(Caveat::UnreadDescriptors);

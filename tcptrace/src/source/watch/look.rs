@@ -192,7 +192,11 @@ impl Live {
     /// Fills in information about the processes that hold what the look shows.
     fn describe_processes(&mut self, look: &mut Look) {
         let listed = look.listed.iter().map(|socket| socket.details.inode);
-        let dead = look.dead.iter().flatten().map(|socket| socket.inode);
+        let dead = look
+            .dead
+            .iter()
+            .flatten()
+            .map(|socket| socket.listed.details.inode);
         let ports: HashSet<_> = (look.listed.iter())
             .map(|socket| (socket.netns, socket.local.port))
             .collect();
@@ -217,7 +221,7 @@ impl Live {
         }
         let listed = (look.listed.iter()).filter_map(|socket| socket.details.cgroup_id);
         let dead = look.dead.iter().flatten();
-        let dead = dead.filter_map(|socket| socket.cgroup_id);
+        let dead = dead.filter_map(|socket| socket.listed.details.cgroup_id);
         look.cgroups = self.cgroups.paths(listed.chain(dead));
     }
 }

@@ -14,22 +14,13 @@ fn with_dead(plans: &[Plan], is_dead: impl Fn(usize) -> bool) -> Look {
             continue;
         }
         dead.push(DeadSocket {
-            inode: listed.details.inode,
-            netns: listed.netns,
-            family: listed.family,
-            local: listed.local,
-            remote: listed.remote,
+            listed: Listed {
+                state: TcpState::Close,
+                ..listed
+            },
             never_connected: false,
             error: libc::EPIPE.cast_unsigned(),
             fin_came: Some(true),
-            backlog: listed.backlog,
-            sent: listed.sent,
-            touched_ns: Some(NOW_NS - SECOND),
-            cgroup_id: None,
-            as_listed: Some(Box::new(Listed {
-                state: TcpState::Close,
-                ..listed
-            })),
         });
     }
     (look.listed, look.dead) = (alive, Some(dead));
